@@ -1,0 +1,2 @@
+//! greytrapctl(8).
+fn main() {}

@@ -1,0 +1,2 @@
+//! greytrapper(8).
+fn main() {}

@@ -1,0 +1,1 @@
+//! Opening a database with its lock, and reading it in one pass.

@@ -1,0 +1,1 @@
+//! The native engine: writes into a database of either format, in place.

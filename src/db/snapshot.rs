@@ -1,0 +1,98 @@
+//! Reading: the bytes of a whole database in, its records out, in the file's own order.
+//!
+//! The caller has read the file in one pass under the lock ([`super::lock`]); from here on nobody
+//! waits for us. The format is found from the magic number, the byte order from the header. Both
+//! readers are pure safe code over a byte slice, allocate nothing for a record that lies in one piece,
+//! and do work in proportion to the length of the file whatever its bytes say.
+
+use super::{ByteOrder, Damage, Fault, Format, Record, btree, hash};
+
+/// The bytes of a database file whose header makes sense.
+#[derive(Debug)]
+pub struct Snapshot<'a>(Kind<'a>);
+
+#[derive(Debug)]
+enum Kind<'a> {
+    /// A zero-length file: what spamd creates for a fresh database.
+    Empty,
+    Hash(hash::Table<'a>),
+    Btree(btree::Tree<'a>),
+}
+
+impl<'a> Snapshot<'a> {
+    /// Takes the bytes of a whole file and checks its header.
+    pub fn new(image: &'a [u8]) -> Result<Snapshot<'a>, Damage> {
+        if image.is_empty() {
+            return Ok(Snapshot(Kind::Empty));
+        }
+        match format_of(image) {
+            Some(Format::Hash) => hash::Table::new(image).map(Kind::Hash).map(Snapshot),
+            Some(Format::Btree) => btree::Tree::new(image).map(Kind::Btree).map(Snapshot),
+            None => Err(Fault::NotADatabase.on(0)),
+        }
+    }
+
+    /// The byte order of spamd's values in it.
+    pub fn byte_order(&self) -> ByteOrder {
+        match &self.0 {
+            Kind::Empty => ByteOrder::NATIVE,
+            Kind::Hash(table) => table.byte_order(),
+            Kind::Btree(tree) => tree.byte_order(),
+        }
+    }
+
+    /// Every record that can be reached, in the file's order, and in between the faults met.
+    ///
+    /// After a fault the walk goes on where it safely can: with the next bucket of a hash, not at all
+    /// in a btree.
+    pub fn records(&self) -> Records<'_, 'a> {
+        Records(match &self.0 {
+            Kind::Empty => Walk::Empty,
+            Kind::Hash(table) => Walk::Hash(table.records()),
+            Kind::Btree(tree) => Walk::Btree(tree.records()),
+        })
+    }
+
+    /// Walks the whole structure and tells every fault found; a sound file has none.
+    pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
+        match &self.0 {
+            Kind::Empty => {}
+            Kind::Hash(table) => table.check(tell),
+            Kind::Btree(tree) => tree.check(tell),
+        }
+    }
+}
+
+/// The format that the first bytes of a file name, by their magic number.
+pub fn format_of(image: &[u8]) -> Option<Format> {
+    if hash::has_magic(image) {
+        Some(Format::Hash)
+    } else if btree::has_magic(image) {
+        Some(Format::Btree)
+    } else {
+        None
+    }
+}
+
+/// The walk that [`Snapshot::records`] begins.
+#[derive(Debug)]
+pub struct Records<'s, 'a>(Walk<'s, 'a>);
+
+#[derive(Debug)]
+enum Walk<'s, 'a> {
+    Empty,
+    Hash(hash::Records<'s, 'a>),
+    Btree(btree::Records<'s, 'a>),
+}
+
+impl<'a> Iterator for Records<'_, 'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walk::Empty => None,
+            Walk::Hash(records) => records.next(),
+            Walk::Btree(records) => records.next(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Bytes that came from outside, made safe to print.
+//!
+//! HELO names and addresses are chosen by strangers. Whatever is shown of them (log lines, verdicts,
+//! JSON, error messages) passes through [`escaped`]; only `greytrapctl list` prints them raw, since
+//! spamdb(8) does. The form is that of vis(3) with `VIS_OCTAL | VIS_CSTYLE`'s cousins: printable ASCII
+//! and well-formed, printable UTF-8 stay as they are, a backslash is doubled, every other byte becomes
+//! a backslash and three octal digits.
+
+use std::fmt;
+
+/// Shows `bytes` with everything that could disturb a terminal or a log escaped.
+pub fn escaped(bytes: &[u8]) -> Escaped<'_> {
+    Escaped(bytes)
+}
+
+/// The result of [`escaped`]: bytes to be displayed.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c == '\\' {
+                    f.write_str("\\\\")?;
+                } else if is_harmless(c) {
+                    fmt::Write::write_char(f, c)?;
+                } else {
+                    octal(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
+                }
+            }
+            octal(f, chunk.invalid())?;
+        }
+        Ok(())
+    }
+}
+
+/// Graphic characters and the blank. Controls of either set, separators, and the invisible characters
+/// that reorder or hide text (Unicode's Bidi_Control, zero width, tags) are not harmless.
+fn is_harmless(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        '\0'..='\u{9f}' => false,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' => false,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => false,
+        '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' => false,
+        _ => !c.is_control() && !c.is_whitespace(),
+    }
+}
+
+fn octal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|b| write!(f, "\\{b:03o}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> String {
+        escaped(bytes).to_string()
+    }
+
+    #[test]
+    fn graphic_text_stays() {
+        assert_eq!(shown(b"<a b@example.com>"), "<a b@example.com>");
+        assert_eq!(shown("<jörg@bücher.example>".as_bytes()), "<jörg@bücher.example>");
+    }
+
+    #[test]
+    fn backslash_is_doubled_so_that_escapes_cannot_be_forged() {
+        assert_eq!(shown(b"a\\033"), "a\\\\033");
+    }
+
+    #[test]
+    fn controls_and_broken_utf8_become_octal() {
+        assert_eq!(shown(b"\x1b[31m\r\n\t\x7f"), "\\033[31m\\015\\012\\011\\177");
+        assert_eq!(shown(b"a\xff\xc3"), "a\\377\\303");
+        assert_eq!(shown("\u{85}".as_bytes()), "\\302\\205");
+    }
+
+    #[test]
+    fn text_that_turns_or_hides_becomes_octal() {
+        assert_eq!(shown("\u{202e}moc".as_bytes()), "\\342\\200\\256moc");
+        assert_eq!(shown("\u{200b}".as_bytes()), "\\342\\200\\213");
+    }
+}

@@ -1,0 +1,10 @@
+//! What spamd(8) means by the bytes of its database.
+//!
+//! * [`record`] tells GREY, WHITE, TRAPPED and SPAMTRAP records apart and takes them to pieces.
+//! * `listing` prints them as spamdb(8) does.
+//! * `trap` makes and ends a trap, exactly as `spamdb -t -a` does.
+#![forbid(unsafe_code)]
+
+pub mod record;
+
+pub use record::{Entry, Gdata, Tuple, Unknown};
