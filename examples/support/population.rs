@@ -1,0 +1,163 @@
+//! The hosts of an invented, busy mail exchanger, as spamd would have written them down.
+//!
+//! Deterministic: the same number of tuples gives the same records everywhere. The mix of hosts is that
+//! of real mail: most senders of spam try once, few try often, and among those who wait long are
+//! newsletters and forwarders too. Every name is under a domain that RFC 2606 or RFC 6761 reserves;
+//! addresses are from 100.64.0.0/10 and 2001:db8::/32 (RFC 6598, RFC 3849).
+
+use greytrapper::spamd::record::{Gdata, PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The time at which the records of a population were all alive, seconds since 1970.
+pub const NOW: i64 = 1_795_420_000;
+/// spamd's default lifetime of a GREY record (`GREYEXP`, libexec/spamd/grey.h).
+const GREYEXP: i64 = 4 * 60 * 60;
+/// spamd's default lifetime of a WHITE record (`WHITEEXP`).
+const WHITEEXP: i64 = 36 * 24 * 60 * 60;
+/// spamd's default lifetime of a TRAPPED record (`TRAPEXP`).
+const TRAPEXP: i64 = 24 * 60 * 60;
+
+/// One record: its key and what its value says.
+pub type Record = (Vec<u8>, Gdata);
+
+/// Makes records until there are `tuples` GREY ones, and gives each of them to `enter`.
+pub fn populate<E>(
+    tuples: u64,
+    mut enter: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut random = Random(0x6772_6579);
+    let mut made = 0;
+    let mut host = 0;
+    while made < tuples {
+        for record in others(host, &mut random) {
+            enter(record)?;
+        }
+        for record in grey(host, &mut random) {
+            if made < tuples {
+                enter(record)?;
+                made += 1;
+            }
+        }
+        host += 1;
+    }
+    Ok(())
+}
+
+/// WHITE, TRAPPED and SPAMTRAP records that stand beside the waiting hosts.
+fn others(host: u32, random: &mut Random) -> Vec<Record> {
+    let first = NOW - random.below(20 * 86_400);
+    let mut records = Vec::new();
+    if host.is_multiple_of(10) {
+        let data = Gdata {
+            first,
+            pass: first + 1_800,
+            expire: first + WHITEEXP,
+            bcount: 1,
+            pcount: random.below(60) as i32,
+        };
+        records.push((address(host | 0x0020_0000).into_bytes(), data));
+    }
+    if host.is_multiple_of(30) {
+        let expire = NOW + random.below(TRAPEXP);
+        let data =
+            Gdata { first: expire - TRAPEXP, pass: 0, expire, bcount: 1, pcount: PCOUNT_TRAPPED };
+        records.push((address(host | 0x0030_0000).into_bytes(), data));
+    }
+    if host.is_multiple_of(3_000) {
+        let key = format!("trap{}@mx{}.example.org", host / 3_000, host % 7);
+        records.push((key.into_bytes(), Gdata { pcount: PCOUNT_SPAMTRAP, ..Gdata::default() }));
+    }
+    records
+}
+
+/// The tuples of one host, by the kind of sender it is.
+fn grey(host: u32, random: &mut Random) -> Vec<Record> {
+    match random.below(100) {
+        0..60 => tuples(host, 1, random, |host, _, random| {
+            let domain = random.below(50_000);
+            (dynamic(host), format!("<{}@d{domain}.example.com>", random.word()))
+        }),
+        60..80 => tuples(host, 2 + random.below(4), random, |host, _, random| {
+            let user = random.below(3);
+            (mailer(host), format!("<user{user}@m{host}.example.net>"))
+        }),
+        80..86 => tuples(host, 6 + random.below(15), random, |host, _, random| {
+            let domain = random.below(50_000);
+            (dynamic(host), format!("<{}@d{domain}.example{}.com>", random.word(), domain % 9))
+        }),
+        86..92 => tuples(host, 6 + random.below(20), random, |host, n, random| {
+            let verp = random.below(1 << 30);
+            (mailer(host), format!("<news-{verp}-user{n}=example.org@m{host}.example.net>"))
+        }),
+        92..96 => tuples(host, 10 + random.below(21), random, |host, _, random| {
+            let domain = random.below(400);
+            (mailer(host), format!("<staff{}@firm{domain}.example.edu>", random.below(40)))
+        }),
+        _ => tuples(host, 2 + random.below(4), random, |_, _, random| {
+            let helo = format!("{}.example{}.com", random.word(), random.below(9));
+            (helo, format!("<{}@d{}.example.com>", random.word(), random.below(50_000)))
+        }),
+    }
+}
+
+fn tuples(
+    host: u32,
+    count: i64,
+    random: &mut Random,
+    make: impl Fn(u32, i64, &mut Random) -> (String, String),
+) -> Vec<Record> {
+    let ip = address(host);
+    let mut records = Vec::new();
+    for n in 0..count {
+        let (helo, from) = make(host, n, random);
+        let to = random.below(2_000);
+        let first = NOW - random.below(GREYEXP - 60);
+        let expire = first + GREYEXP;
+        let data = Gdata { first, pass: expire, expire, bcount: 1, pcount: 0 };
+        let key = format!("{ip}\n{helo}\n{from}\n<user{to}@mx{}.example.org>", to % 7);
+        records.push((key.into_bytes(), data));
+    }
+    records
+}
+
+/// One host in twenty speaks IPv6.
+fn address(host: u32) -> String {
+    let scattered = host.wrapping_mul(0x9e37_79b1) & 0x003f_ffff;
+    if host.is_multiple_of(20) {
+        let [_, b, c, d] = host.to_be_bytes().map(u16::from);
+        Ipv6Addr::new(0x2001, 0xdb8, 0, b, 0, c, 0, d).to_string()
+    } else {
+        Ipv4Addr::from_bits(0x6440_0000 | scattered).to_string()
+    }
+}
+
+fn mailer(host: u32) -> String {
+    format!("mail.m{host}.example.net")
+}
+
+fn dynamic(host: u32) -> String {
+    format!("dsl-{host}.pool.example.com")
+}
+
+/// splitmix64 (Steele, Lea and Flood, 2014): small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 up to, but without, `end`.
+    fn below(&mut self, end: i64) -> i64 {
+        (self.next() % end.cast_unsigned()).cast_signed()
+    }
+
+    /// Six to nine letters.
+    fn word(&mut self) -> String {
+        let length = 6 + self.below(4);
+        (0..length).map(|_| char::from(b'a' + self.below(26) as u8)).collect()
+    }
+}
