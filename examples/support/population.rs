@@ -2,7 +2,8 @@
 //!
 //! Deterministic: the same number of tuples gives the same records everywhere. The mix of hosts is that
 //! of real mail: most senders of spam try once, few try often, and among those who wait long are
-//! newsletters and forwarders too. Every name is under a domain that RFC 2606 or RFC 6761 reserves;
+//! newsletters and forwarders too. Every name is under a domain that RFC 2606 or RFC 6761 reserves (each under `.example` a
+//! registrable domain of its own);
 //! addresses are from 100.64.0.0/10 and 2001:db8::/32 (RFC 6598, RFC 3849).
 
 use greytrapper::spamd::record::{Gdata, PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
@@ -75,27 +76,27 @@ fn grey(host: u32, random: &mut Random) -> Vec<Record> {
     match random.below(100) {
         0..60 => tuples(host, 1, random, |host, _, random| {
             let domain = random.below(50_000);
-            (dynamic(host), format!("<{}@d{domain}.example.com>", random.word()))
+            (dynamic(host), format!("<{}@d{domain}.example>", random.word()))
         }),
         60..80 => tuples(host, 2 + random.below(4), random, |host, _, random| {
             let user = random.below(3);
-            (mailer(host), format!("<user{user}@m{host}.example.net>"))
+            (mailer(host), format!("<user{user}@m{host}.example>"))
         }),
         80..86 => tuples(host, 6 + random.below(15), random, |host, _, random| {
             let domain = random.below(50_000);
-            (dynamic(host), format!("<{}@d{domain}.example{}.com>", random.word(), domain % 9))
+            (dynamic(host), format!("<{}@d{domain}.example>", random.word()))
         }),
         86..92 => tuples(host, 6 + random.below(20), random, |host, n, random| {
             let verp = random.below(1 << 30);
-            (mailer(host), format!("<news-{verp}-user{n}=example.org@m{host}.example.net>"))
+            (mailer(host), format!("<news-{verp}-user{n}=example.org@m{host}.example>"))
         }),
         92..96 => tuples(host, 10 + random.below(21), random, |host, _, random| {
             let domain = random.below(400);
-            (mailer(host), format!("<staff{}@firm{domain}.example.edu>", random.below(40)))
+            (mailer(host), format!("<staff{}@firm{domain}.example>", random.below(40)))
         }),
         _ => tuples(host, 2 + random.below(4), random, |_, _, random| {
-            let helo = format!("{}.example{}.com", random.word(), random.below(9));
-            (helo, format!("<{}@d{}.example.com>", random.word(), random.below(50_000)))
+            let helo = format!("{}.example", random.word());
+            (helo, format!("<{}@d{}.example>", random.word(), random.below(50_000)))
         }),
     }
 }
@@ -132,11 +133,11 @@ fn address(host: u32) -> String {
 }
 
 fn mailer(host: u32) -> String {
-    format!("mail.m{host}.example.net")
+    format!("mail.m{host}.example")
 }
 
 fn dynamic(host: u32) -> String {
-    format!("dsl-{host}.pool.example.com")
+    format!("dsl-{host}.pool.example")
 }
 
 /// splitmix64 (Steele, Lea and Flood, 2014): small, and the same everywhere.
