@@ -135,7 +135,9 @@ fn every_wording_of_the_source_is_met_in_some_file() {
     let heard: String = ["good", "bad"]
         .iter()
         .flat_map(|folder| cases(folder).into_iter().map(move |name| (folder, name)))
-        .filter_map(|(folder, name)| fs::read_to_string(format!("{FOLDER}/{folder}/{name}.err")).ok())
+        .filter_map(|(folder, name)| {
+            fs::read_to_string(format!("{FOLDER}/{folder}/{name}.err")).ok()
+        })
         .collect();
     let wording = Regex::new(r#"write!\(\s*f,\s*"((?:[^"\\]|\\.)*)""#).unwrap();
     let source = include_str!("../src/config/problem.rs");
@@ -149,7 +151,8 @@ fn every_wording_of_the_source_is_met_in_some_file() {
     let hole = Regex::new(r"\\\{[a-z]*\\\}").unwrap();
     for text in wordings {
         let escaped = regex::escape(&text);
-        let pattern = hole.replace_all(&escaped, ".+").replace('\u{1}', "\\{").replace('\u{2}', "\\}");
+        let pattern =
+            hole.replace_all(&escaped, ".+").replace('\u{1}', "\\{").replace('\u{2}', "\\}");
         assert!(Regex::new(&pattern).unwrap().is_match(&heard), "{text}");
     }
 }
@@ -165,8 +168,8 @@ fn the_example_is_the_default_and_so_is_silence() {
 
 #[test]
 fn what_the_example_has_in_comments_is_right_too() {
-    let statements =
-        ["engine", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"].map(|w| format!("{w} "));
+    let statements = ["engine", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
+        .map(|w| format!("{w} "));
     let mut uncommented = 0;
     let text: String = include_str!("../examples/greytrapper.conf")
         .lines()
@@ -188,7 +191,8 @@ fn what_the_example_has_in_comments_is_right_too() {
 
 #[test]
 fn every_example_of_the_manual_loads() {
-    let manual = include_str!("../man/greytrapper.conf.5").replace("\\(dq", "\"").replace("\\e", "\\");
+    let manual =
+        include_str!("../man/greytrapper.conf.5").replace("\\(dq", "\"").replace("\\e", "\\");
     let mut examples: Vec<String> = manual
         .lines()
         .filter_map(|line| line.strip_prefix(".Dl "))
@@ -249,11 +253,21 @@ fn a_fault_points_at_its_place() {
 }
 
 #[test]
-fn ten_megabytes_of_anything_are_borne() {
-    const SIZE: usize = 10 << 20;
-    for unit in ["a", "\"", "{", "}", ",", "=", "$", "#", "\n", "\\", "\\\n", "\0", "\u{e9}", " ", "a ", "$a "] {
-        for head in ["", "allow {", "database \"", "a = ", "a = \"{ 192.0.2.1, }\"\nallow "] {
-            let text = [head, &unit.repeat(SIZE / unit.len())].concat();
+fn megabytes_of_anything_are_borne() {
+    let units = [
+        "a", "\"", "{", "}", ",", "=", "$", "#", "\n", "\\", "\\\n", "\0", "\u{e9}", " ", "a ",
+        "$a ",
+    ];
+    let heads = [
+        ("", 10 << 20),
+        ("allow {", 1 << 20),
+        ("database \"", 1 << 20),
+        ("a = ", 1 << 20),
+        ("a = \"{ 192.0.2.1, }\"\nallow ", 1 << 20),
+    ];
+    for unit in units {
+        for (head, size) in heads {
+            let text = [head, &unit.repeat(size / unit.len())].concat();
             if let Err(faults) = load_text(text, &[]) {
                 assert!(faults.len() <= 51);
                 assert!(faults.iter().all(|fault| fault.message.len() < 500));
@@ -290,7 +304,7 @@ fn limit() -> impl Strategy<Value = Option<u32>> {
 }
 
 fn rcpt() -> impl Strategy<Value = RcptRules> {
-    let patterns = || prop::collection::vec(r#"[a-z"#$]{1,4}(\\\\|\\\.|\\"|ö| )?[a-z]"#, 0..4);
+    let patterns = || prop::collection::vec(r##"[a-z"#$]{1,4}(\\\\|\\\.|\\"|ö| )?[a-z]"##, 0..4);
     (patterns(), patterns(), any::<bool>()).prop_map(|(pass, trap, unlisted)| RcptRules {
         unlisted: unlisted && !pass.is_empty(),
         pass: RegexSetBuilder::new(&pass).case_insensitive(true).build().unwrap(),
@@ -302,9 +316,8 @@ fn rcpt() -> impl Strategy<Value = RcptRules> {
 }
 
 fn networks() -> impl Strategy<Value = Networks> {
-    let network = (any::<IpAddr>(), 0u8..=128).prop_filter_map("prefix", |(address, prefix)| {
-        Network::holding(address, prefix)
-    });
+    let network = (any::<IpAddr>(), 0u8..=128)
+        .prop_filter_map("prefix", |(address, prefix)| Network::holding(address, prefix));
     prop::collection::vec(network, 0..8).prop_map(Networks::new)
 }
 
@@ -448,7 +461,7 @@ fn the_program_checks_a_file() {
 
     fs::write(&file, "t = 2h\ntrap fro $t\nscan every 0\n").unwrap();
     let faults = format!(
-        "{name}:2: expected for, limit or rcpt, found \"fro\": did you mean \"for\"?\n\
+        "{name}:2: expected \"for\", \"limit\" or \"rcpt\", found \"fro\": did you mean \"for\"?\n\
          {name}:3: scan every must be between 1s and 24h\n"
     );
     assert_eq!(greytrapper(&["-nv", "-f", name]), (Some(1), "".into(), faults));

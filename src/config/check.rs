@@ -24,7 +24,7 @@ pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) 
         patterns: Patterns::default(),
     };
     for Spanned { value, at } in statements {
-        if check.input.is_full() {
+        if check.input.has_ended() {
             break;
         }
         let done = check.once(value.once(), at).and_then(|()| check.statement(value, at));
@@ -66,6 +66,7 @@ impl Check<'_, '_> {
             S::Database(path) => config.database = bounds::absolute("database", path)?,
             S::Dns(options) => self.dns(options),
             S::Engine(engine) => config.engine = engine,
+            S::Include(_) => {}
             S::PassRcpt(pattern) => self.patterns.pass(pattern)?,
             S::ScanEvery(time) => config.scan_every = bounds::SCAN_EVERY.duration(time)?,
             S::Socket(path) => config.socket = bounds::socket(path)?,
@@ -130,7 +131,7 @@ impl Check<'_, '_> {
 
     fn finish(mut self) -> Config {
         let sync = &self.config.sync;
-        if let Some(&at) = self.set.get("sync key")
+        if let (Some(_), Some(&at)) = (&sync.key, self.set.get("sync key"))
             && sync.peers.is_empty()
             && sync.multicast.is_empty()
         {

@@ -113,13 +113,22 @@ impl Fault {
 const EXCERPT_BYTES: usize = 160;
 
 fn excerpt(text: &[u8], at: At) -> Option<String> {
-    let line = text.split(|&b| b == b'\n').nth(usize::try_from(at.line).ok()?.checked_sub(1)?)?;
+    let line = line(text, usize::try_from(at.line).ok()?.checked_sub(1)?)?;
     let before = line.get(..usize::try_from(at.column).ok()?.checked_sub(1)?)?;
     if line.is_empty() || line.len() > EXCERPT_BYTES {
         return None;
     }
     let width = printable(before).chars().count();
     Some(format!("{}\n{:width$}^", printable(line), ""))
+}
+
+/// The line behind so many line ends.
+fn line(text: &[u8], ends: usize) -> Option<&[u8]> {
+    let rest = match ends.checked_sub(1) {
+        None => text,
+        Some(last) => text.get(memchr::memchr_iter(b'\n', text).nth(last)?.checked_add(1)?..)?,
+    };
+    rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len()))
 }
 
 fn printable(line: &[u8]) -> String {

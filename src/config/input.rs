@@ -15,7 +15,7 @@ use std::rc::Rc;
 pub(super) const MAX_TEXT: usize = 32 << 20;
 /// All files of a configuration, each as often as it is read.
 pub(super) const MAX_FILES: usize = 1000;
-/// Errors after which reading stops.
+/// Faults after which reading stops.
 const MAX_FAULTS: usize = 50;
 
 /// What has been read, and what was wrong with it.
@@ -24,6 +24,7 @@ pub(super) struct Input<'s> {
     files: Vec<File>,
     faults: Vec<(Severity, Fault)>,
     left: usize,
+    has_ended: bool,
 }
 
 struct File {
@@ -33,7 +34,7 @@ struct File {
 
 impl<'s> Input<'s> {
     pub(super) fn new(source: &'s dyn Source) -> Self {
-        Input { source, files: Vec::new(), faults: Vec::new(), left: MAX_TEXT }
+        Input { source, files: Vec::new(), faults: Vec::new(), left: MAX_TEXT, has_ended: false }
     }
 
     /// Reads the file with which all begins: number 0, empty if it cannot be read.
@@ -90,9 +91,9 @@ impl<'s> Input<'s> {
         self.report(Severity::Warning, Fault::new(at, problem));
     }
 
-    /// Whether there were so many errors that reading on is of no use.
-    pub(super) fn is_full(&self) -> bool {
-        self.faults.len() >= MAX_FAULTS
+    /// Whether reading on is of no use: too many errors, or one of the kind that never comes alone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Whether any error was reported.
@@ -134,13 +135,14 @@ impl<'s> Input<'s> {
     }
 
     fn report(&mut self, severity: Severity, fault: Fault) {
-        if self.is_full() {
+        if self.has_ended {
             return;
         }
         let at = fault.at;
+        self.has_ended = fault.problem.ends_reading();
         self.faults.push((severity, fault));
-        if self.is_full() {
-            self.faults.push((Severity::Error, Fault::new(at, Problem::TooManyProblems)));
+        if self.faults.len() == MAX_FAULTS {
+            self.error(Fault::new(at, Problem::TooManyProblems));
         }
     }
 }

@@ -17,13 +17,14 @@ pub(super) fn nearest<'w>(word: &str, mut words: impl Iterator<Item = &'w str>) 
     words.find(|candidate| is_one_off(word.as_bytes(), candidate.as_bytes()))
 }
 
-/// The words of a table as a message names what was expected: `a, b or c`.
+/// The words of a table as a message names what was expected: `"a", "b" or "c"`.
 pub(super) fn listed<T>(table: &[(&'static str, T)]) -> String {
     match table {
-        [(only, _)] => (*only).into(),
+        [(only, _)] => format!("\"{only}\""),
         [before @ .., (last, _)] => {
-            let before: Vec<&str> = before.iter().map(|&(word, _)| word).collect();
-            format!("{} or {last}", before.join(", "))
+            let before: Vec<String> =
+                before.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            format!("{} or \"{last}\"", before.join(", "))
         }
         [] => String::new(),
     }
@@ -76,8 +77,8 @@ mod tests {
         let table = [("dns", 1), ("identity", 2), ("rcpt", 3)];
         assert_eq!(lookup(&table, "identity"), Some(2));
         assert_eq!(lookup(&table, "i"), None);
-        assert_eq!(listed(&table), "dns, identity or rcpt");
-        assert_eq!(listed(&table[..2]), "dns or identity");
-        assert_eq!(listed(&table[..1]), "dns");
+        assert_eq!(listed(&table), "\"dns\", \"identity\" or \"rcpt\"");
+        assert_eq!(listed(&table[..2]), "\"dns\" or \"identity\"");
+        assert_eq!(listed(&table[..1]), "\"dns\"");
     }
 }

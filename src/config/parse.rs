@@ -18,15 +18,6 @@ use std::path::{Path, PathBuf};
 /// How deep files may include each other.
 const MAX_DEPTH: usize = 16;
 
-/// What a line turned out to be.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Line {
-    /// A statement for `check`.
-    Statement(Statement),
-    /// `include`: a file to be read in this place.
-    Include(Spanned<PathBuf>),
-}
-
 /// Reads the statements of file number `file`, which holds `text`, and of all it includes.
 pub(super) fn parse(
     file: usize,
@@ -57,7 +48,7 @@ pub(super) struct Parser<'p, 's> {
 
 impl Parser<'_, '_> {
     fn file(&mut self) {
-        while !self.input.is_full() {
+        while !self.input.has_ended() {
             match self.line() {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -96,15 +87,14 @@ impl Parser<'_, '_> {
                 Problem::UnknownKeyword { word: word.into(), nearest: nearest.map(String::from) };
             return Err(Fault::new(at, problem));
         };
-        let line = rule(self)?;
+        let value = rule(self)?;
         self.cursor.end_of_line()?;
-        match line {
-            Line::Statement(value) => self.statements.push(Spanned { value, at }),
-            Line::Include(path) => {
-                if let Err(fault) = self.include(path) {
-                    self.input.error(fault);
-                }
+        match value {
+            // Here the line is taken: a fault must not cost the next one.
+            Statement::Include(path) => {
+                self.include(path).unwrap_or_else(|fault| self.input.error(fault));
             }
+            value => self.statements.push(Spanned { value, at }),
         }
         Ok(())
     }
@@ -177,7 +167,7 @@ impl Parser<'_, '_> {
                         .skip_to(|t| matches!(t, Token::Newline | Token::Comma | Token::Close));
                 }
             }
-            if self.input.is_full() {
+            if self.input.has_ended() {
                 return Ok(items);
             }
         }

@@ -56,7 +56,23 @@ pub(super) enum Problem {
     TooManyProblems,
 }
 
+impl Problem {
+    /// Whether there is no use in reading on: the same would be said again and again.
+    pub(super) fn ends_reading(&self) -> bool {
+        matches!(
+            self,
+            Problem::ExpansionTooLarge { .. }
+                | Problem::IncludeTooDeep { .. }
+                | Problem::TooMuchText { .. }
+                | Problem::TooManyFiles { .. }
+                | Problem::TooManyPatterns { .. }
+                | Problem::TooManyProblems
+        )
+    }
+}
+
 impl fmt::Display for Problem {
+    // Long, for all wording is to be read in one place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Problem::*;
         match self {

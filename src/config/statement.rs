@@ -15,12 +15,17 @@ pub(super) enum Statement {
     Allow(Vec<Network>),
     AllowFile(Spanned<PathBuf>),
     CheckIdentity(bool),
-    CheckRcpt { program: Spanned<String>, timeout: Option<Spanned<Duration>> },
+    CheckRcpt {
+        program: Spanned<String>,
+        timeout: Option<Spanned<Duration>>,
+    },
     CheckSenderDns(bool),
     CheckSenderSyntax(bool),
     Database(Spanned<String>),
     Dns(Vec<Spanned<DnsOption>>),
     Engine(EngineChoice),
+    /// Read in its place by `parse`, not passed on.
+    Include(Spanned<PathBuf>),
     MaxHeloDomains(Option<Spanned<u64>>),
     MaxSenderDomains(Option<Spanned<u64>>),
     MaxSenderRatio(Option<Spanned<f64>>),
@@ -29,7 +34,10 @@ pub(super) enum Statement {
     Socket(Spanned<String>),
     SuspectTuples(Spanned<u64>),
     SyncKey(Spanned<String>),
-    SyncMulticast { interface: Spanned<String>, ttl: Option<Spanned<u64>> },
+    SyncMulticast {
+        interface: Spanned<String>,
+        ttl: Option<Spanned<u64>>,
+    },
     SyncTo(Spanned<String>),
     TrapFor(Spanned<Duration>),
     TrapLimit(Spanned<u64>, Spanned<Duration>),
@@ -69,6 +77,7 @@ impl Statement {
             Statement::Allow(_)
             | Statement::AllowFile(_)
             | Statement::Dns(_)
+            | Statement::Include(_)
             | Statement::PassRcpt(_)
             | Statement::SyncMulticast { .. }
             | Statement::SyncTo(_)
@@ -83,7 +92,7 @@ impl DnsOption {
         match self {
             DnsOption::Attempts(_) => Some("attempts"),
             DnsOption::InFlight(_) => Some("in flight"),
-            DnsOption::Timeout(_) => Some("timeout"),
+            DnsOption::Timeout(_) => Some("timeout of dns"),
             DnsOption::NameServer(..) => None,
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn networks(file: usize, text: &[u8], input: &mut Input<'_>) -> Vec<N
                 Ok(network) => networks.push(network),
                 Err(problem) => input.error(Fault::new(at, problem)),
             }
-            if input.is_full() {
+            if input.has_ended() {
                 return networks;
             }
         }
