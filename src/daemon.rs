@@ -133,7 +133,7 @@ mod tests {
             (&["--check"], "invalid option '--check'"),
             (&["file"], "unexpected argument \"file\""),
             (&["-f"], "missing argument for option '-f'"),
-            (&["-D", "a"], "failed to parse value \"a\": expected macro=value"),
+            (&["-D", "a"], "cannot parse argument \"a\": expected macro=value"),
         ] {
             assert_eq!(parse(arguments), Err(expected.into()));
         }

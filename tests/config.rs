@@ -4,6 +4,7 @@
 //! `good/NAME.conf` loads as `NAME.ok`, with the warnings in `NAME.err` if there is one; what
 //! `bad/NAME.conf` gets to hear is in `NAME.err`. Run with `REWRITE_EXPECTED=1` to write these files
 //! anew, and read the difference.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use greytrapper::config::{
     Checker, Config, Define, Diagnostic, EngineChoice, Loaded, NameServer, Network, Networks,
