@@ -15,8 +15,10 @@ use regex::Regex;
 use regex::bytes::{RegexBuilder, RegexSetBuilder};
 use std::collections::HashMap;
 use std::fs;
+use std::fs::Permissions;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -453,6 +455,8 @@ fn the_program_checks_a_file() {
     let file = folder.path().join("x.conf");
     let name = file.to_str().unwrap();
     fs::write(&file, "t = 2h\ntrap for $t\n").unwrap();
+    // Whatever the umask: a file that everyone may write is refused.
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let expected = load_text("trap for 2h", &[]).unwrap().config.to_string();
     assert_eq!(greytrapper(&["-nf", name]), (Some(0), "".into(), "configuration OK\n".into()));
     assert_eq!(greytrapper(&["-nvf", name]), (Some(0), expected, "configuration OK\n".into()));
@@ -466,6 +470,10 @@ fn the_program_checks_a_file() {
          {name}:3: scan every must be between 1s and 24h\n"
     );
     assert_eq!(greytrapper(&["-nv", "-f", name]), (Some(1), "".into(), faults));
+
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    let refused = format!("{name}: File is writable by everyone\n");
+    assert_eq!(greytrapper(&["-nv", "-f", name]), (Some(1), "".into(), refused));
 }
 
 #[test]

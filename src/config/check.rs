@@ -10,8 +10,9 @@ use super::input::Input;
 use super::pattern::Patterns;
 use super::problem::Problem;
 use super::statement::{DnsOption, Statement};
-use super::{Checker, Config, NameServer, Network, Networks, Rules, Sync, table};
+use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 /// The configuration that the statements make.
@@ -46,11 +47,16 @@ impl Check<'_, '_> {
     /// Fails if `what` has been set before.
     fn once(&mut self, what: Option<&'static str>, at: At) -> Result<(), Fault> {
         let Some(what) = what else { return Ok(()) };
-        let earlier = *self.set.entry(what).or_insert(at);
-        if earlier == at {
-            return Ok(());
+        match self.set.entry(what) {
+            Entry::Vacant(first) => {
+                first.insert(at);
+                Ok(())
+            }
+            Entry::Occupied(earlier) => {
+                let earlier = self.input.place(*earlier.get(), at);
+                Err(Fault::new(at, Problem::Again { what, earlier }))
+            }
         }
-        Err(Fault::new(at, Problem::Again { what, earlier: self.input.place(earlier, at) }))
     }
 
     fn statement(&mut self, statement: Statement, at: At) -> Result<(), Fault> {
@@ -62,31 +68,46 @@ impl Check<'_, '_> {
                 let (file, text) = self.input.open(&path)?;
                 self.networks.extend(table::networks(file, &text, self.input));
             }
+            S::CheckIdentity(yes) => config.rules.identity = yes,
             S::CheckRcpt { program, timeout } => self.checker(program, timeout)?,
+            S::CheckSenderDns(yes) => config.rules.sender_dns = yes,
+            S::CheckSenderSyntax(yes) => config.rules.sender_syntax = yes,
             S::Database(path) => config.database = bounds::absolute("database", path)?,
             S::Dns(options) => self.dns(options),
             S::Engine(engine) => config.engine = engine,
+            // Read by `parse`.
             S::Include(_) => {}
+            S::MaxHeloDomains(most) => {
+                let most = most.map(|n| bounds::MAX_HELO_DOMAINS.number(n)).transpose()?;
+                config.rules.max_helo_domains = most;
+            }
+            S::MaxSenderDomains(most) => {
+                let most = most.map(|n| bounds::MAX_SENDER_DOMAINS.number(n)).transpose()?;
+                config.rules.max_sender_domains = most;
+            }
+            S::MaxSenderRatio(most) => {
+                config.rules.max_sender_ratio = most.map(bounds::ratio).transpose()?;
+            }
             S::PassRcpt(pattern) => self.patterns.pass(pattern)?,
             S::ScanEvery(time) => config.scan_every = bounds::SCAN_EVERY.duration(time)?,
             S::Socket(path) => config.socket = bounds::socket(path)?,
-            S::SyncKey(_) | S::SyncMulticast { .. } | S::SyncTo(_) => {
-                sync(&mut config.sync, statement)?;
+            S::SuspectTuples(n) => {
+                config.rules.suspect_tuples = bounds::SUSPECT_TUPLES.number(n)?;
             }
+            S::SyncKey(path) => config.sync.key = Some(bounds::absolute("sync key", path)?),
+            S::SyncMulticast { interface, ttl } => {
+                let interface = bounds::interface(interface)?;
+                let ttl = ttl.map(|n| bounds::TTL.number(n)).transpose()?;
+                config.sync.multicast.push((interface, ttl.unwrap_or(Sync::TTL)));
+            }
+            S::SyncTo(host) => config.sync.peers.push(bounds::sync_host(host)?),
             S::TrapFor(time) => config.trap_for = bounds::TRAP_FOR.duration(time)?,
             S::TrapLimit(traps, time) => {
-                config.trap_limit =
-                    (bounds::TRAP_LIMIT.number(traps)?, bounds::TRAP_LIMIT_TIME.duration(time)?);
+                let traps = bounds::TRAP_LIMIT.number(traps)?;
+                config.trap_limit = (traps, bounds::TRAP_LIMIT_TIME.duration(time)?);
             }
             S::TrapRcpt(pattern) => self.patterns.trap(pattern)?,
             S::TrapRcptUnlisted => self.patterns.trap_unlisted(at),
-            S::CheckIdentity(_)
-            | S::CheckSenderDns(_)
-            | S::CheckSenderSyntax(_)
-            | S::MaxHeloDomains(_)
-            | S::MaxSenderDomains(_)
-            | S::MaxSenderRatio(_)
-            | S::SuspectTuples(_) => rules(&mut config.rules, statement)?,
         }
         Ok(())
     }
@@ -144,40 +165,4 @@ impl Check<'_, '_> {
         self.config.rules.allow = Networks::new(self.networks);
         self.config
     }
-}
-
-fn rules(rules: &mut Rules, statement: Statement) -> Result<(), Fault> {
-    match statement {
-        Statement::CheckIdentity(yes) => rules.identity = yes,
-        Statement::CheckSenderDns(yes) => rules.sender_dns = yes,
-        Statement::CheckSenderSyntax(yes) => rules.sender_syntax = yes,
-        Statement::MaxHeloDomains(most) => {
-            rules.max_helo_domains =
-                most.map(|n| bounds::MAX_HELO_DOMAINS.number(n)).transpose()?;
-        }
-        Statement::MaxSenderDomains(most) => {
-            rules.max_sender_domains =
-                most.map(|n| bounds::MAX_SENDER_DOMAINS.number(n)).transpose()?;
-        }
-        Statement::MaxSenderRatio(most) => {
-            rules.max_sender_ratio = most.map(bounds::ratio).transpose()?;
-        }
-        Statement::SuspectTuples(n) => rules.suspect_tuples = bounds::SUSPECT_TUPLES.number(n)?,
-        _ => {}
-    }
-    Ok(())
-}
-
-fn sync(sync: &mut Sync, statement: Statement) -> Result<(), Fault> {
-    match statement {
-        Statement::SyncKey(path) => sync.key = Some(bounds::absolute("sync key", path)?),
-        Statement::SyncMulticast { interface, ttl } => {
-            let interface = bounds::interface(interface)?;
-            let ttl = ttl.map(|n| bounds::TTL.number(n)).transpose()?;
-            sync.multicast.push((interface, ttl.unwrap_or(Sync::TTL)));
-        }
-        Statement::SyncTo(host) => sync.peers.push(bounds::sync_host(host)?),
-        _ => {}
-    }
-    Ok(())
 }

@@ -151,18 +151,19 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Puts the tokens of a macro's text before the next.
+    /// Puts the tokens of a macro's text before the rest of the file. There are no others waiting: a
+    /// macro comes from the file itself.
     fn splice(&mut self, text: &str, at: At) -> Result<(), Fault> {
         let mut lexer = Lexer::expansion(text, at);
-        let mut tokens = Vec::new();
+        self.expanded.clear();
         loop {
             match lexer.token()?.value {
                 Token::End => break,
                 Token::Macro(name) => return Err(Fault::new(at, Problem::MacroInMacro { name })),
-                value => tokens.push(Spanned { value, at }),
+                value => self.expanded.push(Spanned { value, at }),
             }
         }
-        self.expanded.extend(tokens.into_iter().rev());
+        self.expanded.reverse();
         Ok(())
     }
 }

@@ -102,3 +102,56 @@ fn reason(error: &regex::Error) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spanned(pattern: &str) -> Spanned<String> {
+        Spanned { value: pattern.into(), at: At::start(0) }
+    }
+
+    fn rules(pass: &[&str], trap: &[&str]) -> RcptRules {
+        let mut patterns = Patterns::default();
+        pass.iter().for_each(|p| patterns.pass(spanned(p)).unwrap());
+        trap.iter().for_each(|p| patterns.trap(spanned(p)).unwrap());
+        patterns.finish().unwrap()
+    }
+
+    #[test]
+    fn patterns_match_anywhere_without_regard_to_case() {
+        let rules = rules(&["^postmaster@", "ABUSE"], &[r"@old\.example$", "^x@y$", "jörg"]);
+        let is_pass = |address: &[u8]| rules.pass.is_match(address);
+        let traps = |address: &[u8]| rules.trap.iter().any(|p| p.is_match(address));
+        assert!(is_pass(b"PostMaster@example.org"));
+        assert!(is_pass(b"the.abuse.desk@example.org"));
+        assert!(!is_pass(b"not.postmaster@example.org"));
+        assert!(traps(b"anyone@OLD.example"));
+        assert!(traps(b"\xff\x00@old.example"));
+        assert!(traps(b"x@y"));
+        assert!(traps("JÖRG@example.org".as_bytes()));
+        assert!(!traps(b"anyone@oldXexample"));
+        assert!(!traps(b"anyone@old.example.org"));
+    }
+
+    #[test]
+    fn usual_patterns_are_within_the_bounds() {
+        let long_list = (0..500).map(|n| format!("user{n}")).collect::<Vec<_>>().join("|");
+        let long_list = format!("^({long_list})@example\\.org$");
+        let patterns = [
+            r"^[a-z0-9._%+-]{1,64}@example\.org$",
+            r"^\w+@",
+            r"^[^@]+@(.+\.)?old\.example$",
+            &long_list,
+        ];
+        assert_eq!(rules(&patterns, &patterns).trap.len(), patterns.len());
+    }
+
+    #[test]
+    fn many_small_patterns_make_one_set() {
+        let pass: Vec<String> = (0..1000).map(|n| format!(r"^user{n}@example\.org$")).collect();
+        let pass: Vec<&str> = pass.iter().map(String::as_str).collect();
+        let found = rules(&pass, &[]).pass;
+        assert_eq!(found.matches(b"USER999@example.org").into_iter().collect::<Vec<_>>(), [999]);
+    }
+}
