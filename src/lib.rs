@@ -9,6 +9,7 @@
 //! ```
 //!
 //! * [`config`] reads greytrapper.conf(5): what is to be judged, and how strictly.
+//! * [`daemon`] is greytrapper(8) from its command line on.
 //! * [`db`] knows the file formats of db(3), hash and btree: [`db::snapshot`] walks the bytes of a
 //!   whole file, [`db::native`] writes into the file in place.
 //! * [`spamd`] knows what spamd means by the bytes: records, spamdb(8)'s listing, a trap.
@@ -23,6 +24,7 @@
 
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod db;
 pub mod dns;
 pub mod escape;

@@ -1,22 +1,97 @@
 //! greytrapper.conf(5): text in, a checked [`Config`] out, or every fault of it as
 //! `file:line: message`.
 //!
-//! The way: `lexer` (text to tokens with positions) → `parse` (tokens to typed statements) → `check`
-//! (statements to a [`Config`], values within bounds) and back again with `print`.
+//! The way: `input` (files) → `lexer` (text to tokens with positions) → `cursor` (macros) → `parse` and
+//! `grammar` (tokens to typed statements) → `check` (statements to a [`Config`], values within `bounds`)
+//! and back again with `print`. What can be wrong, and its wording, is in `problem`.
+//!
+//! [`load`] is called by the daemon and by greytrapctl(8). The text is trusted in what it says, since
+//! only root can write it, but not in its form: no bytes make it panic, or work without bound.
 #![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod bounds;
+mod check;
+mod cursor;
+mod diagnostic;
+mod grammar;
+mod input;
+mod keyword;
+mod lexer;
+mod macros;
 pub mod network;
+mod parse;
+mod pattern;
+mod print;
+mod problem;
 pub mod rules;
+mod source;
+mod statement;
+mod table;
+mod value;
 
+pub use diagnostic::{Diagnostic, Severity};
+pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
 pub use rules::{RcptRules, Rules};
+pub use source::{Disk, Source};
 
-/// Everything greytrapper.conf(5) can say, checked.
+/// Where the configuration is, unless said otherwise: beside spamd.conf(5).
+pub const DEFAULT_FILE: &str = "/etc/mail/greytrapper.conf";
+
+/// A configuration that can be used, and what is odd about it.
 #[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Warnings, in the order of the text.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the configuration in `file`, or in [`DEFAULT_FILE`], which may be missing: every value has a
+/// default. `defines` win over macros of the same name in the text.
+///
+/// # Errors
+/// Every fault of the text, errors and warnings, in the order of files and lines.
+pub fn load(
+    file: Option<&Path>,
+    defines: &[Define],
+    source: &dyn Source,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut input = input::Input::new(source);
+    let text = match input.open_first(file.unwrap_or(Path::new(DEFAULT_FILE))) {
+        Ok(text) => text,
+        Err(e) if file.is_none() && e.kind() == io::ErrorKind::NotFound => [].into(),
+        Err(e) => {
+            let problem = problem::Problem::CannotRead { reason: input::reason(&e) };
+            input.error(diagnostic::Fault::new(diagnostic::At::whole(0), problem));
+            return Err(input.into_diagnostics());
+        }
+    };
+    let mut macros = macros::Macros::new(defines);
+    let statements = parse::parse(0, &text, &mut macros, &mut input);
+    let config = check::check(statements, &mut input);
+    if input.has_errors() {
+        return Err(input.into_diagnostics());
+    }
+    Ok(Loaded { config, warnings: input.into_diagnostics() })
+}
+
+/// Everything greytrapper.conf(5) can say, checked. Displayed as the text that says it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// spamd's database.
     pub database: PathBuf,
@@ -40,6 +115,24 @@ pub struct Config {
     pub sync: Sync,
 }
 
+impl Default for Config {
+    /// The values of greytrapper.conf(5) where the text is silent.
+    fn default() -> Self {
+        Config {
+            database: "/var/db/spamd".into(),
+            scan_every: Duration::from_secs(10 * 60),
+            trap_for: Duration::from_secs(24 * 60 * 60),
+            trap_limit: (1000, Duration::from_secs(60)),
+            engine: EngineChoice::Default,
+            rules: Rules::default(),
+            checker: None,
+            dns: Dns::default(),
+            socket: "/var/run/greytrapper.sock".into(),
+            sync: Sync::default(),
+        }
+    }
+}
+
 /// Which code writes the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineChoice {
@@ -60,6 +153,11 @@ pub struct Checker {
     pub timeout: Duration,
 }
 
+impl Checker {
+    /// How long it may take unless said otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+}
+
 /// `dns { … }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
@@ -73,6 +171,12 @@ pub struct Dns {
     pub attempts: u32,
 }
 
+impl Default for Dns {
+    fn default() -> Self {
+        Dns { servers: Vec::new(), in_flight: 50, timeout: Duration::from_secs(5), attempts: 4 }
+    }
+}
+
 /// One name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameServer {
@@ -80,6 +184,11 @@ pub struct NameServer {
     pub address: IpAddr,
     /// Its port, 53 unless said otherwise.
     pub port: u16,
+}
+
+impl NameServer {
+    /// The port of DNS (RFC 1035 section 4.2).
+    pub const PORT: u16 = 53;
 }
 
 /// `sync …`: whom to tell of each trap.
@@ -91,4 +200,10 @@ pub struct Sync {
     pub multicast: Vec<(String, u8)>,
     /// The key file; `None` means spamd's own, which may be missing.
     pub key: Option<PathBuf>,
+}
+
+impl Sync {
+    /// The ttl of multicast messages unless said otherwise, which is spamd's (SPAM_SYNC_MCASTTTL in
+    /// sync.h).
+    pub const TTL: u8 = 1;
 }

@@ -1,10 +1,12 @@
 //! What is judged, and how strictly: the part of the configuration that `scan` works by.
+//!
+//! Made by `check`, printed by `print`. Two patterns are equal when their texts are.
 
 use super::Networks;
 use regex::bytes::{Regex, RegexSet};
 
 /// Every rule's setting. `None` switches a rule off.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// Only hosts with more tuples than this are judged by how many senders and domains they have.
     pub suspect_tuples: u32,
@@ -36,6 +38,14 @@ pub struct RcptRules {
     pub trap: Vec<Regex>,
     /// Whether every recipient that no `pass` names does.
     pub unlisted: bool,
+}
+
+impl PartialEq for RcptRules {
+    fn eq(&self, other: &Self) -> bool {
+        self.unlisted == other.unlisted
+            && self.pass.patterns() == other.pass.patterns()
+            && self.trap.iter().map(Regex::as_str).eq(other.trap.iter().map(Regex::as_str))
+    }
 }
 
 impl Default for RcptRules {

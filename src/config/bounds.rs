@@ -1,0 +1,111 @@
+//! What values may be: the ranges and forms that greytrapper.conf(5) states.
+//!
+//! Called by `check` with values as written. A value out of bounds is refused with the bounds named.
+
+use super::diagnostic::{Fault, Spanned};
+use super::problem::Problem;
+use super::value::{duration_text, is_interface, is_sync_host};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The least and the most a number, or a duration in seconds, may be, and what it is the bound of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    what: &'static str,
+    least: u64,
+    most: u64,
+}
+
+pub(super) const SCAN_EVERY: Range = range("scan every", 1, DAY);
+/// A trap of spamd(8) itself lasts 24 hours (TRAPEXP in grey.h); below a minute none would be felt.
+pub(super) const TRAP_FOR: Range = range("trap for", 60, YEAR);
+pub(super) const TRAP_LIMIT: Range = range("trap limit", 1, MILLION);
+pub(super) const TRAP_LIMIT_TIME: Range = range("time of trap limit", 1, DAY);
+pub(super) const SUSPECT_TUPLES: Range = range("suspect tuples", 1, MILLION);
+pub(super) const MAX_SENDER_DOMAINS: Range = range("max sender domains", 1, MILLION);
+pub(super) const MAX_HELO_DOMAINS: Range = range("max helo domains", 1, MILLION);
+pub(super) const CHECKER_TIMEOUT: Range = range("timeout of check rcpt", 1, 600);
+pub(super) const PORT: Range = range("port", 1, 65_535);
+/// Fewer than there are source ports.
+pub(super) const IN_FLIGHT: Range = range("in flight", 1, 65_000);
+pub(super) const DNS_TIMEOUT: Range = range("timeout of dns", 1, 60);
+pub(super) const ATTEMPTS: Range = range("attempts", 1, 10);
+/// IP_MULTICAST_TTL is one byte, ip(4); 0 would never leave the host.
+pub(super) const TTL: Range = range("ttl", 1, 255);
+
+/// The longest path of a socket: sun_path of OpenBSD's <sys/un.h> holds 104 bytes with its NUL.
+const SOCKET_BYTES: usize = 103;
+
+const MILLION: u64 = 1_000_000;
+const DAY: u64 = 24 * 60 * 60;
+const YEAR: u64 = 52 * 7 * DAY;
+
+const fn range(what: &'static str, least: u64, most: u64) -> Range {
+    Range { what, least, most }
+}
+
+impl Range {
+    /// A number within the range.
+    pub(super) fn number<T: TryFrom<u64>>(&self, written: Spanned<u64>) -> Result<T, Fault> {
+        self.admit(written.value)
+            .and_then(|n| T::try_from(n).ok())
+            .ok_or_else(|| self.fault(written, |n| n.to_string()))
+    }
+
+    /// A duration within the range.
+    pub(super) fn duration(&self, written: Spanned<Duration>) -> Result<Duration, Fault> {
+        self.admit(written.value.as_secs())
+            .map(Duration::from_secs)
+            .ok_or_else(|| self.fault(written, |n| duration_text(Duration::from_secs(n))))
+    }
+
+    fn admit(&self, value: u64) -> Option<u64> {
+        (self.least..=self.most).contains(&value).then_some(value)
+    }
+
+    fn fault<T>(&self, written: Spanned<T>, text: fn(u64) -> String) -> Fault {
+        let (least, most) = (text(self.least), text(self.most));
+        Fault::new(written.at, Problem::OutOfRange { what: self.what, least, most })
+    }
+}
+
+/// A ratio of parts to the whole.
+pub(super) fn ratio(written: Spanned<f64>) -> Result<f64, Fault> {
+    if (0.0..=1.0).contains(&written.value) {
+        return Ok(written.value);
+    }
+    let (what, least, most) = ("max sender ratio", "0".into(), "1".into());
+    Err(Fault::new(written.at, Problem::OutOfRange { what, least, most }))
+}
+
+/// A path that means the same in whatever directory it is used.
+pub(super) fn absolute(what: &'static str, written: Spanned<String>) -> Result<PathBuf, Fault> {
+    if written.value.starts_with('/') {
+        return Ok(written.value.into());
+    }
+    Err(Fault::new(written.at, Problem::NotAbsolute { what, path: written.value }))
+}
+
+/// A path to which a socket can be bound.
+pub(super) fn socket(written: Spanned<String>) -> Result<PathBuf, Fault> {
+    if written.value.len() > SOCKET_BYTES {
+        return Err(Fault::new(written.at, Problem::SocketTooLong { limit: SOCKET_BYTES }));
+    }
+    absolute("socket", written)
+}
+
+/// A host that spamd's sync can reach.
+pub(super) fn sync_host(written: Spanned<String>) -> Result<String, Fault> {
+    if is_sync_host(&written.value) {
+        return Ok(written.value);
+    }
+    Err(Fault::new(written.at, Problem::NoHostName(written.value)))
+}
+
+/// The name of an interface, which need not exist yet.
+pub(super) fn interface(written: Spanned<String>) -> Result<String, Fault> {
+    if is_interface(&written.value) {
+        return Ok(written.value);
+    }
+    Err(Fault::new(written.at, Problem::NoInterface(written.value)))
+}

@@ -1,0 +1,168 @@
+//! Statements to a [`Config`]: values within the bounds of greytrapper.conf(5), nothing set twice,
+//! nothing that contradicts itself.
+//!
+//! In: what `parse` has read, of all files, in any order. Out: the configuration, in which a faulty
+//! statement has left the default; faults go to `input`. Nothing is capped or mended silently.
+
+use super::bounds;
+use super::diagnostic::{At, Fault, Spanned};
+use super::input::Input;
+use super::pattern::Patterns;
+use super::problem::Problem;
+use super::statement::{DnsOption, Statement};
+use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+/// The configuration that the statements make.
+pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) -> Config {
+    let mut check = Check {
+        config: Config::default(),
+        input,
+        set: BTreeMap::new(),
+        networks: Vec::new(),
+        patterns: Patterns::default(),
+    };
+    for Spanned { value, at } in statements {
+        if check.input.has_ended() {
+            break;
+        }
+        let done = check.once(value.once(), at).and_then(|()| check.statement(value, at));
+        done.unwrap_or_else(|fault| check.input.error(fault));
+    }
+    check.finish()
+}
+
+struct Check<'c, 's> {
+    config: Config,
+    input: &'c mut Input<'s>,
+    /// Where what may be set once was set.
+    set: BTreeMap<&'static str, At>,
+    networks: Vec<Network>,
+    patterns: Patterns,
+}
+
+impl Check<'_, '_> {
+    /// Fails if `what` has been set before.
+    fn once(&mut self, what: Option<&'static str>, at: At) -> Result<(), Fault> {
+        let Some(what) = what else { return Ok(()) };
+        match self.set.entry(what) {
+            Entry::Vacant(first) => {
+                first.insert(at);
+                Ok(())
+            }
+            Entry::Occupied(earlier) => {
+                let earlier = self.input.place(*earlier.get(), at);
+                Err(Fault::new(at, Problem::Again { what, earlier }))
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: Statement, at: At) -> Result<(), Fault> {
+        use Statement as S;
+        let config = &mut self.config;
+        match statement {
+            S::Allow(networks) => self.networks.extend(networks),
+            S::AllowFile(path) => {
+                let (file, text) = self.input.open(&path)?;
+                self.networks.extend(table::networks(file, &text, self.input));
+            }
+            S::CheckIdentity(yes) => config.rules.identity = yes,
+            S::CheckRcpt { program, timeout } => self.checker(program, timeout)?,
+            S::CheckSenderDns(yes) => config.rules.sender_dns = yes,
+            S::CheckSenderSyntax(yes) => config.rules.sender_syntax = yes,
+            S::Database(path) => config.database = bounds::absolute("database", path)?,
+            S::Dns(options) => self.dns(options),
+            S::Engine(engine) => config.engine = engine,
+            // Read by `parse`.
+            S::Include(_) => {}
+            S::MaxHeloDomains(most) => {
+                let most = most.map(|n| bounds::MAX_HELO_DOMAINS.number(n)).transpose()?;
+                config.rules.max_helo_domains = most;
+            }
+            S::MaxSenderDomains(most) => {
+                let most = most.map(|n| bounds::MAX_SENDER_DOMAINS.number(n)).transpose()?;
+                config.rules.max_sender_domains = most;
+            }
+            S::MaxSenderRatio(most) => {
+                config.rules.max_sender_ratio = most.map(bounds::ratio).transpose()?;
+            }
+            S::PassRcpt(pattern) => self.patterns.pass(pattern)?,
+            S::ScanEvery(time) => config.scan_every = bounds::SCAN_EVERY.duration(time)?,
+            S::Socket(path) => config.socket = bounds::socket(path)?,
+            S::SuspectTuples(n) => {
+                config.rules.suspect_tuples = bounds::SUSPECT_TUPLES.number(n)?;
+            }
+            S::SyncKey(path) => config.sync.key = Some(bounds::absolute("sync key", path)?),
+            S::SyncMulticast { interface, ttl } => {
+                let interface = bounds::interface(interface)?;
+                let ttl = ttl.map(|n| bounds::TTL.number(n)).transpose()?;
+                config.sync.multicast.push((interface, ttl.unwrap_or(Sync::TTL)));
+            }
+            S::SyncTo(host) => config.sync.peers.push(bounds::sync_host(host)?),
+            S::TrapFor(time) => config.trap_for = bounds::TRAP_FOR.duration(time)?,
+            S::TrapLimit(traps, time) => {
+                let traps = bounds::TRAP_LIMIT.number(traps)?;
+                config.trap_limit = (traps, bounds::TRAP_LIMIT_TIME.duration(time)?);
+            }
+            S::TrapRcpt(pattern) => self.patterns.trap(pattern)?,
+            S::TrapRcptUnlisted => self.patterns.trap_unlisted(at),
+        }
+        Ok(())
+    }
+
+    fn checker(
+        &mut self,
+        program: Spanned<String>,
+        timeout: Option<Spanned<Duration>>,
+    ) -> Result<(), Fault> {
+        let at = program.at;
+        let program = bounds::absolute("program of check rcpt", program)?;
+        let timeout = timeout.map(|time| bounds::CHECKER_TIMEOUT.duration(time)).transpose()?;
+        if !self.input.is_program(&program) {
+            self.input.warn(at, Problem::NoProgram(program.clone()));
+        }
+        let timeout = timeout.unwrap_or(Checker::TIMEOUT);
+        self.config.checker = Some(Checker { program, timeout });
+        Ok(())
+    }
+
+    /// Every option by itself: one that is wrong does not hide the others.
+    fn dns(&mut self, options: Vec<Spanned<DnsOption>>) {
+        for Spanned { value, at } in options {
+            let done = self.once(value.once(), at).and_then(|()| self.dns_option(value));
+            done.unwrap_or_else(|fault| self.input.error(fault));
+        }
+    }
+
+    fn dns_option(&mut self, option: DnsOption) -> Result<(), Fault> {
+        let dns = &mut self.config.dns;
+        match option {
+            DnsOption::Attempts(n) => dns.attempts = bounds::ATTEMPTS.number(n)?,
+            DnsOption::InFlight(n) => dns.in_flight = bounds::IN_FLIGHT.number(n)?,
+            DnsOption::NameServer(address, port) => {
+                let port = port.map(|n| bounds::PORT.number(n)).transpose()?;
+                dns.servers.push(NameServer { address, port: port.unwrap_or(NameServer::PORT) });
+            }
+            DnsOption::Timeout(time) => dns.timeout = bounds::DNS_TIMEOUT.duration(time)?,
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Config {
+        let sync = &self.config.sync;
+        if let (Some(_), Some(&at)) = (&sync.key, self.set.get("sync key"))
+            && sync.peers.is_empty()
+            && sync.multicast.is_empty()
+        {
+            self.input.warn(at, Problem::KeyUnused);
+        }
+        match self.patterns.finish() {
+            Ok(rcpt) => self.config.rules.rcpt = rcpt,
+            Err(fault) => self.input.error(fault),
+        }
+        self.config.rules.allow = Networks::new(self.networks);
+        self.config
+    }
+}

@@ -1,0 +1,229 @@
+//! The grammar of greytrapper.conf(5): one rule a statement, found by sorted tables of keywords.
+//!
+//! Called by `parse` when a line's first word is known; reads the rest of the statement from the cursor,
+//! but not the end of its line. Adding a keyword means a row in a table here and a place in the manual.
+
+use super::diagnostic::{Fault, Spanned};
+use super::lexer::Token;
+use super::parse::Parser;
+use super::problem::Problem;
+use super::statement::{DnsOption, Statement};
+use super::{EngineChoice, Network, value};
+use std::time::Duration;
+
+/// Every statement by its first word.
+pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
+    ("allow", allow),
+    ("check", |p| p.cursor.choose(CHECK)?(p)),
+    ("database", |p| Ok(Statement::Database(p.cursor.string(A_PATH)?))),
+    ("dns", |p| Ok(Statement::Dns(p.block(dns_option)?))),
+    ("engine", |p| Ok(Statement::Engine(p.cursor.choose(ENGINE)?))),
+    ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
+    ("max", |p| p.cursor.choose(MAX)?(p)),
+    ("pass", |p| {
+        p.cursor.expect("rcpt")?;
+        Ok(Statement::PassRcpt(p.cursor.string("a regular expression in quotes")?))
+    }),
+    ("scan", |p| {
+        p.cursor.expect("every")?;
+        Ok(Statement::ScanEvery(duration(p)?))
+    }),
+    ("socket", |p| Ok(Statement::Socket(p.cursor.string(A_PATH)?))),
+    ("suspect", |p| {
+        p.cursor.expect("tuples")?;
+        Ok(Statement::SuspectTuples(number(p)?))
+    }),
+    ("sync", |p| p.cursor.choose(SYNC)?(p)),
+    ("trap", |p| p.cursor.choose(TRAP)?(p)),
+];
+
+const CHECK: &[(&str, Rule<Statement>)] = &[
+    ("identity", |p| Ok(Statement::CheckIdentity(p.cursor.choose(YES_OR_NO)?))),
+    ("rcpt", check_rcpt),
+    ("sender", |p| p.cursor.choose(CHECK_SENDER)?(p)),
+];
+
+const CHECK_SENDER: &[(&str, Rule<Statement>)] = &[
+    ("dns", |p| Ok(Statement::CheckSenderDns(p.cursor.choose(YES_OR_NO)?))),
+    ("syntax", |p| Ok(Statement::CheckSenderSyntax(p.cursor.choose(YES_OR_NO)?))),
+];
+
+const MAX: &[(&str, Rule<Statement>)] = &[
+    ("helo", |p| {
+        p.cursor.expect("domains")?;
+        Ok(Statement::MaxHeloDomains(number_or_off(p)?))
+    }),
+    ("sender", |p| p.cursor.choose(MAX_SENDER)?(p)),
+];
+
+const MAX_SENDER: &[(&str, Rule<Statement>)] = &[
+    ("domains", |p| Ok(Statement::MaxSenderDomains(number_or_off(p)?))),
+    ("ratio", |p| Ok(Statement::MaxSenderRatio(ratio_or_off(p)?))),
+];
+
+const SYNC: &[(&str, Rule<Statement>)] = &[
+    ("key", |p| Ok(Statement::SyncKey(p.cursor.string(A_PATH)?))),
+    ("multicast", sync_multicast),
+    ("to", |p| Ok(Statement::SyncTo(p.cursor.string("a host")?))),
+];
+
+const TRAP: &[(&str, Rule<Statement>)] = &[
+    ("for", |p| Ok(Statement::TrapFor(duration(p)?))),
+    ("limit", trap_limit),
+    ("rcpt", trap_rcpt),
+];
+
+const DNS: &[(&str, Rule<DnsOption>)] = &[
+    ("attempts", |p| Ok(DnsOption::Attempts(number(p)?))),
+    ("in", |p| {
+        p.cursor.expect("flight")?;
+        Ok(DnsOption::InFlight(number(p)?))
+    }),
+    ("nameserver", nameserver),
+    ("timeout", |p| Ok(DnsOption::Timeout(duration(p)?))),
+];
+
+const ENGINE: &[(&str, EngineChoice)] =
+    &[("libc", EngineChoice::Libc), ("native", EngineChoice::Native)];
+
+const YES_OR_NO: &[(&str, bool)] = &[("no", false), ("yes", true)];
+
+const A_PATH: &str = "a path";
+
+/// What reads the rest of a statement, or of an option.
+type Rule<T> = fn(&mut Parser<'_, '_>) -> Result<T, Fault>;
+
+fn allow(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    if p.cursor.take_keyword("file")? {
+        return Ok(Statement::AllowFile(p.path(A_PATH)?));
+    }
+    let networks = match p.cursor.peek()?.value {
+        Token::Open => p.block(network)?,
+        _ => vec![network(p)?],
+    };
+    Ok(Statement::Allow(networks))
+}
+
+fn network(p: &mut Parser<'_, '_>) -> Result<Network, Fault> {
+    let word = p.cursor.value("an address or a network", |word| Some(word.to_string()))?;
+    let fault = |problem| Fault::new(word.at, problem);
+    let written = value::network(&word.value).map_err(fault)?;
+    if written.has_host_bits {
+        let meant = written.network.to_string();
+        return Err(fault(Problem::HostBits { network: word.value, meant }));
+    }
+    Ok(written.network)
+}
+
+fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    p.cursor.expect("with")?;
+    let program = p.cursor.string(A_PATH)?;
+    let timeout = if p.cursor.take_keyword("timeout")? { Some(duration(p)?) } else { None };
+    Ok(Statement::CheckRcpt { program, timeout })
+}
+
+fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    p.cursor.expect("on")?;
+    let interface = p.cursor.string("an interface")?;
+    let ttl = if p.cursor.take_keyword("ttl")? { Some(number(p)?) } else { None };
+    Ok(Statement::SyncMulticast { interface, ttl })
+}
+
+fn trap_limit(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    let traps = number(p)?;
+    p.cursor.expect("per")?;
+    Ok(Statement::TrapLimit(traps, duration(p)?))
+}
+
+fn trap_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    // Not looked for within a macro: that is a pattern, whatever its text.
+    if p.cursor.peek_raw()?.value == Token::Word("unlisted".into()) {
+        p.cursor.skip();
+        return Ok(Statement::TrapRcptUnlisted);
+    }
+    let what = "\"unlisted\" or a regular expression in quotes";
+    Ok(Statement::TrapRcpt(p.cursor.string(what)?))
+}
+
+fn dns_option(p: &mut Parser<'_, '_>) -> Result<Spanned<DnsOption>, Fault> {
+    let at = p.cursor.peek()?.at;
+    let value = p.cursor.choose(DNS)?(p)?;
+    Ok(Spanned { value, at })
+}
+
+fn nameserver(p: &mut Parser<'_, '_>) -> Result<DnsOption, Fault> {
+    let address = p.cursor.value("an address", |word| word.parse().ok())?.value;
+    let port = if p.cursor.take_keyword("port")? { Some(number(p)?) } else { None };
+    Ok(DnsOption::NameServer(address, port))
+}
+
+fn number(p: &mut Parser<'_, '_>) -> Result<Spanned<u64>, Fault> {
+    p.cursor.value("a number", value::number)
+}
+
+fn number_or_off(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<u64>>, Fault> {
+    if p.cursor.take_keyword("off")? {
+        return Ok(None);
+    }
+    p.cursor.value("a number or \"off\"", value::number).map(Some)
+}
+
+fn ratio_or_off(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<f64>>, Fault> {
+    if p.cursor.take_keyword("off")? {
+        return Ok(None);
+    }
+    p.cursor.value("a ratio such as 0.75 or \"off\"", value::ratio).map(Some)
+}
+
+fn duration(p: &mut Parser<'_, '_>) -> Result<Spanned<Duration>, Fault> {
+    p.cursor.value("a duration such as 10m", value::duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
+        table.iter().map(|&(word, _)| word).collect()
+    }
+
+    fn tables() -> Vec<Vec<&'static str>> {
+        vec![
+            words(STATEMENTS),
+            words(CHECK),
+            words(CHECK_SENDER),
+            words(MAX),
+            words(MAX_SENDER),
+            words(SYNC),
+            words(TRAP),
+            words(DNS),
+            words(ENGINE),
+            words(YES_OR_NO),
+        ]
+    }
+
+    #[test]
+    fn tables_are_sorted_as_the_search_needs_them() {
+        for table in tables() {
+            assert!(table.is_sorted(), "{table:?}");
+        }
+    }
+
+    #[test]
+    fn every_keyword_has_its_place_in_the_manual() {
+        let manual = include_str!("../../man/greytrapper.conf.5");
+        for word in tables().concat() {
+            let marked = manual
+                .lines()
+                .filter(|line| line.starts_with('.'))
+                .any(|line| line.split([' ', '"', '|']).any(|part| part == word));
+            assert!(marked, "{word}");
+        }
+    }
+
+    #[test]
+    fn no_option_of_a_block_is_taken_for_a_statement() {
+        let statements = words(STATEMENTS);
+        assert!(words(DNS).iter().all(|option| !statements.contains(option)));
+    }
+}

@@ -1,0 +1,157 @@
+//! The regular expressions of `pass rcpt` and `trap rcpt`, compiled.
+//!
+//! In: strings from `check`. Out: [`RcptRules`]. Patterns ignore case, and are bounded in size and
+//! number, so that no configuration eats the memory. A `trap rcpt` that holds for any address at all is
+//! refused, as is `trap rcpt unlisted` where nothing is listed: either would trap every host.
+
+use super::RcptRules;
+use super::diagnostic::{At, Fault, Spanned};
+use super::problem::Problem;
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+/// Patterns of both kinds.
+const MAX_PATTERNS: usize = 1000;
+/// One pattern compiled, in bytes: some hundred times what a pattern for an address needs.
+const PATTERN_BYTES: usize = 256 << 10;
+/// The cache that a search with one pattern may fill, in bytes.
+const CACHE_BYTES: usize = 256 << 10;
+
+/// The patterns so far.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    pass: Vec<Spanned<String>>,
+    trap: Vec<Regex>,
+    unlisted: Option<At>,
+    /// All that were written, faulty ones too.
+    passes_written: usize,
+    traps_written: usize,
+}
+
+impl Patterns {
+    /// Adds a `pass rcpt`.
+    pub(super) fn pass(&mut self, pattern: Spanned<String>) -> Result<(), Fault> {
+        self.passes_written = self.passes_written.saturating_add(1);
+        self.compile(&pattern)?;
+        self.pass.push(pattern);
+        Ok(())
+    }
+
+    /// Adds a `trap rcpt`.
+    pub(super) fn trap(&mut self, pattern: Spanned<String>) -> Result<(), Fault> {
+        self.traps_written = self.traps_written.saturating_add(1);
+        let compiled = self.compile(&pattern)?;
+        if compiled.is_match(b"") {
+            return Err(Fault::new(pattern.at, Problem::MatchesAll { pattern: pattern.value }));
+        }
+        self.trap.push(compiled);
+        Ok(())
+    }
+
+    /// Notes `trap rcpt unlisted`.
+    pub(super) fn trap_unlisted(&mut self, at: At) {
+        self.unlisted = Some(at);
+    }
+
+    /// The rules that all of them make.
+    pub(super) fn finish(self) -> Result<RcptRules, Fault> {
+        if let (Some(at), 0) = (self.unlisted, self.passes_written) {
+            return Err(Fault::new(at, Problem::UnlistedAlone));
+        }
+        let pass = match self.pass.last() {
+            Some(last) => set(&self.pass).map_err(|error| bad_pattern(last, &error))?,
+            None => RegexSet::empty(),
+        };
+        Ok(RcptRules { pass, trap: self.trap, unlisted: self.unlisted.is_some() })
+    }
+
+    fn compile(&self, pattern: &Spanned<String>) -> Result<Regex, Fault> {
+        if self.passes_written.saturating_add(self.traps_written) > MAX_PATTERNS {
+            return Err(Fault::new(pattern.at, Problem::TooManyPatterns { limit: MAX_PATTERNS }));
+        }
+        RegexBuilder::new(&pattern.value)
+            .case_insensitive(true)
+            .size_limit(PATTERN_BYTES)
+            .dfa_size_limit(CACHE_BYTES)
+            .build()
+            .map_err(|error| bad_pattern(pattern, &error))
+    }
+}
+
+fn set(patterns: &[Spanned<String>]) -> Result<RegexSet, regex::Error> {
+    RegexSetBuilder::new(patterns.iter().map(|p| &p.value))
+        .case_insensitive(true)
+        .size_limit(PATTERN_BYTES.saturating_mul(patterns.len().saturating_add(1)))
+        .build()
+}
+
+fn bad_pattern(pattern: &Spanned<String>, error: &regex::Error) -> Fault {
+    let problem = Problem::BadPattern { pattern: pattern.value.clone(), reason: reason(error) };
+    Fault::new(pattern.at, problem)
+}
+
+/// The regex crate's reason in one line: a syntax error comes with a picture of the pattern first.
+fn reason(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(limit) => {
+            format!("larger than {limit} bytes when compiled")
+        }
+        error => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            last.strip_prefix("error: ").unwrap_or(last).to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spanned(pattern: &str) -> Spanned<String> {
+        Spanned { value: pattern.into(), at: At::start(0) }
+    }
+
+    fn rules(pass: &[&str], trap: &[&str]) -> RcptRules {
+        let mut patterns = Patterns::default();
+        pass.iter().for_each(|p| patterns.pass(spanned(p)).unwrap());
+        trap.iter().for_each(|p| patterns.trap(spanned(p)).unwrap());
+        patterns.finish().unwrap()
+    }
+
+    #[test]
+    fn patterns_match_anywhere_without_regard_to_case() {
+        let rules = rules(&["^postmaster@", "ABUSE"], &[r"@old\.example$", "^x@y$", "jörg"]);
+        let is_pass = |address: &[u8]| rules.pass.is_match(address);
+        let traps = |address: &[u8]| rules.trap.iter().any(|p| p.is_match(address));
+        assert!(is_pass(b"PostMaster@example.org"));
+        assert!(is_pass(b"the.abuse.desk@example.org"));
+        assert!(!is_pass(b"not.postmaster@example.org"));
+        assert!(traps(b"anyone@OLD.example"));
+        assert!(traps(b"\xff\x00@old.example"));
+        assert!(traps(b"x@y"));
+        assert!(traps("JÖRG@example.org".as_bytes()));
+        assert!(!traps(b"anyone@oldXexample"));
+        assert!(!traps(b"anyone@old.example.org"));
+    }
+
+    #[test]
+    fn usual_patterns_are_within_the_bounds() {
+        let long_list = (0..500).map(|n| format!("user{n}")).collect::<Vec<_>>().join("|");
+        let long_list = format!("^({long_list})@example\\.org$");
+        let patterns = [
+            r"^[a-z0-9._%+-]{1,64}@example\.org$",
+            r"^\w+@",
+            r"^[^@]+@(.+\.)?old\.example$",
+            &long_list,
+        ];
+        assert_eq!(rules(&patterns, &patterns).trap.len(), patterns.len());
+    }
+
+    #[test]
+    fn many_small_patterns_make_one_set() {
+        let pass: Vec<String> = (0..1000).map(|n| format!(r"^user{n}@example\.org$")).collect();
+        let pass: Vec<&str> = pass.iter().map(String::as_str).collect();
+        let found = rules(&pass, &[]).pass;
+        assert_eq!(found.matches(b"USER999@example.org").into_iter().collect::<Vec<_>>(), [999]);
+    }
+}

@@ -1,0 +1,113 @@
+//! Where the texts of a configuration come from: the disk, or a test.
+//!
+//! Asked by `input` for whole files, never for more than it can bear. A file on disk must not be
+//! writable by everyone, nor, if it is root's, by any group but wheel: whoever can write it decides who
+//! is trapped and which program runs.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// A store of texts by path.
+pub trait Source {
+    /// The bytes of a file, of which only `limit` + 1 need be delivered if there are more.
+    ///
+    /// # Errors
+    /// Whatever keeps the file from being read.
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
+
+    /// Whether `path` is a program that can be run.
+    fn is_program(&self, path: &Path) -> bool;
+}
+
+/// The files of the system.
+#[derive(Clone, Copy, Debug)]
+pub struct Disk;
+
+impl Source for Disk {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        refuse_exposed(&file.metadata()?)?;
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn is_program(&self, path: &Path) -> bool {
+        path.metadata().is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+    }
+}
+
+/// Fails for regular files that others may write; devices and pipes have other guards.
+fn refuse_exposed(metadata: &Metadata) -> io::Result<()> {
+    match exposure(metadata.is_file(), metadata.mode(), metadata.uid(), metadata.gid()) {
+        Some(reason) => Err(io::Error::new(io::ErrorKind::PermissionDenied, reason)),
+        None => Ok(()),
+    }
+}
+
+fn exposure(is_regular: bool, mode: u32, uid: u32, gid: u32) -> Option<&'static str> {
+    match (is_regular, uid, gid) {
+        (false, _, _) => None,
+        _ if mode & 0o002 != 0 => Some("File is writable by everyone"),
+        (_, ROOT, WHEEL) => None,
+        (_, ROOT, _) if mode & 0o020 != 0 => Some("File is root's and writable by a group"),
+        _ => None,
+    }
+}
+
+const ROOT: u32 = 0;
+const WHEEL: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn who_may_write() {
+        let everyone = Some("File is writable by everyone");
+        for (regular, mode, uid, gid, expected) in [
+            (true, 0o644, 0, 0, None),
+            (true, 0o664, 0, 0, None),
+            (true, 0o664, 1000, 1000, None),
+            (true, 0o664, 0, 1000, Some("File is root's and writable by a group")),
+            (true, 0o646, 0, 0, everyone),
+            (true, 0o666, 1000, 1000, everyone),
+            (false, 0o666, 0, 0, None),
+        ] {
+            assert_eq!(exposure(regular, mode, uid, gid), expected, "{mode:o} {uid} {gid}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.conf");
+        fs::write(&path, "0123456789").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(Disk.read(&path, 10).unwrap(), b"0123456789");
+        assert_eq!(Disk.read(&path, 3).unwrap(), b"0123");
+        fs::set_permissions(&path, Permissions::from_mode(0o602)).unwrap();
+        assert_eq!(Disk.read(&path, 10).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert!(Disk.read(dir.path(), 10).is_err());
+        assert!(Disk.read(Path::new("/dev/null"), 10).unwrap().is_empty());
+        assert_eq!(Disk.read(Path::new("/dev/zero"), 10).unwrap().len(), 11);
+    }
+
+    #[test]
+    fn programs_are_files_with_a_mode_to_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        assert!(!Disk.is_program(&path));
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert!(!Disk.is_program(&path));
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        assert!(Disk.is_program(&path));
+        assert!(!Disk.is_program(dir.path()));
+    }
+}

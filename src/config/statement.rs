@@ -1,0 +1,99 @@
+//! The statements of greytrapper.conf(5) as they were written: the right kinds of values in the right
+//! order, but not yet within bounds, complete or free of contradiction.
+//!
+//! Made by `parse`, consumed by `check`.
+
+use super::diagnostic::Spanned;
+use super::{EngineChoice, Network};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Statement {
+    Allow(Vec<Network>),
+    AllowFile(Spanned<PathBuf>),
+    CheckIdentity(bool),
+    CheckRcpt {
+        program: Spanned<String>,
+        timeout: Option<Spanned<Duration>>,
+    },
+    CheckSenderDns(bool),
+    CheckSenderSyntax(bool),
+    Database(Spanned<String>),
+    Dns(Vec<Spanned<DnsOption>>),
+    Engine(EngineChoice),
+    /// Read in its place by `parse`, not passed on.
+    Include(Spanned<PathBuf>),
+    MaxHeloDomains(Option<Spanned<u64>>),
+    MaxSenderDomains(Option<Spanned<u64>>),
+    MaxSenderRatio(Option<Spanned<f64>>),
+    PassRcpt(Spanned<String>),
+    ScanEvery(Spanned<Duration>),
+    Socket(Spanned<String>),
+    SuspectTuples(Spanned<u64>),
+    SyncKey(Spanned<String>),
+    SyncMulticast {
+        interface: Spanned<String>,
+        ttl: Option<Spanned<u64>>,
+    },
+    SyncTo(Spanned<String>),
+    TrapFor(Spanned<Duration>),
+    TrapLimit(Spanned<u64>, Spanned<Duration>),
+    TrapRcpt(Spanned<String>),
+    TrapRcptUnlisted,
+}
+
+/// One option of `dns { … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum DnsOption {
+    Attempts(Spanned<u64>),
+    InFlight(Spanned<u64>),
+    NameServer(IpAddr, Option<Spanned<u64>>),
+    Timeout(Spanned<Duration>),
+}
+
+impl Statement {
+    /// The words of a statement that may be written once only. The others add up.
+    pub(super) fn once(&self) -> Option<&'static str> {
+        Some(match self {
+            Statement::CheckIdentity(_) => "check identity",
+            Statement::CheckRcpt { .. } => "check rcpt",
+            Statement::CheckSenderDns(_) => "check sender dns",
+            Statement::CheckSenderSyntax(_) => "check sender syntax",
+            Statement::Database(_) => "database",
+            Statement::Engine(_) => "engine",
+            Statement::MaxHeloDomains(_) => "max helo domains",
+            Statement::MaxSenderDomains(_) => "max sender domains",
+            Statement::MaxSenderRatio(_) => "max sender ratio",
+            Statement::ScanEvery(_) => "scan every",
+            Statement::Socket(_) => "socket",
+            Statement::SuspectTuples(_) => "suspect tuples",
+            Statement::SyncKey(_) => "sync key",
+            Statement::TrapFor(_) => "trap for",
+            Statement::TrapLimit(..) => "trap limit",
+            Statement::TrapRcptUnlisted => "trap rcpt unlisted",
+            Statement::Allow(_)
+            | Statement::AllowFile(_)
+            | Statement::Dns(_)
+            | Statement::Include(_)
+            | Statement::PassRcpt(_)
+            | Statement::SyncMulticast { .. }
+            | Statement::SyncTo(_)
+            | Statement::TrapRcpt(_) => return None,
+        })
+    }
+}
+
+impl DnsOption {
+    /// As [`Statement::once`].
+    pub(super) fn once(&self) -> Option<&'static str> {
+        match self {
+            DnsOption::Attempts(_) => Some("attempts"),
+            DnsOption::InFlight(_) => Some("in flight"),
+            DnsOption::Timeout(_) => Some("timeout of dns"),
+            DnsOption::NameServer(..) => None,
+        }
+    }
+}
