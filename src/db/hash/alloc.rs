@@ -1,7 +1,7 @@
 //! Overflow pages given out and taken back: the header's split points and the bitmap pages, in memory.
 //!
 //! The writer puts what has changed here into the file, bitmaps first and header after them, before it
-//! writes any link to a page given out; and only after it has written the links away from a page does it
+//! writes such a page or any link to it; and only after it has written the links away from a page does it
 //! take that page back. So a kill in between can lose a page, and never has one used twice.
 //!
 //! The arithmetic is that of `overflow_page()` and `__free_ovflpage()` in

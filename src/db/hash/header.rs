@@ -141,7 +141,8 @@ impl Header {
         require(doubled == buckets.saturating_mul(2), Fault::Header("high_mask"))?;
         let range = self.low_mask..=self.high_mask.min(i32::MAX.cast_unsigned());
         require(range.contains(&self.max_bucket), Fault::Header("max_bucket"))?;
-        let range = generation(self.max_bucket)..SPLIT_POINTS as u32;
+        let last = u32::try_from(SPLIT_POINTS).unwrap_or(u32::MAX);
+        let range = generation(self.max_bucket)..last;
         require(range.contains(&self.ovfl_point), Fault::Header("ovfl_point"))?;
         self.require_spares()
     }

@@ -7,8 +7,8 @@
 //! `ugly_split()` in lib/libc/db/hash/hash_page.c). So the old bucket is made one that has nothing on its
 //! own page before the new page is written. In order:
 //!
-//! 1. a copy of the old bucket's page, as an overflow page, and the pages that it will need afterwards;
-//! 2. bitmaps; the header, with a [`Note`] of what is going on;
+//! 1. bitmaps; the header, with a [`Note`] of what is going on;
+//! 2. a copy of the old bucket's page, as an overflow page, and the pages that it will need afterwards;
 //! 3. the old bucket's page, now nothing but a link to the copy;
 //! 4. the new bucket's page, with the pairs that move: it must hold them all, since a link on it would
 //!    hide what libc puts behind it;
@@ -26,7 +26,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::chain::{Loaded, Node};
+use super::chain::Loaded;
 use super::edit::PageBuf;
 use super::header::{Header, SPLIT_POINTS, generation, hash};
 use super::note::Note;
@@ -73,38 +73,39 @@ impl<F: PageFile> Writer<F> {
         kept: Vec<PageBuf>,
     ) -> Result<(), EngineError> {
         let Some(head) = chain.nodes.first() else { return Ok(()) };
-        let copy = self.write_chain_as_it_is(head)?;
-        let (kept, tail) = self.write_tail(kept)?;
+        let copy = self.take(1)?;
+        let (kept, tail) = divide(kept);
+        let addresses = self.take(tail.len())?;
         // Only now is the place of the new bucket known: a new generation begins behind all pages made.
         let Some(grown) = grow(&self.header) else { return Ok(()) };
         let place = grown.bucket_page(note.to);
         if !self.is_vacant(place) {
-            return self.free(tail.into_iter().chain([copy]));
+            return self.free(copy.into_iter().chain(addresses));
         }
         self.note = Some(note);
         self.commit()?;
-        self.set_aside(head, copy)?;
+        self.write_chain(vec![head.page.clone()], &copy)?;
+        self.write_chain(tail, &addresses)?;
+        self.write_page(head.number, &self.linked(None, &copy))?;
         self.write_page(place, new)?;
         self.header = grown;
         self.commit()?;
-        self.write_page(head.number, &kept)?;
+        self.write_page(head.number, &self.linked(kept, &addresses))?;
         self.note = None;
-        self.free(chain.nodes.iter().filter_map(|node| node.address).chain([copy]))
+        self.free(chain.nodes.iter().filter_map(|node| node.address).chain(copy))
     }
 
-    /// Writes a copy of a bucket's own page, link included, to an overflow page: its address.
-    fn write_chain_as_it_is(&mut self, head: &Node) -> Result<u16, EngineError> {
-        let address = self.pages.take(&mut self.header)?;
-        let place = self.header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
-        self.write_page(place.page, &head.page)?;
-        Ok(address)
+    /// A page, or a blank one, that leads to the first of these addresses.
+    fn linked(&self, page: Option<PageBuf>, addresses: &[u16]) -> PageBuf {
+        let mut page = page.unwrap_or_else(|| self.blank());
+        if let Some(address) = addresses.first() {
+            page.set_next(*address);
+        }
+        page
     }
 
-    /// Leaves nothing on a bucket's own page but the link to its copy.
-    fn set_aside(&mut self, head: &Node, copy: u16) -> Result<(), EngineError> {
-        let mut page = PageBuf::blank(head.page.bytes().len(), self.header.order);
-        page.link(copy);
-        self.write_page(head.number, &page)
+    fn blank(&self) -> PageBuf {
+        PageBuf::blank(usize::try_from(self.header.bsize).unwrap_or(0), self.header.order)
     }
 
     /// Whether nothing is on a page, or the file ends before it.
@@ -121,8 +122,7 @@ impl<F: PageFile> Writer<F> {
         &self,
         records: impl Iterator<Item = &'r Record<'a>>,
     ) -> Option<PageBuf> {
-        let size = usize::try_from(self.header.bsize).ok()?;
-        let mut page = PageBuf::blank(size, self.header.order);
+        let mut page = self.blank();
         for record in records {
             if !page.fits(&record.key, &record.value) {
                 return None;
@@ -138,8 +138,7 @@ impl<F: PageFile> Writer<F> {
         &self,
         records: impl Iterator<Item = &'r Record<'a>>,
     ) -> Result<Vec<PageBuf>, EngineError> {
-        let size = usize::try_from(self.header.bsize).unwrap_or(0);
-        let mut pages = vec![PageBuf::blank(size, self.header.order)];
+        let mut pages = vec![self.blank()];
         for Record { key, value } in records {
             match pages.last_mut().filter(|page| page.fits(key, value)) {
                 Some(page) => page.put(key, value),
@@ -147,17 +146,6 @@ impl<F: PageFile> Writer<F> {
             }
         }
         Ok(pages)
-    }
-
-    /// Writes all pages but the first; gives that, leading to the others, and their addresses.
-    fn write_tail(&mut self, mut pages: Vec<PageBuf>) -> Result<(PageBuf, Vec<u16>), EngineError> {
-        let tail = pages.split_off(1.min(pages.len()));
-        let mut head = pages.pop().ok_or(EngineError::Refused("no pages to write"))?;
-        let addresses = self.write_chain(tail)?;
-        if let Some(address) = addresses.first() {
-            head.set_next(*address);
-        }
-        Ok((head, addresses))
     }
 
     /// Does what is left to do of a split that was begun and not finished.
@@ -174,9 +162,7 @@ impl<F: PageFile> Writer<F> {
             && let Some(grown) = grow(&self.header)
             && !self.is_vacant(grown.bucket_page(to))
         {
-            let size = usize::try_from(self.header.bsize).unwrap_or(0);
-            let blank = PageBuf::blank(size, self.header.order);
-            self.write_page(grown.bucket_page(to), &blank)?;
+            self.write_page(grown.bucket_page(to), &self.blank())?;
         }
         self.note = None;
         self.commit()
@@ -191,8 +177,11 @@ impl<F: PageFile> Writer<F> {
             return Ok(());
         }
         let kept = self.pack(records.iter().filter(at_home))?;
-        let (head, _) = self.write_tail(kept)?;
+        let (head, tail) = divide(kept);
+        let addresses = self.take(tail.len())?;
         self.commit()?;
+        self.write_chain(tail, &addresses)?;
+        let head = self.linked(head, &addresses);
         self.write_page(self.header.bucket_page(bucket), &head)?;
         self.free(chain.nodes.iter().filter_map(|node| node.address))
     }
@@ -205,6 +194,12 @@ impl Header {
         let mask = if to > self.high_mask { self.high_mask } else { self.low_mask };
         Note { from: to & mask, to }
     }
+}
+
+/// The first page, and the others.
+fn divide(mut pages: Vec<PageBuf>) -> (Option<PageBuf>, Vec<PageBuf>) {
+    let tail = pages.split_off(1.min(pages.len()));
+    (pages.pop(), tail)
 }
 
 /// The header with one bucket more (`__expand_table()`); `None` if it cannot have one.

@@ -7,7 +7,7 @@
 //! | change | writes |
 //! |---|---|
 //! | a pair put where it fits, taken off, replaced by one of its size | its page |
-//! | a pair that needs another page | the new pages; bitmaps; header; the page that leads to them |
+//! | a pair that needs another page | bitmaps; header; the new pages; the page that leads to them |
 //! | a pair replaced that must move | the new one as above; then the old one's page |
 //! | a big pair taken off | its first page, now a link past it; bitmaps |
 //! | a bucket split | see `split` |
@@ -256,10 +256,11 @@ impl<F: PageFile> Writer<F> {
             self.header.ffactor = pairs.max(MIN_FFACTOR);
         }
         let fresh = self.pages_for(key, value)?;
-        let fresh = self.write_chain(fresh)?;
+        let addresses = self.take(fresh.len())?;
         self.commit()?;
+        self.write_chain(fresh, &addresses)?;
         let mut page = last.page.clone();
-        page.set_next(fresh.first().copied().unwrap_or(0));
+        page.set_next(addresses.first().copied().unwrap_or(0));
         self.write_page(last.number, &page)?;
         Ok(Grown::Yes)
     }
@@ -278,19 +279,29 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    /// Writes pages one behind the other where nothing leads yet; gives their addresses.
-    pub(super) fn write_chain(&mut self, pages: Vec<PageBuf>) -> Result<Vec<u16>, EngineError> {
-        let taken = pages.iter().map(|_| self.pages.take(&mut self.header));
-        let addresses = taken.collect::<Result<Vec<_>, _>>()?;
-        for (at, mut page) in pages.into_iter().enumerate() {
-            if let Some(next) = addresses.get(at.saturating_add(1)) {
+    /// Has so many overflow pages given out: their addresses. [`Self::commit`] must come before any of
+    /// them is written: to a header that does not know of a page, its place may be that of a bucket to
+    /// come.
+    pub(super) fn take(&mut self, count: usize) -> Result<Vec<u16>, EngineError> {
+        (0..count).map(|_| self.pages.take(&mut self.header)).collect()
+    }
+
+    /// Writes pages one behind the other to the overflow pages of these addresses.
+    pub(super) fn write_chain(
+        &mut self,
+        pages: Vec<PageBuf>,
+        addresses: &[u16],
+    ) -> Result<(), EngineError> {
+        let mut addresses = addresses.iter().copied().peekable();
+        for mut page in pages {
+            let address = addresses.next().unwrap_or(0);
+            let place = self.header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
+            if let Some(next) = addresses.peek() {
                 page.set_next(*next);
             }
-            let address = addresses.get(at).copied().unwrap_or(0);
-            let place = self.header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
             self.write_page(place.page, &page)?;
         }
-        Ok(addresses)
+        Ok(())
     }
 
     /// Takes a pair out of its chain.
