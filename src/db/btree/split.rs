@@ -1,0 +1,272 @@
+//! Splitting: a page with too much on it becomes two, and the page above gets an item for each.
+//!
+//! Both halves go to fresh pages and the old page is freed, so that no record is ever in two places of
+//! the tree. The first key of the right half, cut to what tells it from the last key of the left one,
+//! goes to the page above; if that is full it is split in the same way. The root keeps its number.
+//!
+//! # Order of writes
+//!
+//! 1. The fresh pages, to which nothing leads yet.
+//! 2. The old page is linked on to the fresh ones, and its right sibling back to them: the reference's
+//!    walk along the leaves passes the old page and then the fresh ones.
+//! 3. The lowest page above that had room, or the root: with this one write all searches turn from the
+//!    old pages to the fresh ones.
+//! 4. The left half is linked back to the left sibling and this on to the left half: now the walk
+//!    passes the old page no more.
+//! 5. The old page is freed.
+//!
+//! Between 2 and 4 the walk meets the records of the old page twice, but it never misses one. At no
+//! point would the reference do harm if it emptied one leaf: it links the siblings of a leaf that it
+//! frees, and each leaf on the walk leads back to the one from which the walk comes to it, or to the
+//! old one before that. (Were it to empty two neighbours between a kill and the next change that mends,
+//! the walk could be led astray. No order can prevent that: two pages must change for one more leaf.)
+//!
+//! Source: `__bt_split()` in lib/libc/db/btree/bt_split.c, `__bt_defpfx()` in bt_utils.c.
+
+use super::super::file::PageFile;
+use super::super::{EngineError, Fault};
+use super::meta::ROOT;
+use super::node::{Node, capacity, child_item, overflow_size, weight};
+use super::page::{Chain, Child, Field, Kind, Page, Pair};
+use super::search::Path;
+use super::store::{Plan, Store};
+use super::unlink::Siblings;
+use std::borrow::Cow;
+
+/// Where a page is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Into halves, as nearly as its items allow.
+    Middle,
+    /// Before its last item: keys that come in ascending order fill the pages they leave behind.
+    BeforeLast,
+}
+
+/// How much of a key goes to the page above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Separator {
+    /// What tells it from the key before.
+    Prefix,
+    /// All of it: what the reference does for the second key of the leftmost page of a level.
+    Whole,
+}
+
+impl<F: PageFile> Store<F> {
+    /// Plans the writes for the leaf at the end of `path` with its new items, as many as there are.
+    pub(super) fn store_leaf(
+        &mut self,
+        plan: &mut Plan,
+        path: &Path,
+        leaf: Node<'_>,
+        mut cut: Cut,
+    ) -> Result<(), EngineError> {
+        let layout = self.layout();
+        let mut replaced = Vec::new();
+        let mut steps = path.steps.iter().rev();
+        let mut node = leaf;
+        while !node.fits(layout) {
+            let (left, right) = self.split(plan, &mut node, cut)?;
+            let Some(step) = steps.next() else {
+                node = self.root_above(plan, &left, &right)?;
+                break;
+            };
+            let bytes = self.read(step.page)?;
+            let mut parent = Node::of(&Page::parse(&bytes, layout, step.page)?)?.into_owned();
+            self.replace_child(plan, &mut parent, step.index, (&left, &right))?;
+            let last = parent.next == 0 && step.index.saturating_add(2) == parent.items.len();
+            cut = if last { Cut::BeforeLast } else { Cut::Middle };
+            let Node { number, prev, next, kind, .. } = node;
+            replaced.push((Siblings { number, kind, prev, next }, left.into_owned(), right.number));
+            node = parent;
+        }
+        for (old, left, right) in &replaced {
+            plan.change(old.number, self.relinked(old.number, old.prev, left.number)?);
+            self.link_back(plan, *old, *right)?;
+        }
+        plan.change(node.number, node.encode(layout)?);
+        for (old, left, _) in &mut replaced {
+            left.prev = old.prev;
+            plan.change(left.number, left.encode(layout)?);
+            self.link_on(plan, *old, left.number)?;
+        }
+        let old: Vec<u32> = replaced.iter().map(|(old, ..)| old.number).collect();
+        self.release(plan, &old)
+    }
+
+    /// Moves the items of a node to two fresh pages.
+    fn split<'a>(
+        &mut self,
+        plan: &mut Plan,
+        node: &mut Node<'a>,
+        cut: Cut,
+    ) -> Result<(Node<'a>, Node<'a>), EngineError> {
+        let layout = self.layout();
+        let too_much = Fault::BadPage("too much for two pages").on(node.number);
+        let at = place_of(cut, node, capacity(layout)).ok_or(too_much)?;
+        let mut left = Node::empty(self.allocate(plan)?, node.kind);
+        let mut right = Node::empty(self.allocate(plan)?, node.kind);
+        right.items = node.items.split_off(at);
+        left.items = std::mem::take(&mut node.items);
+        let before = if node.number == ROOT { 0 } else { node.number };
+        (left.prev, left.next) = (before, right.number);
+        (right.prev, right.next) = (left.number, node.next);
+        plan.fresh(left.number, left.encode(layout)?);
+        plan.fresh(right.number, right.encode(layout)?);
+        Ok((left, right))
+    }
+
+    /// The root above the two halves of the one there was.
+    fn root_above<'a>(
+        &mut self,
+        plan: &mut Plan,
+        left: &Node<'_>,
+        right: &Node<'_>,
+    ) -> Result<Node<'a>, EngineError> {
+        let mut root = Node::empty(ROOT, Kind::Internal);
+        let first = Child { key: Field::Here(b""), page: left.number };
+        root.items.push(Cow::Owned(child_item(self.layout().order, first)));
+        root.items.push(Cow::Owned(self.separator(plan, left, right, Separator::Whole)?));
+        Ok(root)
+    }
+
+    /// Lets the item at `index` lead to the left half, and one more to the right half.
+    fn replace_child(
+        &mut self,
+        plan: &mut Plan,
+        parent: &mut Node<'_>,
+        index: usize,
+        (left, right): (&Node<'_>, &Node<'_>),
+    ) -> Result<(), EngineError> {
+        let order = self.layout().order;
+        let at = index.saturating_add(1);
+        let whole = parent.prev == 0 && at == 1;
+        let separator = if whole { Separator::Whole } else { Separator::Prefix };
+        let added = self.separator(plan, left, right, separator)?;
+        let bad = Fault::BadPage("item is out of place").on(parent.number);
+        let item = parent.items.get_mut(index).ok_or(bad)?;
+        let child = Child::decode(item, order).ok_or(bad)?;
+        let changed = child_item(order, Child { page: left.number, ..child });
+        *item = Cow::Owned(changed);
+        parent.items.insert(at, Cow::Owned(added));
+        Ok(())
+    }
+
+    /// The item that leads to `right`, for the page above.
+    fn separator(
+        &mut self,
+        plan: &mut Plan,
+        left: &Node<'_>,
+        right: &Node<'_>,
+        separator: Separator,
+    ) -> Result<Vec<u8>, EngineError> {
+        let order = self.layout().order;
+        let item = |key| child_item(order, Child { key, page: right.number });
+        let bad = || Fault::BadPage("item is out of place").on(right.number);
+        let first = right.items.first().ok_or_else(bad)?;
+        if right.kind == Kind::Internal {
+            return Ok(item(Child::decode(first, order).ok_or_else(bad)?.key));
+        }
+        let first = Pair::decode(first, order).ok_or_else(bad)?.key;
+        if separator == Separator::Whole && first.chain().is_none() {
+            return Ok(item(first));
+        }
+        let last = left.items.last().and_then(|last| Pair::decode(last, order));
+        let last = self.planned_field(plan, last.ok_or_else(bad)?.key, left.number)?;
+        let whole = self.planned_field(plan, first, right.number)?;
+        let needed = whole.get(..distinguishing(&last, &whole)).unwrap_or(&whole);
+        match first {
+            Field::Chain(chain) if needed.len() > overflow_size(self.layout()) => {
+                self.preserve(plan, chain)?;
+                Ok(item(first))
+            }
+            _ => Ok(item(Field::Here(needed))),
+        }
+    }
+
+    /// Plans that a chain is marked as needed by an internal page.
+    fn preserve(&mut self, plan: &mut Plan, chain: Chain) -> Result<(), EngineError> {
+        let flags = self.layout().order.u32_bytes(Kind::PreservedOverflow.flags());
+        let mark = |image: &mut Vec<u8>| {
+            if let Some(place) = image.get_mut(12..16) {
+                place.copy_from_slice(&flags);
+            }
+        };
+        if let Some(image) = plan.fresh_image(chain.first) {
+            mark(image);
+            return Ok(());
+        }
+        let mut image = self.read(chain.first)?.to_vec();
+        mark(&mut image);
+        plan.fresh(chain.first, image);
+        Ok(())
+    }
+}
+
+/// How many bytes of `key` tell it from the smaller `last`; all of them if it is not smaller.
+fn distinguishing(last: &[u8], key: &[u8]) -> usize {
+    if last >= key {
+        return key.len();
+    }
+    let common = last.iter().zip(key).take_while(|(a, b)| a == b).count();
+    common.saturating_add(1)
+}
+
+/// How many items stay left, so that both halves fit and are as even as `cut` wants them.
+fn place_of(cut: Cut, node: &Node<'_>, capacity: usize) -> Option<usize> {
+    let weights = node.items.iter().map(|item| weight(item));
+    let total = weights.clone().fold(0_usize, usize::saturating_add);
+    let cuts = weights
+        .scan(0_usize, |left, weight| {
+            *left = left.saturating_add(weight);
+            Some(*left)
+        })
+        .zip(1..node.items.len())
+        .filter(|(left, _)| *left <= capacity && total.saturating_sub(*left) <= capacity);
+    let best = match cut {
+        Cut::Middle => cuts.min_by_key(|(left, _)| left.saturating_mul(2).abs_diff(total)),
+        Cut::BeforeLast => cuts.last(),
+    };
+    best.map(|(_, at)| at)
+}
+
+impl<'a> Node<'a> {
+    fn into_owned<'b>(self) -> Node<'b> {
+        let items = self.items.into_iter().map(|item| Cow::Owned(item.into_owned())).collect();
+        Node { items, number: self.number, prev: self.prev, next: self.next, kind: self.kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(sizes: &[usize]) -> Node<'static> {
+        let mut node = Node::empty(3, Kind::Leaf);
+        node.items = sizes.iter().map(|&size| Cow::Owned(vec![0; size])).collect();
+        node
+    }
+
+    #[test]
+    fn cuts_where_both_halves_fit() {
+        let place = |cut, sizes: &[usize]| place_of(cut, &node(sizes), 492);
+        assert_eq!(place(Cut::Middle, &[98, 98, 98, 98, 98]), Some(2));
+        assert_eq!(place(Cut::BeforeLast, &[98, 98, 98, 98, 98]), Some(4));
+        // Two items that fill a page each half.
+        assert_eq!(place(Cut::Middle, &[244, 244, 20]), Some(1));
+        assert_eq!(place(Cut::Middle, &[20, 244, 244]), Some(2));
+        assert_eq!(place(Cut::Middle, &[500, 20]), None);
+        assert_eq!(place(Cut::Middle, &[20]), None);
+    }
+
+    /// `__bt_defpfx()` in bt_utils.c.
+    #[test]
+    fn a_separator_is_as_long_as_it_must_be() {
+        assert_eq!(distinguishing(b"abc", b"abd"), 3);
+        assert_eq!(distinguishing(b"abc", b"b"), 1);
+        assert_eq!(distinguishing(b"ab", b"abcd"), 3);
+        assert_eq!(distinguishing(b"", b"x"), 1);
+        // Out of order, or the same big key twice: no prefix tells them apart.
+        assert_eq!(distinguishing(b"abc", b"abc"), 3);
+        assert_eq!(distinguishing(b"z", b"abc"), 3);
+    }
+}
