@@ -7,10 +7,17 @@
 //! a backslash and three octal digits.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Shows `bytes` with everything that could disturb a terminal or a log escaped.
 pub fn escaped(bytes: &[u8]) -> Escaped<'_> {
     Escaped(bytes)
+}
+
+/// Shows a path the same way.
+pub fn escaped_path(path: &Path) -> Escaped<'_> {
+    Escaped(path.as_os_str().as_bytes())
 }
 
 /// The result of [`escaped`]: bytes to be displayed.
@@ -82,5 +89,10 @@ mod tests {
     fn text_that_turns_or_hides_becomes_octal() {
         assert_eq!(shown("\u{202e}moc".as_bytes()), "\\342\\200\\256moc");
         assert_eq!(shown("\u{200b}".as_bytes()), "\\342\\200\\213");
+    }
+
+    #[test]
+    fn a_path_is_shown_like_any_bytes() {
+        assert_eq!(escaped_path(Path::new("/var/db/\x1bspamd")).to_string(), "/var/db/\\033spamd");
     }
 }
