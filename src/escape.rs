@@ -27,19 +27,28 @@ pub struct Escaped<'a>(&'a [u8]);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c == '\\' {
-                    f.write_str("\\\\")?;
-                } else if is_harmless(c) {
-                    fmt::Write::write_char(f, c)?;
-                } else {
-                    octal(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
-                }
-            }
+            text(f, chunk.valid())?;
             octal(f, chunk.invalid())?;
         }
         Ok(())
     }
+}
+
+/// Most of what is shown is harmless from end to end, and is written in one piece.
+fn text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mut rest = text;
+    let mut chars = text.chars();
+    while let Some(c) = chars.find(|c| *c == '\\' || !is_harmless(*c)) {
+        let after = chars.as_str();
+        let harmless = rest.len().saturating_sub(after.len()).saturating_sub(c.len_utf8());
+        f.write_str(rest.get(..harmless).unwrap_or_default())?;
+        match c {
+            '\\' => f.write_str("\\\\")?,
+            _ => octal(f, c.encode_utf8(&mut [0; 4]).as_bytes())?,
+        }
+        rest = after;
+    }
+    f.write_str(rest)
 }
 
 /// Graphic characters and the blank. Controls of either set, separators, and the invisible characters
@@ -83,6 +92,13 @@ mod tests {
         assert_eq!(shown(b"\x1b[31m\r\n\t\x7f"), "\\033[31m\\015\\012\\011\\177");
         assert_eq!(shown(b"a\xff\xc3"), "a\\377\\303");
         assert_eq!(shown("\u{85}".as_bytes()), "\\302\\205");
+    }
+
+    #[test]
+    fn harmless_text_around_escapes_stays_whole() {
+        assert_eq!(shown("é\\b\u{1}c é\\".as_bytes()), "é\\\\b\\001c é\\\\");
+        assert_eq!(shown(b"ab\x01\x02\xffcd"), "ab\\001\\002\\377cd");
+        assert_eq!(shown(b""), "");
     }
 
     #[test]
