@@ -1,0 +1,40 @@
+//! `check`: walks the whole structure of a file; silent if it is sound.
+#![forbid(unsafe_code)]
+
+use super::input;
+use crate::control::console::{Console, Failure};
+use crate::control::json;
+use crate::control::options::Format;
+use crate::db::snapshot::Snapshot;
+use crate::db::{Damage, Fault};
+use crate::escape::escaped_path;
+use std::path::Path;
+
+/// Prints a line for each fault of `file`, and fails if there is one. What is no database at all has no
+/// faults to list.
+pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
+    let image = input::read(console, file)?;
+    let (mut sound, mut printed) = (true, Ok(()));
+    let mut tell = |damage| {
+        sound = false;
+        if printed.is_ok() {
+            printed = print(console, file, damage);
+        }
+    };
+    match Snapshot::new(&image) {
+        Ok(snapshot) => snapshot.check(&mut tell),
+        Err(damage) if damage.fault == Fault::NotADatabase => {
+            return Err(input::error(file, damage));
+        }
+        Err(damage) => tell(damage),
+    }
+    printed?;
+    if sound { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn print(console: &mut Console<'_>, file: &Path, damage: Damage) -> Result<(), Failure> {
+    match console.format {
+        Format::Text => console.line(format_args!("{}: {damage}", escaped_path(file))),
+        Format::Json => console.json(&json::Fault::from(damage)),
+    }
+}
