@@ -1,0 +1,141 @@
+//! What a scan found, host by host: free of any format, so that text, JSON and the log can each have
+//! their own.
+//!
+//! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it holds the keys that it shows, so it
+//! lives as long as the image they lie in.
+
+use super::hosts::{Counts, Host, UnknownRecord, Waiting};
+use super::rules::Rule;
+use super::sender;
+use super::verdict::{Ground, Outcome, Why};
+use crate::escape::escaped;
+use crate::spamd::Tuple;
+use std::fmt;
+use std::net::IpAddr;
+
+/// The verdicts of one scan.
+#[derive(Debug)]
+pub struct Report<'a> {
+    waiting: Waiting<'a>,
+    outcomes: Vec<Outcome>,
+}
+
+/// What was found about one host.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'r> {
+    report: &'r Report<'r>,
+    host: &'r Host,
+    outcome: Outcome,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(waiting: Waiting<'a>, outcomes: Vec<Outcome>) -> Report<'a> {
+        Report { waiting, outcomes }
+    }
+
+    /// How many records of each kind there are.
+    pub fn counts(&self) -> &Counts {
+        &self.waiting.counts
+    }
+
+    /// The first few records that spamd cannot have written.
+    pub fn unknown(&self) -> &[UnknownRecord<'a>] {
+        &self.waiting.unknown
+    }
+
+    /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
+    /// file.
+    pub fn verdicts(&self) -> impl Iterator<Item = Verdict<'_>> {
+        let judged = self.waiting.hosts().iter().zip(&self.outcomes);
+        judged.filter(|(_, outcome)| **outcome != Outcome::Absent).map(|(host, outcome)| Verdict {
+            report: self,
+            host,
+            outcome: *outcome,
+        })
+    }
+
+    /// The verdicts against hosts.
+    pub fn traps(&self) -> impl Iterator<Item = Verdict<'_>> {
+        self.verdicts().filter(|verdict| verdict.rule().is_some())
+    }
+}
+
+impl<'r> Verdict<'r> {
+    /// The host's address, as spamd wrote it.
+    pub fn address(&self) -> &'r [u8] {
+        self.report.waiting.address_text(self.host)
+    }
+
+    /// The host's address.
+    pub fn ip(&self) -> IpAddr {
+        self.host.address.ip()
+    }
+
+    /// The rule that hit; `None` if the host passes.
+    pub fn rule(&self) -> Option<Rule> {
+        match self.outcome {
+            Outcome::Trap(ground) => Some(ground.rule()),
+            Outcome::Pass(_) | Outcome::Absent => None,
+        }
+    }
+
+    /// Why the host passes; `None` if it is to be trapped.
+    pub fn passes(&self) -> Option<Why> {
+        match self.outcome {
+            Outcome::Pass(why) => Some(why),
+            Outcome::Trap(_) | Outcome::Absent => None,
+        }
+    }
+
+    /// The reason, either way, as it is logged: what came from outside is escaped in it.
+    pub fn reason(&self) -> Reason<'r> {
+        Reason(*self)
+    }
+
+    /// The tuples that made the verdict, in the file's order: the one that a rule stumbled on, or all
+    /// that the host has.
+    pub fn evidence(&self) -> Vec<Tuple<'r>> {
+        let waiting = &self.report.waiting;
+        match self.outcome {
+            Outcome::Trap(Ground::Sender { tuple, .. } | Ground::Recipient { tuple }) => {
+                vec![waiting.tuple(tuple)]
+            }
+            _ => {
+                let mut numbers = Vec::new();
+                waiting.tuples_of(self.host, &mut numbers);
+                numbers.into_iter().map(|number| waiting.tuple(number)).collect()
+            }
+        }
+    }
+}
+
+/// A verdict's reason, to be displayed.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason<'r>(Verdict<'r>);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tuple = |number| self.0.report.waiting.tuple(number);
+        match self.0.outcome {
+            Outcome::Trap(Ground::Sender { tuple: number, fault }) => {
+                let from = escaped(sender::bare(tuple(number).from));
+                write!(f, "Invalid source address {from} ({fault})")
+            }
+            Outcome::Trap(Ground::Domains { domains, max }) => {
+                write!(f, "Host sending from {domains} domains (> {max})")
+            }
+            Outcome::Trap(Ground::Senders { senders, tuples, max }) => {
+                write!(f, "Senders/Tuples ratio is {senders}/{tuples} senders/tuples (> {max})")
+            }
+            Outcome::Trap(Ground::Helo { domains, max }) => {
+                write!(f, "Host calls itself {domains} names (> {max})")
+            }
+            Outcome::Trap(Ground::Recipient { tuple: number }) => {
+                let to = escaped(sender::bare(tuple(number).to));
+                write!(f, "Mailed to trap address {to}")
+            }
+            Outcome::Pass(why) => why.fmt(f),
+            Outcome::Absent => f.write_str("not waiting"),
+        }
+    }
+}

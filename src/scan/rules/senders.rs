@@ -1,0 +1,34 @@
+//! Rule `senders`: nearly every tuple has a sender of its own.
+//!
+//! Asked for hosts with more tuples than `suspect tuples`. What was made for one recipient is undone
+//! first (`tags`), and to write to one recipient only is no crime: a mailbox that takes part in busy
+//! lists looks so. Source: the original's `MAX_SENDERS_RATIO`.
+
+use super::Sent;
+use crate::scan::distinct::Distinct;
+use crate::scan::{sender, tags};
+
+/// How many senders there are, if they are more than `max` times the tuples.
+pub(in crate::scan) fn nominate(
+    sent: &[Sent<'_>],
+    max: f64,
+    scratch: &mut Distinct,
+) -> Option<u32> {
+    scratch.clear();
+    for one in sent {
+        scratch.add(|out| tags::normal_form(&one.from, one.to, out));
+    }
+    let senders = scratch.count();
+    let tuples = u32::try_from(sent.len()).ok()?;
+    let is_over = f64::from(senders) / f64::from(tuples) > max;
+    (is_over && recipients(sent, scratch) > 1).then_some(senders)
+}
+
+fn recipients(sent: &[Sent<'_>], scratch: &mut Distinct) -> u32 {
+    scratch.clear();
+    for one in sent {
+        let to = sender::bare(one.to).iter().map(u8::to_ascii_lowercase);
+        scratch.add(|out| out.extend(to));
+    }
+    scratch.count()
+}

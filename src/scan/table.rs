@@ -1,0 +1,115 @@
+//! Hosts by address: a growing list in the order of first appearance, and an open-addressing index
+//! into it.
+//!
+//! A scan looks up a million addresses at random, so a look-up should miss the cache as rarely as it
+//! can: four bytes in the index, then the host itself, 32 bytes that hold its address and all that the
+//! first pass notes about it. Addresses are chosen by strangers: the hash is keyed anew for each table
+//! (its order is never seen).
+
+use super::address::Address;
+use super::hosts::Host;
+use std::hash::{BuildHasher, RandomState};
+
+/// An index entry that names no host.
+const EMPTY: u32 = u32::MAX;
+
+/// Every host met, by address.
+#[derive(Debug)]
+pub(super) struct Table {
+    hosts: Vec<Host>,
+    /// A power of two of entries, at most half of them taken.
+    index: Vec<u32>,
+    seed: Seed,
+}
+
+/// The keys of the hash functions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seed(u64, u64);
+
+impl Table {
+    pub fn new() -> Table {
+        Table { hosts: Vec::new(), index: vec![EMPTY; 1024], seed: Seed::new() }
+    }
+
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The keys, for other hashes of what strangers chose.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The host of this address, entered now if it is new.
+    pub fn entry(&mut self, address: Address) -> Option<&mut Host> {
+        let mut slot = self.first_slot(address);
+        let found = loop {
+            let entry = self.index.get_mut(slot)?;
+            if *entry == EMPTY {
+                *entry = u32::try_from(self.hosts.len()).ok()?;
+                self.hosts.push(Host::new(address));
+                break *entry;
+            }
+            if self.hosts.get(*entry as usize)?.address == address {
+                break *entry;
+            }
+            slot = slot.wrapping_add(1) & self.mask();
+        };
+        if self.hosts.len() > self.index.len() / 2 {
+            self.grow();
+        }
+        self.hosts.get_mut(found as usize)
+    }
+
+    fn mask(&self) -> usize {
+        self.index.len().wrapping_sub(1)
+    }
+
+    fn first_slot(&self, address: Address) -> usize {
+        self.seed.fold(address.low, address.high) as usize & self.mask()
+    }
+
+    fn grow(&mut self) {
+        let entries = self.index.len().saturating_mul(2);
+        self.index.clear();
+        self.index.resize(entries, EMPTY);
+        for (number, host) in (0..).zip(&self.hosts) {
+            let mut slot = self.first_slot(host.address);
+            while let Some(entry) = self.index.get_mut(slot) {
+                if *entry == EMPTY {
+                    *entry = number;
+                    break;
+                }
+                slot = slot.wrapping_add(1) & self.mask();
+            }
+        }
+    }
+}
+
+impl Seed {
+    fn new() -> Seed {
+        let random = RandomState::new();
+        Seed(random.hash_one(0), random.hash_one(1) | 1)
+    }
+
+    /// Two words into 32 bits, by the halves of a 128-bit product.
+    fn fold(self, a: u64, b: u64) -> u32 {
+        let product = u128::from(a ^ self.0).wrapping_mul(u128::from(b.rotate_left(32) ^ self.1));
+        #[allow(clippy::cast_possible_truncation)] // The halves are meant.
+        let (high, low) = ((product >> 64) as u64, product as u64);
+        let mixed = (high ^ low).wrapping_mul(self.1);
+        (mixed >> 32) as u32
+    }
+
+    /// A hash of bytes; equal bytes have equal hashes.
+    pub fn hash(self, bytes: &[u8]) -> u32 {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let start = bytes.len() as u64;
+        let state = words
+            .iter()
+            .fold(start, |state, word| u64::from(self.fold(state, u64::from_le_bytes(*word))));
+        self.fold(state, u64::from_le_bytes(last))
+    }
+}

@@ -1,0 +1,154 @@
+//! Senders in a form in which two compare that differ only in what was made for one recipient.
+//!
+//! A sender's mailbox and the recipient of its tuple come in, bytes to be compared are appended.
+//! `rules::senders` asks, for hosts with many tuples only.
+//!
+//! | tag | form | becomes | source |
+//! |---|---|---|---|
+//! | BATV | `prvs=TAG=loc`, `btv1==TAG==loc` | `loc` | draft-levine-smtp-batv-01; Barracuda's own |
+//! | SRS | `SRS0=HASH=TT=dom=loc`, `SRS1=HASH=host==HASH=TT=dom=loc`, each first `=` also `-` or `+` | `loc` at `dom` | openspf.org/SRS, libsrs2 |
+//! | VERP | the recipient within the local part, `@` as `=` or `_at_`, dots as one of `.*_=~-` | one token | cr.yp.to/proto/verp.txt, mailing lists |
+//! | detail | `loc+tag` | `loc` | RFC 5233, 1 |
+//! | counters | digits in a row, or four hexadecimal digits or more with a digit among them | one token | seen in mail |
+
+use super::name;
+use super::sender::{self, Mailbox};
+
+/// Stands for what was made for one recipient; no mailbox has it outside quotes.
+const TOKEN: u8 = 0;
+
+/// The longest recipient looked for: 64 octets, `@`, 255 octets (RFC 5321, 4.5.3.1), so that a hostile
+/// pair of fields cannot make the search long.
+const RECIPIENT_MAX: usize = 320;
+
+/// How many tags may be wrapped around each other.
+const WRAPPINGS: usize = 4;
+
+/// Appends the normal form of a sender who writes to `to`.
+pub(super) fn normal_form(from: &Mailbox<'_>, to: &[u8], out: &mut Vec<u8>) {
+    let from = unwrap(*from);
+    let start = out.len();
+    replace_recipient(from.local, sender::bare(to), out);
+    let local = out.split_off(start);
+    blur_counters(without_detail(&local), out);
+    out.push(b'@');
+    name::canonical(from.domain, out);
+}
+
+/// The mailbox inside BATV and SRS.
+fn unwrap(mut mailbox: Mailbox<'_>) -> Mailbox<'_> {
+    for _ in 0..WRAPPINGS {
+        match batv(mailbox).or_else(|| srs(mailbox)) {
+            Some(inner) => mailbox = inner,
+            None => break,
+        }
+    }
+    mailbox
+}
+
+fn batv(mailbox: Mailbox<'_>) -> Option<Mailbox<'_>> {
+    let local = match after(mailbox.local, b"prvs=") {
+        Some(rest) => split_at_equals(rest)?.1,
+        None => {
+            let rest = after(mailbox.local, b"btv1==")?;
+            let end = memchr::memmem::find(rest, b"==")?;
+            rest.get(end..)?.get(2..)?
+        }
+    };
+    (!local.is_empty()).then_some(Mailbox { local, ..mailbox })
+}
+
+fn srs(mailbox: Mailbox<'_>) -> Option<Mailbox<'_>> {
+    let rest = match after(mailbox.local, b"SRS0") {
+        Some(rest) => rest,
+        None => {
+            let (_hash, rest) = split_at_equals(after_separator(after(mailbox.local, b"SRS1")?)?)?;
+            split_at_equals(rest)?.1
+        }
+    };
+    let (_hash, rest) = split_at_equals(after_separator(rest)?)?;
+    let (_timestamp, rest) = split_at_equals(rest)?;
+    let (domain, local) = split_at_equals(rest)?;
+    (!domain.is_empty() && !local.is_empty()).then_some(Mailbox { local, domain })
+}
+
+/// `text` without `prefix`, whatever its case: forwarders are known to change it.
+fn after<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+fn after_separator(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [b'=' | b'-' | b'+', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
+/// What stands before and after the first `=`.
+fn split_at_equals(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(b'=', text)?;
+    Some((text.get(..end)?, text.get(end.checked_add(1)?..)?))
+}
+
+/// Appends `local` with the recipient in it, if it is there, as one token.
+fn replace_recipient(local: &[u8], recipient: &[u8], out: &mut Vec<u8>) {
+    let found = find_recipient(local, recipient);
+    match found.and_then(|(start, end)| Some((local.get(..start)?, local.get(end..)?))) {
+        Some((before, behind)) => {
+            out.extend_from_slice(before);
+            out.push(TOKEN);
+            out.extend_from_slice(behind);
+        }
+        None => out.extend_from_slice(local),
+    }
+}
+
+/// Where the recipient stands in `local`.
+fn find_recipient(local: &[u8], recipient: &[u8]) -> Option<(usize, usize)> {
+    let at = memchr::memrchr(b'@', recipient).filter(|_| recipient.len() <= RECIPIENT_MAX)?;
+    let (user, domain) = (recipient.get(..at)?, recipient.get(at.checked_add(1)?..)?);
+    if user.is_empty() || domain.is_empty() {
+        return None;
+    }
+    (0..local.len()).find_map(|start| {
+        let rest = after_encoded(local.get(start..)?, user)?;
+        let rest = after(rest, b"=").or_else(|| after(rest, b"_at_"))?;
+        let rest = after_encoded(rest, domain)?;
+        Some((start, local.len().checked_sub(rest.len())?))
+    })
+}
+
+/// `text` without `part` at its beginning, of any case and with other bytes for its dots.
+fn after_encoded<'a>(text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = text.split_at_checked(part.len())?;
+    let is_same = |(&have, &want): (&u8, &u8)| match want {
+        b'.' => b".*_=~-".contains(&have),
+        _ => have.eq_ignore_ascii_case(&want),
+    };
+    start.iter().zip(part).all(is_same).then_some(rest)
+}
+
+fn without_detail(local: &[u8]) -> &[u8] {
+    match memchr::memchr(b'+', local) {
+        Some(end) if end > 0 => local.get(..end).unwrap_or(local),
+        _ => local,
+    }
+}
+
+/// Appends `local` in lower case with every counter as one token.
+fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
+    for run in local.chunk_by(|a, b| a.is_ascii_hexdigit() == b.is_ascii_hexdigit()) {
+        let has_digit = run.iter().any(u8::is_ascii_digit);
+        if has_digit && run.len() >= 4 && run.iter().all(u8::is_ascii_hexdigit) {
+            out.push(TOKEN);
+        } else {
+            for part in run.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+                match part.first() {
+                    Some(byte) if byte.is_ascii_digit() => out.push(TOKEN),
+                    _ => out.extend(part.iter().map(u8::to_ascii_lowercase)),
+                }
+            }
+        }
+    }
+}
