@@ -36,3 +36,22 @@ impl Distinct {
         u32::try_from(spans.len()).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn counts_as_a_set_does(strings in prop::collection::vec("[ab]{0,3}", 0..20)) {
+            let mut distinct = Distinct::default();
+            distinct.add(|out| out.push(b'x'));
+            distinct.clear();
+            strings.iter().for_each(|text| distinct.add(|out| out.extend_from_slice(text.as_bytes())));
+            let set: BTreeSet<_> = strings.iter().filter(|text| !text.is_empty()).collect();
+            prop_assert_eq!(distinct.count() as usize, set.len());
+        }
+    }
+}

@@ -197,3 +197,96 @@ fn after_separator(text: &[u8]) -> Option<&[u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn registrable_of(domain: &str) -> String {
+        let mut out = b"before".to_vec();
+        registrable(domain.as_bytes(), &mut out);
+        String::from_utf8(out.split_off(6)).unwrap()
+    }
+
+    /// publicsuffix.org/list, checked against its test data of the same names.
+    #[test]
+    fn registrable_domains() {
+        for (domain, registered) in [
+            ("example.com", "example.com"),
+            ("a.b.Example.COM", "example.com"),
+            ("WwW.example.com.", "example.com."),
+            ("b.example.uk.com", "example.uk.com"),
+            ("test.ac.jp", "test.ac.jp"),
+            ("b.c.kobe.jp", "b.c.kobe.jp"),
+            ("city.kobe.jp", "city.kobe.jp"),
+            ("www.city.kobe.jp", "city.kobe.jp"),
+            ("www.test.k12.ak.us", "test.k12.ak.us"),
+            ("www.食狮.公司.cn", "食狮.公司.cn"),
+            ("www.xn--85x722f.xn--55qx5d.cn", "食狮.公司.cn"),
+            ("WWW.XN--85X722F.com.cn", "食狮.com.cn"),
+            ("www.BÜCHER.example", "bücher.example"),
+            ("例え。テスト", "例え.テスト"),
+            // A public suffix, and an address literal, count as themselves.
+            ("co.uk", "co.uk"),
+            ("com", "com"),
+            ("[192.0.2.1]", "[192.0.2.1]"),
+            ("[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]"),
+        ] {
+            let wanted = registered.trim_end_matches('.');
+            assert_eq!(registrable_of(domain).trim_end_matches('.'), wanted, "{domain}");
+        }
+    }
+
+    #[test]
+    fn host_names_of_helo() {
+        for helo in
+            ["mail.example.com", "mail.example.com.", "dsl-192-0-2-1.pool.example", "a_b.example"]
+        {
+            let name = helo.trim_end_matches('.').as_bytes();
+            assert_eq!(host_name(helo.as_bytes()), Some(name), "{helo}");
+        }
+        let long = format!("{}.example", "a.".repeat(130));
+        for helo in [
+            "localhost",
+            "",
+            ".",
+            "192.0.2.1",
+            "[192.0.2.1]",
+            "2001:db8::1",
+            "[IPv6:2001:db8::1]",
+            "::ffff:192.0.2.1",
+            "a|b.example",
+            "a..b",
+            "mail example.com",
+            "bücher.example",
+            "-\u{7}.x",
+            &long,
+        ] {
+            assert_eq!(host_name(helo.as_bytes()), None, "{helo}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plain_has_no_fault(domain in "[a-zA-Z0-9.@_ -]{0,70}") {
+            if is_plain(domain.as_bytes()) {
+                prop_assert_eq!(check(domain.as_bytes()), Ok(()));
+            }
+        }
+
+        #[test]
+        fn the_registrable_domain_is_the_end_of_the_name(name in "[a-z]{1,5}(\\.[a-z]{1,5}){0,4}") {
+            let registered = registrable_of(&name);
+            let is_end = name == registered || name.ends_with(&format!(".{registered}"));
+            prop_assert!(is_end, "{} of {}", registered, name);
+            prop_assert_eq!(registrable_of(&registered), registered);
+        }
+
+        #[test]
+        fn no_bytes_disturb_it(bytes: Vec<u8>) {
+            let _ = (check(&bytes), host_name(&bytes), is_plain(&bytes));
+            registrable(&bytes, &mut Vec::new());
+        }
+    }
+}

@@ -201,3 +201,192 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(from: &str) -> Sender<'_> {
+        Sender::parse(from.as_bytes())
+    }
+
+    fn detail(from: &[u8]) -> String {
+        match Sender::parse(from) {
+            Sender::Invalid(fault) => fault.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn null_senders() {
+        assert_eq!(parse("<>"), Sender::Null);
+        assert_eq!(parse(""), Sender::Null);
+    }
+
+    /// Forms of good mail, each with its source, and what must come out of it.
+    #[test]
+    fn mailboxes() {
+        let long = format!("{}@alerts.bounces.google.com", "3kZ".repeat(90));
+        let (long_local, _) = long.split_once('@').unwrap();
+        for (from, local, domain, source) in [
+            ("<user@example.com>", "user", "example.com", "RFC 5321, 4.1.1.2"),
+            ("user@example.com", "user", "example.com", "no brackets: setlog() of spamd.c"),
+            ("<user@example.com.>", "user", "example.com", "trailing dot, seen in mail"),
+            ("<@a.example,@b.example:user@example.com>", "user", "example.com", "RFC 5321, C"),
+            ("<@a.example:\"x:y\"@example.com>", "\"x:y\"", "example.com", "RFC 5321, C"),
+            ("<\"john doe\"@example.com>", "\"john doe\"", "example.com", "RFC 5321, 4.1.2"),
+            ("<\"a@b\\\"c>\"@example.com>", "\"a@b\\\"c>\"", "example.com", "RFC 5321, 4.1.2"),
+            (
+                "<\"\"@example.com>",
+                "\"\"",
+                "example.com",
+                "RFC 5321, 4.1.2: QcontentSMTP may be none",
+            ),
+            (
+                "<a.\"b c\".d@example.com>",
+                "a.\"b c\".d",
+                "example.com",
+                "RFC 5322, 4.4: obs-local-part",
+            ),
+            ("<u@[192.0.2.1]>", "u", "[192.0.2.1]", "RFC 5321, 4.1.3"),
+            ("<u@[IPv6:2001:db8::1]>", "u", "[IPv6:2001:db8::1]", "RFC 5321, 4.1.3"),
+            ("<jörg@bücher.example>", "jörg", "bücher.example", "RFC 6531, 3.3"),
+            ("<用户@例え。テスト>", "用户", "例え。テスト", "RFC 3490, 3.1"),
+            (
+                "<a!#$%&'*+-/=?^_`{|}~b@example.com>",
+                "a!#$%&'*+-/=?^_`{|}~b",
+                "example.com",
+                "RFC 5322, 3.2.3",
+            ),
+            ("<a..b.@docomo.example.jp>", "a..b.", "docomo.example.jp", "Japanese carriers"),
+            ("<.a@example.com>", ".a", "example.com", "Japanese carriers"),
+            ("<a@my_host.example.com>", "a", "my_host.example.com", "underscore, seen in mail"),
+            ("<a@-x-.example.com>", "a", "-x-.example.com", "hyphens at the ends"),
+            ("<a@1.2.3.example>", "a", "1.2.3.example", "RFC 1123, 2.1"),
+            (
+                "<list-return-7-joe=example.org@lists.example.com>",
+                "list-return-7-joe=example.org",
+                "lists.example.com",
+                "VERP",
+            ),
+            ("<prvs=0123abcdef=joe@example.com>", "prvs=0123abcdef=joe", "example.com", "BATV"),
+            (
+                "<SRS0=HHH=TT=example.org=joe@example.com>",
+                "SRS0=HHH=TT=example.org=joe",
+                "example.com",
+                "SRS",
+            ),
+            (
+                "<owner-l*joe**example.org@example.com>",
+                "owner-l*joe**example.org",
+                "example.com",
+                "LISTSERV",
+            ),
+            (&long, long_local, "alerts.bounces.google.com", "Google Alerts: 270 octets"),
+        ] {
+            let wanted = Mailbox { local: local.as_bytes(), domain: domain.as_bytes() };
+            assert_eq!(parse(from), Sender::Mailbox(wanted), "{from} ({source})");
+        }
+    }
+
+    #[test]
+    fn labels_end_at_63_octets() {
+        let label = "x".repeat(63);
+        assert!(matches!(parse(&format!("<a@{label}.{label}.example>")), Sender::Mailbox(_)));
+        assert_eq!(
+            detail(format!("<a@{label}x.example>").as_bytes()),
+            "label of more than 63 octets in domain"
+        );
+    }
+
+    /// Senders that are no mailbox, by judgement's list, and what is said of them.
+    #[test]
+    fn faults() {
+        for (from, said) in [
+            (&b"<postmaster>"[..], "no @"),
+            (b"<", "< outside quotes"),
+            (b"<a>b@example.com", "< outside quotes"),
+            (b"<@example.com>", "nothing before the @"),
+            (b"<@a.example:>", "no @"),
+            (b"<@a.example:@example.com>", "nothing before the @"),
+            (b"<.@example.com>", "only a dot before the @"),
+            (b"<a\x07@example.com>", "control character"),
+            (b"<a\x7f@example.com>", "control character"),
+            (b"<a b@example.com>", "blank outside quotes"),
+            (b"<a\tb@example.com>", "blank outside quotes"),
+            (b"<(c)@example.com>", "( outside quotes"),
+            (b"<a,b@example.com>", ", outside quotes"),
+            (b"<a;b@example.com>", "; outside quotes"),
+            (b"<a:b@example.com>", ": outside quotes"),
+            (b"<a\\b@example.com>", "\\ outside quotes"),
+            (b"<<a@example.com>>", "< outside quotes"),
+            (b"<\"a@example.com>", "unclosed quotes"),
+            (b"<a\xff@example.com>", "not UTF-8"),
+            (b"<a@example\xc3.com>", "not UTF-8"),
+            (b"<a@>", "empty domain"),
+            (b"<a@.>", "empty domain"),
+            (b"<a@localhost>", "domain without a dot"),
+            (b"<a@example.>", "domain without a dot"),
+            (b"<a@192.0.2.1>", "domain of digits only"),
+            (b"<a@12345>", "domain of digits only"),
+            (b"<a@example..com>", "empty label in domain"),
+            (b"<a@.example.com>", "empty label in domain"),
+            (b"<a@example.com..>", "empty label in domain"),
+            (b"<a@b@example.com>", "@ in domain"),
+            (b"<a@exa mple.com>", "blank in domain"),
+            (b"<a@exa\0mple.com>", "control character in domain"),
+            (b"<a@example.com>SIZE=1", "< outside quotes"),
+            (b"<a@exa!mple.com>", "! in domain"),
+            (b"<a@[192.0.2.1>", "broken address literal"),
+            (b"<a@[]>", "broken address literal"),
+            (b"<a@[a b]>", "broken address literal"),
+        ] {
+            assert_eq!(detail(from), said, "{}", crate::escape::escaped(from));
+        }
+    }
+
+    /// `setlog()` of spamd.c keeps what stands before the first blank, and 1023 bytes of that.
+    #[test]
+    fn what_spamd_cut_is_not_judged() {
+        assert_eq!(parse("<\"john"), Sender::Cut);
+        assert_eq!(parse("\"john"), Sender::Cut);
+        assert_eq!(parse("<@a.example:\"john"), Sender::Cut);
+        assert_eq!(parse("<john\\"), Sender::Cut);
+        assert_eq!(Sender::parse(&[b'a'; FIELD_MAX]), Sender::Cut);
+        assert_eq!(Sender::parse(&[b'a'; FIELD_MAX - 1]), Sender::Invalid(Fault::NoAt));
+    }
+
+    fn address() -> impl Strategy<Value = Vec<u8>> {
+        let alphabet = prop::sample::select(b"ab1.@-_<>\"\\ :,[]=+\0\x7f\xc3\xbc\xff".to_vec());
+        prop::collection::vec(alphabet, 0..24)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn the_short_way_is_the_long_way(text in address()) {
+            if let Some(mailbox) = plain(&text) {
+                prop_assert_eq!(careful(&text), Ok(mailbox));
+            }
+        }
+
+        #[test]
+        fn usual_addresses_take_the_short_way(text in "[a-z]{1,9}(\\.[a-z0-9]{1,9})?@[a-z]{1,9}(\\.[a-z0-9]{1,9}){1,3}") {
+            prop_assert!(plain(text.as_bytes()).is_some());
+        }
+
+        #[test]
+        fn brackets_make_no_difference(text in address()) {
+            let bracketed = [b"<", &text[..], b">"].concat();
+            prop_assume!(bare(&text) == text && Sender::parse(&text) != Sender::Cut);
+            prop_assert_eq!(Sender::parse(&bracketed), Sender::parse(&text));
+        }
+
+        #[test]
+        fn no_bytes_disturb_it(bytes: Vec<u8>) {
+            let _ = Sender::parse(&bytes);
+        }
+    }
+}

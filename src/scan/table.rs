@@ -113,3 +113,42 @@ impl Seed {
         self.fold(state, u64::from_le_bytes(last))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    #[test]
+    fn hosts_keep_their_place_while_the_table_grows() {
+        let addresses: Vec<Address> = (0..5000u32)
+            .map(|n| match n % 2 {
+                0 => IpAddr::V4(Ipv4Addr::from_bits(n << 16)),
+                _ => IpAddr::V6(Ipv6Addr::from_bits(u128::from(n) << 64)),
+            })
+            .map(Address::from)
+            .collect();
+        let mut table = Table::new();
+        for address in addresses.iter().chain(&addresses) {
+            let host = table.entry(*address).unwrap();
+            assert_eq!(host.address, *address);
+            host.tuples += 1;
+        }
+        assert!(table.hosts().iter().map(|host| host.address).eq(addresses));
+        assert!(table.hosts().iter().all(|host| host.tuples == 2));
+    }
+
+    #[test]
+    fn hashes_see_length_and_every_byte() {
+        let seed = Seed::new();
+        let bytes = b"mail.example.com";
+        let mut hashes: Vec<u32> = (0..=bytes.len()).map(|end| seed.hash(&bytes[..end])).collect();
+        hashes.push(seed.hash(b"mail.example.com\0"));
+        hashes.push(seed.hash(b"mail.example.con"));
+        hashes.push(seed.hash(b"nail.example.com"));
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), bytes.len() + 4);
+        assert_eq!(seed.hash(bytes), seed.hash(&bytes.to_vec()));
+    }
+}

@@ -152,3 +152,125 @@ fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::sender::Sender;
+    use proptest::prelude::*;
+
+    fn form(from: &str, to: &str) -> String {
+        let Sender::Mailbox(mailbox) = Sender::parse(from.as_bytes()) else { panic!("{from}") };
+        let mut out = b"before".to_vec();
+        normal_form(&mailbox, to.as_bytes(), &mut out);
+        String::from_utf8(out.split_off(6)).unwrap().replace('\0', "*")
+    }
+
+    #[test]
+    fn tags_are_undone() {
+        for (from, to, normal, source) in [
+            ("<Joe@Example.com>", "", "joe@example.com", "case"),
+            ("<prvs=0123abcdef=joe@example.com>", "", "joe@example.com", "BATV draft, 4"),
+            ("<PRVS=9876fedcba=joe@example.com>", "", "joe@example.com", "BATV, case changed"),
+            ("<btv1==123AbCdEf==joe@example.com>", "", "joe@example.com", "Barracuda"),
+            ("<SRS0=HHH=TT=example.org=joe@fwd.example>", "", "joe@example.org", "SRS"),
+            ("<SRS0+HHH=TT=example.org=joe@fwd.example>", "", "joe@example.org", "libsrs2, +"),
+            ("<srs0-hhh=tt=example.org=joe@fwd.example>", "", "joe@example.org", "libsrs2, -"),
+            (
+                "<SRS1=GGG=fwd.example==HHH=TT=example.org=joe@next.example>",
+                "",
+                "joe@example.org",
+                "SRS, guarded",
+            ),
+            (
+                "<SRS1+GGG=fwd.example=-HHH=TT=example.org=joe@next.example>",
+                "",
+                "joe@example.org",
+                "SRS, guarded, separators kept",
+            ),
+            (
+                "<SRS0=HHH=TT=example.org=prvs=0123abcdef=joe@fwd.example>",
+                "",
+                "joe@example.org",
+                "BATV in SRS",
+            ),
+            (
+                "<list-return-joe=example.org@l.example>",
+                "<joe@example.org>",
+                "list-return-*@l.example",
+                "ezmlm",
+            ),
+            (
+                "<list-bounces+joe=example.org@l.example>",
+                "<joe@example.org>",
+                "list-bounces@l.example",
+                "Mailman",
+            ),
+            (
+                "<b-joe_at_example-org@l.example>",
+                "<Joe@Example.org>",
+                "b-*@l.example",
+                "_at_, other dots",
+            ),
+            (
+                "<b-j.r=ex_ample~org-1@l.example>",
+                "<j.r@ex.ample.org>",
+                "b-*-*@l.example",
+                "dots as _ and ~",
+            ),
+            ("<b-j*r=a=org@l.example>", "<j.r@a.org>", "b-*@l.example", "dots as * and ="),
+            ("<joe+news@example.com>", "", "joe@example.com", "RFC 5233"),
+            ("<+joe@example.com>", "", "+joe@example.com", "nothing before the +"),
+            ("<b-1234-56@example.com>", "", "b-*-*@example.com", "counters"),
+            ("<b-0a1b2c-x@example.com>", "", "b-*-x@example.com", "hexadecimal"),
+            ("<b-cafe-x@example.com>", "", "b-cafe-x@example.com", "a word"),
+            ("<ab1@example.com>", "", "ab*@example.com", "too short for hexadecimal"),
+            ("<x@XN--BCHER-KVA.example>", "", "x@bücher.example", "RFC 5890"),
+        ] {
+            assert_eq!(form(from, to), normal, "{from} -> {to} ({source})");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_tag_stays() {
+        for from in [
+            "prvs=joe@example.com",
+            "prvs=x=@example.com",
+            "btv1==x=joe@example.com",
+            "SRS@example.com",
+            "srs0=a=b=c@example.com",
+            "srs0=a=b==joe@example.com",
+            "srs2=a=b=c.example=joe@example.com",
+            "b-jim=example.org@l.example",
+            "b-joe=example.net@l.example",
+            "joe-example.org@l.example",
+        ] {
+            assert_eq!(
+                form(from, "<joe@example.org>").replace('*', "0"),
+                from.to_lowercase().replace("btv1", "btv0").replace("srs2", "srs0"),
+                "{from}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_recipient_too_long_to_be_one_is_not_looked_for() {
+        let domain = "x".repeat(RECIPIENT_MAX);
+        let from = format!("joe={domain}@l.example");
+        assert_eq!(form(&from, &format!("<joe@{domain}>")), from);
+    }
+
+    proptest! {
+        #[test]
+        fn every_recipient_of_a_verp_list_is_one_sender(user in "[a-z]{1,9}(\\.[a-z]{1,9})?", domain in "[a-z]{1,9}\\.[a-z]{2,3}", dot in "[.*_=~-]", at in "=|_at_") {
+            let encoded = format!("{user}{at}{domain}").replace('.', &dot);
+            let from = format!("<news-{encoded}@l.example>");
+            prop_assert_eq!(form(&from, &format!("<{user}@{domain}>")), "news-*@l.example");
+        }
+
+        #[test]
+        fn no_bytes_disturb_it(local: Vec<u8>, domain: Vec<u8>, to: Vec<u8>) {
+            normal_form(&Mailbox { local: &local, domain: &domain }, &to, &mut Vec::new());
+        }
+    }
+}
