@@ -51,29 +51,35 @@ impl From<IpAddr> for Address {
 /// The common case, and the one that is met a million times a scan: `d.d.d.d`, each part 0 to 255
 /// without leading zeros, which is what the standard library takes as well.
 fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut parts = text.split(|&byte| byte == b'.');
-    for octet in &mut octets {
-        *octet = decimal_octet(parts.next()?)?;
-    }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
-}
-
-fn decimal_octet(digits: &[u8]) -> Option<u8> {
-    let value = match *digits {
-        [a] => digit(a)?,
-        [b'1'..=b'9', _] | [b'1'..=b'9', _, _] => {
-            digits.iter().try_fold(0u16, |value, &byte| {
-                Some(value.wrapping_mul(10).wrapping_add(digit(byte)?))
-            })?
+    let (mut address, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
+    for &byte in text {
+        if byte == b'.' {
+            address = address << 8 | finished(octet, digits)?;
+            (octet, digits) = (0, 0);
+            dots = dots.wrapping_add(1);
+        } else {
+            let digit = byte.wrapping_sub(b'0');
+            // A fourth digit, or one behind a zero, can only make the octet too large or too long.
+            if digit > 9 || digits > 2 {
+                return None;
+            }
+            octet = octet.wrapping_mul(10).wrapping_add(u32::from(digit));
+            digits = digits.wrapping_add(1);
         }
-        _ => return None,
-    };
-    u8::try_from(value).ok()
+    }
+    (dots == 3).then_some(())?;
+    Some(Ipv4Addr::from_bits(address << 8 | finished(octet, digits)?))
 }
 
-fn digit(byte: u8) -> Option<u16> {
-    byte.is_ascii_digit().then(|| u16::from(byte & 0xf))
+/// An octet by its value, if it is one that is written with so many digits.
+fn finished(octet: u32, digits: u32) -> Option<u32> {
+    let is_octet = match digits {
+        1 => true,
+        2 => octet > 9,
+        3 => matches!(octet, 100..=255),
+        _ => false,
+    };
+    is_octet.then_some(octet)
 }
 
 #[cfg(test)]

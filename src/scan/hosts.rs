@@ -1,72 +1,63 @@
-//! The records of a database, gathered into hosts with the tuples they wait with.
+//! The hosts of a database with the tuples they wait with.
 //!
-//! Records come in, in the file's order; [`Waiting`] goes out: one [`Host`] an address, its live GREY
-//! tuples on a chain through [`Waiting::tuples_of`], and the counts for the log. Keys stay where they
-//! are in the image. `judge` is the only caller.
+//! Notes about records come in (`notes`), in the file's order; [`Waiting`] is what becomes of them: one
+//! [`Host`] an address, its live GREY tuples on a chain. Keys stay where they are in the image.
+//! `judge` is the only caller.
 //!
-//! The file's order is that of a hash over whole keys: a host's tuples lie anywhere. Coming back to
-//! them costs a cache miss or two each, so everything that one tuple tells by itself is noted on the
-//! host while its key is at hand ([`Marks`]); most hosts need never be looked at again.
+//! The file's order is that of a hash over whole keys: a host's tuples lie anywhere, and finding the
+//! host of a tuple misses the cache. So notes are entered by the batch ([`Table::entries`]), and what
+//! they tell is put down on the host: most hosts need never be looked at again.
 
 use super::address::Address;
+use super::notes::{Counts, Marks, Note, Notes, Share, UnknownRecord};
 use super::table::Table;
 use crate::db::{ByteOrder, Damage, Record};
-use crate::spamd::record::{Entry, Tuple, Unknown};
+use crate::spamd::Tuple;
 use std::borrow::Cow;
-use std::ops::BitOrAssign;
 
 /// No tuple: the end of a chain.
 const NONE: u32 = u32::MAX;
 
-/// How many unknown records are kept to be named.
-const NAMED_UNKNOWN: usize = 16;
+/// Up to so many tuples are compared each with each.
+const FEW: usize = 16;
 
-/// What the records told about a host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(u32);
-
-impl Marks {
-    /// It has a WHITE record.
-    pub const WHITE: Marks = Marks(1);
-    /// It has a TRAPPED record.
-    pub const TRAPPED: Marks = Marks(2);
-    /// It has a GREY record, live or not.
-    pub const GREY: Marks = Marks(4);
-    /// One of its senders is no mailbox.
-    pub const SENDER: Marks = Marks(8);
-    /// One of its recipients gives it away.
-    pub const RECIPIENT: Marks = Marks(16);
-    /// Not all of its HELO names are the same bytes.
-    pub const HELO: Marks = Marks(32);
-
-    /// Whether one of `others` is among these.
-    pub fn any(self, others: Marks) -> bool {
-        self.0 & others.0 != 0
-    }
-}
-
-impl BitOrAssign for Marks {
-    fn bitor_assign(&mut self, other: Marks) {
-        self.0 |= other.0;
-    }
-}
+/// How many notes are entered at once.
+const BATCH: usize = 64;
 
 /// One address, and what a walk over the records told about it.
 #[derive(Debug)]
 pub(super) struct Host {
     pub address: Address,
+    /// Where in the file it first appears.
+    pub place: u32,
     /// How many live GREY records it has; one that the file holds twice counts twice here.
     pub tuples: u32,
+    /// How many of them have a mailbox for a sender.
+    pub senders: u32,
     pub marks: Marks,
     /// Its last tuple in the file.
     last: u32,
-    /// A hash of its first HELO name.
+    /// A hash of its first HELO string that may be a host name, or 0.
     helo: u32,
 }
 
 impl Host {
-    pub fn new(address: Address) -> Host {
-        Host { address, tuples: 0, marks: Marks::default(), last: NONE, helo: 0 }
+    pub fn new(address: Address, place: u32) -> Host {
+        let marks = Marks::default();
+        Host { address, place, tuples: 0, senders: 0, marks, last: NONE, helo: 0 }
+    }
+
+    /// Puts down what a live tuple tells, and that it is the last; returns the last before it.
+    fn enter(&mut self, marks: Marks, helo: u32, number: u32) -> u32 {
+        self.tuples = self.tuples.saturating_add(1);
+        self.senders = self.senders.saturating_add(u32::from(marks.any(Marks::MAILBOX)));
+        match (self.helo, helo) {
+            (_, 0) => {}
+            (0, _) => self.helo = helo,
+            (one, other) if one != other => self.marks |= Marks::HELO,
+            _ => {}
+        }
+        std::mem::replace(&mut self.last, number)
     }
 }
 
@@ -75,34 +66,6 @@ impl Host {
 struct Held<'a> {
     key: Cow<'a, [u8]>,
     before: u32,
-}
-
-/// How many records of each kind a database has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// WHITE records.
-    pub white: u64,
-    /// TRAPPED records.
-    pub trapped: u64,
-    /// Hosts with a GREY record, be it expired.
-    pub greys: u64,
-    /// GREY records that have not expired.
-    pub tuples: u64,
-    /// GREY records whose address is none, left out since nobody could trap it.
-    pub no_address: u64,
-    /// SPAMTRAP records.
-    pub spamtraps: u64,
-    /// Records that are none of spamd's.
-    pub unknown: u64,
-}
-
-/// A record that spamd cannot have written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownRecord<'a> {
-    /// Its key.
-    pub key: Cow<'a, [u8]>,
-    /// What is wrong with it.
-    pub why: Unknown,
 }
 
 /// Hosts and their tuples.
@@ -116,37 +79,33 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// Gathers the hosts of a database; `screen` tells what a tuple by itself says about its host.
+    /// Gathers a share of the hosts of a database; `screen` tells what a tuple by itself says about its
+    /// host.
     ///
     /// Tuples whose time is over at `now` (seconds since 1970) are left out. A damaged database is an
     /// error: half of what is known about a host is no ground to judge it on.
     pub fn collect(
         records: impl Iterator<Item = Result<Record<'a>, Damage>>,
-        order: ByteOrder,
-        now: i64,
+        (order, now): (ByteOrder, i64),
+        share: Share,
         screen: impl Fn(&Tuple<'_>) -> Marks,
     ) -> Result<Waiting<'a>, Damage> {
-        let mut waiting = Waiting {
-            table: Table::new(),
-            tuples: Vec::new(),
-            counts: Counts::default(),
-            unknown: Vec::new(),
-        };
+        let mut table = Table::new();
+        let mut tuples = Vec::new();
+        let mut notes = Notes::new(order, now, share, table.seed());
+        let mut batch = Vec::with_capacity(BATCH);
         for record in records {
-            let record = record?;
-            match Entry::decode(&record.key, &record.value, order) {
-                Ok((Entry::Grey(tuple), data)) if data.expire > now => {
-                    let found = Found::new(&tuple, &waiting.table, &screen);
-                    waiting.hold(found, record.key);
-                }
-                Ok((Entry::Grey(tuple), _)) => waiting.note_expired(&tuple),
-                Ok((Entry::White(address), _)) => waiting.note_white(address),
-                Ok((Entry::Trapped(address), _)) => waiting.note_trapped(address),
-                Ok((Entry::Spamtrap(_), _)) => count(&mut waiting.counts.spamtraps),
-                Err(why) => waiting.note_unknown(record.key, why),
+            batch.extend(notes.take(record?, &screen));
+            if batch.len() == BATCH {
+                enter(&mut table, &mut tuples, &mut batch);
             }
         }
-        Ok(waiting)
+        enter(&mut table, &mut tuples, &mut batch);
+        let Notes { mut counts, unknown, .. } = notes;
+        counts.tuples = tuples.len() as u64;
+        let greys = table.hosts().iter().filter(|host| host.marks.any(Marks::GREY));
+        counts.greys = greys.count() as u64;
+        Ok(Waiting { table, tuples, counts, unknown })
     }
 
     /// Every host, waiting or not, in the order of first appearance.
@@ -158,13 +117,29 @@ impl<'a> Waiting<'a> {
     /// a writer killed at the wrong moment may leave such.
     pub fn tuples_of(&self, host: &Host, numbers: &mut Vec<u32>) {
         numbers.clear();
-        let chain = std::iter::successors(self.held(host.last).map(|_| host.last), |&number| {
-            self.held(number).map(|held| held.before).filter(|&before| before != NONE)
+        let mut last = host.last;
+        while let Some(held) = self.held(last) {
+            numbers.push(last);
+            last = held.before;
+        }
+        if numbers.len() > FEW {
+            numbers.sort_unstable_by(|&a, &b| self.key(a).cmp(self.key(b)).then(a.cmp(&b)));
+            numbers.dedup_by(|a, b| self.key(*a) == self.key(*b));
+            numbers.sort_unstable();
+            return;
+        }
+        numbers.reverse();
+        let mut seen = [&b""[..]; FEW];
+        let mut count = 0;
+        numbers.retain(|&number| {
+            let key = self.key(number);
+            let is_new = !seen.iter().take(count).any(|&other| other == key);
+            if let (true, Some(place)) = (is_new, seen.get_mut(count)) {
+                *place = key;
+                count = count.wrapping_add(1);
+            }
+            is_new
         });
-        numbers.extend(chain);
-        numbers.sort_unstable_by(|&a, &b| self.key(a).cmp(self.key(b)).then(a.cmp(&b)));
-        numbers.dedup_by(|a, b| self.key(*a) == self.key(*b));
-        numbers.sort_unstable();
     }
 
     /// The tuple of this number.
@@ -188,80 +163,20 @@ impl<'a> Waiting<'a> {
     fn key(&self, number: u32) -> &[u8] {
         self.held(number).map_or(b"", |held| &held.key)
     }
+}
 
-    fn hold(&mut self, found: Option<Found>, key: Cow<'a, [u8]>) {
-        let Some(Found { address, marks, helo }) = found else {
-            return count(&mut self.counts.no_address);
-        };
+/// Enters a batch of notes and empties it.
+fn enter<'a>(table: &mut Table, tuples: &mut Vec<Held<'a>>, batch: &mut Vec<Note<'a>>) {
+    table.expect(batch.iter().map(|note| note.address));
+    for note in batch.drain(..) {
         let (Some(host), Ok(number)) =
-            (self.table.entry(address), u32::try_from(self.tuples.len()))
+            (table.entry(note.address, note.place), u32::try_from(tuples.len()))
         else {
-            return;
+            continue;
         };
-        count(&mut self.counts.tuples);
-        if !host.marks.any(Marks::GREY) {
-            count(&mut self.counts.greys);
-        }
-        if host.tuples == 0 {
-            host.helo = helo;
-        } else if host.helo != helo {
-            host.marks |= Marks::HELO;
-        }
-        host.marks |= marks;
-        host.tuples = host.tuples.saturating_add(1);
-        self.tuples.push(Held { key, before: std::mem::replace(&mut host.last, number) });
-    }
-
-    fn note_expired(&mut self, tuple: &Tuple<'_>) {
-        let Some(host) = Address::parse(tuple.address).and_then(|a| self.table.entry(a)) else {
-            return count(&mut self.counts.no_address);
-        };
-        if !host.marks.any(Marks::GREY) {
-            host.marks |= Marks::GREY;
-            count(&mut self.counts.greys);
+        host.marks |= note.marks;
+        if let Some(key) = note.key {
+            tuples.push(Held { before: host.enter(note.marks, note.helo, number), key });
         }
     }
-
-    fn note_white(&mut self, address: &[u8]) {
-        count(&mut self.counts.white);
-        self.mark(address, Marks::WHITE);
-    }
-
-    fn note_trapped(&mut self, address: &[u8]) {
-        count(&mut self.counts.trapped);
-        self.mark(address, Marks::TRAPPED);
-    }
-
-    fn mark(&mut self, address: &[u8], marks: Marks) {
-        if let Some(host) = Address::parse(address).and_then(|a| self.table.entry(a)) {
-            host.marks |= marks;
-        }
-    }
-
-    fn note_unknown(&mut self, key: Cow<'a, [u8]>, why: Unknown) {
-        count(&mut self.counts.unknown);
-        if self.unknown.len() < NAMED_UNKNOWN {
-            self.unknown.push(UnknownRecord { key, why });
-        }
-    }
-}
-
-/// What one live tuple tells, taken from its key before the key is put away.
-struct Found {
-    address: Address,
-    marks: Marks,
-    helo: u32,
-}
-
-impl Found {
-    fn new(tuple: &Tuple<'_>, table: &Table, screen: impl Fn(&Tuple<'_>) -> Marks) -> Option<Self> {
-        let address = Address::parse(tuple.address)?;
-        let mut marks = screen(tuple);
-        marks |= Marks::GREY;
-        Some(Found { address, marks, helo: table.seed().hash(tuple.helo) })
-    }
-}
-
-fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
 }

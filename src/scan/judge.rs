@@ -3,34 +3,43 @@
 //! [`Scan::begin`] takes a database's records and settles all hosts but those that a counting rule
 //! nominates; [`Scan::questions`] tells what DNS is to be asked about these; [`Scan::finish`] settles
 //! them by the answers and hands out the [`Report`]. Without answers nominees go free.
+//!
+//! Hosts have nothing to do with each other, so two threads judge half of them each. Both walk over
+//! all records, which costs little beside what each does with its own. What comes out does not depend
+//! on how many there are.
 
 use super::distinct::Distinct;
-use super::hosts::{Host, Marks, Waiting};
+use super::hosts::{Host, Waiting};
 use super::identity::{self, Answers, Confirmation, Question};
-use super::report::Report;
+use super::notes::{Marks, Share};
+use super::report::{Judged, Report};
 use super::rules::{Sent, domains, helo, rcpt, senders, syntax};
+use super::sender::Sender;
 use super::verdict::{Ground, Outcome, Why};
 use crate::config::Rules;
 use crate::db::{ByteOrder, Damage, Record};
 use crate::spamd::Tuple;
+use std::thread;
 
 /// A scan whose hosts are settled as far as the database alone allows.
 #[derive(Debug)]
 pub struct Scan<'a, 'r> {
-    waiting: Waiting<'a>,
     rules: &'r Rules,
-    /// One for each host; for a nominee, what it is if it goes free.
-    outcomes: Vec<Outcome>,
+    shares: Vec<Settled<'a>>,
+}
+
+/// A share of the hosts, judged; the nominees among them as if they went free.
+#[derive(Debug)]
+struct Settled<'a> {
+    judged: Judged<'a>,
     nominees: Vec<Nominee>,
 }
 
-/// A host that counting rules hold against it, by its number.
+/// A host that a counting rule holds something against, by its number.
 #[derive(Debug)]
 struct Nominee {
     host: usize,
-    domains: Option<Ground>,
-    senders: Option<Ground>,
-    helo: Option<Ground>,
+    ground: Ground,
 }
 
 impl<'a, 'r> Scan<'a, 'r> {
@@ -38,39 +47,66 @@ impl<'a, 'r> Scan<'a, 'r> {
     ///
     /// `records` and `order` are those of a snapshot; `now` is in seconds since 1970. A damaged
     /// database is an error.
-    pub fn begin(
-        records: impl Iterator<Item = Result<Record<'a>, Damage>>,
+    pub fn begin<R>(
+        records: impl Fn() -> R + Sync,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
-    ) -> Result<Scan<'a, 'r>, Damage> {
-        let waiting = Waiting::collect(records, order, now, |tuple| screen(tuple, rules))?;
-        let (outcomes, nominees) = {
-            let mut judge = Judge::new(&waiting, rules);
-            let hosts = waiting.hosts().iter().enumerate();
-            let outcomes = hosts.map(|(number, host)| judge.settle(number, host)).collect();
-            (outcomes, judge.nominees)
+    ) -> Result<Scan<'a, 'r>, Damage>
+    where
+        R: Iterator<Item = Result<Record<'a>, Damage>>,
+    {
+        let settle = |number, of| {
+            let (share, screen) = (Share { number, of }, |tuple: &Tuple<'_>| screen(tuple, rules));
+            Waiting::collect(records(), (order, now), share, screen)
+                .map(|waiting| Settled::new(waiting, rules))
         };
-        Ok(Scan { waiting, rules, outcomes, nominees })
+        let shares = match thread::available_parallelism() {
+            Ok(threads) if threads.get() > 1 => both(|| settle(0, 2), || settle(1, 2)).into(),
+            _ => vec![settle(0, 1)],
+        };
+        let shares = shares.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Scan { rules, shares })
     }
 
     /// What DNS is to be asked about the nominees, in the order of their first appearance.
-    pub fn questions(&self) -> impl Iterator<Item = Question> + '_ {
+    pub fn questions(&self) -> Vec<Question> {
         let mut numbers = Vec::new();
-        self.nominees.iter().filter_map(move |nominee| {
-            let host = self.waiting.hosts().get(nominee.host)?;
-            self.waiting.tuples_of(host, &mut numbers);
-            let tuples = numbers.iter().map(|&number| self.waiting.tuple(number));
-            Some(Question::new(host.address.ip(), tuples))
-        })
+        let mut questions = Vec::new();
+        for Settled { judged: Judged { waiting, .. }, nominees } in &self.shares {
+            let hosts = nominees.iter().filter_map(|nominee| waiting.hosts().get(nominee.host));
+            for host in hosts {
+                waiting.tuples_of(host, &mut numbers);
+                let tuples = numbers.iter().map(|&number| waiting.tuple(number));
+                questions.push((host.place, Question::new(host.address.ip(), tuples)));
+            }
+        }
+        questions.sort_unstable_by_key(|(place, _)| *place);
+        questions.into_iter().map(|(_, question)| question).collect()
     }
 
     /// Settles the nominees. Without answers, or with one that is not definite, they go free as far as
     /// the counting rules are concerned.
-    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'a> {
-        let mut judge = Judge::new(&self.waiting, self.rules);
-        for nominee in &self.nominees {
-            let Some(outcome) = self.outcomes.get_mut(nominee.host) else { continue };
+    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'a> {
+        let rules = self.rules;
+        Report::new(self.shares.into_iter().map(|share| share.finish(rules, answers)).collect())
+    }
+}
+
+impl<'a> Settled<'a> {
+    fn new(waiting: Waiting<'a>, rules: &Rules) -> Settled<'a> {
+        let mut judge = Judge::new(&waiting, rules);
+        let hosts = waiting.hosts().iter().enumerate();
+        let outcomes = hosts.map(|(number, host)| judge.settle(number, host)).collect();
+        let nominees = judge.nominees;
+        Settled { judged: Judged { waiting, outcomes }, nominees }
+    }
+
+    fn finish(self, rules: &Rules, answers: Option<&dyn Answers>) -> Judged<'a> {
+        let Settled { judged: Judged { waiting, mut outcomes }, nominees } = self;
+        let mut judge = Judge::new(&waiting, rules);
+        for nominee in &nominees {
+            let Some(outcome) = outcomes.get_mut(nominee.host) else { continue };
             *outcome = match judge.ask(nominee, answers) {
                 Ok(ground) => Outcome::Trap(ground),
                 // A later rule may still have hit.
@@ -78,16 +114,29 @@ impl<'a, 'r> Scan<'a, 'r> {
                 Err(_) => *outcome,
             };
         }
-        Report::new(self.waiting, self.outcomes)
+        Judged { waiting, outcomes }
     }
+}
+
+/// Two pieces of work at the same time; one after the other where the system gives no thread.
+fn both<T: Send>(here: impl FnOnce() -> T, there: impl Fn() -> T + Sync) -> [T; 2] {
+    thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, &there) {
+        Ok(thread) => {
+            let one = here();
+            let other = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            [one, other]
+        }
+        Err(_) => [here(), there()],
+    })
 }
 
 /// What one tuple by itself says about its host.
 fn screen(tuple: &Tuple<'_>, rules: &Rules) -> Marks {
-    let mut marks = Marks::default();
-    if rules.sender_syntax && syntax::fault(tuple).is_some() {
-        marks |= Marks::SENDER;
-    }
+    let mut marks = match Sender::parse(tuple.from) {
+        Sender::Mailbox(_) => Marks::MAILBOX,
+        Sender::Invalid(_) if rules.sender_syntax => Marks::SENDER,
+        Sender::Invalid(_) | Sender::Null | Sender::Cut => Marks::default(),
+    };
     if rcpt::hits(tuple, &rules.rcpt) {
         marks |= Marks::RECIPIENT;
     }
@@ -127,13 +176,11 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         {
             return Outcome::Trap(ground);
         }
-        if let Some(nominee) = self.nominate(number) {
-            if !self.rules.identity
-                && let Some(ground) = nominee.first()
-            {
+        if let Some(ground) = self.nominate() {
+            if !self.rules.identity {
                 return Outcome::Trap(ground);
             }
-            self.nominees.push(nominee);
+            self.nominees.push(Nominee { host: number, ground });
         }
         match host.marks.any(Marks::RECIPIENT).then(|| self.bad_recipient()).flatten() {
             Some(ground) => Outcome::Trap(ground),
@@ -159,7 +206,7 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
             Some(_) => host.marks.any(Marks::HELO),
             None => false,
         };
-        let is_suspect = host.tuples > self.rules.suspect_tuples;
+        let is_suspect = host.senders > self.rules.suspect_tuples;
         let is_marked = host.marks.any(Marks::SENDER) || host.marks.any(Marks::RECIPIENT);
         is_marked || is_suspect || is_many_named
     }
@@ -176,22 +223,20 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         self.numbers.iter().find(hits).map(|&tuple| Ground::Recipient { tuple })
     }
 
-    /// What the counting rules hold against the host whose tuples are at hand.
-    fn nominate(&mut self, host: usize) -> Option<Nominee> {
+    /// What the first of the counting rules holds against the host whose tuples are at hand.
+    ///
+    /// The others need not be asked: identity, or the lack of it, settles all of them alike.
+    fn nominate(&mut self) -> Option<Ground> {
         let (waiting, rules) = (self.waiting, self.rules);
         self.sent.clear();
         let tuples = self.numbers.iter().map(|&number| waiting.tuple(number));
         self.sent.extend(tuples.filter_map(|tuple| Sent::new(&tuple)));
-        let is_suspect = self.sent.len() > rules.suspect_tuples as usize;
-        let domains = rules.max_sender_domains.filter(|_| is_suspect);
-        let senders = rules.max_sender_ratio.filter(|_| is_suspect);
-        let nominee = Nominee {
-            host,
-            domains: domains.and_then(|max| self.domains(max)),
-            senders: senders.and_then(|max| self.senders(max)),
-            helo: rules.max_helo_domains.and_then(|max| self.helo(max, |_| true)),
-        };
-        nominee.first().is_some().then_some(nominee)
+        let mut ground = None;
+        if self.sent.len() > rules.suspect_tuples as usize {
+            ground = rules.max_sender_domains.and_then(|max| self.domains(max));
+            ground = ground.or_else(|| self.senders(rules.max_sender_ratio?));
+        }
+        ground.or_else(|| self.helo(rules.max_helo_domains?, |_| true))
     }
 
     fn domains(&mut self, max: u32) -> Option<Ground> {
@@ -226,26 +271,13 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
             Confirmation::Unknown => return Err(Why::IdentityUnknown),
             Confirmation::NotConfirmed => {}
         }
-        if let Some(ground) = nominee.domains.or(nominee.senders) {
+        let Ground::Helo { max, .. } = nominee.ground else { return Ok(nominee.ground) };
+        let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
+        if let Some(ground) = self.helo(max, |name| is(name, Confirmation::NotConfirmed)) {
             return Ok(ground);
         }
-        let max = self.rules.max_helo_domains.ok_or(Why::Nothing)?;
-        let is = |wanted| move |name: &[u8]| identity::of_helo(answers, address, name) == wanted;
-        let denied = is(Confirmation::NotConfirmed);
-        let unknown = is(Confirmation::Unknown);
-        match self.helo(max, denied) {
-            Some(ground) => Ok(ground),
-            None if self.helo(max, |name| denied(name) || unknown(name)).is_some() => {
-                Err(Why::IdentityUnknown)
-            }
-            None => Err(Why::Nothing),
-        }
-    }
-}
-
-impl Nominee {
-    /// The first of the counting rules, in their order.
-    fn first(&self) -> Option<Ground> {
-        self.domains.or(self.senders).or(self.helo)
+        // Names of which nothing is known may be the ones too many.
+        let could_be = self.helo(max, |name| !is(name, Confirmation::Confirmed)).is_some();
+        Err(if could_be { Why::IdentityUnknown } else { Why::Nothing })
     }
 }

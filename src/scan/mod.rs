@@ -11,7 +11,7 @@
 //! but for the address. A false trap is the worst that can happen here: what is not known for certain
 //! speaks for the host.
 //!
-//! * `hosts` gathers tuples by host (`table`, `address`), in one pass.
+//! * `notes` reads each record once, `hosts` gathers them by host (`table`, `address`).
 //! * [`sender`], `name`, `punycode` and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] are the rules, one file each; `judge` asks them in their order.
 //! * [`identity`] is what DNS is asked about nominated hosts.
@@ -33,6 +33,7 @@ mod hosts;
 pub mod identity;
 mod judge;
 mod name;
+mod notes;
 mod punycode;
 mod report;
 pub mod rules;
@@ -41,9 +42,9 @@ mod table;
 mod tags;
 mod verdict;
 
-pub use hosts::{Counts, UnknownRecord};
 pub use judge::Scan;
 pub use name::NameFault;
+pub use notes::{Counts, UnknownRecord};
 pub use report::{Reason, Report, Verdict};
 pub use rules::Rule;
 pub use verdict::Why;
@@ -58,5 +59,5 @@ use crate::db::snapshot::Snapshot;
 /// error.
 pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &Rules) -> Result<Report<'a>, Damage> {
     let order = snapshot.byte_order();
-    Ok(Scan::begin(snapshot.records(), order, now, rules)?.finish(None))
+    Ok(Scan::begin(|| snapshot.records(), order, now, rules)?.finish(None))
 }

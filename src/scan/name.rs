@@ -135,23 +135,44 @@ fn check_literal(literal: &[u8]) -> Result<(), NameFault> {
 /// garbage) is `None`.
 pub(super) fn host_name(helo: &[u8]) -> Option<&[u8]> {
     let name = helo.strip_suffix(b".").unwrap_or(helo);
+    if is_plain(name) {
+        return Some(name);
+    }
     let is_name = name.is_ascii() && name.len() <= NAME_MAX && !name.starts_with(b"[");
     (is_name && check(name).is_ok()).then_some(name)
 }
 
 /// Appends the name in the form in which names compare: lower case, A-labels decoded, dots plain.
 pub(super) fn canonical(domain: &[u8], out: &mut Vec<u8>) {
+    if domain.is_ascii() && !has_a_label(domain) {
+        return lower(domain, out);
+    }
     for (number, label) in Labels(Some(domain)).enumerate() {
         if number > 0 {
             out.push(b'.');
         }
-        let encoded = label.get(..4).filter(|start| start.eq_ignore_ascii_case(b"xn--"));
-        let decoded = encoded.and(label.get(4..)).and_then(punycode::decode);
+        let encoded = is_a_label(label).then(|| label.get(4..)).flatten();
+        let decoded = encoded.and_then(punycode::decode);
         match decoded.as_deref().or_else(|| str::from_utf8(label).ok().filter(|l| !l.is_ascii())) {
             Some(text) => out.extend_from_slice(text.to_lowercase().as_bytes()),
-            None => out.extend(label.iter().map(u8::to_ascii_lowercase)),
+            None => lower(label, out),
         }
     }
+}
+
+/// Appends `text` with its ASCII letters in lower case.
+pub(super) fn lower(text: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(text);
+    out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
+}
+
+fn has_a_label(domain: &[u8]) -> bool {
+    memchr::memchr(b'-', domain).is_some() && domain.split(|&byte| byte == b'.').any(is_a_label)
+}
+
+fn is_a_label(label: &[u8]) -> bool {
+    label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"))
 }
 
 /// Appends what somebody registered to have this name, in canonical form: the public suffix and one

@@ -4,7 +4,8 @@
 //! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it holds the keys that it shows, so it
 //! lives as long as the image they lie in.
 
-use super::hosts::{Counts, Host, UnknownRecord, Waiting};
+use super::hosts::{Host, Waiting};
+use super::notes::{Counts, UnknownRecord};
 use super::rules::Rule;
 use super::sender;
 use super::verdict::{Ground, Outcome, Why};
@@ -16,41 +17,66 @@ use std::net::IpAddr;
 /// The verdicts of one scan.
 #[derive(Debug)]
 pub struct Report<'a> {
-    waiting: Waiting<'a>,
-    outcomes: Vec<Outcome>,
+    shares: Vec<Judged<'a>>,
+    counts: Counts,
+    unknown: Vec<UnknownRecord<'a>>,
+}
+
+/// Hosts, and one outcome for each.
+#[derive(Debug)]
+pub(super) struct Judged<'a> {
+    pub waiting: Waiting<'a>,
+    pub outcomes: Vec<Outcome>,
 }
 
 /// What was found about one host.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'r> {
-    report: &'r Report<'r>,
+    waiting: &'r Waiting<'r>,
     host: &'r Host,
     outcome: Outcome,
 }
 
+impl Judged<'_> {
+    fn verdicts(&self) -> impl Iterator<Item = Verdict<'_>> {
+        let judged = self.waiting.hosts().iter().zip(&self.outcomes);
+        judged.filter(|(_, outcome)| **outcome != Outcome::Absent).map(|(host, outcome)| Verdict {
+            waiting: &self.waiting,
+            host,
+            outcome: *outcome,
+        })
+    }
+}
+
 impl<'a> Report<'a> {
-    pub(super) fn new(waiting: Waiting<'a>, outcomes: Vec<Outcome>) -> Report<'a> {
-        Report { waiting, outcomes }
+    pub(super) fn new(mut shares: Vec<Judged<'a>>) -> Report<'a> {
+        let all = shares.iter().map(|share| &share.waiting.counts);
+        let counts = all.fold(Counts::default(), |sum, counts| sum.and(counts));
+        let unknown = shares.iter_mut().flat_map(|share| share.waiting.unknown.drain(..)).collect();
+        Report { shares, counts, unknown }
     }
 
     /// How many records of each kind there are.
     pub fn counts(&self) -> &Counts {
-        &self.waiting.counts
+        &self.counts
     }
 
     /// The first few records that spamd cannot have written.
     pub fn unknown(&self) -> &[UnknownRecord<'a>] {
-        &self.waiting.unknown
+        &self.unknown
     }
 
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
     /// file.
     pub fn verdicts(&self) -> impl Iterator<Item = Verdict<'_>> {
-        let judged = self.waiting.hosts().iter().zip(&self.outcomes);
-        judged.filter(|(_, outcome)| **outcome != Outcome::Absent).map(|(host, outcome)| Verdict {
-            report: self,
-            host,
-            outcome: *outcome,
+        let shares = self.shares.iter().map(|share| share.verdicts().peekable());
+        let mut shares: Vec<_> = shares.collect();
+        std::iter::from_fn(move || {
+            let heads = shares.iter_mut().filter_map(|share| {
+                let place = share.peek()?.host.place;
+                Some((place, share))
+            });
+            heads.min_by_key(|(place, _)| *place)?.1.next()
         })
     }
 
@@ -63,7 +89,7 @@ impl<'a> Report<'a> {
 impl<'r> Verdict<'r> {
     /// The host's address, as spamd wrote it.
     pub fn address(&self) -> &'r [u8] {
-        self.report.waiting.address_text(self.host)
+        self.waiting.address_text(self.host)
     }
 
     /// The host's address.
@@ -95,7 +121,7 @@ impl<'r> Verdict<'r> {
     /// The tuples that made the verdict, in the file's order: the one that a rule stumbled on, or all
     /// that the host has.
     pub fn evidence(&self) -> Vec<Tuple<'r>> {
-        let waiting = &self.report.waiting;
+        let waiting = self.waiting;
         match self.outcome {
             Outcome::Trap(Ground::Sender { tuple, .. } | Ground::Recipient { tuple }) => {
                 vec![waiting.tuple(tuple)]
@@ -115,7 +141,7 @@ pub struct Reason<'r>(Verdict<'r>);
 
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tuple = |number| self.0.report.waiting.tuple(number);
+        let tuple = |number| self.0.waiting.tuple(number);
         match self.0.outcome {
             Outcome::Trap(Ground::Sender { tuple: number, fault }) => {
                 let from = escaped(sender::bare(tuple(number).from));

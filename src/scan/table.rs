@@ -40,14 +40,25 @@ impl Table {
         self.seed
     }
 
-    /// The host of this address, entered now if it is new.
-    pub fn entry(&mut self, address: Address) -> Option<&mut Host> {
+    /// Reads what [`entry`](Self::entry) will read for each of `addresses`. Looked up one by one they
+    /// would miss the cache one by one; these reads do not wait for each other.
+    pub fn expect(&self, addresses: impl Iterator<Item = Address>) {
+        let mut entries = [EMPTY; 64];
+        for (entry, address) in entries.iter_mut().zip(addresses) {
+            *entry = self.index.get(self.first_slot(address)).copied().unwrap_or(EMPTY);
+        }
+        let read = |entry: u32| self.hosts.get(entry as usize).map_or(0, |host| host.tuples);
+        std::hint::black_box(entries.map(read));
+    }
+
+    /// The host of this address, entered now if it is new, with the place of its first record.
+    pub fn entry(&mut self, address: Address, place: u32) -> Option<&mut Host> {
         let mut slot = self.first_slot(address);
         let found = loop {
             let entry = self.index.get_mut(slot)?;
             if *entry == EMPTY {
                 *entry = u32::try_from(self.hosts.len()).ok()?;
-                self.hosts.push(Host::new(address));
+                self.hosts.push(Host::new(address, place));
                 break *entry;
             }
             if self.hosts.get(*entry as usize)?.address == address {
@@ -66,7 +77,9 @@ impl Table {
     }
 
     fn first_slot(&self, address: Address) -> usize {
-        self.seed.fold(address.low, address.high) as usize & self.mask()
+        #[allow(clippy::cast_possible_truncation)] // As many bits as the index has.
+        let hash = self.seed.fold(address.low, address.high) as usize;
+        hash & self.mask()
     }
 
     fn grow(&mut self) {
@@ -92,13 +105,12 @@ impl Seed {
         Seed(random.hash_one(0), random.hash_one(1) | 1)
     }
 
-    /// Two words into 32 bits, by the halves of a 128-bit product.
-    fn fold(self, a: u64, b: u64) -> u32 {
-        let product = u128::from(a ^ self.0).wrapping_mul(u128::from(b.rotate_left(32) ^ self.1));
+    /// Two words into one, by the halves of a 128-bit product.
+    fn fold(self, a: u64, b: u64) -> u64 {
+        let product = u128::from(a ^ self.0).wrapping_mul(u128::from(b ^ self.1));
         #[allow(clippy::cast_possible_truncation)] // The halves are meant.
         let (high, low) = ((product >> 64) as u64, product as u64);
-        let mixed = (high ^ low).wrapping_mul(self.1);
-        (mixed >> 32) as u32
+        high ^ low
     }
 
     /// A hash of bytes; equal bytes have equal hashes.
@@ -107,10 +119,9 @@ impl Seed {
         let mut last = [0; 8];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         let start = bytes.len() as u64;
-        let state = words
-            .iter()
-            .fold(start, |state, word| u64::from(self.fold(state, u64::from_le_bytes(*word))));
-        self.fold(state, u64::from_le_bytes(last))
+        let state =
+            words.iter().fold(start, |state, word| self.fold(state, u64::from_le_bytes(*word)));
+        (self.fold(state, u64::from_le_bytes(last)) >> 32) as u32
     }
 }
 
@@ -129,13 +140,14 @@ mod tests {
             .map(Address::from)
             .collect();
         let mut table = Table::new();
-        for address in addresses.iter().chain(&addresses) {
-            let host = table.entry(*address).unwrap();
+        for (place, address) in (0..).zip(addresses.iter().chain(&addresses)) {
+            let host = table.entry(*address, place).unwrap();
             assert_eq!(host.address, *address);
             host.tuples += 1;
         }
         assert!(table.hosts().iter().map(|host| host.address).eq(addresses));
         assert!(table.hosts().iter().all(|host| host.tuples == 2));
+        assert!((0..).zip(table.hosts()).all(|(place, host)| host.place == place));
     }
 
     #[test]

@@ -27,10 +27,21 @@ const WRAPPINGS: usize = 4;
 /// Appends the normal form of a sender who writes to `to`.
 pub(super) fn normal_form(from: &Mailbox<'_>, to: &[u8], out: &mut Vec<u8>) {
     let from = unwrap(*from);
-    let start = out.len();
-    replace_recipient(from.local, sender::bare(to), out);
-    let local = out.split_off(start);
-    blur_counters(without_detail(&local), out);
+    let (before, behind) = match find_recipient(from.local, sender::bare(to)) {
+        Some((before, behind)) => (before, Some(behind)),
+        None => (from.local, None),
+    };
+    match (memchr::memchr(b'+', before), behind) {
+        // A detail is what follows a name.
+        (Some(end @ 1..), _) => blur_counters(before.get(..end).unwrap_or(before), out),
+        (_, None) => blur_counters(before, out),
+        (_, Some(behind)) => {
+            blur_counters(before, out);
+            out.push(TOKEN);
+            let end = memchr::memchr(b'+', behind).unwrap_or(behind.len());
+            blur_counters(behind.get(..end).unwrap_or(behind), out);
+        }
+    }
     out.push(b'@');
     name::canonical(from.domain, out);
 }
@@ -91,31 +102,19 @@ fn split_at_equals(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text.get(..end)?, text.get(end.checked_add(1)?..)?))
 }
 
-/// Appends `local` with the recipient in it, if it is there, as one token.
-fn replace_recipient(local: &[u8], recipient: &[u8], out: &mut Vec<u8>) {
-    let found = find_recipient(local, recipient);
-    match found.and_then(|(start, end)| Some((local.get(..start)?, local.get(end..)?))) {
-        Some((before, behind)) => {
-            out.extend_from_slice(before);
-            out.push(TOKEN);
-            out.extend_from_slice(behind);
-        }
-        None => out.extend_from_slice(local),
-    }
-}
-
-/// Where the recipient stands in `local`.
-fn find_recipient(local: &[u8], recipient: &[u8]) -> Option<(usize, usize)> {
+/// What stands in `local` before and behind the recipient.
+fn find_recipient<'a>(local: &'a [u8], recipient: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    memchr::memchr2(b'=', b'_', local)?;
     let at = memchr::memrchr(b'@', recipient).filter(|_| recipient.len() <= RECIPIENT_MAX)?;
     let (user, domain) = (recipient.get(..at)?, recipient.get(at.checked_add(1)?..)?);
     if user.is_empty() || domain.is_empty() {
         return None;
     }
     (0..local.len()).find_map(|start| {
-        let rest = after_encoded(local.get(start..)?, user)?;
+        let (before, rest) = local.split_at_checked(start)?;
+        let rest = after_encoded(rest, user)?;
         let rest = after(rest, b"=").or_else(|| after(rest, b"_at_"))?;
-        let rest = after_encoded(rest, domain)?;
-        Some((start, local.len().checked_sub(rest.len())?))
+        Some((before, after_encoded(rest, domain)?))
     })
 }
 
@@ -129,13 +128,6 @@ fn after_encoded<'a>(text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
     start.iter().zip(part).all(is_same).then_some(rest)
 }
 
-fn without_detail(local: &[u8]) -> &[u8] {
-    match memchr::memchr(b'+', local) {
-        Some(end) if end > 0 => local.get(..end).unwrap_or(local),
-        _ => local,
-    }
-}
-
 /// Appends `local` in lower case with every counter as one token.
 fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
     for run in local.chunk_by(|a, b| a.is_ascii_hexdigit() == b.is_ascii_hexdigit()) {
@@ -146,7 +138,7 @@ fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
             for part in run.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
                 match part.first() {
                     Some(byte) if byte.is_ascii_digit() => out.push(TOKEN),
-                    _ => out.extend(part.iter().map(u8::to_ascii_lowercase)),
+                    _ => name::lower(part, out),
                 }
             }
         }

@@ -21,14 +21,11 @@ pub(in crate::scan) fn nominate(
     let senders = scratch.count();
     let tuples = u32::try_from(sent.len()).ok()?;
     let is_over = f64::from(senders) / f64::from(tuples) > max;
-    (is_over && recipients(sent, scratch) > 1).then_some(senders)
+    (is_over && has_recipients(sent)).then_some(senders)
 }
 
-fn recipients(sent: &[Sent<'_>], scratch: &mut Distinct) -> u32 {
-    scratch.clear();
-    for one in sent {
-        let to = sender::bare(one.to).iter().map(u8::to_ascii_lowercase);
-        scratch.add(|out| out.extend(to));
-    }
-    scratch.count()
+/// Whether there are two recipients or more.
+fn has_recipients(sent: &[Sent<'_>]) -> bool {
+    let mut recipients = sent.iter().map(|one| sender::bare(one.to));
+    recipients.next().is_some_and(|one| recipients.any(|other| !other.eq_ignore_ascii_case(one)))
 }
