@@ -93,14 +93,19 @@ impl<'a> Waiting<'a> {
         let mut table = Table::new();
         let mut tuples = Vec::new();
         let mut notes = Notes::new(order, now, share, table.seed());
-        let mut batch = Vec::with_capacity(BATCH);
-        for record in records {
-            batch.extend(notes.take(record?, &screen));
-            if batch.len() == BATCH {
-                enter(&mut table, &mut tuples, &mut batch);
+        let mut records = records.fuse();
+        let (mut ahead, mut batch) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        loop {
+            for record in records.by_ref().take(BATCH) {
+                ahead.push(record?);
             }
+            if ahead.is_empty() {
+                break;
+            }
+            touch(ahead.iter().map(|record| &*record.key));
+            batch.extend(ahead.drain(..).filter_map(|record| notes.take(record, &screen)));
+            enter(&mut table, &mut tuples, &mut batch);
         }
-        enter(&mut table, &mut tuples, &mut batch);
         let Notes { mut counts, unknown, .. } = notes;
         counts.tuples = tuples.len() as u64;
         let greys = table.hosts().iter().filter(|host| host.marks.any(Marks::GREY));
@@ -165,6 +170,16 @@ impl<'a> Waiting<'a> {
     }
 }
 
+/// Reads a little of every key. Read one by one as they are judged, each would miss the cache by
+/// itself; these reads do not wait for each other.
+fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
+    let lines = keys.map(|key| {
+        let at = |place| key.get(place).copied().unwrap_or(0);
+        at(0) ^ at(64) ^ key.last().copied().unwrap_or(0)
+    });
+    std::hint::black_box(lines.fold(0, |all, line| all ^ line));
+}
+
 /// Enters a batch of notes and empties it.
 fn enter<'a>(table: &mut Table, tuples: &mut Vec<Held<'a>>, batch: &mut Vec<Note<'a>>) {
     table.expect(batch.iter().map(|note| note.address));
@@ -177,6 +192,122 @@ fn enter<'a>(table: &mut Table, tuples: &mut Vec<Held<'a>>, batch: &mut Vec<Note
         host.marks |= note.marks;
         if let Some(key) = note.key {
             tuples.push(Held { before: host.enter(note.marks, note.helo, number), key });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, grey, record};
+    use super::*;
+    use crate::db::{Fault, Record};
+    use proptest::prelude::*;
+
+    const WHOLE: Share = Share { number: 0, of: 1 };
+
+    fn collect(records: &[Record<'static>]) -> Waiting<'static> {
+        let records = records.iter().cloned().map(Ok);
+        let none = |_: &Tuple<'_>| Marks::default();
+        Waiting::collect(records, (ByteOrder::NATIVE, NOW), WHOLE, none).unwrap()
+    }
+
+    fn tuples<'w>(waiting: &'w Waiting<'_>, host: &Host) -> Vec<&'w [u8]> {
+        let mut numbers = Vec::new();
+        waiting.tuples_of(host, &mut numbers);
+        numbers.iter().map(|&number| waiting.tuple(number).helo).collect()
+    }
+
+    #[test]
+    fn records_are_counted_by_kind() {
+        let unknown = Record { key: b"10.0.0.9".into(), value: b"odd".into() };
+        let waiting = collect(&[
+            record("10.0.0.1", NOW + 1, 3),
+            record("10.0.0.2", NOW + 1, -1),
+            record("trap@example.com", 0, -2),
+            grey("10.0.0.3", "a", "b", "c"),
+            grey("10.0.0.1", "a", "b", "c"),
+            record("10.0.0.4\na\nb\nc", NOW, 0),
+            record("10.0.0.5\nb\nc", NOW + 1, 0),
+            record("localhost", NOW + 1, 1),
+            grey("no address", "a", "b", "c"),
+            unknown.clone(),
+            record("10.0.0.6\nonly", NOW + 1, 0),
+        ]);
+        let wanted = Counts {
+            white: 2,
+            trapped: 1,
+            greys: 4,
+            tuples: 3,
+            no_address: 1,
+            spamtraps: 1,
+            unknown: 2,
+        };
+        assert_eq!(waiting.counts, wanted);
+        assert_eq!(waiting.unknown.len(), 2);
+        assert_eq!(waiting.unknown[0].key, unknown.key);
+    }
+
+    #[test]
+    fn unknown_records_are_named_only_as_long_as_they_are_few() {
+        let odd = Record { key: b"10.0.0.9".into(), value: b"odd".into() };
+        let waiting = collect(&vec![odd; 1000]);
+        assert_eq!(waiting.counts.unknown, 1000);
+        assert!(waiting.unknown.len() < 100);
+    }
+
+    #[test]
+    fn a_tuple_is_over_when_its_time_has_come() {
+        let waiting = collect(&[
+            record("10.0.0.1\nover\nb\nc", NOW, 0),
+            record("10.0.0.1\nlive\nb\nc", NOW + 1, 0),
+            record("10.0.0.1\nlong over\nb\nc", 0, 0),
+        ]);
+        assert_eq!(tuples(&waiting, &waiting.hosts()[0]), [b"live"]);
+    }
+
+    #[test]
+    fn damage_anywhere_is_an_error() {
+        let damage = Fault::Cut.on(7);
+        let records = [Ok(grey("10.0.0.1", "a", "b", "c")), Err(damage)];
+        let none = |_: &Tuple<'_>| Marks::default();
+        let found = Waiting::collect(records.into_iter(), (ByteOrder::NATIVE, NOW), WHOLE, none);
+        assert_eq!(found.unwrap_err(), damage);
+    }
+
+    #[test]
+    fn a_record_that_is_there_twice_is_one_tuple() {
+        for copies in [2, 100] {
+            let mut records = vec![grey("10.0.0.1", "first", "b", "c"); copies];
+            records.insert(1, grey("10.0.0.1", "second", "b", "c"));
+            let waiting = collect(&records);
+            assert_eq!(tuples(&waiting, &waiting.hosts()[0]), [&b"first"[..], b"second"]);
+        }
+    }
+
+    proptest! {
+        /// Against the plainest way to say it.
+        #[test]
+        fn tuples_stay_with_their_host_and_in_order(seen in prop::collection::vec((0u8..5, 0u8..40), 0..300)) {
+            let records: Vec<_> =
+                seen.iter().map(|(a, h)| grey(&format!("10.0.0.{a}"), &h.to_string(), "b", "c")).collect();
+            let waiting = collect(&records);
+            let mut hosts: Vec<u8> = Vec::new();
+            for (a, _) in &seen {
+                if !hosts.contains(a) {
+                    hosts.push(*a);
+                }
+            }
+            prop_assert_eq!(waiting.hosts().len(), hosts.len());
+            for (host, a) in waiting.hosts().iter().zip(&hosts) {
+                let mut wanted: Vec<String> = Vec::new();
+                for helo in seen.iter().filter(|(b, _)| b == a).map(|(_, h)| h.to_string()) {
+                    if !wanted.contains(&helo) {
+                        wanted.push(helo);
+                    }
+                }
+                let found = tuples(&waiting, host);
+                prop_assert!(found.iter().copied().eq(wanted.iter().map(String::as_bytes)));
+            }
         }
     }
 }

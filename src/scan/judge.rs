@@ -281,3 +281,261 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         Err(if could_be { Why::IdentityUnknown } else { Why::Nothing })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOW, grey, host, lines, record, scan};
+    use super::*;
+    use crate::config::{Network, Networks};
+    use regex::bytes::Regex;
+    use std::net::IpAddr;
+
+    const SIX_DOMAINS: [&str; 6] = [
+        "<a@a.example>",
+        "<a@b.example>",
+        "<a@c.example>",
+        "<a@d.example>",
+        "<a@e.example>",
+        "<a@f.example>",
+    ];
+    const SIX_SENDERS: [&str; 6] = [
+        "<a@x.example>",
+        "<b@x.example>",
+        "<c@x.example>",
+        "<d@x.example>",
+        "<e@x.example>",
+        "<f@x.example>",
+    ];
+
+    /// Confirms names by their beginning: `yes.`, `no.`, anything else is not known.
+    struct Oracle;
+
+    impl Answers for Oracle {
+        fn helo(&self, _: IpAddr, name: &str) -> Confirmation {
+            match name.split_once('.') {
+                Some(("yes", _)) => Confirmation::Confirmed,
+                Some(("no", _)) => Confirmation::NotConfirmed,
+                _ => Confirmation::Unknown,
+            }
+        }
+    }
+
+    fn rules() -> Rules {
+        let mut rules = Rules { identity: false, ..Rules::default() };
+        rules.rcpt.trap = vec![Regex::new("(?i)@old\\.test$").unwrap()];
+        rules
+    }
+
+    fn verdicts(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
+        lines(&scan(records, rules).finish(None))
+    }
+
+    fn asked(records: &[Record<'static>]) -> Vec<String> {
+        lines(&scan(records, &Rules { identity: true, ..rules() }).finish(Some(&Oracle)))
+    }
+
+    #[test]
+    fn every_rule_has_its_reason() {
+        let mut records = vec![grey("10.0.0.1", "h", "<nobody>", "<u@ours.test>")];
+        records.extend(host("10.0.0.2", "h", &SIX_DOMAINS));
+        records.extend(host("10.0.0.3", "h", &SIX_SENDERS));
+        records.push(grey("10.0.0.4", "a.one.example", "<>", "<u@ours.test>"));
+        records.push(grey("10.0.0.4", "a.two.example", "<>", "<u@ours.test>"));
+        records.push(grey("10.0.0.5", "h", "<a@x.example>", "<X@Old.test>"));
+        records.push(grey("10.0.0.6", "h", "<a\x1b@x.example>", "<u@ours.test>"));
+        records.push(grey("10.0.0.7", "h", "<a@x.example>", "<u@ours.test>"));
+        assert_eq!(
+            verdicts(&records, &rules()),
+            [
+                "10.0.0.1 syntax Invalid source address nobody (no @)",
+                "10.0.0.2 domains Host sending from 6 domains (> 3)",
+                "10.0.0.3 senders Senders/Tuples ratio is 6/6 senders/tuples (> 0.75)",
+                "10.0.0.4 helo Host calls itself 2 names (> 1)",
+                "10.0.0.5 rcpt Mailed to trap address X@Old.test",
+                "10.0.0.6 syntax Invalid source address a\\033@x.example (control character)",
+                "10.0.0.7 - nothing against it",
+            ]
+        );
+    }
+
+    /// One host that does everything wrong, and the rules switched off one by one.
+    #[test]
+    fn the_first_rule_hits_and_each_can_be_switched_off() {
+        let mut records = host("10.0.0.1", "a.one.example", &SIX_DOMAINS);
+        records.push(grey("10.0.0.1", "a.two.example", "<nobody>", "<x@old.test>"));
+        let mut rules = rules();
+        let mut rule = |change: fn(&mut Rules)| {
+            let rule = scan(&records, &rules).finish(None).verdicts().next().unwrap().rule();
+            change(&mut rules);
+            rule.map_or("-", |rule| rule.name())
+        };
+        assert_eq!(rule(|rules| rules.sender_syntax = false), "syntax");
+        assert_eq!(rule(|rules| rules.max_sender_domains = None), "domains");
+        assert_eq!(rule(|rules| rules.max_sender_ratio = None), "senders");
+        assert_eq!(rule(|rules| rules.max_helo_domains = None), "helo");
+        assert_eq!(rule(|rules| rules.rcpt.trap.clear()), "rcpt");
+        assert_eq!(rule(|_| {}), "-");
+    }
+
+    #[test]
+    fn counting_rules_want_more_than_so_many_tuples() {
+        assert_eq!(
+            verdicts(&host("10.0.0.1", "h", &SIX_DOMAINS[..5]), &rules()),
+            ["10.0.0.1 - nothing against it"]
+        );
+        let mut padded = host("10.0.0.1", "h", &SIX_DOMAINS[..5]);
+        padded.push(grey("10.0.0.1", "h", "<>", "<u9@ours.test>"));
+        padded.push(padded[0].clone());
+        assert_eq!(verdicts(&padded, &rules()), ["10.0.0.1 - nothing against it"]);
+        let rules = Rules { suspect_tuples: 4, ..rules() };
+        assert_eq!(
+            verdicts(&padded, &rules),
+            ["10.0.0.1 domains Host sending from 5 domains (> 3)"]
+        );
+    }
+
+    #[test]
+    fn helo_wants_two_tuples_that_differ() {
+        let rules = Rules { max_helo_domains: Some(0), ..rules() };
+        let one = grey("10.0.0.1", "a.x.example", "<>", "<u@ours.test>");
+        let nothing = ["10.0.0.1 - nothing against it"];
+        assert_eq!(verdicts(std::slice::from_ref(&one), &rules), nothing);
+        assert_eq!(verdicts(&[one.clone(), one.clone()], &rules), nothing);
+        let other = grey("10.0.0.1", "a.x.example", "<>", "<v@ours.test>");
+        assert_eq!(
+            verdicts(&[one, other], &rules),
+            ["10.0.0.1 helo Host calls itself 1 names (> 0)"]
+        );
+    }
+
+    #[test]
+    fn hosts_known_already_are_left_out_whatever_the_spelling() {
+        let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
+        let rules = Rules { allow: Networks::new(vec![network("10.9.0.0", 16)]), ..rules() };
+        let bad = |address| grey(address, "h", "<nobody>", "<u@ours.test>");
+        let records = [
+            bad("10.0.0.1"),
+            bad("2001:db8::1"),
+            bad("2001:db8::2"),
+            record("::ffff:10.0.0.1", NOW + 1, 5),
+            record("2001:DB8::0:1", NOW + 1, 0),
+            record("2001:db8::2", NOW - 1, -1),
+            bad("10.0.0.2"),
+        ];
+        assert_eq!(
+            verdicts(&records, &rules),
+            [
+                "10.0.0.1 - whitelisted",
+                "2001:db8::1 - whitelisted",
+                "2001:db8::2 - trapped already",
+                "10.0.0.2 syntax Invalid source address nobody (no @)",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_answers_nominees_pass() {
+        let rules = Rules { identity: true, ..rules() };
+        let mut records = host("10.0.0.1", "mail.x.example", &SIX_DOMAINS);
+        records.extend(host("10.0.0.2", "h", &SIX_SENDERS));
+        records.push(grey("10.0.0.2", "h", "<>", "<x@old.test>"));
+        assert_eq!(
+            verdicts(&records, &rules),
+            ["10.0.0.1 - identity not known", "10.0.0.2 rcpt Mailed to trap address x@old.test",]
+        );
+    }
+
+    #[test]
+    fn identity_settles_nominees() {
+        let helo = |names: &[&str]| -> Vec<Record<'static>> {
+            let mut records = host("10.0.0.1", names[0], &SIX_DOMAINS);
+            let others = names.iter().map(|name| grey("10.0.0.1", name, "<>", "<u@ours.test>"));
+            records.extend(others);
+            records
+        };
+        let trapped = ["10.0.0.1 domains Host sending from 6 domains (> 3)"];
+        assert_eq!(asked(&helo(&["no.x.example"])), trapped);
+        assert_eq!(asked(&helo(&["YES.x.example"])), ["10.0.0.1 - identity confirmed"]);
+        assert_eq!(asked(&helo(&["dunno.x.example"])), ["10.0.0.1 - identity not known"]);
+        assert_eq!(
+            asked(&helo(&["yes.x.example", "dunno.x.example"])),
+            ["10.0.0.1 - identity not known"]
+        );
+        assert_eq!(asked(&helo(&["yes.x.example", "no.x.example"])), trapped);
+        // What is no host name is never confirmed.
+        assert_eq!(asked(&helo(&["yes.x.example", "[10.0.0.1]"])), trapped);
+        assert_eq!(asked(&helo(&["localhost"])), trapped);
+    }
+
+    #[test]
+    fn only_names_that_are_not_confirmed_count_for_helo() {
+        let helo = |names: &[&str]| -> Vec<Record<'static>> {
+            names.iter().map(|name| grey("10.0.0.1", name, "<>", "<u@ours.test>")).collect()
+        };
+        let trapped = ["10.0.0.1 helo Host calls itself 2 names (> 1)"];
+        assert_eq!(asked(&helo(&["no.x.example", "no.y.example"])), trapped);
+        assert_eq!(asked(&helo(&["no.x.example", "no.y.example", "yes.z.example"])), trapped);
+        assert_eq!(asked(&helo(&["no.x.example", "no.y.example", "dunno.z.example"])), trapped);
+        assert_eq!(
+            asked(&helo(&["yes.x.example", "no.y.example"])),
+            ["10.0.0.1 - nothing against it"]
+        );
+        assert_eq!(
+            asked(&helo(&["yes.x.example", "yes.y.example"])),
+            ["10.0.0.1 - identity confirmed"]
+        );
+        assert_eq!(
+            asked(&helo(&["dunno.x.example", "no.y.example"])),
+            ["10.0.0.1 - identity not known"]
+        );
+    }
+
+    #[test]
+    fn questions_name_each_name_once() {
+        let rules = Rules { identity: true, ..rules() };
+        let mut records = host("10.0.0.2", "Mail.X.example", &SIX_DOMAINS);
+        records.push(grey("10.0.0.2", "mail.x.example.", "<>", "<u@ours.test>"));
+        records.push(grey("10.0.0.2", "[10.0.0.2]", "<>", "<u@ours.test>"));
+        records.extend(host("10.0.0.1", "h", &SIX_DOMAINS));
+        records.extend(host("10.0.0.3", "a.example", &SIX_DOMAINS[..2]));
+        let questions = scan(&records, &rules).questions();
+        let names = vec!["mail.x.example".to_owned()];
+        let wanted = [("10.0.0.2", names), ("10.0.0.1", vec![])]
+            .map(|(address, names)| Question { address: address.parse().unwrap(), names });
+        assert_eq!(questions, wanted);
+    }
+
+    #[test]
+    fn how_many_threads_there_are_does_not_show() {
+        let mut records = Vec::new();
+        for n in 0..500 {
+            records.extend(host(
+                &format!("10.0.{}.{}", n / 250, n % 250),
+                "h",
+                &SIX_SENDERS[..n % 7],
+            ));
+            records.push(grey(&format!("2001:db8::{n:x}"), "h", "<nobody>", "<u@ours.test>"));
+        }
+        let rules = rules();
+        let share = |number, of| {
+            let records = records.iter().cloned().map(Ok);
+            let screen = |tuple: &Tuple<'_>| screen(tuple, &rules);
+            let share = Share { number, of };
+            Waiting::collect(records, (ByteOrder::NATIVE, NOW), share, screen).unwrap()
+        };
+        let reports = [
+            vec![share(0, 1)],
+            vec![share(0, 2), share(1, 2)],
+            vec![share(0, 3), share(1, 3), share(2, 3)],
+        ]
+        .map(|shares| {
+            let shares = shares.into_iter().map(|waiting| Settled::new(waiting, &rules)).collect();
+            Scan { rules: &rules, shares }.finish(None)
+        });
+        assert_eq!(reports[0].verdicts().count(), 928);
+        for report in &reports {
+            assert_eq!(lines(report), lines(&reports[0]));
+            assert_eq!(report.counts(), reports[0].counts());
+        }
+    }
+}

@@ -40,6 +40,8 @@ pub mod rules;
 pub mod sender;
 mod table;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod verdict;
 
 pub use judge::Scan;

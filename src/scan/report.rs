@@ -165,3 +165,40 @@ impl fmt::Display for Reason<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{grey, host, scan};
+    use crate::config::Rules;
+
+    #[test]
+    fn evidence_is_the_tuple_that_did_it_or_all() {
+        let rules = Rules { identity: false, ..Rules::default() };
+        let mut records = host("10.0.0.1", "h", &["<a@x.example>", "<nobody>", "<no other>"]);
+        records.extend(host("10.0.0.2", "h", &["<a@x.example>", "<b@x.example>"]));
+        records.push(records[3].clone());
+        let report = scan(&records, &rules).finish(None);
+        let evidence: Vec<Vec<_>> = report
+            .verdicts()
+            .map(|verdict| verdict.evidence().iter().map(|tuple| tuple.from).collect())
+            .collect();
+        assert_eq!(evidence, [&[&b"<nobody>"[..]][..], &[b"<a@x.example>", b"<b@x.example>"]]);
+        assert_eq!(
+            report.traps().map(|verdict| verdict.ip().to_string()).collect::<Vec<_>>(),
+            ["10.0.0.1"]
+        );
+        assert!(
+            report.verdicts().all(|verdict| verdict.rule().is_some() != verdict.passes().is_some())
+        );
+    }
+
+    #[test]
+    fn recipients_are_escaped() {
+        let mut rules = Rules::default();
+        rules.rcpt.unlisted = true;
+        let records = [grey("10.0.0.1", "h", "<>", "<a\u{202e}\\@x.example>")];
+        let report = scan(&records, &rules).finish(None);
+        let reason = report.traps().next().unwrap().reason().to_string();
+        assert_eq!(reason, "Mailed to trap address a\\342\\200\\256\\\\@x.example");
+    }
+}

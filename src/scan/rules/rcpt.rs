@@ -16,3 +16,42 @@ pub(in crate::scan) fn hits(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
     let is_meant = rules.unlisted || rules.trap.iter().any(|pattern| pattern.is_match(address));
     is_meant && !rules.pass.is_match(address)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::rules::tests::tuple;
+    use regex::bytes::{Regex, RegexSet};
+
+    fn rules(pass: &[&str], trap: &[&str], unlisted: bool) -> RcptRules {
+        let insensitive = |pattern: &&str| format!("(?i){pattern}");
+        RcptRules {
+            pass: RegexSet::new(pass.iter().map(insensitive)).unwrap(),
+            trap: trap.iter().map(|p| Regex::new(&insensitive(p)).unwrap()).collect(),
+            unlisted,
+        }
+    }
+
+    #[test]
+    fn pass_goes_before_trap_and_unlisted_comes_last() {
+        let old = &[r"@old\.example$"][..];
+        let postmaster = &["^postmaster@"][..];
+        for (rules, to, is_hit) in [
+            (rules(&[], &[], false), "<x@old.example>", false),
+            (rules(&[], old, false), "<x@old.example>", true),
+            (rules(&[], old, false), "x@OLD.example", true),
+            (rules(&[], old, false), "<x@old.example.org>", false),
+            (rules(postmaster, old, false), "<Postmaster@old.example>", false),
+            (rules(postmaster, old, false), "<x-postmaster@old.example>", true),
+            (rules(postmaster, &[], true), "<postmaster@example.com>", false),
+            (rules(postmaster, &[], true), "<anybody@example.com>", true),
+            (rules(&[], &["^a@", "^b@"], false), "<b@example.com>", true),
+        ] {
+            assert_eq!(hits(&tuple("", to), &rules), is_hit, "{to} {rules:?}");
+        }
+        assert!(hits(
+            &Tuple { address: b"", helo: b"", from: b"", to: b"<\xff@old.example>" },
+            &rules(&[], old, false)
+        ));
+    }
+}

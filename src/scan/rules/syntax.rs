@@ -13,3 +13,23 @@ pub(in crate::scan) fn fault(tuple: &Tuple<'_>) -> Option<Fault> {
         Sender::Null | Sender::Cut | Sender::Mailbox(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::rules::tests::tuple;
+
+    #[test]
+    fn only_what_is_certainly_no_mailbox_is_a_fault() {
+        for (from, is_fault) in [
+            ("<>", false),
+            ("", false),
+            ("<\"john", false),
+            ("<user@example.com>", false),
+            ("<user@localhost>", true),
+            ("<user>", true),
+        ] {
+            assert_eq!(fault(&tuple(from, "<x@example.org>")).is_some(), is_fault, "{from}");
+        }
+    }
+}
