@@ -1,1 +1,371 @@
 //! Opening a database with its lock, and reading it in one pass.
+//!
+//! Every program of spamd takes flock(2) for as long as it has the file open, and keeps it open only
+//! for as long as it must: so do we. [`read_image`] shares the lock for the time of the read(2)s alone
+//! (memory is prepared before, decoding comes after); [`open_exclusive`] is for writers, who close
+//! the file after a batch. A lock that somebody keeps is waited for, but not for ever: [`Wait`].
+//!
+//! The file is never truncated, renamed or replaced: others wait on its inode.
+#![forbid(unsafe_code)]
+
+use super::{Error, ErrorKind};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hint::black_box;
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Permissions of a database that we create, as spamd does (`greyscan`'s start in grey.c).
+const MODE: u32 = 0o644;
+/// Room for what the file may grow while we wait for its lock.
+const SLACK: usize = 256 * 1024;
+/// The smallest page of memory that a system hands out.
+const MEMORY_PAGE: usize = 4096;
+/// The first pause between two attempts to lock, and the longest; each is twice the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(25));
+
+/// How long to wait for a lock, and whom to tell meanwhile.
+pub struct Wait<'a> {
+    patience: Duration,
+    notice_after: Duration,
+    notice: &'a mut dyn FnMut(),
+}
+
+impl<'a> Wait<'a> {
+    /// Waits 30 s at most and calls `notice` once after 1 s: spamd holds the lock for well under a
+    /// second, whoever needs longer is stuck.
+    pub fn usual(notice: &'a mut dyn FnMut()) -> Self {
+        Wait::new(Duration::from_secs(30), Duration::from_secs(1), notice)
+    }
+
+    /// Waits as long as `patience` and calls `notice` once when it has waited `notice_after`.
+    pub fn new(patience: Duration, notice_after: Duration, notice: &'a mut dyn FnMut()) -> Self {
+        Wait { patience, notice_after, notice }
+    }
+
+    /// Calls `attempt` until it has the lock; how long that took.
+    fn until(
+        &mut self,
+        attempt: impl Fn() -> Result<(), TryLockError>,
+    ) -> Result<Duration, ErrorKind> {
+        let start = Instant::now();
+        let (mut pause, longest) = PAUSES;
+        let mut noticed = false;
+        loop {
+            match attempt() {
+                Ok(()) => return Ok(start.elapsed()),
+                Err(TryLockError::Error(error)) => return Err(ErrorKind::Io(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let waited = start.elapsed();
+            if waited >= self.patience {
+                return Err(ErrorKind::Locked);
+            }
+            if waited >= self.notice_after && !noticed {
+                noticed = true;
+                (self.notice)();
+            }
+            thread::sleep(pause.min(self.patience.saturating_sub(waited)));
+            pause = longest.min(pause.saturating_mul(2));
+        }
+    }
+}
+
+/// A file's bytes at one moment.
+#[derive(Debug)]
+pub struct Image {
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// Which file it was.
+    pub file: FileId,
+    /// How long the lock was waited for.
+    pub waited: Duration,
+    /// How long the lock was held.
+    pub held: Duration,
+}
+
+/// Reads the whole file at `path` under a shared lock.
+///
+/// The memory is there, page by page, before the lock is taken: under it nothing happens but the
+/// copying, since page faults on fresh memory would cost more than the read itself.
+pub fn read_image(path: &Path, wait: &mut Wait<'_>) -> Result<Image, Error> {
+    read(path, wait).map_err(|kind| Error { path: path.to_path_buf(), kind })
+}
+
+fn read(path: &Path, wait: &mut Wait<'_>) -> Result<Image, ErrorKind> {
+    let file = open(path, OpenOptions::new().read(true))?;
+    let mut bytes = prepared(&file)?;
+    let waited = wait.until(|| file.try_lock_shared())?;
+    let locked = Instant::now();
+    let outcome = fill(&file, &mut bytes);
+    let id = FileId::of(&file).map_err(ErrorKind::Io)?;
+    drop(file);
+    let held = locked.elapsed();
+    outcome.map(|()| Image { bytes, file: id, waited, held })
+}
+
+/// A file's identity on this machine, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// Which file this is.
+    pub fn of(file: &File) -> io::Result<FileId> {
+        let metadata = file.metadata()?;
+        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// What to do about a database that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error.
+    Fail,
+    /// Create it, empty, mode 0644.
+    Create,
+}
+
+/// Opens the file at `path` for reading and writing, with its lock; closing it gives the lock back.
+pub fn open_exclusive(path: &Path, missing: Missing, wait: &mut Wait<'_>) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(MODE).create(missing == Missing::Create);
+    let locked = open(path, &options).and_then(|file| {
+        wait.until(|| file.try_lock())?;
+        Ok(file)
+    });
+    locked.map_err(|kind| Error { path: path.to_path_buf(), kind })
+}
+
+/// The whole of a file whose lock the caller holds.
+pub fn image_of(file: &File) -> Result<Vec<u8>, ErrorKind> {
+    let mut bytes = Vec::new();
+    fill(file, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a regular file. Anything else is refused before it is opened, since opening a fifo waits for
+/// its other end and opening a device may do anything, and once more afterwards.
+fn open(path: &Path, options: &OpenOptions) -> Result<File, ErrorKind> {
+    match fs::metadata(path) {
+        Ok(metadata) => regular(&metadata)?,
+        // Whoever may create it will; the others meet the same error again.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(ErrorKind::Io(error)),
+    }
+    let file = options.open(path).map_err(ErrorKind::Io)?;
+    regular(&file.metadata().map_err(ErrorKind::Io)?)?;
+    Ok(file)
+}
+
+fn regular(metadata: &fs::Metadata) -> Result<(), ErrorKind> {
+    let kind = metadata.file_type();
+    Err(ErrorKind::NotAFile(if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "is a directory"
+    } else if kind.is_fifo() {
+        "is a fifo"
+    } else if kind.is_socket() {
+        "is a socket"
+    } else {
+        "is a device"
+    }))
+}
+
+/// Memory for the file, each page of it written to once.
+fn prepared(file: &File) -> Result<Vec<u8>, ErrorKind> {
+    let size = length(file)?.saturating_add(SLACK);
+    // A first look whether there is as much: the next line would end the program instead.
+    let mut probe = Vec::new();
+    reserve(&mut probe, size)?;
+    drop(black_box(probe));
+    let mut bytes = vec![0; size];
+    // Any byte but zero, lest the compiler sees that nothing changes.
+    bytes.chunks_mut(MEMORY_PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
+    Ok(bytes)
+}
+
+/// Makes `bytes` the contents of `file`, as long as it is now.
+fn fill(file: &File, bytes: &mut Vec<u8>) -> Result<(), ErrorKind> {
+    let length = length(file)?;
+    reserve(bytes, length.saturating_sub(bytes.len()))?;
+    bytes.resize(length, 0);
+    read_exactly(file, bytes)
+}
+
+fn read_exactly(file: &File, bytes: &mut [u8]) -> Result<(), ErrorKind> {
+    file.read_exact_at(bytes, 0).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ErrorKind::Shrank,
+        _ => ErrorKind::Io(error),
+    })
+}
+
+fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), ErrorKind> {
+    bytes.try_reserve_exact(more).map_err(|_| ErrorKind::Io(io::ErrorKind::OutOfMemory.into()))
+}
+
+fn length(file: &File) -> Result<usize, ErrorKind> {
+    let length = file.metadata().map_err(ErrorKind::Io)?.len();
+    length.try_into().map_err(|_| ErrorKind::Io(io::ErrorKind::FileTooLarge.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::fs::read;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
+    use std::sync::mpsc;
+    use tempfile::TempDir;
+
+    fn place(contents: &[u8]) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spamd");
+        fs::write(&path, contents).unwrap();
+        (dir, path)
+    }
+
+    fn millis(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn image(path: &Path) -> Result<Image, Error> {
+        read_image(path, &mut Wait::new(millis(50), millis(10), &mut || ()))
+    }
+
+    fn exclusive(path: &Path, missing: Missing) -> Result<File, Error> {
+        open_exclusive(path, missing, &mut Wait::new(millis(50), millis(10), &mut || ()))
+    }
+
+    #[test]
+    fn the_image_is_the_file() {
+        for length in [0, 1, 4096, SLACK + 1] {
+            let contents: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let (_dir, path) = place(&contents);
+            assert_eq!(image(&path).unwrap().bytes, contents);
+        }
+    }
+
+    #[test]
+    fn readers_share_the_lock_and_give_it_back() {
+        let (_dir, path) = place(b"x");
+        let other = File::open(&path).unwrap();
+        other.lock_shared().unwrap();
+        let image = image(&path).unwrap();
+        assert!(image.held < millis(50));
+        other.unlock().unwrap();
+        other.try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_kept_is_waited_for_told_and_given_up() {
+        let (_dir, path) = place(b"x");
+        let other = File::open(&path).unwrap();
+        other.lock().unwrap();
+        let told = Cell::new(0);
+        let mut notice = || told.set(told.get() + 1);
+        let mut wait = Wait::new(millis(60), millis(5), &mut notice);
+        let start = Instant::now();
+        let error = read_image(&path, &mut wait).unwrap_err();
+        assert!(start.elapsed() >= millis(60));
+        assert_eq!(error.to_string(), format!("{}: locked by another process", path.display()));
+        let error = open_exclusive(&path, Missing::Fail, &mut wait).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Locked));
+        assert_eq!(told.get(), 2, "once a wait");
+    }
+
+    #[test]
+    fn a_lock_that_is_given_back_in_time_is_taken() {
+        let (_dir, path) = place(b"before");
+        let writer = exclusive(&path, Missing::Fail).unwrap();
+        let (tell, told) = mpsc::channel();
+        let other = thread::spawn({
+            let path = path.clone();
+            move || {
+                let mut notice = || tell.send(()).unwrap();
+                read_image(&path, &mut Wait::new(Duration::MAX, millis(1), &mut notice))
+            }
+        });
+        // The reader waits: what is written now it must see, though it is longer than before.
+        told.recv().unwrap();
+        let after = vec![b'y'; SLACK + 100];
+        writer.write_all_at(&after, 0).unwrap();
+        drop(writer);
+        let image = other.join().unwrap().unwrap();
+        assert_eq!(image.bytes, after);
+        assert!(image.waited >= millis(1));
+    }
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        let outcome = reserve(&mut Vec::new(), usize::MAX);
+        let Err(ErrorKind::Io(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_shrank() {
+        let (_dir, path) = place(b"12345");
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut bytes = vec![0; 6];
+        let outcome = read_exactly(&file, &mut bytes);
+        assert!(matches!(outcome, Err(ErrorKind::Shrank)), "{outcome:?}");
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+        let (dir, path) = place(b"");
+        let fifo = dir.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let rows = [
+            (dir.path().to_path_buf(), "is a directory"),
+            (fifo, "is a fifo"),
+            (socket, "is a socket"),
+            (PathBuf::from("/dev/null"), "is a device"),
+            (dir.path().join("missing"), "No such file or directory"),
+            (path.join("x"), "Not a directory"),
+        ];
+        for (path, what) in rows {
+            let expected = format!("{}: {what}", path.display());
+            assert_eq!(image(&path).unwrap_err().to_string(), expected);
+            let error = exclusive(&path, Missing::Fail).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        let link = dir.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(image(&link).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_is_created_only_on_demand_and_never_truncated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spamd");
+        assert!(exclusive(&path, Missing::Fail).is_err());
+        assert!(!path.exists());
+        drop(exclusive(&path, Missing::Create).unwrap());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777 & !MODE, 0);
+        assert_eq!(mode & 0o600, 0o600);
+        fs::write(&path, b"kept").unwrap();
+        drop(exclusive(&path, Missing::Create).unwrap());
+        assert_eq!(read(&path).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_writer_keeps_everyone_out_until_it_closes() {
+        let (_dir, path) = place(b"x");
+        let writer = exclusive(&path, Missing::Fail).unwrap();
+        assert!(matches!(image(&path).unwrap_err().kind, ErrorKind::Locked));
+        assert!(matches!(exclusive(&path, Missing::Fail).unwrap_err().kind, ErrorKind::Locked));
+        drop(writer);
+        assert!(image(&path).is_ok());
+    }
+}

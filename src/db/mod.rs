@@ -8,6 +8,8 @@
 //!
 //! All bytes are untrusted: they may be damaged, and most of them were chosen by strangers.
 
+use crate::errno::reason;
+use crate::escape::escaped_path;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -82,7 +84,7 @@ pub enum EngineError {
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EngineError::Io(error) => error.fmt(f),
+            EngineError::Io(error) => reason(error).fmt(f),
             EngineError::Damaged(damage) => damage.fmt(f),
             EngineError::Refused(why) => f.write_str(why),
         }
@@ -133,7 +135,7 @@ pub enum ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.kind)
+        write!(f, "{}: {}", escaped_path(&self.path), self.kind)
     }
 }
 
@@ -142,7 +144,7 @@ impl std::error::Error for Error {}
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorKind::Io(error) => error.fmt(f),
+            ErrorKind::Io(error) => reason(error).fmt(f),
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),
@@ -153,11 +155,20 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+impl From<Damage> for ErrorKind {
+    fn from(damage: Damage) -> Self {
+        match damage.fault {
+            Fault::NotADatabase => ErrorKind::NotADatabase,
+            _ => ErrorKind::Damaged(damage),
+        }
+    }
+}
+
 impl From<EngineError> for ErrorKind {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Io(error) => ErrorKind::Io(error),
-            EngineError::Damaged(damage) => ErrorKind::Damaged(damage),
+            EngineError::Damaged(damage) => damage.into(),
             EngineError::Refused(why) => ErrorKind::Refused(why),
         }
     }

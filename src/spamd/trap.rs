@@ -1,0 +1,247 @@
+//! The beginning and the end of a trap: the one record that spamd(8) knows a trapped host by.
+//!
+//! What is written is what `spamdb -t -a ADDRESS` writes (`dbupdate()` in usr.sbin/spamdb/spamdb.c):
+//!
+//! | found under the address | written |
+//! |---|---|
+//! | nothing | first = now, pass = 0, expire = now + for, bcount = 1, pcount = −1 |
+//! | TRAPPED | expire = now + for; the rest stays, in the current layout |
+//! | WHITE | nothing, unless told so: expire = now + for, pcount = −1, the rest stays |
+//! | SPAMTRAP, or a value that spamd does not know | nothing, ever |
+//!
+//! The last two rows are stricter than spamdb, which asks nobody and deletes what it does not know. The
+//! host's GREY tuples are left alone: spamd drops them itself.
+//!
+//! Callers hold the lock through the [`Engine`], so what is found here is what is true now.
+#![forbid(unsafe_code)]
+
+use super::record::{PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
+use super::{Address, Gdata};
+use crate::db::{Engine, EngineError};
+
+/// How long spamd(8) traps a host, in seconds (`TRAPEXP` in libexec/spamd/grey.h).
+pub const TRAP_SECONDS: i64 = 24 * 60 * 60;
+
+/// What a trap may be written over, besides another trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Nothing.
+    Nothing,
+    /// A WHITE record: somebody insists.
+    White,
+}
+
+/// What [`trap`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trapped {
+    /// The host is trapped now.
+    New,
+    /// It was trapped before; that trap ends later now, or earlier.
+    Renewed,
+    /// It was whitelisted.
+    WasWhite,
+    /// Nothing was written because of what the address holds.
+    Refused(Holds),
+}
+
+/// What [`release`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The trap has ended.
+    Removed,
+    /// There was no record of that address.
+    NotThere,
+    /// There was one, but no trap: it stays.
+    Refused(Holds),
+}
+
+/// What the record of an address is, if not a trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The host may pass.
+    White,
+    /// An address of a spam trap that looks like one of a host.
+    Spamtrap,
+    /// A value that is none of spamd's.
+    Foreign,
+}
+
+/// Traps the host at `address` for `seconds` from `now` (seconds since 1970) on.
+pub fn trap(
+    engine: &mut dyn Engine,
+    address: &Address,
+    now: i64,
+    seconds: i64,
+    over: Over,
+) -> Result<Trapped, EngineError> {
+    let expire = now.saturating_add(seconds);
+    let (trapped, before) = match find(engine, address)? {
+        Found::Nothing => (Trapped::New, Gdata { first: now, bcount: 1, ..Gdata::default() }),
+        Found::Trap(data) => (Trapped::Renewed, data),
+        Found::Other(Holds::White, data) if over == Over::White => (Trapped::WasWhite, data),
+        Found::Other(holds, _) => return Ok(Trapped::Refused(holds)),
+    };
+    let data = Gdata { expire, pcount: PCOUNT_TRAPPED, ..before };
+    engine.put(address.key(), &data.encode(engine.byte_order()))?;
+    Ok(trapped)
+}
+
+/// Ends the trap of the host at `address`.
+pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Released, EngineError> {
+    match find(engine, address)? {
+        Found::Nothing => Ok(Released::NotThere),
+        Found::Other(holds, _) => Ok(Released::Refused(holds)),
+        Found::Trap(_) => {
+            engine.delete(address.key())?;
+            Ok(Released::Removed)
+        }
+    }
+}
+
+enum Found {
+    Nothing,
+    Trap(Gdata),
+    Other(Holds, Gdata),
+}
+
+fn find(engine: &mut dyn Engine, address: &Address) -> Result<Found, EngineError> {
+    let Some(value) = engine.get(address.key())? else { return Ok(Found::Nothing) };
+    Ok(match Gdata::decode(&value, engine.byte_order()) {
+        Err(_) => Found::Other(Holds::Foreign, Gdata::default()),
+        Ok(data) => match data.pcount {
+            PCOUNT_TRAPPED => Found::Trap(data),
+            PCOUNT_SPAMTRAP => Found::Other(Holds::Spamtrap, data),
+            _ => Found::Other(Holds::White, data),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::ByteOrder;
+    use std::collections::BTreeMap;
+
+    const NOW: i64 = 1_795_420_010;
+
+    /// A database in memory, of a big-endian machine.
+    #[derive(Default)]
+    struct Memory {
+        records: BTreeMap<Vec<u8>, Vec<u8>>,
+        writes: u32,
+    }
+
+    impl Engine for Memory {
+        fn byte_order(&self) -> ByteOrder {
+            ByteOrder::Big
+        }
+        fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+            Ok(self.records.get(key).cloned())
+        }
+        fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+            self.writes += 1;
+            self.records.insert(key.to_vec(), value.to_vec());
+            Ok(())
+        }
+        fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
+            self.writes += 1;
+            Ok(self.records.remove(key).is_some())
+        }
+        fn close(self: Box<Self>) -> Result<(), EngineError> {
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        fn with(value: &[u8]) -> Memory {
+            let records = BTreeMap::from([(b"192.0.2.1".to_vec(), value.to_vec())]);
+            Memory { records, writes: 0 }
+        }
+
+        fn data(&self) -> Gdata {
+            let value = &self.records[&b"192.0.2.1"[..]];
+            assert_eq!(value.len(), Gdata::SIZE);
+            Gdata::decode(value, ByteOrder::Big).unwrap()
+        }
+
+        fn trap(&mut self, over: Over) -> Trapped {
+            trap(self, &address(), NOW, TRAP_SECONDS, over).unwrap()
+        }
+    }
+
+    fn address() -> Address {
+        Address::parse(b"192.0.2.1").unwrap()
+    }
+
+    fn record(pcount: i32) -> Gdata {
+        Gdata { first: 11, pass: 12, expire: 13, bcount: 14, pcount }
+    }
+
+    #[test]
+    fn a_new_trap_is_spamdbs() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.trap(Over::Nothing), Trapped::New);
+        let expire = NOW + 86_400;
+        assert_eq!(memory.data(), Gdata { first: NOW, pass: 0, expire, bcount: 1, pcount: -1 });
+        assert_eq!(memory.records.len(), 1);
+    }
+
+    #[test]
+    fn an_old_trap_only_gets_a_new_end() {
+        let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
+        assert_eq!(memory.trap(Over::Nothing), Trapped::Renewed);
+        assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
+    }
+
+    #[test]
+    fn a_value_of_2013_comes_out_in_the_current_layout() {
+        let old = [11, 12, 13, 14, -1].map(|number| ByteOrder::Big.i32_bytes(number)).concat();
+        let mut memory = Memory::with(&old);
+        assert_eq!(memory.trap(Over::Nothing), Trapped::Renewed);
+        assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
+    }
+
+    #[test]
+    fn a_white_host_is_trapped_only_by_force() {
+        for pcount in [0, 53, -3] {
+            let mut memory = Memory::with(&record(pcount).encode(ByteOrder::Big));
+            assert_eq!(memory.trap(Over::Nothing), Trapped::Refused(Holds::White));
+            assert_eq!((memory.data(), memory.writes), (record(pcount), 0));
+            assert_eq!(memory.trap(Over::White), Trapped::WasWhite);
+            assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over_spam_traps_and_foreign_values() {
+        let spamtrap = record(-2).encode(ByteOrder::Big);
+        for (value, holds) in [(&spamtrap[..], Holds::Spamtrap), (b"?", Holds::Foreign)] {
+            let mut memory = Memory::with(value);
+            for over in [Over::Nothing, Over::White] {
+                assert_eq!(memory.trap(over), Trapped::Refused(holds));
+            }
+            assert_eq!(release(&mut memory, &address()).unwrap(), Released::Refused(holds));
+            assert_eq!(memory.writes, 0);
+            assert_eq!(memory.records[&b"192.0.2.1"[..]], value);
+        }
+    }
+
+    #[test]
+    fn only_traps_are_released() {
+        let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
+        assert_eq!(release(&mut memory, &address()).unwrap(), Released::Removed);
+        assert_eq!(release(&mut memory, &address()).unwrap(), Released::NotThere);
+        assert_eq!(memory.records.len(), 0);
+        let mut memory = Memory::with(&record(0).encode(ByteOrder::Big));
+        let refused = Released::Refused(Holds::White);
+        assert_eq!(release(&mut memory, &address()).unwrap(), refused);
+        assert_eq!((memory.records.len(), memory.writes), (1, 0));
+    }
+
+    #[test]
+    fn the_end_of_time_does_not_overflow() {
+        let mut memory = Memory::default();
+        trap(&mut memory, &address(), i64::MAX, TRAP_SECONDS, Over::Nothing).unwrap();
+        assert_eq!(memory.data().expire, i64::MAX);
+    }
+}
