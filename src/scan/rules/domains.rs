@@ -53,11 +53,7 @@ mod tests {
                 Some(4),
                 "literals",
             ),
-            (
-                &["a@co.uk", "a@a.co.uk", "a@com.au", "a@a.com.au"],
-                Some(4),
-                "suffixes themselves",
-            ),
+            (&["a@co.uk", "a@a.co.uk", "a@com.au", "a@a.com.au"], Some(4), "suffixes themselves"),
             (&["<>", "<>", "a@b.example", "a@c.example", "a@d.example"], None, "null senders"),
         ] {
             assert_eq!(count(from), found, "{source}");
