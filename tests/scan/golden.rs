@@ -85,10 +85,10 @@ fn the_program_judges_as_the_model_does() {
 #[test]
 fn hash_and_btree_of_the_same_records_are_judged_alike() {
     let mut compared = 0;
-    for (hash, btree) in databases("hash").into_iter().zip(databases("btree")) {
-        assert_eq!(hash.file_name(), btree.file_name());
-        // Made by separate runs of spamd.
-        if hash.file_stem().unwrap() == "spamd-made" {
+    for hash in databases("hash") {
+        let btree = hash.with_file_name("../btree").join(hash.file_name().unwrap());
+        // spamd's own were made by separate runs.
+        if !btree.exists() || hash.file_stem().unwrap() == "spamd-made" {
             continue;
         }
         for rules in settings() {

@@ -62,8 +62,11 @@ fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
             console.tell(format_args!("{file}: record \"{key}\" skipped: {}", record.why));
         }
     }
-    if counts.unknown > report.unknown().len() as u64 || counts.unknown > 0 && !console.verbose {
-        console.tell(format_args!("{file}: {} records not spamd's, skipped", counts.unknown));
+    let named = if console.verbose { report.unknown().len() as u64 } else { 0 };
+    let hint = if console.verbose { "" } else { " (-v names them)" };
+    if counts.unknown > named {
+        let unknown = counts.unknown;
+        console.tell(format_args!("{file}: {unknown} records not spamd's, skipped{hint}"));
     }
     if counts.no_address > 0 {
         console
