@@ -7,6 +7,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// The longest IPv4 address as text.
+const QUAD_LONGEST: usize = "255.255.255.255".len();
+/// The longest address as text.
+const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
+
 /// An IPv4 or IPv6 address; IPv4 as the mapped form of RFC 4291, 2.5.5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
@@ -17,13 +22,14 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// The address that `text` spells; `None` for everything else, scoped addresses included: such a
-    /// host could not be trapped.
-    pub fn parse(text: &[u8]) -> Option<Address> {
-        let ip = match dotted_quad(text) {
-            Some(ip) => IpAddr::V4(ip),
-            None => str::from_utf8(text).ok()?.parse().ok()?,
-        };
+    /// The address at the beginning of a record's key: all before the first newline, or the whole key.
+    /// `None` for everything else, scoped addresses included: such a host could not be trapped.
+    pub fn of_key(key: &[u8]) -> Option<Address> {
+        if let Some(ip) = dotted_quad(key) {
+            return Some(Address::from(IpAddr::V4(ip)));
+        }
+        let text = key.split(|&byte| byte == b'\n').next().filter(|text| text.len() <= LONGEST)?;
+        let ip: IpAddr = str::from_utf8(text).ok()?.parse().ok()?;
         Some(Address::from(ip))
     }
 
@@ -49,37 +55,24 @@ impl From<IpAddr> for Address {
 }
 
 /// The common case, and the one that is met a million times a scan: `d.d.d.d`, each part 0 to 255
-/// without leading zeros, which is what the standard library takes as well.
-fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
+/// without leading zeros, which is what the standard library takes as well. There is nothing to guess
+/// about such digits, so all that can be is computed instead of branched on.
+fn dotted_quad(key: &[u8]) -> Option<Ipv4Addr> {
     let (mut address, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
-    for &byte in text {
-        if byte == b'.' {
-            address = address << 8 | finished(octet, digits)?;
-            (octet, digits) = (0, 0);
-            dots = dots.wrapping_add(1);
-        } else {
-            let digit = byte.wrapping_sub(b'0');
-            // A fourth digit, or one behind a zero, can only make the octet too large or too long.
-            if digit > 9 || digits > 2 {
-                return None;
-            }
-            octet = octet.wrapping_mul(10).wrapping_add(u32::from(digit));
-            digits = digits.wrapping_add(1);
-        }
+    let mut is_bad = false;
+    for &byte in key.iter().take_while(|&&byte| byte != b'\n').take(QUAD_LONGEST.saturating_add(1))
+    {
+        let is_dot = byte == b'.';
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        let longer = octet.wrapping_mul(10).wrapping_add(digit);
+        let is_leading_zero = digits > 0 && octet == 0;
+        is_bad |= if is_dot { digits == 0 } else { digit > 9 || longer > 255 || is_leading_zero };
+        address = if is_dot { address << 8 | octet } else { address };
+        octet = if is_dot { 0 } else { longer };
+        digits = if is_dot { 0 } else { digits.wrapping_add(1) };
+        dots = dots.wrapping_add(u32::from(is_dot));
     }
-    (dots == 3).then_some(())?;
-    Some(Ipv4Addr::from_bits(address << 8 | finished(octet, digits)?))
-}
-
-/// An octet by its value, if it is one that is written with so many digits.
-fn finished(octet: u32, digits: u32) -> Option<u32> {
-    let is_octet = match digits {
-        1 => true,
-        2 => octet > 9,
-        3 => matches!(octet, 100..=255),
-        _ => false,
-    };
-    is_octet.then_some(octet)
+    (!is_bad && dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(address << 8 | octet))
 }
 
 #[cfg(test)]
@@ -88,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ip(text: &str) -> Option<IpAddr> {
-        Address::parse(text.as_bytes()).map(Address::ip)
+        Address::of_key(text.as_bytes()).map(Address::ip)
     }
 
     #[test]
@@ -98,9 +91,9 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.1"),
             ("::ffff:c000:201", "192.0.2.1"),
         ] {
-            assert_eq!(Address::parse(one.as_bytes()), Address::parse(other.as_bytes()), "{one}");
+            assert_eq!(Address::of_key(one.as_bytes()), Address::of_key(other.as_bytes()), "{one}");
         }
-        assert_ne!(Address::parse(b"192.0.2.1"), Address::parse(b"::192.0.2.1"));
+        assert_ne!(Address::of_key(b"192.0.2.1"), Address::of_key(b"::192.0.2.1"));
     }
 
     #[test]
@@ -124,7 +117,15 @@ mod tests {
         ] {
             assert_eq!(ip(text), None, "{text}");
         }
-        assert_eq!(Address::parse(b"1.2.3.\xb4"), None);
+        assert_eq!(Address::of_key(b"1.2.3.\xb4"), None);
+        assert_eq!(Address::of_key(b"\n1.2.3.4"), None);
+    }
+
+    #[test]
+    fn a_key_is_read_up_to_its_first_newline() {
+        for text in ["1.2.3.4", "255.255.255.255", "2001:db8::1"] {
+            assert_eq!(ip(&format!("{text}\n5\n6\n7")), text.parse().ok());
+        }
     }
 
     proptest! {

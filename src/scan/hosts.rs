@@ -24,33 +24,37 @@ const FEW: usize = 16;
 /// How many notes are entered at once.
 const BATCH: usize = 64;
 
-/// One address, and what a walk over the records told about it.
+/// One address, and what a walk over the records told about it: 32 bytes that lie on one line of the
+/// cache.
 #[derive(Debug)]
+#[repr(align(32))]
 pub(super) struct Host {
     pub address: Address,
     /// Where in the file it first appears.
     pub place: u32,
-    /// How many live GREY records it has; one that the file holds twice counts twice here.
-    pub tuples: u32,
-    /// How many of them have a mailbox for a sender.
-    pub senders: u32,
-    pub marks: Marks,
     /// Its last tuple in the file.
     last: u32,
     /// A hash of its first HELO string that may be a host name, or 0.
     helo: u32,
+    /// How many live GREY records it has with a mailbox for a sender, or `u16::MAX` if there are more;
+    /// one that the file holds twice counts twice here.
+    pub senders: u16,
+    pub marks: Marks,
 }
 
 impl Host {
     pub fn new(address: Address, place: u32) -> Host {
-        let marks = Marks::default();
-        Host { address, place, tuples: 0, senders: 0, marks, last: NONE, helo: 0 }
+        Host { address, place, last: NONE, helo: 0, senders: 0, marks: Marks::default() }
+    }
+
+    /// Whether it has a live tuple.
+    pub fn is_waiting(&self) -> bool {
+        self.last != NONE
     }
 
     /// Puts down what a live tuple tells, and that it is the last; returns the last before it.
     fn enter(&mut self, marks: Marks, helo: u32, number: u32) -> u32 {
-        self.tuples = self.tuples.saturating_add(1);
-        self.senders = self.senders.saturating_add(u32::from(marks.any(Marks::MAILBOX)));
+        self.senders = self.senders.saturating_add(u16::from(marks.any(Marks::MAILBOX)));
         match (self.helo, helo) {
             (_, 0) => {}
             (0, _) => self.helo = helo,
@@ -145,6 +149,15 @@ impl<'a> Waiting<'a> {
             }
             is_new
         });
+    }
+
+    /// Reads a little of every tuple of `hosts`, so that it is at hand when they are judged.
+    pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
+        let tuples = |host: &Host| {
+            let last = Some(host.last).filter(|_| host.is_waiting());
+            std::iter::successors(last, |&number| self.held(number).map(|held| held.before))
+        };
+        touch(hosts.flat_map(tuples).map(|number| self.key(number)));
     }
 
     /// The tuple of this number.
@@ -263,6 +276,12 @@ mod tests {
             record("10.0.0.1\nlong over\nb\nc", 0, 0),
         ]);
         assert_eq!(tuples(&waiting, &waiting.hosts()[0]), [b"live"]);
+    }
+
+    #[test]
+    fn a_host_is_half_a_line_of_the_cache() {
+        assert_eq!(size_of::<Host>(), 32);
+        assert_eq!(size_of::<Held<'_>>(), 32);
     }
 
     #[test]

@@ -16,7 +16,7 @@ const NAMED_UNKNOWN: usize = 16;
 
 /// What records told about a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(u32);
+pub(super) struct Marks(u16);
 
 impl Marks {
     /// It has a WHITE record.
@@ -144,7 +144,7 @@ impl<'a> Notes<'a> {
     ) -> Option<Note<'a>> {
         let place = self.place;
         self.place = place.saturating_add(1);
-        let address = Address::parse(first_line(&record.key));
+        let address = Address::of_key(&record.key);
         if !self.share.holds(address) {
             return None;
         }
@@ -160,7 +160,8 @@ impl<'a> Notes<'a> {
                 }
                 let mut marks = screen(&tuple);
                 marks |= Marks::GREY;
-                let helo = if may_be_name(tuple.helo) { self.seed.hash(tuple.helo) | 1 } else { 0 };
+                let helo =
+                    if may_be_name(tuple.helo) { self.seed.hash(tuple.helo).max(1) } else { 0 };
                 Some(Note { address, marks, helo, key: Some(record.key), place })
             }
             Ok((Entry::White(_), _)) => {
@@ -188,10 +189,6 @@ impl<'a> Notes<'a> {
             self.unknown.push(UnknownRecord { key, why });
         }
     }
-}
-
-fn first_line(key: &[u8]) -> &[u8] {
-    memchr::memchr(b'\n', key).and_then(|end| key.get(..end)).unwrap_or(key)
 }
 
 /// False for most of what is no host name, at a glance.
