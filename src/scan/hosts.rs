@@ -1,17 +1,16 @@
 //! The hosts of a database with the tuples they wait with.
 //!
-//! Notes about records come in (`notes`), in the file's order; [`Waiting`] is what becomes of them: one
-//! [`Host`] an address, its live GREY tuples on a chain. Keys stay where they are in the image.
-//! `judge` is the only caller.
+//! Notes about records come in (`notes`), in any order, by `gather`; [`Waiting`] is what becomes of
+//! them: one [`Host`] an address, its live GREY tuples on a chain. Keys stay where they are in the
+//! image.
 //!
 //! The file's order is that of a hash over whole keys: a host's tuples lie anywhere, and finding the
 //! host of a tuple misses the cache. So notes are entered by the batch ([`Table::entries`]), and what
 //! they tell is put down on the host: most hosts need never be looked at again.
 
 use super::address::Address;
-use super::notes::{Counts, Marks, Note, Notes, Share, UnknownRecord};
-use super::table::Table;
-use crate::db::{ByteOrder, Damage, Record};
+use super::notes::{Marks, Note};
+use super::table::{Seed, Table};
 use crate::spamd::Tuple;
 use std::borrow::Cow;
 
@@ -22,7 +21,7 @@ const NONE: u32 = u32::MAX;
 const FEW: usize = 16;
 
 /// How many notes are entered at once.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 128;
 
 /// One address, and what a walk over the records told about it: 32 bytes that lie on one line of the
 /// cache.
@@ -65,11 +64,12 @@ impl Host {
     }
 }
 
-/// A GREY record's key, and the tuple of the same host before it.
+/// A GREY record's key and place, and the tuple of the same host that was entered before it.
 #[derive(Debug)]
 struct Held<'a> {
     key: Cow<'a, [u8]>,
     before: u32,
+    place: u32,
 }
 
 /// Hosts and their tuples.
@@ -77,49 +77,37 @@ struct Held<'a> {
 pub(super) struct Waiting<'a> {
     table: Table,
     tuples: Vec<Held<'a>>,
-    pub counts: Counts,
-    /// The first few unknown records.
-    pub unknown: Vec<UnknownRecord<'a>>,
 }
 
 impl<'a> Waiting<'a> {
-    /// Gathers a share of the hosts of a database; `screen` tells what a tuple by itself says about its
-    /// host.
-    ///
-    /// Tuples whose time is over at `now` (seconds since 1970) are left out. A damaged database is an
-    /// error: half of what is known about a host is no ground to judge it on.
-    pub fn collect(
-        records: impl Iterator<Item = Result<Record<'a>, Damage>>,
-        (order, now): (ByteOrder, i64),
-        share: Share,
-        screen: impl Fn(&Tuple<'_>) -> Marks,
-    ) -> Result<Waiting<'a>, Damage> {
-        let mut table = Table::new();
-        let mut tuples = Vec::new();
-        let mut notes = Notes::new(order, now, share, table.seed());
-        let mut records = records.fuse();
-        let (mut ahead, mut batch) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        loop {
-            for record in records.by_ref().take(BATCH) {
-                ahead.push(record?);
-            }
-            if ahead.is_empty() {
-                break;
-            }
-            touch(ahead.iter().map(|record| &*record.key));
-            batch.extend(ahead.drain(..).filter_map(|record| notes.take(record, &screen)));
-            enter(&mut table, &mut tuples, &mut batch);
-        }
-        let Notes { mut counts, unknown, .. } = notes;
-        counts.tuples = tuples.len() as u64;
-        let greys = table.hosts().iter().filter(|host| host.marks.any(Marks::GREY));
-        counts.greys = greys.count() as u64;
-        Ok(Waiting { table, tuples, counts, unknown })
+    /// Nobody yet.
+    pub fn new(seed: Seed) -> Waiting<'a> {
+        Waiting { table: Table::new(seed), tuples: Vec::new() }
     }
 
-    /// Every host, waiting or not, in the order of first appearance.
+    /// Enters at most [`BATCH`] notes, in any order, and empties `notes`.
+    pub fn enter(&mut self, notes: &mut Vec<Note<'a>>) {
+        self.table.expect(notes.iter().map(|note| note.address));
+        for Note { address, marks, helo, key, place } in notes.drain(..) {
+            let number = u32::try_from(self.tuples.len());
+            let (Some(host), Ok(number)) = (self.table.entry(address, place), number) else {
+                continue;
+            };
+            host.marks |= marks;
+            if let Some(key) = key {
+                self.tuples.push(Held { key, before: host.enter(marks, helo, number), place });
+            }
+        }
+    }
+
+    /// Every host, waiting or not.
     pub fn hosts(&self) -> &[Host] {
         self.table.hosts()
+    }
+
+    /// How many live tuples there are.
+    pub fn tuples(&self) -> usize {
+        self.tuples.len()
     }
 
     /// Fills `numbers` with the host's tuples in the file's order, without those that are there twice:
@@ -132,12 +120,11 @@ impl<'a> Waiting<'a> {
             last = held.before;
         }
         if numbers.len() > FEW {
-            numbers.sort_unstable_by(|&a, &b| self.key(a).cmp(self.key(b)).then(a.cmp(&b)));
+            numbers.sort_unstable_by_key(|&number| (self.key(number), self.place(number)));
             numbers.dedup_by(|a, b| self.key(*a) == self.key(*b));
-            numbers.sort_unstable();
-            return;
+            return numbers.sort_unstable_by_key(|&number| self.place(number));
         }
-        numbers.reverse();
+        numbers.sort_unstable_by_key(|&number| self.place(number));
         let mut seen = [&b""[..]; FEW];
         let mut count = 0;
         numbers.retain(|&number| {
@@ -178,6 +165,10 @@ impl<'a> Waiting<'a> {
         self.tuples.get(number as usize)
     }
 
+    fn place(&self, number: u32) -> u32 {
+        self.held(number).map_or(NONE, |held| held.place)
+    }
+
     fn key(&self, number: u32) -> &[u8] {
         self.held(number).map_or(b"", |held| &held.key)
     }
@@ -185,7 +176,7 @@ impl<'a> Waiting<'a> {
 
 /// Reads a little of every key. Read one by one as they are judged, each would miss the cache by
 /// itself; these reads do not wait for each other.
-fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
+pub(super) fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
     let lines = keys.map(|key| {
         let at = |place| key.get(place).copied().unwrap_or(0);
         at(0) ^ at(64) ^ key.last().copied().unwrap_or(0)
@@ -193,140 +184,13 @@ fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
     std::hint::black_box(lines.fold(0, |all, line| all ^ line));
 }
 
-/// Enters a batch of notes and empties it.
-fn enter<'a>(table: &mut Table, tuples: &mut Vec<Held<'a>>, batch: &mut Vec<Note<'a>>) {
-    table.expect(batch.iter().map(|note| note.address));
-    for note in batch.drain(..) {
-        let (Some(host), Ok(number)) =
-            (table.entry(note.address, note.place), u32::try_from(tuples.len()))
-        else {
-            continue;
-        };
-        host.marks |= note.marks;
-        if let Some(key) = note.key {
-            tuples.push(Held { before: host.enter(note.marks, note.helo, number), key });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{NOW, grey, record};
     use super::*;
-    use crate::db::{Fault, Record};
-    use proptest::prelude::*;
-
-    const WHOLE: Share = Share { number: 0, of: 1 };
-
-    fn collect(records: &[Record<'static>]) -> Waiting<'static> {
-        let records = records.iter().cloned().map(Ok);
-        let none = |_: &Tuple<'_>| Marks::default();
-        Waiting::collect(records, (ByteOrder::NATIVE, NOW), WHOLE, none).unwrap()
-    }
-
-    fn tuples<'w>(waiting: &'w Waiting<'_>, host: &Host) -> Vec<&'w [u8]> {
-        let mut numbers = Vec::new();
-        waiting.tuples_of(host, &mut numbers);
-        numbers.iter().map(|&number| waiting.tuple(number).helo).collect()
-    }
-
-    #[test]
-    fn records_are_counted_by_kind() {
-        let unknown = Record { key: b"10.0.0.9".into(), value: b"odd".into() };
-        let waiting = collect(&[
-            record("10.0.0.1", NOW + 1, 3),
-            record("10.0.0.2", NOW + 1, -1),
-            record("trap@example.com", 0, -2),
-            grey("10.0.0.3", "a", "b", "c"),
-            grey("10.0.0.1", "a", "b", "c"),
-            record("10.0.0.4\na\nb\nc", NOW, 0),
-            record("10.0.0.5\nb\nc", NOW + 1, 0),
-            record("localhost", NOW + 1, 1),
-            grey("no address", "a", "b", "c"),
-            unknown.clone(),
-            record("10.0.0.6\nonly", NOW + 1, 0),
-        ]);
-        let wanted = Counts {
-            white: 2,
-            trapped: 1,
-            greys: 4,
-            tuples: 3,
-            no_address: 1,
-            spamtraps: 1,
-            unknown: 2,
-        };
-        assert_eq!(waiting.counts, wanted);
-        assert_eq!(waiting.unknown.len(), 2);
-        assert_eq!(waiting.unknown[0].key, unknown.key);
-    }
-
-    #[test]
-    fn unknown_records_are_named_only_as_long_as_they_are_few() {
-        let odd = Record { key: b"10.0.0.9".into(), value: b"odd".into() };
-        let waiting = collect(&vec![odd; 1000]);
-        assert_eq!(waiting.counts.unknown, 1000);
-        assert!(waiting.unknown.len() < 100);
-    }
-
-    #[test]
-    fn a_tuple_is_over_when_its_time_has_come() {
-        let waiting = collect(&[
-            record("10.0.0.1\nover\nb\nc", NOW, 0),
-            record("10.0.0.1\nlive\nb\nc", NOW + 1, 0),
-            record("10.0.0.1\nlong over\nb\nc", 0, 0),
-        ]);
-        assert_eq!(tuples(&waiting, &waiting.hosts()[0]), [b"live"]);
-    }
 
     #[test]
     fn a_host_is_half_a_line_of_the_cache() {
         assert_eq!(size_of::<Host>(), 32);
         assert_eq!(size_of::<Held<'_>>(), 32);
-    }
-
-    #[test]
-    fn damage_anywhere_is_an_error() {
-        let damage = Fault::Cut.on(7);
-        let records = [Ok(grey("10.0.0.1", "a", "b", "c")), Err(damage)];
-        let none = |_: &Tuple<'_>| Marks::default();
-        let found = Waiting::collect(records.into_iter(), (ByteOrder::NATIVE, NOW), WHOLE, none);
-        assert_eq!(found.unwrap_err(), damage);
-    }
-
-    #[test]
-    fn a_record_that_is_there_twice_is_one_tuple() {
-        for copies in [2, 100] {
-            let mut records = vec![grey("10.0.0.1", "first", "b", "c"); copies];
-            records.insert(1, grey("10.0.0.1", "second", "b", "c"));
-            let waiting = collect(&records);
-            assert_eq!(tuples(&waiting, &waiting.hosts()[0]), [&b"first"[..], b"second"]);
-        }
-    }
-
-    proptest! {
-        /// Against the plainest way to say it.
-        #[test]
-        fn tuples_stay_with_their_host_and_in_order(seen in prop::collection::vec((0u8..5, 0u8..40), 0..300)) {
-            let records: Vec<_> =
-                seen.iter().map(|(a, h)| grey(&format!("10.0.0.{a}"), &h.to_string(), "b", "c")).collect();
-            let waiting = collect(&records);
-            let mut hosts: Vec<u8> = Vec::new();
-            for (a, _) in &seen {
-                if !hosts.contains(a) {
-                    hosts.push(*a);
-                }
-            }
-            prop_assert_eq!(waiting.hosts().len(), hosts.len());
-            for (host, a) in waiting.hosts().iter().zip(&hosts) {
-                let mut wanted: Vec<String> = Vec::new();
-                for helo in seen.iter().filter(|(b, _)| b == a).map(|(_, h)| h.to_string()) {
-                    if !wanted.contains(&helo) {
-                        wanted.push(helo);
-                    }
-                }
-                let found = tuples(&waiting, host);
-                prop_assert!(found.iter().copied().eq(wanted.iter().map(String::as_bytes)));
-            }
-        }
     }
 }

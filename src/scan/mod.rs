@@ -11,7 +11,7 @@
 //! but for the address. A false trap is the worst that can happen here: what is not known for certain
 //! speaks for the host.
 //!
-//! * `notes` reads each record once, `hosts` gathers them by host (`table`, `address`).
+//! * `gather` reads each record once and takes `notes`, `hosts` keeps them by host (`table`, `address`).
 //! * [`sender`], `name`, `punycode` and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] are the rules, one file each; `judge` asks them in their order.
 //! * [`identity`] is what DNS is asked about nominated hosts.
@@ -29,6 +29,7 @@
 
 mod address;
 mod distinct;
+mod gather;
 mod hosts;
 pub mod identity;
 mod judge;
@@ -61,5 +62,5 @@ use crate::db::snapshot::Snapshot;
 /// error.
 pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &Rules) -> Result<Report<'a>, Damage> {
     let order = snapshot.byte_order();
-    Ok(Scan::begin(|| snapshot.records(), order, now, rules)?.finish(None))
+    Ok(Scan::begin(snapshot.records(), order, now, rules)?.finish(None))
 }

@@ -66,8 +66,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The counts of two shares as one.
-    pub(super) fn and(&self, other: &Counts) -> Counts {
+    fn and(&self, other: &Counts) -> Counts {
         Counts {
             white: self.white.saturating_add(other.white),
             trapped: self.trapped.saturating_add(other.trapped),
@@ -101,53 +100,29 @@ pub(super) struct Note<'a> {
     pub place: u32,
 }
 
-/// Which hosts one of several threads looks after.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    /// From 0.
-    pub number: u32,
-    /// How many shares there are.
-    pub of: u32,
-}
-
-impl Share {
-    /// Whether a record belongs to this share; those without an address belong to the first.
-    fn holds(self, address: Option<Address>) -> bool {
-        let bits = address.map_or(0, |address| (address.high ^ address.low).count_ones());
-        bits.checked_rem(self.of).is_none_or(|share| share == self.number)
-    }
-}
-
 /// The taker of notes.
 pub(super) struct Notes<'a> {
     order: ByteOrder,
     now: i64,
-    share: Share,
     seed: Seed,
-    place: u32,
     pub counts: Counts,
-    pub unknown: Vec<UnknownRecord<'a>>,
+    /// The first few unknown records, with their places.
+    pub unknown: Vec<(u32, UnknownRecord<'a>)>,
 }
 
 impl<'a> Notes<'a> {
     /// For a database with values in this byte order, at `now` in seconds since 1970.
-    pub fn new(order: ByteOrder, now: i64, share: Share, seed: Seed) -> Notes<'a> {
-        let (counts, unknown) = (Counts::default(), Vec::new());
-        Notes { order, now, share, seed, place: 0, counts, unknown }
+    pub fn new(order: ByteOrder, now: i64, seed: Seed) -> Notes<'a> {
+        Notes { order, now, seed, counts: Counts::default(), unknown: Vec::new() }
     }
 
-    /// What `record` tells about a host of this share, if anything; `screen` is asked about live tuples.
+    /// What `record` tells about a host, if anything; `screen` is asked about live tuples.
     pub fn take(
         &mut self,
-        record: Record<'a>,
+        (place, record): (u32, Record<'a>),
         screen: impl Fn(&Tuple<'_>) -> Marks,
     ) -> Option<Note<'a>> {
-        let place = self.place;
-        self.place = place.saturating_add(1);
         let address = Address::of_key(&record.key);
-        if !self.share.holds(address) {
-            return None;
-        }
         let silent = |marks| Some(Note { address: address?, marks, helo: 0, key: None, place });
         match Entry::decode(&record.key, &record.value, self.order) {
             Ok((Entry::Grey(tuple), data)) => {
@@ -177,17 +152,23 @@ impl<'a> Notes<'a> {
                 None
             }
             Err(why) => {
-                self.note_unknown(record.key, why);
+                count(&mut self.counts.unknown);
+                if self.unknown.len() < NAMED_UNKNOWN {
+                    self.unknown.push((place, UnknownRecord { key: record.key, why }));
+                }
                 None
             }
         }
     }
 
-    fn note_unknown(&mut self, key: Cow<'a, [u8]>, why: Unknown) {
-        count(&mut self.counts.unknown);
-        if self.unknown.len() < NAMED_UNKNOWN {
-            self.unknown.push(UnknownRecord { key, why });
-        }
+    /// What two takers have counted, each of its own records.
+    pub fn and(self, other: Notes<'a>) -> (Counts, Vec<UnknownRecord<'a>>) {
+        let mut unknown = self.unknown;
+        unknown.extend(other.unknown);
+        unknown.sort_unstable_by_key(|(place, _)| *place);
+        unknown.truncate(NAMED_UNKNOWN);
+        let unknown = unknown.into_iter().map(|(_, record)| record).collect();
+        (self.counts.and(&other.counts), unknown)
     }
 }
 

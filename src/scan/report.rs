@@ -13,13 +13,14 @@ use crate::escape::escaped;
 use crate::spamd::Tuple;
 use std::fmt;
 use std::net::IpAddr;
+use std::vec::IntoIter;
 
 /// The verdicts of one scan.
 #[derive(Debug)]
 pub struct Report<'a> {
-    shares: Vec<Judged<'a>>,
-    counts: Counts,
-    unknown: Vec<UnknownRecord<'a>>,
+    pub(super) shares: [Judged<'a>; 2],
+    pub(super) counts: Counts,
+    pub(super) unknown: Vec<UnknownRecord<'a>>,
 }
 
 /// Hosts, and one outcome for each.
@@ -37,25 +38,7 @@ pub struct Verdict<'r> {
     outcome: Outcome,
 }
 
-impl Judged<'_> {
-    fn verdicts(&self) -> impl Iterator<Item = Verdict<'_>> {
-        let judged = self.waiting.hosts().iter().zip(&self.outcomes);
-        judged.filter(|(_, outcome)| **outcome != Outcome::Absent).map(|(host, outcome)| Verdict {
-            waiting: &self.waiting,
-            host,
-            outcome: *outcome,
-        })
-    }
-}
-
 impl<'a> Report<'a> {
-    pub(super) fn new(mut shares: Vec<Judged<'a>>) -> Report<'a> {
-        let all = shares.iter().map(|share| &share.waiting.counts);
-        let counts = all.fold(Counts::default(), |sum, counts| sum.and(counts));
-        let unknown = shares.iter_mut().flat_map(|share| share.waiting.unknown.drain(..)).collect();
-        Report { shares, counts, unknown }
-    }
-
     /// How many records of each kind there are.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -68,21 +51,24 @@ impl<'a> Report<'a> {
 
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
     /// file.
-    pub fn verdicts(&self) -> impl Iterator<Item = Verdict<'_>> {
-        let shares = self.shares.iter().map(|share| share.verdicts().peekable());
-        let mut shares: Vec<_> = shares.collect();
-        std::iter::from_fn(move || {
-            let heads = shares.iter_mut().filter_map(|share| {
-                let place = share.peek()?.host.place;
-                Some((place, share))
-            });
-            heads.min_by_key(|(place, _)| *place)?.1.next()
-        })
+    pub fn verdicts(&self) -> IntoIter<Verdict<'_>> {
+        self.in_order(|outcome| *outcome != Outcome::Absent)
     }
 
     /// The verdicts against hosts.
-    pub fn traps(&self) -> impl Iterator<Item = Verdict<'_>> {
-        self.verdicts().filter(|verdict| verdict.rule().is_some())
+    pub fn traps(&self) -> IntoIter<Verdict<'_>> {
+        self.in_order(|outcome| matches!(outcome, Outcome::Trap(_)))
+    }
+
+    fn in_order(&self, is_wanted: impl Fn(&Outcome) -> bool) -> IntoIter<Verdict<'_>> {
+        let mut verdicts = Vec::new();
+        for Judged { waiting, outcomes } in &self.shares {
+            let judged = waiting.hosts().iter().zip(outcomes);
+            let wanted = judged.filter(|(_, outcome)| is_wanted(outcome));
+            verdicts.extend(wanted.map(|(host, &outcome)| Verdict { waiting, host, outcome }));
+        }
+        verdicts.sort_unstable_by_key(|verdict| verdict.host.place);
+        verdicts.into_iter()
     }
 }
 

@@ -1,5 +1,4 @@
-//! Hosts by address: a growing list in the order of first appearance, and an open-addressing index
-//! into it.
+//! Hosts by address: a growing list, and an open-addressing index into it.
 //!
 //! A scan looks up a million addresses at random, so a look-up should miss the cache as rarely as it
 //! can: four bytes in the index, then the host itself, 32 bytes that hold its address and all that the
@@ -7,7 +6,7 @@
 //! (its order is never seen).
 
 use super::address::Address;
-use super::hosts::Host;
+use super::hosts::{BATCH, Host};
 use std::hash::{BuildHasher, RandomState};
 
 /// An index entry that names no host.
@@ -27,23 +26,18 @@ pub(super) struct Table {
 pub(super) struct Seed(u64, u64);
 
 impl Table {
-    pub fn new() -> Table {
-        Table { hosts: Vec::new(), index: vec![EMPTY; 1024], seed: Seed::new() }
+    pub fn new(seed: Seed) -> Table {
+        Table { hosts: Vec::new(), index: vec![EMPTY; 1024], seed }
     }
 
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 
-    /// The keys, for other hashes of what strangers chose.
-    pub fn seed(&self) -> Seed {
-        self.seed
-    }
-
     /// Reads what [`entry`](Self::entry) will read for each of `addresses`. Looked up one by one they
     /// would miss the cache one by one; these reads do not wait for each other.
     pub fn expect(&self, addresses: impl Iterator<Item = Address>) {
-        let mut entries = [EMPTY; 64];
+        let mut entries = [EMPTY; BATCH];
         for (entry, address) in entries.iter_mut().zip(addresses) {
             *entry = self.index.get(self.first_slot(address)).copied().unwrap_or(EMPTY);
         }
@@ -51,7 +45,7 @@ impl Table {
         std::hint::black_box(entries.map(read));
     }
 
-    /// The host of this address, entered now if it is new, with the place of its first record.
+    /// The host of this address, entered now if it is new; a record of it is at `place`.
     pub fn entry(&mut self, address: Address, place: u32) -> Option<&mut Host> {
         let mut slot = self.first_slot(address);
         let found = loop {
@@ -69,7 +63,9 @@ impl Table {
         if self.hosts.len() > self.index.len() / 2 {
             self.grow();
         }
-        self.hosts.get_mut(found as usize)
+        let host = self.hosts.get_mut(found as usize)?;
+        host.place = host.place.min(place);
+        Some(host)
     }
 
     fn mask(&self) -> usize {
@@ -100,7 +96,8 @@ impl Table {
 }
 
 impl Seed {
-    fn new() -> Seed {
+    /// New keys.
+    pub fn new() -> Seed {
         let random = RandomState::new();
         Seed(random.hash_one(0), random.hash_one(1) | 1)
     }
@@ -139,7 +136,7 @@ mod tests {
             })
             .map(Address::from)
             .collect();
-        let mut table = Table::new();
+        let mut table = Table::new(Seed::new());
         for (place, address) in (0..).zip(addresses.iter().chain(&addresses)) {
             let host = table.entry(*address, place).unwrap();
             assert_eq!(host.address, *address);

@@ -29,7 +29,7 @@ pub(super) fn host(address: &str, helo: &str, senders: &[&str]) -> Vec<Record<'s
 
 /// A scan that has begun.
 pub(super) fn scan<'r>(records: &[Record<'static>], rules: &'r Rules) -> Scan<'static, 'r> {
-    Scan::begin(|| records.iter().cloned().map(Ok), ByteOrder::NATIVE, NOW, rules).unwrap()
+    Scan::begin(records.iter().cloned().map(Ok), ByteOrder::NATIVE, NOW, rules).unwrap()
 }
 
 /// `address rule reason` or `address - reason`, a line a verdict.

@@ -28,7 +28,7 @@ pub fn traps(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
 
 /// A scan of these records without DNS.
 pub fn judge(records: &[Record<'static>], rules: &Rules) -> Report<'static> {
-    let records = || records.iter().cloned().map(Ok);
+    let records = records.iter().cloned().map(Ok);
     Scan::begin(records, ByteOrder::NATIVE, NOW, rules).unwrap().finish(None)
 }
 

@@ -24,8 +24,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let report = scan::run(&snapshot, simulate.clock.now(), &rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     tell(console, &simulate.file, &report);
-    let with_passing = console.verbose;
-    for verdict in report.verdicts().filter(|verdict| with_passing || verdict.rule().is_some()) {
+    for verdict in if console.verbose { report.verdicts() } else { report.traps() } {
         match console.format {
             Format::Text => console.put(|buffer| line(buffer, &verdict))?,
             Format::Json => console.json(&json::Verdict::from(&verdict))?,
