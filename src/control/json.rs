@@ -7,6 +7,7 @@
 
 use crate::db::Damage;
 use crate::escape::escaped;
+use crate::scan;
 use crate::spamd::{Entry, Gdata};
 use serde::{Serialize, Serializer};
 
@@ -73,6 +74,26 @@ pub struct Change<'a> {
     pub text: &'static str,
 }
 
+/// What a scan found about a host.
+#[derive(Debug, Serialize)]
+pub struct Verdict<'a> {
+    address: Bytes<'a>,
+    verdict: &'static str,
+    /// `null` for a host that passes.
+    rule: Option<&'static str>,
+    reason: String,
+    /// The tuples that made the verdict.
+    tuples: Vec<Tuple<'a>>,
+}
+
+/// A delivery that was put off, as evidence against its host.
+#[derive(Debug, Serialize)]
+struct Tuple<'a> {
+    helo: Bytes<'a>,
+    from: Bytes<'a>,
+    to: Bytes<'a>,
+}
+
 /// A fault in the structure of a database.
 #[derive(Debug, Serialize)]
 pub struct Fault {
@@ -112,6 +133,24 @@ impl<'a> Record<'a> {
                 Record::Trapped { address: Bytes(address), first: data.first, expire: data.expire }
             }
             Entry::Spamtrap(address) => Record::Spamtrap { address: Bytes(address) },
+        }
+    }
+}
+
+impl<'a> From<&scan::Verdict<'a>> for Verdict<'a> {
+    fn from(verdict: &scan::Verdict<'a>) -> Verdict<'a> {
+        let rule = verdict.rule().map(scan::Rule::name);
+        let tuples = verdict.evidence().into_iter().map(|tuple| Tuple {
+            helo: Bytes(tuple.helo),
+            from: Bytes(tuple.from),
+            to: Bytes(tuple.to),
+        });
+        Verdict {
+            address: Bytes(verdict.address()),
+            verdict: if rule.is_some() { "trap" } else { "pass" },
+            rule,
+            reason: verdict.reason().to_string(),
+            tuples: tuples.collect(),
         }
     }
 }

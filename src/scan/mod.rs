@@ -1,1 +1,66 @@
-//! To come.
+//! The hosts that wait in a database, judged.
+//!
+//! ```text
+//! records --hosts--> hosts and their tuples --rules--> verdicts and nominees
+//!                                                            |  questions
+//!                                   report <--finish-- answers about identity
+//! ```
+//!
+//! A snapshot and the configuration's [`Rules`] come in, a [`Report`] goes out: [`run`] in one step
+//! without DNS, [`Scan`] in two with DNS in between. Every byte of a record was chosen by a stranger
+//! but for the address. A false trap is the worst that can happen here: what is not known for certain
+//! speaks for the host.
+//!
+//! * `gather` reads each record once and takes `notes`, `hosts` keeps them by host (`table`, `address`).
+//! * [`sender`], `name`, `punycode` and `tags` know the forms of addresses; `distinct` counts them.
+//! * [`rules`] are the rules, one file each; `judge` asks them in their order.
+//! * [`identity`] is what DNS is asked about nominated hosts.
+//! * `verdict` and `report` are what comes of it.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
+mod address;
+mod distinct;
+mod gather;
+mod hosts;
+pub mod identity;
+mod judge;
+mod name;
+mod notes;
+mod punycode;
+mod report;
+pub mod rules;
+pub mod sender;
+mod table;
+mod tags;
+#[cfg(test)]
+mod testing;
+mod verdict;
+
+pub use judge::Scan;
+pub use name::NameFault;
+pub use notes::{Counts, UnknownRecord};
+pub use report::{Reason, Report, Verdict};
+pub use rules::Rule;
+pub use verdict::Why;
+
+use crate::config::Rules;
+use crate::db::Damage;
+use crate::db::snapshot::Snapshot;
+
+/// Judges the hosts of a database by the offline rules alone, at `now` in seconds since 1970.
+///
+/// With `check identity` no counting rule can trap here: DNS is not asked. A damaged database is an
+/// error.
+pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &Rules) -> Result<Report<'a>, Damage> {
+    let order = snapshot.byte_order();
+    Ok(Scan::begin(snapshot.records(), order, now, rules)?.finish(None))
+}

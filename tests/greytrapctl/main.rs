@@ -10,4 +10,5 @@ mod change;
 mod damaged;
 mod input;
 mod list;
+mod simulate;
 mod usage;

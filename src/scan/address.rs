@@ -1,0 +1,149 @@
+//! A host's address as a number, so that hosts are told apart by what they are and not by how
+//! somebody wrote them.
+//!
+//! Text from a record's key comes in, two words go out. spamd(8) writes what getnameinfo(3) gives it,
+//! but WHITE and TRAPPED records may be typed by hand: `2001:DB8::1` and `2001:db8::1` are one host,
+//! and so are `192.0.2.1` and `::ffff:192.0.2.1`. Taking two spellings for one host can only spare it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The longest IPv4 address as text.
+const QUAD_LONGEST: usize = "255.255.255.255".len();
+/// The longest address as text.
+const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
+
+/// An IPv4 or IPv6 address; IPv4 as the mapped form of RFC 4291, 2.5.5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address {
+    /// The leading 64 bits.
+    pub high: u64,
+    /// The others.
+    pub low: u64,
+}
+
+impl Address {
+    /// The address at the beginning of a record's key: all before the first newline, or the whole key.
+    /// `None` for everything else, scoped addresses included: such a host could not be trapped.
+    pub fn of_key(key: &[u8]) -> Option<Address> {
+        if let Some(ip) = dotted_quad(key) {
+            return Some(Address::from(IpAddr::V4(ip)));
+        }
+        let text = key.split(|&byte| byte == b'\n').next().filter(|text| text.len() <= LONGEST)?;
+        let ip: IpAddr = str::from_utf8(text).ok()?.parse().ok()?;
+        Some(Address::from(ip))
+    }
+
+    /// One half of all addresses, or the other.
+    pub fn is_odd(self) -> bool {
+        (self.high ^ self.low).count_ones() & 1 == 1
+    }
+
+    /// The address as the standard library has it, mapped ones as IPv4.
+    pub fn ip(self) -> IpAddr {
+        let bits = u128::from(self.high).rotate_left(64) | u128::from(self.low);
+        Ipv6Addr::from_bits(bits).to_canonical()
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Address {
+        let octets = match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+        Address {
+            high: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            low: u64::from_be_bytes([i, j, k, l, m, n, o, p]),
+        }
+    }
+}
+
+/// The common case, and the one that is met a million times a scan: `d.d.d.d`, each part 0 to 255
+/// without leading zeros, which is what the standard library takes as well. There is nothing to guess
+/// about such digits, so all that can be is computed instead of branched on.
+fn dotted_quad(key: &[u8]) -> Option<Ipv4Addr> {
+    let (mut address, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
+    let mut is_bad = false;
+    for &byte in key.iter().take_while(|&&byte| byte != b'\n').take(QUAD_LONGEST.saturating_add(1))
+    {
+        let is_dot = byte == b'.';
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        let longer = octet.wrapping_mul(10).wrapping_add(digit);
+        let is_leading_zero = digits > 0 && octet == 0;
+        is_bad |= if is_dot { digits == 0 } else { digit > 9 || longer > 255 || is_leading_zero };
+        address = if is_dot { address << 8 | octet } else { address };
+        octet = if is_dot { 0 } else { longer };
+        digits = if is_dot { 0 } else { digits.wrapping_add(1) };
+        dots = dots.wrapping_add(u32::from(is_dot));
+    }
+    (!is_bad && dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(address << 8 | octet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Address::of_key(text.as_bytes()).map(Address::ip)
+    }
+
+    #[test]
+    fn spellings_of_one_address_are_one_address() {
+        for (one, other) in [
+            ("2001:db8::1", "2001:DB8:0:0::0001"),
+            ("192.0.2.1", "::ffff:192.0.2.1"),
+            ("::ffff:c000:201", "192.0.2.1"),
+        ] {
+            assert_eq!(Address::of_key(one.as_bytes()), Address::of_key(other.as_bytes()), "{one}");
+        }
+        assert_ne!(Address::of_key(b"192.0.2.1"), Address::of_key(b"::192.0.2.1"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_none() {
+        for text in [
+            "",
+            "localhost",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.256",
+            "01.2.3.4",
+            "1..2.3",
+            "+1.2.3.4",
+            "1.2.3.4 ",
+            "127.1",
+            "fe80::1%em0",
+            "[::1]",
+            "::1/64",
+            "mail.example",
+            "1.2.3.4\0",
+        ] {
+            assert_eq!(ip(text), None, "{text}");
+        }
+        assert_eq!(Address::of_key(b"1.2.3.\xb4"), None);
+        assert_eq!(Address::of_key(b"\n1.2.3.4"), None);
+    }
+
+    #[test]
+    fn a_key_is_read_up_to_its_first_newline() {
+        for text in ["1.2.3.4", "255.255.255.255", "2001:db8::1"] {
+            assert_eq!(ip(&format!("{text}\n5\n6\n7")), text.parse().ok());
+        }
+    }
+
+    proptest! {
+        /// The standard library is the judge of the hand-written part.
+        #[test]
+        fn quads_are_taken_as_the_standard_library_takes_them(text in "[0-9]{0,4}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{0,3}\\.?") {
+            prop_assert_eq!(ip(&text), text.parse::<IpAddr>().ok());
+        }
+
+        #[test]
+        fn every_address_survives(bits: u128) {
+            let address = Ipv6Addr::from_bits(bits);
+            prop_assert_eq!(ip(&address.to_string()), Some(address.to_canonical()));
+        }
+    }
+}
