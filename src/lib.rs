@@ -15,7 +15,7 @@
 //! * [`scan`] gathers hosts with their tuples and judges them, one file a rule.
 //! * [`dns`] asks name servers about sender domains and about a host's identity.
 //! * [`control`] is what an operator meets: greytrapctl(8)'s commands, its text and its JSON.
-//! * [`escape`] makes bytes from strangers safe to print.
+//! * [`escape`] makes bytes from strangers safe to print, [`errno`] the system's errors short.
 //!
 //! Nothing downstream calls back upstream.
 //!
@@ -25,6 +25,7 @@ pub mod config;
 pub mod control;
 pub mod db;
 pub mod dns;
+pub mod errno;
 pub mod escape;
 pub mod scan;
 pub mod spamd;

@@ -1,2 +1,8 @@
-//! greytrapctl(8).
-fn main() {}
+//! greytrapctl(8): what an operator says to greytrapper, or does to a spamd database without it.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    greytrapper::control::main(std::env::args_os().skip(1))
+}

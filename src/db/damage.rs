@@ -31,6 +31,10 @@ pub enum Fault {
     Cut,
     /// A chain of pages comes back to a page it has been on, or is longer than the file.
     Loop,
+    /// A link to a page that the header knows nothing of.
+    BadLink,
+    /// A page that two chains share, or one chain comes to twice.
+    UsedTwice,
     /// An offset in the page's table points where it may not.
     BadOffset,
     /// The page's counts or bounds contradict each other.
@@ -67,6 +71,8 @@ impl fmt::Display for Fault {
             Fault::BeyondEnd => f.write_str("beyond the end of the file"),
             Fault::Cut => f.write_str("file ends in the middle of this page"),
             Fault::Loop => f.write_str("chain of pages loops"),
+            Fault::BadLink => f.write_str("link to a page that does not exist"),
+            Fault::UsedTwice => f.write_str("used twice"),
             Fault::BadOffset => f.write_str("offset out of place"),
             Fault::BadPage(what) => f.write_str(what),
             Fault::BadBigPair(what) => write!(f, "big pair: {what}"),

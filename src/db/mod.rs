@@ -8,6 +8,7 @@
 //!
 //! All bytes are untrusted: they may be damaged, and most of them were chosen by strangers.
 
+use crate::errno::reason;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -82,7 +83,7 @@ pub enum EngineError {
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EngineError::Io(error) => error.fmt(f),
+            EngineError::Io(error) => reason(error).fmt(f),
             EngineError::Damaged(damage) => damage.fmt(f),
             EngineError::Refused(why) => f.write_str(why),
         }
@@ -142,7 +143,7 @@ impl std::error::Error for Error {}
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorKind::Io(error) => error.fmt(f),
+            ErrorKind::Io(error) => reason(error).fmt(f),
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),

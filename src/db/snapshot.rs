@@ -43,8 +43,8 @@ impl<'a> Snapshot<'a> {
 
     /// Every record that can be reached, in the file's order, and in between the faults met.
     ///
-    /// After a fault the walk goes on where it safely can: with the next bucket of a hash, not at all
-    /// in a btree.
+    /// After a fault the walk goes on where it safely can: with the next bucket of a hash, with the next
+    /// item of the page above in a btree.
     pub fn records(&self) -> Records<'_, 'a> {
         Records(match &self.0 {
             Kind::Empty => Walk::Empty,

@@ -1,42 +1,29 @@
-//! The btree format of db(3).
+//! The btree format of db(3), in which spamd kept its database before OpenBSD 4.1.
+//!
+//! * [`Tree`] takes the bytes of a whole file: [`Tree::records`] walks them, [`Tree::check`] tells
+//!   every fault.
+//! * `meta` is page 0, `page` any other page, `overflow` the chains of pages that hold what is too big
+//!   for one.
+//!
+//! All bytes are untrusted. Whatever they say, the work is bounded by the number of pages in the file:
+//! no walk enters a page twice.
+//!
+//! Source: lib/libc/db/btree of OpenBSD, btree.h above all.
 #![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
 
-use super::{ByteOrder, Damage, Fault, Record};
-use std::marker::PhantomData;
+mod meta;
+mod overflow;
+mod page;
+mod read;
+mod set;
 
-/// Placeholder until the reader lands.
-#[derive(Debug)]
-pub struct Tree<'a>(PhantomData<&'a [u8]>);
-
-/// Placeholder until the reader lands.
-#[derive(Debug)]
-pub struct Records<'s, 'a>(PhantomData<&'s Tree<'a>>);
-
-/// Whether the first bytes are this format's magic number.
-pub fn has_magic(_image: &[u8]) -> bool {
-    false
-}
-
-impl<'a> Tree<'a> {
-    /// Checks the header.
-    pub fn new(_image: &'a [u8]) -> Result<Self, Damage> {
-        Err(Fault::NotADatabase.on(0))
-    }
-    /// The byte order of pages and values.
-    pub fn byte_order(&self) -> ByteOrder {
-        ByteOrder::NATIVE
-    }
-    /// The records.
-    pub fn records(&self) -> Records<'_, 'a> {
-        Records(PhantomData)
-    }
-    /// Tells every fault.
-    pub fn check(&self, _tell: &mut dyn FnMut(Damage)) {}
-}
-
-impl<'a> Iterator for Records<'_, 'a> {
-    type Item = Result<Record<'a>, Damage>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
-}
+pub use meta::has_magic;
+pub use read::{Records, Tree};

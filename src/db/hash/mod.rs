@@ -1,42 +1,17 @@
-//! The hash format of db(3).
+//! The hash format of db(3): what spamd's database is written in since OpenBSD 4.1.
+//!
+//! * [`header`]: the first 260 bytes, and the arithmetic of buckets and overflow pages.
+//! * [`page`]: one page, its table of offsets and its pairs.
+//! * [`walk`]: one bucket's chain of pages; big pairs are put together here.
+//! * [`read`]: the image of a whole file, its pairs in order.
+//!
+//! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
+
 #![forbid(unsafe_code)]
 
-use super::{ByteOrder, Damage, Fault, Record};
-use std::marker::PhantomData;
+mod header;
+mod page;
+mod read;
+mod walk;
 
-/// Placeholder until the reader lands.
-#[derive(Debug)]
-pub struct Table<'a>(PhantomData<&'a [u8]>);
-
-/// Placeholder until the reader lands.
-#[derive(Debug)]
-pub struct Records<'s, 'a>(PhantomData<&'s Table<'a>>);
-
-/// Whether the first bytes are this format's magic number.
-pub fn has_magic(_image: &[u8]) -> bool {
-    false
-}
-
-impl<'a> Table<'a> {
-    /// Checks the header.
-    pub fn new(_image: &'a [u8]) -> Result<Self, Damage> {
-        Err(Fault::NotADatabase.on(0))
-    }
-    /// The byte order of pages and values.
-    pub fn byte_order(&self) -> ByteOrder {
-        ByteOrder::NATIVE
-    }
-    /// The records.
-    pub fn records(&self) -> Records<'_, 'a> {
-        Records(PhantomData)
-    }
-    /// Tells every fault.
-    pub fn check(&self, _tell: &mut dyn FnMut(Damage)) {}
-}
-
-impl<'a> Iterator for Records<'_, 'a> {
-    type Item = Result<Record<'a>, Damage>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
-}
+pub use read::{Records, Table, has_magic};

@@ -1,0 +1,31 @@
+//! The database that a command reads: read under its lock, and its header looked at.
+#![forbid(unsafe_code)]
+
+use crate::control::console::{Console, Failure};
+use crate::db::lock::{self, Wait};
+use crate::db::snapshot::Snapshot;
+use crate::db::{Error, ErrorKind};
+use std::path::Path;
+
+/// Reads `file` in one pass under a shared lock.
+pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut notice = || console.tell(format_args!("{}: waiting for its lock", file.display()));
+    let image = lock::read_image(file, &mut Wait::usual(&mut notice))?;
+    if console.verbose {
+        let (size, held, waited) = (image.bytes.len(), image.held, image.waited);
+        console.tell(format_args!(
+            "{}: {size} bytes read, lock held {:.1} ms after waiting {:.1} ms",
+            file.display(),
+            held.as_secs_f64() * 1e3,
+            waited.as_secs_f64() * 1e3,
+        ));
+    }
+    Ok(image.bytes)
+}
+
+/// Looks at the header of what was read from `file`.
+pub fn snapshot<'a>(file: &Path, image: &'a [u8]) -> Result<Snapshot<'a>, Failure> {
+    Snapshot::new(image).map_err(|damage| {
+        Error { path: file.to_path_buf(), kind: ErrorKind::Damaged(damage) }.into()
+    })
+}

@@ -1,0 +1,118 @@
+//! The JSON objects that `-j` prints, one a line.
+//!
+//! Whatever came from strangers stands in them as [`escaped`] text, always: printable UTF-8 as it is,
+//! a backslash doubled, any other byte as a backslash and three octal digits. So every byte can be
+//! had back, and none can harm a terminal.
+#![forbid(unsafe_code)]
+
+use crate::db::Damage;
+use crate::escape::escaped;
+use crate::spamd::{Entry, Gdata};
+use serde::{Serialize, Serializer};
+
+/// One record of the database.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "UPPERCASE")]
+pub enum Record<'a> {
+    /// A delivery that was put off.
+    Grey {
+        /// The host.
+        address: Bytes<'a>,
+        /// What it said in HELO; empty in records of 2007 and older.
+        helo: Bytes<'a>,
+        /// The envelope sender.
+        from: Bytes<'a>,
+        /// The envelope recipient.
+        to: Bytes<'a>,
+        /// Times and counts.
+        #[serde(flatten)]
+        data: Data,
+    },
+    /// A host that may pass.
+    White {
+        /// The host.
+        address: Bytes<'a>,
+        /// Times and counts.
+        #[serde(flatten)]
+        data: Data,
+    },
+    /// A host in a trap.
+    Trapped {
+        /// The host.
+        address: Bytes<'a>,
+        /// When it was first trapped, in seconds since 1970.
+        first: i64,
+        /// When spamd lets it go.
+        expire: i64,
+    },
+    /// An address whose senders spamd traps by itself.
+    Spamtrap {
+        /// That address.
+        address: Bytes<'a>,
+    },
+}
+
+/// The numbers of a record, times in seconds since 1970.
+#[derive(Debug, Serialize)]
+pub struct Data {
+    first: i64,
+    pass: i64,
+    expire: i64,
+    block_count: i32,
+    pass_count: i32,
+}
+
+/// A fault in the structure of a database.
+#[derive(Debug, Serialize)]
+pub struct Fault {
+    page: u32,
+    fault: String,
+}
+
+/// Bytes from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&escaped(self.0))
+    }
+}
+
+impl<'a> Record<'a> {
+    /// The object of a record.
+    pub fn new(entry: Entry<'a>, data: &Gdata) -> Record<'a> {
+        match entry {
+            Entry::Grey(tuple) => Record::Grey {
+                address: Bytes(tuple.address),
+                helo: Bytes(tuple.helo),
+                from: Bytes(tuple.from),
+                to: Bytes(tuple.to),
+                data: data.into(),
+            },
+            Entry::White(address) => Record::White { address: Bytes(address), data: data.into() },
+            Entry::Trapped(address) => {
+                Record::Trapped { address: Bytes(address), first: data.first, expire: data.expire }
+            }
+            Entry::Spamtrap(address) => Record::Spamtrap { address: Bytes(address) },
+        }
+    }
+}
+
+impl From<&Gdata> for Data {
+    fn from(data: &Gdata) -> Data {
+        Data {
+            first: data.first,
+            pass: data.pass,
+            expire: data.expire,
+            block_count: data.bcount,
+            pass_count: data.pcount,
+        }
+    }
+}
+
+impl From<Damage> for Fault {
+    fn from(damage: Damage) -> Fault {
+        Fault { page: damage.page, fault: damage.fault.to_string() }
+    }
+}

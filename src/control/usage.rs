@@ -1,0 +1,86 @@
+//! What greytrapctl says when it was called wrongly.
+#![forbid(unsafe_code)]
+
+use crate::escape::escaped;
+use std::fmt;
+
+/// The usage lines, for standard error.
+pub const USAGE: &str = "\
+usage: greytrapctl [-jv] [-s socket] command [argument ...]
+       greytrapctl [-jv] list file
+       greytrapctl [-jv] check file
+       greytrapctl [-jv] simulate [-f conf] [-t epoch] file
+       greytrapctl [-jv] lookup [-f conf] [domain ...]
+       greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
+       greytrapctl [-jv] -F file [-t epoch] release address ...
+";
+
+/// Why a command line is none; texts that were typed are already escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageError {
+    /// No command at all: the usage lines say everything.
+    NoCommand,
+    /// A word that nothing begins with.
+    Unknown {
+        /// What kind of word was expected.
+        what: &'static str,
+        /// What was typed.
+        typed: String,
+    },
+    /// A word that several begin with.
+    Ambiguous {
+        /// What kind of word was expected.
+        what: &'static str,
+        /// What was typed.
+        typed: String,
+        /// What it may mean.
+        words: Vec<&'static str>,
+    },
+    /// An option that does not exist, or not for this command.
+    Option(String),
+    /// An option without its value.
+    NoValue(String),
+    /// `-t` with something else than seconds since 1970.
+    NotATime(String),
+    /// Arguments that the command does not take, or lacks.
+    Arguments {
+        /// The command.
+        command: &'static str,
+        /// What it takes.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UsageError::NoCommand => f.write_str("no command"),
+            UsageError::Unknown { what, typed } => write!(f, "unknown {what} \"{typed}\""),
+            UsageError::Ambiguous { what, typed, words } => {
+                write!(f, "ambiguous {what} \"{typed}\" ({})", words.join(", "))
+            }
+            UsageError::Option(option) => write!(f, "unknown option {option}"),
+            UsageError::NoValue(option) => write!(f, "option {option} needs a value"),
+            UsageError::NotATime(typed) => write!(f, "-t: not seconds since 1970: \"{typed}\""),
+            UsageError::Arguments { command, expected } => {
+                write!(f, "{command}: expected {expected}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        let shown = |option: &str| escaped(option.as_bytes()).to_string();
+        match error {
+            lexopt::Error::MissingValue { option: Some(option) } => {
+                UsageError::NoValue(shown(&option))
+            }
+            lexopt::Error::UnexpectedOption(option)
+            | lexopt::Error::UnexpectedValue { option, .. } => UsageError::Option(shown(&option)),
+            other => UsageError::Option(shown(&other.to_string())),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Page 0, the meta page: what all other pages need to know to be read.
+//!
+//! | offset | bytes | `BTMETA` | |
+//! |---|---|---|---|
+//! | 0 | 4 | `magic` | 0x053162; the order of its bytes is the order of the whole file |
+//! | 4 | 4 | `version` | 3 |
+//! | 8 | 4 | `psize` | page size: even, 512 to 65536 |
+//! | 12 | 4 | `free` | first page of the free list, 0 if it is empty |
+//! | 16 | 4 | `nrecs` | of recno(3) only |
+//! | 20 | 4 | `flags` | `B_NODUPS` and `R_RECNO`, no other |
+//!
+//! Source: lib/libc/db/btree/btree.h, and `__bt_open()` in bt_open.c for what it accepts.
+
+use super::super::{ByteOrder, Damage, Fault};
+use super::page::Layout;
+
+/// `BTREEMAGIC` of db.h.
+const MAGIC: u32 = 0x05_3162;
+/// `BTREEVERSION` of db.h.
+const VERSION: u32 = 3;
+/// Bytes of `BTMETA`.
+const SIZE: usize = 24;
+/// `MINPSIZE` of btree.h.
+pub(super) const MIN_PAGE_SIZE: u32 = 512;
+/// `MAX_PAGE_OFFSET + 1` of db.h: an offset has 16 bits.
+pub(super) const MAX_PAGE_SIZE: u32 = 65_536;
+/// `B_NODUPS` of btree.h: a key occurs once. spamd never made another tree.
+const NO_DUPLICATES: u32 = 0x20;
+
+/// The page on which every descent begins (`P_ROOT`).
+pub(super) const ROOT: u32 = 1;
+
+/// Whether a key may occur more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duplicates {
+    Forbidden,
+    Allowed,
+}
+
+/// The meta page, as far as it means anything in a btree.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meta {
+    pub(super) layout: Layout,
+    /// The first page of the free list; 0 if there is none.
+    pub(super) free: u32,
+    pub(super) duplicates: Duplicates,
+}
+
+/// Whether the first bytes are this format's magic number, in either byte order.
+pub fn has_magic(image: &[u8]) -> bool {
+    byte_order(image).is_some()
+}
+
+fn byte_order(image: &[u8]) -> Option<ByteOrder> {
+    [ByteOrder::Little, ByteOrder::Big]
+        .into_iter()
+        .find(|order| order.u32_at(image, 0) == Some(MAGIC))
+}
+
+impl Meta {
+    /// Reads the beginning of a file, at least [`SIZE`] bytes if it has as many.
+    pub(super) fn decode(image: &[u8]) -> Result<Meta, Damage> {
+        let order = byte_order(image).ok_or(Fault::NotADatabase.on(0))?;
+        let field = |offset| order.u32_at(image, offset).ok_or(Fault::TooShort.on(0));
+        let (version, size, free, flags) = (field(4)?, field(8)?, field(12)?, field(20)?);
+        let wrong = |name| Err(Fault::Header(name).on(0));
+        if version != VERSION {
+            return wrong("version");
+        }
+        if !is_page_size(size) {
+            return wrong("psize");
+        }
+        let duplicates = match flags {
+            NO_DUPLICATES => Duplicates::Forbidden,
+            0 => Duplicates::Allowed,
+            _ => return wrong("flags"),
+        };
+        Ok(Meta { layout: Layout { order, page_size: size as usize }, free, duplicates })
+    }
+}
+
+/// Whether the reference makes and opens files of this page size.
+pub(super) fn is_page_size(size: u32) -> bool {
+    (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&size) && size.is_multiple_of(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first 24 bytes of tests/data/btree/one-grey.db, as i386 would have written them.
+    const GOLDEN: [u8; 24] =
+        [0x62, 0x31, 0x05, 0, 3, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0];
+
+    fn with(offset: usize, bytes: &[u8]) -> Result<Meta, Damage> {
+        let mut image = GOLDEN;
+        image[offset..offset + bytes.len()].copy_from_slice(bytes);
+        Meta::decode(&image)
+    }
+
+    #[test]
+    fn reads_both_byte_orders() {
+        let little = Meta::decode(&GOLDEN).unwrap();
+        assert_eq!(little.layout, Layout { order: ByteOrder::Little, page_size: 16_384 });
+        assert_eq!(little.duplicates, Duplicates::Forbidden);
+        let swapped: Vec<u8> =
+            GOLDEN.chunks(4).flat_map(|word| word.iter().rev()).copied().collect();
+        let big = Meta::decode(&swapped).unwrap();
+        assert_eq!(big.layout, Layout { order: ByteOrder::Big, page_size: 16_384 });
+    }
+
+    #[test]
+    fn refuses_what_dbopen_refuses() {
+        let fault = |offset, bytes: &[u8]| with(offset, bytes).unwrap_err().to_string();
+        assert_eq!(fault(0, &[0x63]), "not a spamd database (neither hash nor btree)");
+        assert_eq!(fault(4, &[2]), "page 0: impossible version in the header");
+        for size in [0_u32, 510, 513, 65_538, 0x8000_0000] {
+            let message = fault(8, &size.to_le_bytes());
+            assert_eq!(message, "page 0: impossible psize in the header", "{size}");
+        }
+        // R_RECNO is a recno(3) file, which is no database of keys.
+        for flags in [0x80, 0xa0, 0x21] {
+            assert_eq!(fault(20, &[flags]), "page 0: impossible flags in the header");
+        }
+        assert_eq!(Meta::decode(&GOLDEN[..23]).unwrap_err(), Fault::TooShort.on(0));
+    }
+
+    #[test]
+    fn accepts_the_sizes_that_dbopen_accepts() {
+        for size in [512_u32, 514, 4096, 65_536] {
+            let meta = with(8, &size.to_le_bytes()).unwrap();
+            assert_eq!(meta.layout.page_size, size as usize);
+        }
+    }
+
+    #[test]
+    fn a_tree_may_allow_duplicates() {
+        assert_eq!(with(20, &[0]).unwrap().duplicates, Duplicates::Allowed);
+    }
+}

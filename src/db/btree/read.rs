@@ -1,0 +1,152 @@
+//! Reading: the bytes of a whole file in, its records out, in the order of the reference's walk.
+//!
+//! The reference finds the first leaf and goes on from sibling to sibling; in a sound tree that is the
+//! order in which the internal pages name the leaves, and this walk follows those. So a fault costs the
+//! records below it and no others: behind a broken sibling link nobody knows which leaf was meant, but
+//! the next item of the page above still tells. The same holds for what a writer leaves that was killed
+//! in the middle of a split: the internal pages are right, the links may lag behind.
+//!
+//! Source: `__bt_seqset()` and `__bt_seqadv()` in lib/libc/db/btree/bt_seq.c for the order.
+
+use super::super::{ByteOrder, Damage, Fault, Record};
+use super::meta::{Meta, ROOT};
+use super::overflow::Assembly;
+use super::page::{Chain, Field, Kind, Page};
+use super::set::PageSet;
+use std::borrow::Cow;
+
+/// A btree whose meta page makes sense.
+#[derive(Debug)]
+pub struct Tree<'a> {
+    image: &'a [u8],
+    pub(super) meta: Meta,
+    /// Whole pages in the file, the meta page included.
+    pub(super) pages: u32,
+}
+
+impl<'a> Tree<'a> {
+    /// Takes the bytes of a whole file and judges the meta page.
+    pub fn new(image: &'a [u8]) -> Result<Tree<'a>, Damage> {
+        let meta = Meta::decode(image)?;
+        let pages = image.len().checked_div(meta.layout.page_size).unwrap_or_default();
+        // A file of more than 2^32 pages has more than a page number can name.
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+        if pages <= ROOT {
+            return Err(Fault::TooShort.on(0));
+        }
+        Ok(Tree { image, meta, pages })
+    }
+
+    /// The byte order of pages and values.
+    pub fn byte_order(&self) -> ByteOrder {
+        self.meta.layout.order
+    }
+
+    /// Every record that can be reached, in the file's order, and in between the faults met.
+    pub fn records(&self) -> Records<'_, 'a> {
+        Records { tree: self, seen: PageSet::new(self.pages), path: Vec::new(), next: Some(ROOT) }
+    }
+
+    /// Page `number`; the meta page is none.
+    pub(super) fn page(&self, number: u32) -> Result<Page<'a>, Damage> {
+        if number < ROOT {
+            return Err(Fault::BadPage("the meta page is linked to").on(number));
+        }
+        let size = self.meta.layout.page_size;
+        let start = (number as usize).checked_mul(size).filter(|&start| start < self.image.len());
+        let bytes = start.and_then(|start| self.image.get(start..)).ok_or(Fault::BeyondEnd);
+        let bytes = bytes.map_err(|fault| fault.on(number))?;
+        let bytes = bytes.get(..size).ok_or(Fault::Cut.on(number))?;
+        Page::parse(bytes, self.meta.layout, number)
+    }
+
+    /// Page `number`, entered in `seen`.
+    pub(super) fn unseen_page(&self, number: u32, seen: &mut PageSet) -> Result<Page<'a>, Damage> {
+        let page = self.page(number)?;
+        if seen.insert(number) { Ok(page) } else { Err(Fault::Loop.on(number)) }
+    }
+
+    /// The bytes of a key or data, found on page `found_on`.
+    pub(super) fn bytes(
+        &self,
+        field: Field<'a>,
+        found_on: u32,
+        seen: &mut PageSet,
+    ) -> Result<Cow<'a, [u8]>, Damage> {
+        match field {
+            Field::Here(bytes) => Ok(Cow::Borrowed(bytes)),
+            Field::Chain(chain) => self.chain(chain, found_on, seen).map(Cow::Owned),
+        }
+    }
+
+    fn chain(&self, chain: Chain, found_on: u32, seen: &mut PageSet) -> Result<Vec<u8>, Damage> {
+        let mut assembly = Assembly::begin(chain, found_on, self.meta.layout, self.pages)?;
+        while let Some(number) = assembly.wants() {
+            assembly.take(&self.unseen_page(number, seen)?)?;
+        }
+        Ok(assembly.finish())
+    }
+}
+
+/// The walk that [`Tree::records`] begins.
+#[derive(Debug)]
+pub struct Records<'s, 'a> {
+    tree: &'s Tree<'a>,
+    /// The pages entered: none is entered twice.
+    seen: PageSet,
+    /// From the root to the page the walk is on; with each its item that comes next.
+    path: Vec<(Page<'a>, usize)>,
+    /// The page to be entered next.
+    next: Option<u32>,
+}
+
+impl<'a> Iterator for Records<'_, 'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(number) = self.next.take()
+                && let Err(damage) = self.enter(number)
+            {
+                return Some(Err(damage));
+            }
+            let (page, index) = self.path.last_mut()?;
+            let (page, at) = (*page, *index);
+            if at >= page.count {
+                self.path.pop();
+                continue;
+            }
+            *index = at.saturating_add(1);
+            if page.kind == Kind::Leaf {
+                return Some(self.record(page, at));
+            }
+            match page.child(at) {
+                Ok(child) => self.next = Some(child.page),
+                Err(damage) => return Some(Err(damage)),
+            }
+        }
+    }
+}
+
+impl<'a> Records<'_, 'a> {
+    fn enter(&mut self, number: u32) -> Result<(), Damage> {
+        let page = self.tree.unseen_page(number, &mut self.seen)?;
+        if !matches!(page.kind, Kind::Internal | Kind::Leaf) {
+            return Err(Fault::BadPage("an overflow page, but linked as a leaf").on(number));
+        }
+        self.path.push((page, 0));
+        Ok(())
+    }
+
+    fn record(&mut self, leaf: Page<'a>, index: usize) -> Result<Record<'a>, Damage> {
+        let pair = leaf.pair(index)?;
+        let key = self.tree.bytes(pair.key, leaf.number, &mut self.seen)?;
+        let value = self.tree.bytes(pair.value, leaf.number, &mut self.seen)?;
+        Ok(Record { key, value })
+    }
+}
+
+impl Tree<'_> {
+    /// Tells every fault in the structure.
+    pub fn check(&self, _tell: &mut dyn FnMut(Damage)) {}
+}

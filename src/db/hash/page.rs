@@ -1,0 +1,162 @@
+//! One page of a hash file: its table of offsets, and the pairs these bound.
+//!
+//! A page begins with a table of 16-bit numbers in the file's order: `n`, then `n` entries, then how many
+//! bytes are free, then where the free bytes end. Entries come in twos:
+//!
+//! | second number | the two are |
+//! |---|---|
+//! | ≥ 4 | offsets of a key and of its data; each ends where the one before it begins |
+//! | 0 `OVFLPAGE` | the address of the next page of the chain, and this mark; the last two of a page |
+//! | 1 `PARTIAL_KEY`, 2 `FULL_KEY`, 3 `FULL_KEY_DATA` | part of a big pair, which has the page to itself |
+//!
+//! Source: lib/libc/db/hash/page.h, hash.h. The bytes are untrusted: nothing here can panic, and every
+//! slice handed out lies behind the table and in front of the one before it.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use crate::db::{ByteOrder, Fault};
+
+/// Mark of a link to the next page of a chain.
+pub const OVFLPAGE: u16 = 0;
+/// Mark of a page that holds a part of a key, and not its end.
+pub const PARTIAL_KEY: u16 = 1;
+/// Mark of a page that holds the end of a key and none of its data, or data and not their end.
+pub const FULL_KEY: u16 = 2;
+/// Mark of a page that holds the end of a key and the first of its data, or the end of the data.
+pub const FULL_KEY_DATA: u16 = 3;
+/// The smallest number that is an offset and no mark.
+pub const REAL_KEY: u16 = 4;
+
+const ENTRY: usize = size_of::<u16>();
+
+/// A page whose table lies within it.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    bytes: &'a [u8],
+    order: ByteOrder,
+    /// Entries in the table: even.
+    entries: usize,
+}
+
+impl<'a> Page<'a> {
+    /// Looks at the bytes of a page.
+    pub fn new(bytes: &'a [u8], order: ByteOrder) -> Result<Page<'a>, Fault> {
+        let entries = order.u16_at(bytes, 0).map_or(0, usize::from);
+        if !entries.is_multiple_of(2) {
+            return Err(Fault::BadPage("odd number of entries"));
+        }
+        let page = Page { bytes, order, entries };
+        if page.table_size() > bytes.len() {
+            return Err(Fault::BadPage("more entries than the page has room for"));
+        }
+        Ok(page)
+    }
+
+    /// Whether there is nothing on it, as on a page that was never written.
+    pub fn is_empty(self) -> bool {
+        self.entries == 0
+    }
+
+    /// The number of entries: `p[0]`.
+    pub fn entries(self) -> usize {
+        self.entries
+    }
+
+    /// The mark of a big pair's part, if the page holds one.
+    pub fn big_mark(self) -> Option<u16> {
+        let mark = self.entry(2);
+        (self.entries >= 2 && (PARTIAL_KEY..REAL_KEY).contains(&mark)).then_some(mark)
+    }
+
+    /// The address at the end of the table, if there is a link to a next page.
+    pub fn link(self) -> Option<u16> {
+        let linked = self.entries >= 2 && self.entry(self.entries) == OVFLPAGE;
+        linked.then(|| self.entry(self.entries.saturating_sub(1)))
+    }
+
+    /// The `index`th number of the table, counted as libc counts: `p[0]` is the number of entries.
+    /// Two numbers follow the entries: the size of the free space, and its end.
+    pub fn entry(self, index: usize) -> u16 {
+        self.order.u16_at(self.bytes, index.saturating_mul(ENTRY)).unwrap_or(0)
+    }
+
+    /// How many bytes are free: `FREESPACE`.
+    pub fn free(self) -> u16 {
+        self.entry(self.entries.saturating_add(1))
+    }
+
+    /// Where the table ends, its last two numbers included.
+    pub fn table_size(self) -> usize {
+        self.entries.saturating_add(3).saturating_mul(ENTRY)
+    }
+
+    /// The bytes from one offset to another, if both lie behind the table.
+    pub fn slice(self, from: usize, to: usize) -> Option<&'a [u8]> {
+        if from < self.table_size() { None } else { self.bytes.get(from..to) }
+    }
+
+    /// The bytes from an offset to the page's end.
+    pub fn tail(self, from: u16) -> Option<&'a [u8]> {
+        self.slice(usize::from(from), self.bytes.len())
+    }
+
+    /// The pairs of a page that holds no part of a big one.
+    pub fn pairs(self) -> Pairs<'a> {
+        let link = if self.link().is_some() { 2 } else { 0 };
+        Pairs {
+            page: self,
+            next: 1,
+            end: self.entries.saturating_sub(link),
+            bound: self.bytes.len(),
+        }
+    }
+}
+
+/// A key and its value, both on one page.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// The walk that [`Page::pairs`] begins. It ends with the first fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Pairs<'a> {
+    page: Page<'a>,
+    next: usize,
+    end: usize,
+    /// Where the last pair began: the next key ends here.
+    bound: usize,
+}
+
+impl<'a> Pairs<'a> {
+    /// No pairs.
+    pub fn none(page: Page<'a>) -> Pairs<'a> {
+        Pairs { page, next: 1, end: 0, bound: 0 }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Result<Pair<'a>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.end {
+            return None;
+        }
+        let key = usize::from(self.page.entry(self.next));
+        let mark = self.page.entry(self.next.saturating_add(1));
+        let value = usize::from(mark);
+        let pair = self.page.slice(key, self.bound).zip(self.page.slice(value, key));
+        self.next = if pair.is_some() { self.next.saturating_add(2) } else { self.end };
+        self.bound = value;
+        Some(pair.ok_or(match mark {
+            OVFLPAGE => Fault::BadPage("link in front of other entries"),
+            PARTIAL_KEY..REAL_KEY => Fault::BadBigPair("not alone on its page"),
+            _ => Fault::BadOffset,
+        }))
+    }
+}

@@ -1,0 +1,155 @@
+//! The reader: the image of a whole file in, its pairs out, bucket by bucket.
+//!
+//! Called by [`crate::db::snapshot`] and by the checker. The image is untrusted; the work is bounded by
+//! its length: each bucket's page and each overflow page is visited once at most.
+//!
+//! What libc takes for an empty page because the file ends before it is told as a fault here: libc
+//! writes every bucket's page when it makes the bucket, so the file has lost its end, and hosts on the
+//! lost pages must not be judged as if nothing were known of them.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use super::header::{Header, MAGIC};
+use super::page::Page;
+use super::walk::{Chain, Place, Source};
+use crate::db::{ByteOrder, Damage, Fault, Record};
+
+/// The image of a hash file whose header makes sense.
+#[derive(Debug)]
+pub struct Table<'a> {
+    pub(super) header: Header,
+    pub(super) image: &'a [u8],
+}
+
+/// Whether the first bytes are this format's magic number.
+pub fn has_magic(image: &[u8]) -> bool {
+    image.first_chunk() == Some(&MAGIC.to_be_bytes())
+}
+
+impl<'a> Table<'a> {
+    /// Takes the bytes of a whole file and checks its header.
+    ///
+    /// # Errors
+    ///
+    /// The file ends within its first page, or the header holds what no header can; always on page 0.
+    pub fn new(image: &'a [u8]) -> Result<Self, Damage> {
+        let header = Header::decode(image).map_err(|fault| fault.on(0))?;
+        let table = Table { header, image };
+        table.bytes(0).map_err(|_| Fault::TooShort.on(0))?;
+        Ok(table)
+    }
+
+    /// The byte order of pages and values.
+    pub fn byte_order(&self) -> ByteOrder {
+        self.header.order
+    }
+
+    /// Every pair that can be reached, in the order of libc's own walk, and in between the faults met:
+    /// one at most a bucket. The pairs behind a big one, which libc's walk leaves out, are there too.
+    pub fn records(&self) -> Records<'_, 'a> {
+        Records { walker: Walker::new(self), bucket: 0, chain: None }
+    }
+
+    /// Tells every fault.
+    pub fn check(&self, _tell: &mut dyn FnMut(Damage)) {}
+
+    /// The bytes of the page of that number.
+    pub(super) fn bytes(&self, number: u32) -> Result<&'a [u8], Fault> {
+        let start = u64::from(number).wrapping_shl(self.header.bshift);
+        let start = usize::try_from(start).map_err(|_| Fault::BeyondEnd)?;
+        match self.image.get(start..) {
+            None | Some([]) => Err(Fault::BeyondEnd),
+            Some(rest) => {
+                let size = usize::try_from(self.header.bsize).map_err(|_| Fault::BeyondEnd)?;
+                rest.get(..size).ok_or(Fault::Cut)
+            }
+        }
+    }
+
+    fn place(&self, number: u32) -> Result<Place<'a>, Damage> {
+        let page = self.bytes(number).and_then(|bytes| Page::new(bytes, self.header.order));
+        page.map(|page| Place { number, page }).map_err(|fault| fault.on(number))
+    }
+
+    /// A bucket's own page.
+    pub(super) fn head(&self, bucket: u32) -> Result<Place<'a>, Damage> {
+        self.place(self.header.bucket_page(bucket))
+    }
+}
+
+/// The walk that [`Table::records`] begins.
+#[derive(Debug)]
+pub struct Records<'s, 'a> {
+    walker: Walker<'s, 'a>,
+    /// The bucket after the one that `chain` is of.
+    bucket: u32,
+    chain: Option<Chain<'a>>,
+}
+
+impl<'a> Iterator for Records<'_, 'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.chain.as_mut().and_then(|chain| chain.next(&mut self.walker)) {
+                if item.is_err() {
+                    self.chain = None;
+                }
+                return Some(item);
+            }
+            if let Err(damage) = self.next_bucket()? {
+                return Some(Err(damage));
+            }
+        }
+    }
+}
+
+impl Records<'_, '_> {
+    fn next_bucket(&mut self) -> Option<Result<(), Damage>> {
+        let table = self.walker.table;
+        self.chain = None;
+        if self.bucket > table.header.max_bucket {
+            return None;
+        }
+        let head = table.head(self.bucket);
+        // Later buckets lie behind this one.
+        let lost = head.is_err_and(|damage| damage.fault == Fault::BeyondEnd);
+        self.bucket = if lost { u32::MAX } else { self.bucket.saturating_add(1) };
+        Some(head.map(|head| self.chain = Some(Chain::new(head))))
+    }
+}
+
+/// Follows links, and remembers which overflow pages have been seen.
+#[derive(Debug)]
+pub(super) struct Walker<'s, 'a> {
+    table: &'s Table<'a>,
+    /// By ordinal: no more than 65,536 can be named.
+    seen: Vec<bool>,
+}
+
+impl<'s, 'a> Walker<'s, 'a> {
+    pub(super) fn new(table: &'s Table<'a>) -> Self {
+        let pages = usize::try_from(table.header.overflow_pages()).unwrap_or(0);
+        Walker { table, seen: vec![false; pages.saturating_add(1)] }
+    }
+}
+
+impl<'a> Source<'a> for Walker<'_, 'a> {
+    fn follow(&mut self, from: u32, address: u16) -> Result<Place<'a>, Damage> {
+        let overflow = self.table.header.overflow_page(address).ok_or(Fault::BadLink.on(from))?;
+        let number = overflow.page;
+        let seen = usize::try_from(overflow.ordinal).ok().and_then(|at| self.seen.get_mut(at));
+        if seen.is_none_or(|seen| std::mem::replace(seen, true)) {
+            return Err(Fault::UsedTwice.on(number));
+        }
+        self.table.place(number)
+    }
+}

@@ -1,0 +1,215 @@
+//! Walking one bucket's chain: pages in, whole pairs out, big ones put together.
+//!
+//! Every page of a chain is fetched through [`Chain::follow`], which lets no overflow page be used twice:
+//! whatever the links say, a walk over all buckets is over after as many pages as the file has.
+//!
+//! A big pair begins on a page of its own (lib/libc/db/hash/hash.h, `__big_insert()`):
+//!
+//! | page | entries | holds |
+//! |---|---|---|
+//! | key, not its end | key, 1, next, 0 | key |
+//! | key's end | key, 2, next, 0 | key; the data begin on the next page |
+//! | key's end and data | key, 3, next, data | if any byte is free, all data; if not, the next page has more |
+//! | data, not their end | data, 2, next, 0 | data |
+//! | data's end | data, 3 | data; ends the chain |
+//! | data's end | data, 3, next, 0 | data; ordinary pages or another big pair follow |
+//!
+//! Where a pair has no data at all and its key fills the page, the page after `key, 2` belongs to
+//! the chain and not to the pair.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use super::page::{FULL_KEY, FULL_KEY_DATA, PARTIAL_KEY, Page, Pairs};
+use crate::db::{Damage, Fault, Record};
+use std::borrow::Cow;
+
+/// Where the pages of a chain come from.
+pub trait Source<'a> {
+    /// The overflow page of that address, linked from page `from`, and its number. No page is handed
+    /// out twice.
+    fn follow(&mut self, from: u32, address: u16) -> Result<Place<'a>, Damage>;
+}
+
+/// A page, and where in the file it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its number, from the beginning of the file.
+    pub number: u32,
+    /// What is on it.
+    pub page: Page<'a>,
+}
+
+/// The walk along one chain. After a fault it has nothing more to say.
+#[derive(Debug)]
+pub struct Chain<'a> {
+    here: Place<'a>,
+    pairs: Pairs<'a>,
+    next: Step<'a>,
+}
+
+/// What follows on a page or on a big pair.
+#[derive(Debug)]
+enum Step<'a> {
+    End,
+    Follow(u16),
+    Enter(Place<'a>),
+}
+
+impl<'a> Chain<'a> {
+    /// Begins at a bucket's own page.
+    pub fn new(head: Place<'a>) -> Chain<'a> {
+        Chain { here: head, pairs: Pairs::none(head.page), next: Step::Enter(head) }
+    }
+
+    /// The next pair, in the order of the chain.
+    pub fn next(&mut self, source: &mut impl Source<'a>) -> Option<Result<Record<'a>, Damage>> {
+        loop {
+            match self.pairs.next() {
+                Some(Ok((key, value))) => {
+                    return Some(Ok(Record {
+                        key: Cow::Borrowed(key),
+                        value: Cow::Borrowed(value),
+                    }));
+                }
+                Some(Err(fault)) => {
+                    self.next = Step::End;
+                    return Some(Err(fault.on(self.here.number)));
+                }
+                None => match self.step(source).transpose()? {
+                    Ok(Some(record)) => return Some(Ok(record)),
+                    Ok(None) => {}
+                    Err(damage) => return Some(Err(damage)),
+                },
+            }
+        }
+    }
+
+    /// Goes on to the next page: none, an ordinary one, or the first of a big pair, which is taken whole.
+    #[allow(
+        clippy::option_option,
+        reason = "the chain's end and a page without a big pair are two things"
+    )]
+    fn step(&mut self, source: &mut impl Source<'a>) -> Result<Option<Option<Record<'a>>>, Damage> {
+        let place = match std::mem::replace(&mut self.next, Step::End) {
+            Step::End => return Ok(None),
+            Step::Enter(place) => place,
+            Step::Follow(address) => source.follow(self.here.number, address)?,
+        };
+        self.here = place;
+        if place.page.big_mark().is_some() {
+            let mut big = BigPair { here: place, key: Cow::default(), value: Cow::default() };
+            self.next = big.assemble(source)?;
+            self.here = big.here;
+            return Ok(Some(Some(Record { key: big.key, value: big.value })));
+        }
+        self.pairs = place.page.pairs();
+        self.next = place.page.link().map_or(Step::End, Step::Follow);
+        Ok(Some(None))
+    }
+}
+
+/// A pair that spans pages, as far as it has been read.
+struct BigPair<'a> {
+    here: Place<'a>,
+    key: Cow<'a, [u8]>,
+    value: Cow<'a, [u8]>,
+}
+
+impl<'a> BigPair<'a> {
+    fn assemble(&mut self, source: &mut impl Source<'a>) -> Result<Step<'a>, Damage> {
+        while self.here.page.big_mark() == Some(PARTIAL_KEY) {
+            let chunk = self.chunk()?;
+            append(&mut self.key, chunk);
+            self.advance(source)?;
+        }
+        match self.here.page.big_mark() {
+            Some(FULL_KEY) => {
+                let chunk = self.chunk()?;
+                append(&mut self.key, chunk);
+                self.advance(source)?;
+                if self.here.page.big_mark().is_none() {
+                    return Ok(Step::Enter(self.here));
+                }
+            }
+            Some(FULL_KEY_DATA) => {
+                let next = self.key_and_data()?;
+                if self.here.page.free() > 0 {
+                    return Ok(Step::Follow(next));
+                }
+                self.here = source.follow(self.here.number, next)?;
+            }
+            _ => return Err(self.fault("the key has no end")),
+        }
+        self.data(source)
+    }
+
+    fn data(&mut self, source: &mut impl Source<'a>) -> Result<Step<'a>, Damage> {
+        loop {
+            let page = self.here.page;
+            let mark = page.big_mark();
+            if !matches!(mark, Some(FULL_KEY | FULL_KEY_DATA)) {
+                return Err(self.fault("the data have no end"));
+            }
+            let chunk = self.chunk()?;
+            append(&mut self.value, chunk);
+            match (mark, page.link()) {
+                (Some(FULL_KEY_DATA), None) => return Ok(Step::End),
+                (Some(FULL_KEY_DATA), Some(next)) => return Ok(Step::Follow(next)),
+                _ => self.advance(source)?,
+            }
+        }
+    }
+
+    /// The last of a key, and the first of its data in front of it.
+    fn key_and_data(&mut self) -> Result<u16, Damage> {
+        let page = self.here.page;
+        let (key, data) = (page.entry(1), page.entry(4));
+        if page.entries() != 4 {
+            return Err(self.fault("wrong number of entries"));
+        }
+        let value = page.slice(usize::from(data), usize::from(key));
+        let (Some(key), Some(value)) = (page.tail(key), value) else {
+            return Err(Fault::BadOffset.on(self.here.number));
+        };
+        append(&mut self.key, key);
+        append(&mut self.value, value);
+        Ok(page.entry(3))
+    }
+
+    /// The part on a page that holds a part of either the key or the data.
+    fn chunk(&self) -> Result<&'a [u8], Damage> {
+        let page = self.here.page;
+        match (page.entries(), page.big_mark(), page.link()) {
+            (2, Some(FULL_KEY_DATA), None) | (4, _, Some(_)) => {}
+            _ => return Err(self.fault("wrong number of entries")),
+        }
+        page.tail(page.entry(1)).ok_or(Fault::BadOffset.on(self.here.number))
+    }
+
+    fn advance(&mut self, source: &mut impl Source<'a>) -> Result<(), Damage> {
+        let next = self.here.page.link().ok_or_else(|| self.fault("a page is missing"))?;
+        self.here = source.follow(self.here.number, next)?;
+        Ok(())
+    }
+
+    fn fault(&self, what: &'static str) -> Damage {
+        Fault::BadBigPair(what).on(self.here.number)
+    }
+}
+
+/// Puts two pieces together; a single piece stays where it lies.
+fn append<'a>(whole: &mut Cow<'a, [u8]>, piece: &'a [u8]) {
+    if whole.is_empty() {
+        *whole = Cow::Borrowed(piece);
+    } else {
+        whole.to_mut().extend_from_slice(piece);
+    }
+}
