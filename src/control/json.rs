@@ -62,6 +62,17 @@ pub struct Data {
     pass_count: i32,
 }
 
+/// What became of an address that was to be trapped or released.
+#[derive(Debug, Serialize)]
+pub struct Change<'a> {
+    /// The address as typed.
+    pub address: Bytes<'a>,
+    /// Whether it is as was asked.
+    pub done: bool,
+    /// What happened, or why nothing did.
+    pub text: &'static str,
+}
+
 /// A fault in the structure of a database.
 #[derive(Debug, Serialize)]
 pub struct Fault {
@@ -72,6 +83,12 @@ pub struct Fault {
 /// Bytes from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes<'a>(pub &'a [u8]);
+
+impl<'a> From<&'a [u8]> for Bytes<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Bytes(bytes)
+    }
+}
 
 impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -13,6 +13,7 @@ pub mod commands;
 pub mod console;
 pub mod json;
 pub mod options;
+mod typed;
 pub mod usage;
 mod words;
 

@@ -1,17 +1,13 @@
 //! The command line of greytrapctl(8): arguments in, checked [`Options`] out, or a [`UsageError`].
 //!
-//! In two steps with a type each: `Typed` is what was typed, [`Options`] what it means. Options for all
-//! commands (`-j`, `-v`) may stand anywhere; `-f` belongs to the command before it. Addresses and
-//! domains are not looked at here: a wrong one is a failure, not a wrong usage.
+//! In two steps with a type each: `Typed` (in its own file) is what was typed, [`Options`] what it
+//! means. Addresses and domains are not looked at here: a wrong one is a failure, not a wrong usage.
 #![forbid(unsafe_code)]
 
+use super::typed::Typed;
 use super::usage::UsageError;
-use super::words::{Words, choose};
-use crate::escape::escaped;
 use crate::spamd::trap::Over;
-use lexopt::Arg::{Short, Value};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -173,180 +169,157 @@ impl Options {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
-    Check,
-    List,
-    Lookup,
-    Release,
-    Simulate,
-    Trap,
-    Ask(Ask),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::usage::USAGE;
 
-/// The commands that only the daemon can answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ask {
-    Explain,
-    Log,
-    Monitor,
-    Reload,
-    Scan,
-    Show,
-}
-
-const VERBS: &Words<Verb> = &[
-    ("check", Verb::Check),
-    ("explain", Verb::Ask(Ask::Explain)),
-    ("list", Verb::List),
-    ("log", Verb::Ask(Ask::Log)),
-    ("lookup", Verb::Lookup),
-    ("monitor", Verb::Ask(Ask::Monitor)),
-    ("release", Verb::Release),
-    ("reload", Verb::Ask(Ask::Reload)),
-    ("scan", Verb::Ask(Ask::Scan)),
-    ("show", Verb::Ask(Ask::Show)),
-    ("simulate", Verb::Simulate),
-    ("trap", Verb::Trap),
-];
-
-const TOPICS: &Words<Topic> =
-    &[("hosts", Topic::Hosts), ("metrics", Topic::Metrics), ("traps", Topic::Traps)];
-
-const LEVELS: &Words<Level> = &[("brief", Level::Brief), ("verbose", Level::Verbose)];
-
-impl Verb {
-    fn name(self) -> &'static str {
-        VERBS.iter().find(|(_, verb)| *verb == self).map_or("", |(name, _)| name)
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace()).map_err(|error| error.to_string())
     }
-}
 
-/// The arguments sorted, not yet understood.
-#[derive(Debug, Default)]
-struct Typed {
-    json: bool,
-    verbose: bool,
-    force: bool,
-    socket: Option<OsString>,
-    file: Option<OsString>,
-    time: Option<OsString>,
-    conf: Option<OsString>,
-    verb: Option<Verb>,
-    operands: Vec<OsString>,
-}
+    fn command(line: &str) -> Command {
+        parse(line).unwrap().command
+    }
 
-impl Typed {
-    fn read(mut parser: lexopt::Parser) -> Result<Typed, UsageError> {
-        let mut typed = Typed::default();
-        while let Some(argument) = parser.next()? {
-            match (argument, typed.verb) {
-                (Short('j'), _) => typed.json = true,
-                (Short('v'), _) => typed.verbose = true,
-                (Short('s'), _) => typed.socket = Some(parser.value()?),
-                (Short('F'), _) => typed.file = Some(parser.value()?),
-                (Short('t'), _) => typed.time = Some(parser.value()?),
-                (Short('f'), Some(Verb::Trap)) => typed.force = true,
-                (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
-                    typed.conf = Some(parser.value()?);
-                }
-                (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
-                (Value(word), Some(_)) => typed.operands.push(word),
-                (option, _) => return Err(option.unexpected().into()),
-            }
+    fn daemon(request: Request) -> Command {
+        Command::Daemon { socket: SOCKET.into(), request }
+    }
+
+    fn addresses() -> Vec<OsString> {
+        vec!["192.0.2.1".into(), "::1".into()]
+    }
+
+    #[test]
+    fn commands_on_files() {
+        assert_eq!(command("list x"), Command::List("x".into()));
+        assert_eq!(command("check x"), Command::Check("x".into()));
+        let file = PathBuf::from("x");
+        let simulate = Simulate { conf: None, clock: Clock::System, file: file.clone() };
+        assert_eq!(command("simulate x"), Command::Simulate(simulate.clone()));
+        let simulate =
+            Simulate { conf: Some("c".into()), clock: Clock::At(1_795_420_010), ..simulate };
+        for line in ["sim -f c -t 1795420010 x", "-t1795420010 simulate x -fc"] {
+            assert_eq!(command(line), Command::Simulate(simulate.clone()));
         }
-        Ok(typed)
+        let action = Action::Trap(Over::Nothing);
+        let change = Change { file, clock: Clock::At(5), action, addresses: addresses() };
+        let trap = Command::Change(change.clone());
+        assert_eq!(command("-F x -t 5 trap 192.0.2.1 ::1"), trap);
+        let release = Change { action: Action::Release, ..change.clone() };
+        assert_eq!(command("-Fx -t5 release 192.0.2.1 ::1"), Command::Change(release));
+        let forced = Change { action: Action::Trap(Over::White), ..change };
+        assert_eq!(command("-Fx -t5 trap -f 192.0.2.1 ::1"), Command::Change(forced));
     }
 
-    fn check(mut self) -> Result<Options, UsageError> {
-        let verb = self.verb.ok_or(UsageError::NoCommand)?;
-        let command = match verb {
-            Verb::List => Command::List(self.one(verb, "one file")?.into()),
-            Verb::Check => Command::Check(self.one(verb, "one file")?.into()),
-            Verb::Simulate => Command::Simulate(Simulate {
-                conf: self.conf.take().map(PathBuf::from),
-                clock: self.clock()?,
-                file: self.one(verb, "one file")?.into(),
-            }),
-            Verb::Lookup => Command::Lookup(Lookup {
-                conf: self.conf.take().map(PathBuf::from),
-                domains: std::mem::take(&mut self.operands),
-            }),
-            Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
-            Verb::Release => self.change(verb, Action::Release)?,
-            Verb::Ask(ask) => {
-                let request = self.request(verb, ask)?;
-                self.daemon(request)
-            }
-        };
-        self.nothing_left(verb)?;
-        let format = if self.json { Format::Json } else { Format::Text };
-        Ok(Options { format, verbose: self.verbose, command })
-    }
-
-    fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
-        let addresses = std::mem::take(&mut self.operands);
-        if addresses.is_empty() {
-            return Err(expected(verb, "an address"));
+    #[test]
+    fn commands_for_the_daemon() {
+        let rows = [
+            ("show", Request::Show(Topic::State)),
+            ("show traps", Request::Show(Topic::Traps)),
+            ("show hosts", Request::Show(Topic::Hosts)),
+            ("sh m", Request::Show(Topic::Metrics)),
+            ("explain ::1", Request::Explain("::1".into())),
+            ("scan", Request::Scan),
+            ("reload", Request::Reload),
+            ("monitor", Request::Monitor),
+            ("trap 192.0.2.1 ::1", Request::Change(Action::Trap(Over::Nothing), addresses())),
+            ("release 192.0.2.1 ::1", Request::Change(Action::Release, addresses())),
+            ("log verbose", Request::Log(Level::Verbose)),
+            ("log b", Request::Log(Level::Brief)),
+        ];
+        for (line, request) in rows {
+            assert_eq!(command(line), daemon(request), "{line}");
         }
-        Ok(match self.file.take().map(PathBuf::from) {
-            Some(file) => Command::Change(Change { file, clock: self.clock()?, action, addresses }),
-            None => self.daemon(Request::Change(action, addresses)),
-        })
+        let socket = "/tmp/s".into();
+        assert_eq!(command("-s /tmp/s scan"), Command::Daemon { socket, request: Request::Scan });
     }
 
-    fn request(&mut self, verb: Verb, ask: Ask) -> Result<Request, UsageError> {
-        Ok(match ask {
-            Ask::Explain => Request::Explain(self.one(verb, "one address")?),
-            Ask::Log => {
-                let level = self.one(verb, "verbose or brief")?;
-                Request::Log(choose("level", &level, LEVELS)?)
-            }
-            Ask::Monitor => Request::Monitor,
-            Ask::Reload => Request::Reload,
-            Ask::Scan => Request::Scan,
-            Ask::Show => Request::Show(match self.operands.pop() {
-                None => Topic::State,
-                Some(topic) => choose("topic", &topic, TOPICS)?,
-            }),
-        })
+    #[test]
+    fn lookup_takes_any_number_of_domains() {
+        let none = Lookup { conf: None, domains: Vec::new() };
+        assert_eq!(command("lookup"), Command::Lookup(none));
+        let two = Lookup { conf: Some("c".into()), domains: vec!["a.example".into(), "-b".into()] };
+        assert_eq!(command("lookup -f c a.example -- -b"), Command::Lookup(two));
     }
 
-    fn daemon(&mut self, request: Request) -> Command {
-        let socket = self.socket.take().unwrap_or_else(|| SOCKET.into()).into();
-        Command::Daemon { socket, request }
+    #[test]
+    fn j_and_v_may_stand_anywhere() {
+        for line in ["-jv list x", "list -j -v x", "-j list x -v"] {
+            let options = parse(line).unwrap();
+            assert_eq!((options.format, options.verbose), (Format::Json, true), "{line}");
+        }
+        let options = parse("list x").unwrap();
+        assert_eq!((options.format, options.verbose), (Format::Text, false));
     }
 
-    fn over(&self) -> Over {
-        if self.force { Over::White } else { Over::Nothing }
-    }
-
-    /// The only operand.
-    fn one(&mut self, verb: Verb, what: &'static str) -> Result<OsString, UsageError> {
-        match self.operands.pop() {
-            Some(operand) if self.operands.is_empty() => Ok(operand),
-            _ => Err(expected(verb, what)),
+    #[test]
+    fn wrong_usage_is_named() {
+        let rows = [
+            ("", "no command"),
+            ("-j", "no command"),
+            ("frob", "unknown command \"frob\""),
+            ("l x", "ambiguous command \"l\" (list, log, lookup)"),
+            ("re", "ambiguous command \"re\" (release, reload)"),
+            ("s", "ambiguous command \"s\" (scan, show, simulate)"),
+            ("show frob", "unknown topic \"frob\""),
+            ("log", "log: expected verbose or brief"),
+            ("log x", "unknown level \"x\""),
+            ("list", "list: expected one file"),
+            ("list a b", "list: expected one file"),
+            ("check", "check: expected one file"),
+            ("simulate", "simulate: expected one file"),
+            ("explain", "explain: expected one address"),
+            ("trap", "trap: expected an address"),
+            ("-F x trap", "trap: expected an address"),
+            ("-F x release", "release: expected an address"),
+            ("scan now", "scan: expected no more arguments"),
+            ("show traps now", "show: expected one topic at most"),
+            ("-x list y", "unknown option -x"),
+            ("--help", "unknown option --help"),
+            ("-f list y", "unknown option -f"),
+            ("list -f y", "unknown option -f"),
+            ("-F x release -f y", "unknown option -f"),
+            ("-F x list y", "unknown option -F for list"),
+            ("-s x list y", "unknown option -s for list"),
+            ("-t 5 list y", "unknown option -t for list"),
+            ("-t 5 trap ::1", "unknown option -t for trap"),
+            ("-s x -F y trap ::1", "unknown option -s for trap"),
+            ("list x -t", "option -t needs a value"),
+            ("-t x simulate y", "-t: not seconds since 1970: \"x\""),
+            ("-t -1 simulate y", "-t: not seconds since 1970: \"-1\""),
+            (
+                "-t 9223372036854775808 simulate y",
+                "-t: not seconds since 1970: \"9223372036854775808\"",
+            ),
+            ("-j=x list y", "unknown option -j"),
+        ];
+        for (line, message) in rows {
+            assert_eq!(parse(line).unwrap_err(), message, "{line}");
         }
     }
 
-    fn clock(&mut self) -> Result<Clock, UsageError> {
-        let Some(typed) = self.time.take() else { return Ok(Clock::System) };
-        match typed.to_str().and_then(|typed| typed.parse().ok()) {
-            Some(time @ 0..) => Ok(Clock::At(time)),
-            _ => Err(UsageError::NotATime(escaped(typed.as_bytes()).to_string())),
-        }
+    #[test]
+    fn arguments_that_are_no_text_are_taken_or_shown_escaped() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(b"\xff\x1b".to_vec());
+        let options = Options::parse(["list".into(), odd.clone()]).unwrap();
+        assert_eq!(options.command, Command::List(odd.clone().into()));
+        let error = Options::parse([odd]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown command \"\\377\\033\"");
     }
 
-    /// Every option was of use, every operand too.
-    fn nothing_left(&self, verb: Verb) -> Result<(), UsageError> {
-        let options = [("-s", &self.socket), ("-F", &self.file), ("-t", &self.time)];
-        match options.into_iter().find(|(_, value)| value.is_some()) {
-            Some((option, _)) => Err(UsageError::Option(format!("{option} for {}", verb.name()))),
-            None if !self.operands.is_empty() => Err(expected(verb, "no more arguments")),
-            None => Ok(()),
+    #[test]
+    fn the_usage_lines_know_every_command_on_files() {
+        for word in ["list", "check", "simulate", "lookup", "trap", "release"] {
+            assert!(USAGE.contains(&format!(" {word} ")), "{word}");
         }
+        assert!(USAGE.lines().all(|line| line.len() <= 78));
     }
-}
 
-fn expected(verb: Verb, expected: &'static str) -> UsageError {
-    UsageError::Arguments { command: verb.name(), expected }
+    #[test]
+    fn the_clock_stands_still_or_is_the_systems() {
+        assert_eq!(Clock::At(5).now(), 5);
+        assert!(Clock::System.now() > 1_700_000_000);
+    }
 }

@@ -11,7 +11,7 @@
 use super::{Error, ErrorKind};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,6 +75,8 @@ impl<'a> Wait<'a> {
 pub struct Image {
     /// The whole file.
     pub bytes: Vec<u8>,
+    /// Which file it was.
+    pub file: FileId,
     /// How long the lock was waited for.
     pub waited: Duration,
     /// How long the lock was held.
@@ -95,9 +97,25 @@ fn read(path: &Path, wait: &mut Wait<'_>) -> Result<Image, ErrorKind> {
     let waited = wait.until(|| file.try_lock_shared())?;
     let locked = Instant::now();
     let outcome = fill(&file, &mut bytes);
+    let id = FileId::of(&file).map_err(ErrorKind::Io)?;
     drop(file);
     let held = locked.elapsed();
-    outcome.map(|()| Image { bytes, waited, held })
+    outcome.map(|()| Image { bytes, file: id, waited, held })
+}
+
+/// A file's identity on this machine, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// Which file this is.
+    pub fn of(file: &File) -> io::Result<FileId> {
+        let metadata = file.metadata()?;
+        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+    }
 }
 
 /// What to do about a database that does not exist.
@@ -170,6 +188,10 @@ fn fill(file: &File, bytes: &mut Vec<u8>) -> Result<(), ErrorKind> {
     let length = length(file)?;
     reserve(bytes, length.saturating_sub(bytes.len()))?;
     bytes.resize(length, 0);
+    read_exactly(file, bytes)
+}
+
+fn read_exactly(file: &File, bytes: &mut [u8]) -> Result<(), ErrorKind> {
     file.read_exact_at(bytes, 0).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => ErrorKind::Shrank,
         _ => ErrorKind::Io(error),
@@ -183,4 +205,153 @@ fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), ErrorKind> {
 fn length(file: &File) -> Result<usize, ErrorKind> {
     let length = file.metadata().map_err(ErrorKind::Io)?.len();
     length.try_into().map_err(|_| ErrorKind::Io(io::ErrorKind::FileTooLarge.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::fs::read;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
+    use std::sync::mpsc;
+    use tempfile::TempDir;
+
+    fn place(contents: &[u8]) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spamd");
+        fs::write(&path, contents).unwrap();
+        (dir, path)
+    }
+
+    fn millis(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn image(path: &Path) -> Result<Image, Error> {
+        read_image(path, &mut Wait::new(millis(50), millis(10), &mut || ()))
+    }
+
+    fn exclusive(path: &Path, missing: Missing) -> Result<File, Error> {
+        open_exclusive(path, missing, &mut Wait::new(millis(50), millis(10), &mut || ()))
+    }
+
+    #[test]
+    fn the_image_is_the_file() {
+        for length in [0, 1, 4096, SLACK + 1] {
+            let contents: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let (_dir, path) = place(&contents);
+            assert_eq!(image(&path).unwrap().bytes, contents);
+        }
+    }
+
+    #[test]
+    fn readers_share_the_lock_and_give_it_back() {
+        let (_dir, path) = place(b"x");
+        let other = File::open(&path).unwrap();
+        other.lock_shared().unwrap();
+        let image = image(&path).unwrap();
+        assert!(image.held < millis(50));
+        other.unlock().unwrap();
+        other.try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_kept_is_waited_for_told_and_given_up() {
+        let (_dir, path) = place(b"x");
+        let other = File::open(&path).unwrap();
+        other.lock().unwrap();
+        let told = Cell::new(0);
+        let mut notice = || told.set(told.get() + 1);
+        let mut wait = Wait::new(millis(60), millis(5), &mut notice);
+        let start = Instant::now();
+        let error = read_image(&path, &mut wait).unwrap_err();
+        assert!(start.elapsed() >= millis(60));
+        assert_eq!(error.to_string(), format!("{}: locked by another process", path.display()));
+        let error = open_exclusive(&path, Missing::Fail, &mut wait).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Locked));
+        assert_eq!(told.get(), 2, "once a wait");
+    }
+
+    #[test]
+    fn a_lock_that_is_given_back_in_time_is_taken() {
+        let (_dir, path) = place(b"before");
+        let writer = exclusive(&path, Missing::Fail).unwrap();
+        let (tell, told) = mpsc::channel();
+        let other = thread::spawn({
+            let path = path.clone();
+            move || {
+                let mut notice = || tell.send(()).unwrap();
+                read_image(&path, &mut Wait::new(Duration::MAX, millis(1), &mut notice))
+            }
+        });
+        // The reader waits: what is written now it must see, though it is longer than before.
+        told.recv().unwrap();
+        let after = vec![b'y'; SLACK + 100];
+        writer.write_all_at(&after, 0).unwrap();
+        drop(writer);
+        let image = other.join().unwrap().unwrap();
+        assert_eq!(image.bytes, after);
+        assert!(image.waited >= millis(1));
+    }
+
+    #[test]
+    fn a_file_that_ends_early_shrank() {
+        let (_dir, path) = place(b"12345");
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut bytes = vec![0; 6];
+        let outcome = read_exactly(&file, &mut bytes);
+        assert!(matches!(outcome, Err(ErrorKind::Shrank)), "{outcome:?}");
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+        let (dir, path) = place(b"");
+        let fifo = dir.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let rows = [
+            (dir.path().to_path_buf(), "is a directory"),
+            (fifo, "is a fifo"),
+            (socket, "is a socket"),
+            (PathBuf::from("/dev/null"), "is a device"),
+            (dir.path().join("missing"), "No such file or directory"),
+            (path.join("x"), "Not a directory"),
+        ];
+        for (path, what) in rows {
+            let expected = format!("{}: {what}", path.display());
+            assert_eq!(image(&path).unwrap_err().to_string(), expected);
+            let error = exclusive(&path, Missing::Fail).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        let link = dir.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(image(&link).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_is_created_only_on_demand_and_never_truncated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spamd");
+        assert!(exclusive(&path, Missing::Fail).is_err());
+        assert!(!path.exists());
+        drop(exclusive(&path, Missing::Create).unwrap());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777 & !MODE, 0);
+        assert_eq!(mode & 0o600, 0o600);
+        fs::write(&path, b"kept").unwrap();
+        drop(exclusive(&path, Missing::Create).unwrap());
+        assert_eq!(read(&path).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_writer_keeps_everyone_out_until_it_closes() {
+        let (_dir, path) = place(b"x");
+        let writer = exclusive(&path, Missing::Fail).unwrap();
+        assert!(matches!(image(&path).unwrap_err().kind, ErrorKind::Locked));
+        assert!(matches!(exclusive(&path, Missing::Fail).unwrap_err().kind, ErrorKind::Locked));
+        drop(writer);
+        assert!(image(&path).is_ok());
+    }
 }

@@ -154,11 +154,20 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+impl From<Damage> for ErrorKind {
+    fn from(damage: Damage) -> Self {
+        match damage.fault {
+            Fault::NotADatabase => ErrorKind::NotADatabase,
+            _ => ErrorKind::Damaged(damage),
+        }
+    }
+}
+
 impl From<EngineError> for ErrorKind {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Io(error) => ErrorKind::Io(error),
-            EngineError::Damaged(damage) => ErrorKind::Damaged(damage),
+            EngineError::Damaged(damage) => damage.into(),
             EngineError::Refused(why) => ErrorKind::Refused(why),
         }
     }

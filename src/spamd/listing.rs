@@ -79,3 +79,57 @@ fn numbers(line: &mut Vec<u8>, data: &Gdata) {
 fn integer(line: &mut Vec<u8>, number: i64) {
     line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(key: &[u8], data: Gdata) -> String {
+        let mut line = Vec::new();
+        append(&mut line, key, &data.encode(ByteOrder::Big), ByteOrder::Big).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    const DATA: Gdata =
+        Gdata { first: 1795400000, pass: 1795401500, expire: 1795414400, bcount: 3, pcount: 0 };
+
+    #[test]
+    fn a_line_a_kind() {
+        let rows: [(&[u8], i32, &str); 5] = [
+            (b"192.0.2.1", 7, "WHITE|192.0.2.1|||1795400000|1795401500|1795414400|3|7\n"),
+            (b"192.0.2.1", -1, "TRAPPED|192.0.2.1|1795414400\n"),
+            (b"a@example.com", -2, "SPAMTRAP|a@example.com\n"),
+            (b"1\nh\n<f>\n<t>", 0, "GREY|1|h|<f>|<t>|1795400000|1795401500|1795414400|3|0\n"),
+            (b"1\n<f>\n<t>", 0, "GREY|1||<f>|<t>|1795400000|1795401500|1795414400|3|0\n"),
+        ];
+        for (key, pcount, line) in rows {
+            assert_eq!(listed(key, Gdata { pcount, ..DATA }), line);
+        }
+    }
+
+    /// Not only the text ends at a NUL: so does the search for the fields of a tuple.
+    #[test]
+    fn a_key_ends_at_its_first_nul() {
+        let trapped = Gdata { pcount: -1, ..DATA };
+        assert_eq!(listed(b"192.0.2.1\0\nh\n<f>\n<t>", trapped), "TRAPPED|192.0.2.1|1795414400\n");
+        assert_eq!(listed(b"\0", trapped), "TRAPPED||1795414400\n");
+        let value = DATA.encode(ByteOrder::Big);
+        let mut line = Vec::new();
+        let outcome = append(&mut line, b"1\nh\0\n<f>\n<t>", &value, ByteOrder::Big);
+        assert_eq!(outcome, Err(Unknown::NoSender));
+    }
+
+    #[test]
+    fn what_is_unknown_leaves_the_buffer_alone() {
+        let mut line = b"before".to_vec();
+        let value = DATA.encode(ByteOrder::Big);
+        for (key, value, why) in [
+            (&b""[..], &value[..], Unknown::EmptyKey),
+            (b"192.0.2.1", &value[1..], Unknown::ValueSize(31)),
+            (b"192.0.2.1\nh", &value, Unknown::NoSender),
+        ] {
+            assert_eq!(append(&mut line, key, value, ByteOrder::Big), Err(why));
+        }
+        assert_eq!(line, b"before");
+    }
+}

@@ -168,3 +168,127 @@ impl Gdata {
         value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::snapshot::Snapshot;
+
+    const DATA: Gdata =
+        Gdata { first: 1795400000, pass: 1795401500, expire: 1795414400, bcount: 3, pcount: 0 };
+
+    /// `struct ogdata` of five i32, as a machine of that byte order wrote it.
+    fn old(numbers: [i32; 5], order: ByteOrder) -> Vec<u8> {
+        numbers.iter().flat_map(|number| order.i32_bytes(*number)).collect()
+    }
+
+    fn decode(key: &[u8], pcount: i32) -> Result<Entry<'_>, Unknown> {
+        let value = Gdata { pcount, ..DATA }.encode(ByteOrder::Little);
+        Entry::decode(key, &value, ByteOrder::Little).map(|(entry, _)| entry)
+    }
+
+    /// The layout of `struct gdata` on amd64 and on sparc64, written out by hand.
+    #[test]
+    fn the_current_layout_in_both_orders() {
+        let data =
+            Gdata { first: 1, pass: -2, expire: 0x0102_0304_0506_0708, bcount: 3, pcount: -1 };
+        let little =
+            b"\x01\0\0\0\0\0\0\0\xfe\xff\xff\xff\xff\xff\xff\xff\x08\x07\x06\x05\x04\x03\x02\x01\
+            \x03\0\0\0\xff\xff\xff\xff";
+        let big =
+            b"\0\0\0\0\0\0\0\x01\xff\xff\xff\xff\xff\xff\xff\xfe\x01\x02\x03\x04\x05\x06\x07\x08\
+            \0\0\0\x03\xff\xff\xff\xff";
+        for (bytes, order) in [(little, ByteOrder::Little), (big, ByteOrder::Big)] {
+            assert_eq!(Gdata::decode(bytes, order), Ok(data));
+            assert_eq!(&data.encode(order), bytes);
+        }
+    }
+
+    #[test]
+    fn the_old_layout_in_both_orders_keeps_its_signs() {
+        for order in [ByteOrder::Little, ByteOrder::Big] {
+            let value = old([1, -2, i32::MAX, i32::MIN, -1], order);
+            let data =
+                Gdata { first: 1, pass: -2, expire: i32::MAX.into(), bcount: i32::MIN, pcount: -1 };
+            assert_eq!(Gdata::decode(&value, order), Ok(data));
+        }
+    }
+
+    #[test]
+    fn any_other_size_is_unknown() {
+        for size in (0..100).filter(|size| ![20, 32].contains(size)) {
+            let value = vec![0; size];
+            let expected = Unknown::ValueSize(size);
+            assert_eq!(Gdata::decode(&value, ByteOrder::Little), Err(expected));
+            assert_eq!(Entry::decode(b"x", &value, ByteOrder::Little), Err(expected));
+        }
+    }
+
+    /// `switch (gd.pcount)` of print_entry(): only −1 and −2 are special, and only without newline.
+    #[test]
+    fn kinds_by_count_and_key() {
+        for pcount in [0, 1, -3, i32::MAX, i32::MIN] {
+            assert_eq!(decode(b"192.0.2.1", pcount), Ok(Entry::White(b"192.0.2.1")));
+        }
+        assert_eq!(decode(b"192.0.2.1", -1), Ok(Entry::Trapped(b"192.0.2.1")));
+        assert_eq!(decode(b"a@example.com", -2), Ok(Entry::Spamtrap(b"a@example.com")));
+        for pcount in [0, -1, -2] {
+            let entry = decode(b"192.0.2.1\nh\n<f>\n<t>", pcount);
+            assert!(matches!(entry, Ok(Entry::Grey(_))), "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn grey_keys_with_four_fields_three_and_odd_ones() {
+        let rows: [(&[u8], [&[u8]; 4]); 6] = [
+            (b"192.0.2.1\nh\n<f>\n<t>", [b"192.0.2.1", b"h", b"<f>", b"<t>"]),
+            (b"192.0.2.1\n<f>\n<t>", [b"192.0.2.1", b"", b"<f>", b"<t>"]),
+            (b"192.0.2.1\nh|\xff\0\n<>\n<t>", [b"192.0.2.1", b"h|\xff\0", b"<>", b"<t>"]),
+            (b"1\nh\nf\nt\nu\nv", [b"1", b"h", b"f", b"t\nu\nv"]),
+            (b"\n\n\n", [b"", b"", b"", b""]),
+            (b"\n\n", [b"", b"", b"", b""]),
+        ];
+        for (key, [address, helo, from, to]) in rows {
+            assert_eq!(decode(key, 0), Ok(Entry::Grey(Tuple { address, helo, from, to })));
+        }
+    }
+
+    #[test]
+    fn keys_that_spamd_cannot_have_written() {
+        assert_eq!(decode(b"", 0), Err(Unknown::EmptyKey));
+        assert_eq!(decode(b"192.0.2.1\nhelo", 0), Err(Unknown::NoSender));
+        assert_eq!(decode(b"\n", -1), Err(Unknown::NoSender));
+        let said = [Unknown::EmptyKey, Unknown::NoSender, Unknown::ValueSize(33)]
+            .map(|unknown| unknown.to_string());
+        assert_eq!(said, ["empty key", "no sender in grey key", "value of 33 bytes"]);
+    }
+
+    /// The kinds, counted, in files that OpenBSD's code wrote; what it printed is the measure.
+    #[test]
+    fn golden_files_hold_the_kinds_that_spamdb_printed() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+        for name in ["hash/kinds", "hash/old32", "btree/kinds", "btree/old32", "hash/big-endian"] {
+            let image = std::fs::read(format!("{root}/{name}.db")).unwrap();
+            let text = std::fs::read(format!("{root}/{name}.txt")).unwrap();
+            let snapshot = Snapshot::new(&image).unwrap();
+            let mut kinds = [0; 4];
+            for record in snapshot.records().map(Result::unwrap) {
+                let order = snapshot.byte_order();
+                let (entry, _) = Entry::decode(&record.key, &record.value, order).unwrap();
+                kinds[match entry {
+                    Entry::Grey(_) => 0,
+                    Entry::White(_) => 1,
+                    Entry::Trapped(_) => 2,
+                    Entry::Spamtrap(_) => 3,
+                }] += 1;
+            }
+            let printed = ["GREY|", "WHITE|", "TRAPPED|", "SPAMTRAP|"].map(|kind| {
+                text.split(|byte| *byte == b'\n')
+                    .filter(|line| line.starts_with(kind.as_bytes()))
+                    .count()
+            });
+            assert_eq!(kinds, printed, "{name}");
+            assert!(kinds.iter().sum::<usize>() > 0, "{name}");
+        }
+    }
+}

@@ -115,3 +115,133 @@ fn find(engine: &mut dyn Engine, address: &Address) -> Result<Found, EngineError
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::ByteOrder;
+    use std::collections::BTreeMap;
+
+    const NOW: i64 = 1_795_420_010;
+
+    /// A database in memory, of a big-endian machine.
+    #[derive(Default)]
+    struct Memory {
+        records: BTreeMap<Vec<u8>, Vec<u8>>,
+        writes: u32,
+    }
+
+    impl Engine for Memory {
+        fn byte_order(&self) -> ByteOrder {
+            ByteOrder::Big
+        }
+        fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+            Ok(self.records.get(key).cloned())
+        }
+        fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+            self.writes += 1;
+            self.records.insert(key.to_vec(), value.to_vec());
+            Ok(())
+        }
+        fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
+            self.writes += 1;
+            Ok(self.records.remove(key).is_some())
+        }
+        fn close(self: Box<Self>) -> Result<(), EngineError> {
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        fn with(value: &[u8]) -> Memory {
+            let records = BTreeMap::from([(b"192.0.2.1".to_vec(), value.to_vec())]);
+            Memory { records, writes: 0 }
+        }
+
+        fn data(&self) -> Gdata {
+            let value = &self.records[&b"192.0.2.1"[..]];
+            assert_eq!(value.len(), Gdata::SIZE);
+            Gdata::decode(value, ByteOrder::Big).unwrap()
+        }
+
+        fn trap(&mut self, over: Over) -> Trapped {
+            trap(self, &address(), NOW, TRAP_SECONDS, over).unwrap()
+        }
+    }
+
+    fn address() -> Address {
+        Address::parse(b"192.0.2.1").unwrap()
+    }
+
+    fn record(pcount: i32) -> Gdata {
+        Gdata { first: 11, pass: 12, expire: 13, bcount: 14, pcount }
+    }
+
+    #[test]
+    fn a_new_trap_is_spamdbs() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.trap(Over::Nothing), Trapped::New);
+        let expire = NOW + 86_400;
+        assert_eq!(memory.data(), Gdata { first: NOW, pass: 0, expire, bcount: 1, pcount: -1 });
+        assert_eq!(memory.records.len(), 1);
+    }
+
+    #[test]
+    fn an_old_trap_only_gets_a_new_end() {
+        let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
+        assert_eq!(memory.trap(Over::Nothing), Trapped::Renewed);
+        assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
+    }
+
+    #[test]
+    fn a_value_of_2013_comes_out_in_the_current_layout() {
+        let old = [11, 12, 13, 14, -1].map(|number| ByteOrder::Big.i32_bytes(number)).concat();
+        let mut memory = Memory::with(&old);
+        assert_eq!(memory.trap(Over::Nothing), Trapped::Renewed);
+        assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
+    }
+
+    #[test]
+    fn a_white_host_is_trapped_only_by_force() {
+        for pcount in [0, 53, -3] {
+            let mut memory = Memory::with(&record(pcount).encode(ByteOrder::Big));
+            assert_eq!(memory.trap(Over::Nothing), Trapped::Refused(Holds::White));
+            assert_eq!((memory.data(), memory.writes), (record(pcount), 0));
+            assert_eq!(memory.trap(Over::White), Trapped::WasWhite);
+            assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over_spam_traps_and_foreign_values() {
+        let spamtrap = record(-2).encode(ByteOrder::Big);
+        for (value, holds) in [(&spamtrap[..], Holds::Spamtrap), (b"?", Holds::Foreign)] {
+            let mut memory = Memory::with(value);
+            for over in [Over::Nothing, Over::White] {
+                assert_eq!(memory.trap(over), Trapped::Refused(holds));
+            }
+            assert_eq!(release(&mut memory, &address()).unwrap(), Released::Refused(holds));
+            assert_eq!(memory.writes, 0);
+            assert_eq!(memory.records[&b"192.0.2.1"[..]], value);
+        }
+    }
+
+    #[test]
+    fn only_traps_are_released() {
+        let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
+        assert_eq!(release(&mut memory, &address()).unwrap(), Released::Removed);
+        assert_eq!(release(&mut memory, &address()).unwrap(), Released::NotThere);
+        assert_eq!(memory.records.len(), 0);
+        let mut memory = Memory::with(&record(0).encode(ByteOrder::Big));
+        let refused = Released::Refused(Holds::White);
+        assert_eq!(release(&mut memory, &address()).unwrap(), refused);
+        assert_eq!((memory.records.len(), memory.writes), (1, 0));
+    }
+
+    #[test]
+    fn the_end_of_time_does_not_overflow() {
+        let mut memory = Memory::default();
+        trap(&mut memory, &address(), i64::MAX, TRAP_SECONDS, Over::Nothing).unwrap();
+        assert_eq!(memory.data().expire, i64::MAX);
+    }
+}

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use crate::control::console::{Console, Failure};
+use crate::db::Error;
 use crate::db::lock::{self, Wait};
 use crate::db::snapshot::Snapshot;
-use crate::db::{Error, ErrorKind};
 use std::path::Path;
 
 /// Reads `file` in one pass under a shared lock.
@@ -26,6 +26,7 @@ pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Vec<u8>, Failure> 
 /// Looks at the header of what was read from `file`.
 pub fn snapshot<'a>(file: &Path, image: &'a [u8]) -> Result<Snapshot<'a>, Failure> {
     Snapshot::new(image).map_err(|damage| {
-        Error { path: file.to_path_buf(), kind: ErrorKind::Damaged(damage) }.into()
+        let kind = damage.into();
+        Error { path: file.to_path_buf(), kind }.into()
     })
 }

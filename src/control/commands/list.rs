@@ -35,7 +35,10 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
         }
     }
     if foreign > 0 && !console.verbose {
-        console.tell(format_args!("{}: {foreign} records not spamd's, skipped", file.display()));
+        console.tell(format_args!(
+            "{}: {foreign} records not spamd's, skipped (-v names them)",
+            file.display()
+        ));
     }
     if damaged { Err(Failure::Told) } else { Ok(()) }
 }

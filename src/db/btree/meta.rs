@@ -8,6 +8,10 @@
 //! | 12 | 4 | `free` | first page of the free list, 0 if it is empty |
 //! | 16 | 4 | `nrecs` | of recno(3) only |
 //! | 20 | 4 | `flags` | `B_NODUPS` and `R_RECNO`, no other |
+//! | 24 | 4 | | ours: whether an update of several pages is under way |
+//!
+//! The reference writes zeros behind its 24 bytes when it makes a file, and leaves them as they are
+//! whenever it writes the page again: the mark is invisible to it and survives it.
 //!
 //! Source: lib/libc/db/btree/btree.h, and `__bt_open()` in bt_open.c for what it accepts.
 
@@ -27,6 +31,9 @@ pub(super) const MAX_PAGE_SIZE: u32 = 65_536;
 /// `B_NODUPS` of btree.h: a key occurs once. spamd never made another tree.
 const NO_DUPLICATES: u32 = 0x20;
 
+/// Stands behind `BTMETA` while an update of several pages is under way.
+const MARK: u32 = 0x6d65_6e64;
+
 /// The page on which every descent begins (`P_ROOT`).
 pub(super) const ROOT: u32 = 1;
 
@@ -37,6 +44,14 @@ pub(super) enum Duplicates {
     Allowed,
 }
 
+/// Whether the last update of several pages came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Update {
+    Complete,
+    /// It was cut short: sibling links may lag behind, moved records may be there twice.
+    CutShort,
+}
+
 /// The meta page, as far as it means anything in a btree.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
@@ -44,6 +59,7 @@ pub(super) struct Meta {
     /// The first page of the free list; 0 if there is none.
     pub(super) free: u32,
     pub(super) duplicates: Duplicates,
+    pub(super) update: Update,
 }
 
 /// Whether the first bytes are this format's magic number, in either byte order.
@@ -75,7 +91,11 @@ impl Meta {
             0 => Duplicates::Allowed,
             _ => return wrong("flags"),
         };
-        Ok(Meta { layout: Layout { order, page_size: size as usize }, free, duplicates })
+        let update = match order.u32_at(image, SIZE) {
+            Some(MARK) => Update::CutShort,
+            _ => Update::Complete,
+        };
+        Ok(Meta { layout: Layout { order, page_size: size as usize }, free, duplicates, update })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`Tree`] takes the bytes of a whole file: [`Tree::records`] walks them, [`Tree::check`] tells
 //!   every fault.
+//! * `check` is the whole of [`Tree::check`].
 //! * `meta` is page 0, `page` any other page, `overflow` the chains of pages that hold what is too big
 //!   for one.
 //!
@@ -19,6 +20,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod check;
 mod meta;
 mod overflow;
 mod page;

@@ -9,7 +9,7 @@
 //! Source: `__bt_seqset()` and `__bt_seqadv()` in lib/libc/db/btree/bt_seq.c for the order.
 
 use super::super::{ByteOrder, Damage, Fault, Record};
-use super::meta::{Meta, ROOT};
+use super::meta::{Duplicates, Meta, ROOT};
 use super::overflow::Assembly;
 use super::page::{Chain, Field, Kind, Page};
 use super::set::PageSet;
@@ -45,6 +45,23 @@ impl<'a> Tree<'a> {
     /// Every record that can be reached, in the file's order, and in between the faults met.
     pub fn records(&self) -> Records<'_, 'a> {
         Records { tree: self, seen: PageSet::new(self.pages), path: Vec::new(), next: Some(ROOT) }
+    }
+
+    /// Whether the file ends in the middle of a page.
+    pub(super) fn has_partial_page(&self) -> bool {
+        !self.image.len().is_multiple_of(self.meta.layout.page_size)
+    }
+
+    /// The page that follows page `number` on the free list. The page was used before and may look
+    /// like anything but for that link.
+    pub(super) fn free_after(&self, number: u32) -> u32 {
+        let start = (number as usize).saturating_mul(self.meta.layout.page_size);
+        self.byte_order().u32_at(self.image, start.saturating_add(8)).unwrap_or_default()
+    }
+
+    /// Whether a key may occur more than once.
+    pub(super) fn allows_duplicates(&self) -> bool {
+        self.meta.duplicates == Duplicates::Allowed
     }
 
     /// Page `number`; the meta page is none.
@@ -144,9 +161,4 @@ impl<'a> Records<'_, 'a> {
         let value = self.tree.bytes(pair.value, leaf.number, &mut self.seen)?;
         Ok(Record { key, value })
     }
-}
-
-impl Tree<'_> {
-    /// Tells every fault in the structure.
-    pub fn check(&self, _tell: &mut dyn FnMut(Damage)) {}
 }

@@ -1,0 +1,273 @@
+//! Checking: every page that the root, the chains and the free list lead to, and what they say of each
+//! other.
+//!
+//! A sound file is one that the reference can have written: that includes empty page numbers, which
+//! nothing leads to (it leaks pages), and keys out of order in a tree that holds a big key, since it
+//! files those by their reference instead of their bytes. A page is entered once, so the work is
+//! bounded by the size of the file.
+//!
+//! Source: lib/libc/db/btree: bt_split.c and bt_delete.c for what a page may hold.
+
+use super::super::{Damage, Fault};
+use super::meta::{ROOT, Update};
+use super::overflow::length;
+use super::page::{Chain, Field, Kind, Page, padded};
+use super::read::Tree;
+use super::set::PageSet;
+
+/// How deep a tree may be: the reference keeps its path in an array of as many pages (`bt_stack`).
+pub(super) const MAX_DEPTH: usize = 50;
+
+impl<'a> Tree<'a> {
+    /// Walks the whole structure and tells every fault found; a sound file has none.
+    ///
+    /// The order of the keys is looked at only in a file without other faults and without big keys.
+    pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
+        let seen = PageSet::new(self.pages);
+        let mut faults = 0_u64;
+        let mut counting = |damage| {
+            faults = faults.saturating_add(1);
+            tell(damage);
+        };
+        let mut check = Check {
+            tree: self,
+            seen,
+            levels: Vec::new(),
+            leaves: None,
+            big: false,
+            tell: &mut counting,
+        };
+        check.file();
+        check.subtree(ROOT, 0);
+        check.ends();
+        check.free_list();
+        if !check.big && faults == 0 {
+            self.check_order(tell);
+        }
+    }
+
+    /// Every page of the tree, left to right: its keys must ascend, and so must the keys by which the
+    /// pages above tell them apart.
+    fn check_order(&self, tell: &mut dyn FnMut(Damage)) {
+        let mut order = Order { tree: self, last: None };
+        if let Err(damage) = order.subtree(ROOT) {
+            tell(damage);
+        }
+    }
+}
+
+/// The structure, page by page.
+struct Check<'s, 'a> {
+    tree: &'s Tree<'a>,
+    seen: PageSet,
+    /// The rightmost page seen so far on each level, the root's first.
+    levels: Vec<Page<'a>>,
+    /// The level on which the leaves are.
+    leaves: Option<usize>,
+    /// Whether there are big keys.
+    big: bool,
+    tell: &'s mut dyn FnMut(Damage),
+}
+
+impl<'a> Check<'_, 'a> {
+    fn wrong(&mut self, page: u32, what: &'static str) {
+        (self.tell)(Fault::BadPage(what).on(page));
+    }
+
+    fn file(&mut self) {
+        if self.tree.has_partial_page() {
+            (self.tell)(Fault::Cut.on(self.tree.pages));
+        }
+        if self.tree.meta.update == Update::CutShort {
+            self.wrong(0, "an update was cut short; the next one will mend it");
+        }
+    }
+
+    /// A page of the tree and all below it. The recursion ends at [`MAX_DEPTH`].
+    fn subtree(&mut self, number: u32, depth: usize) {
+        if depth >= MAX_DEPTH {
+            return self.wrong(number, "deeper in the tree than the reference can go");
+        }
+        let page = match self.tree.unseen_page(number, &mut self.seen) {
+            Ok(page) => page,
+            Err(damage) => return (self.tell)(damage),
+        };
+        self.siblings(page, depth);
+        match page.kind {
+            Kind::Internal => self.internal(page, depth),
+            Kind::Leaf => self.leaf(page, depth),
+            _ => self.wrong(number, "an overflow page, but linked as a leaf"),
+        }
+    }
+
+    /// The links between this page and the one left of it.
+    fn siblings(&mut self, page: Page<'a>, depth: usize) {
+        let left = self.levels.get(depth).map_or(0, |left| left.number);
+        if page.prev != left {
+            self.wrong(page.number, "its link to the left leads elsewhere");
+        }
+        match self.levels.get_mut(depth) {
+            Some(place) => {
+                let left = std::mem::replace(place, page);
+                if left.next != page.number {
+                    self.wrong(left.number, "its link to the right leads elsewhere");
+                }
+            }
+            None => self.levels.push(page),
+        }
+    }
+
+    /// The right ends of all levels.
+    fn ends(&mut self) {
+        for page in std::mem::take(&mut self.levels) {
+            if page.next != 0 {
+                self.wrong(page.number, "its link to the right leads elsewhere");
+            }
+        }
+    }
+
+    fn internal(&mut self, page: Page<'a>, depth: usize) {
+        if page.count == 0 {
+            self.wrong(page.number, "nothing below an internal page");
+        }
+        self.fills(page);
+        for index in 0..page.count {
+            match page.child(index) {
+                Ok(child) => {
+                    if let Some(chain) = child.key.chain() {
+                        self.big = true;
+                        self.chain(chain, page);
+                    }
+                    self.subtree(child.page, depth.saturating_add(1));
+                }
+                Err(damage) => (self.tell)(damage),
+            }
+        }
+    }
+
+    fn leaf(&mut self, page: Page<'a>, depth: usize) {
+        if *self.leaves.get_or_insert(depth) != depth {
+            self.wrong(page.number, "not as deep as the other leaves");
+        }
+        if page.count == 0 && page.number != ROOT {
+            // The reference's walk would read what is not there.
+            self.wrong(page.number, "an empty leaf");
+        }
+        self.fills(page);
+        for index in 0..page.count {
+            match page.pair(index) {
+                Ok(pair) => {
+                    self.big |= pair.key.chain().is_some();
+                    for chain in [pair.key, pair.value].iter().filter_map(Field::chain) {
+                        self.chain(chain, page);
+                    }
+                }
+                Err(damage) => (self.tell)(damage),
+            }
+        }
+    }
+
+    /// The items lie one beside the other and fill the page from `upper` to its end.
+    fn fills(&mut self, page: Page<'a>) {
+        let extents: Result<Vec<_>, _> = (0..page.count).map(|index| page.extent(index)).collect();
+        // A bad item is told by whoever looks at the items.
+        let Ok(mut extents) = extents else { return };
+        extents.sort_unstable_by_key(|extent| extent.start);
+        let end = extents.iter().try_fold(page.upper, |end, extent| {
+            (extent.start == end).then(|| end.saturating_add(padded(extent.len())))
+        });
+        if end != Some(page.bytes().len()) {
+            self.wrong(page.number, "items overlap or leave gaps");
+        }
+    }
+
+    /// An overflow chain: complete, and used by nothing else. One that an internal page refers to may
+    /// be shared with the leaf it came from and with the pages above.
+    fn chain(&mut self, chain: Chain, owner: Page<'a>) {
+        if let Err(damage) = self.walk_chain(chain, owner) {
+            (self.tell)(damage);
+        }
+    }
+
+    fn walk_chain(&mut self, chain: Chain, owner: Page<'a>) -> Result<(), Damage> {
+        let wrong = |what, page| Err(Fault::BadBigPair(what).on(page));
+        if chain.size == 0 {
+            return wrong("it has no bytes", owner.number);
+        }
+        let pages = length(chain.size, self.tree.meta.layout);
+        if pages > self.tree.pages {
+            return wrong("it is longer than the file", owner.number);
+        }
+        let mut page = self.tree.page(chain.first)?;
+        if owner.kind == Kind::Internal && page.kind == Kind::Overflow {
+            return wrong("an internal page needs it, but it is not preserved", chain.first);
+        }
+        if page.kind == Kind::PreservedOverflow && self.seen.contains(page.number) {
+            return Ok(());
+        }
+        for left in (0..pages).rev() {
+            if !matches!(page.kind, Kind::Overflow | Kind::PreservedOverflow) {
+                return wrong("its chain leads to no overflow page", page.number);
+            }
+            if !self.seen.insert(page.number) {
+                return wrong("its chain leads to a page in use", page.number);
+            }
+            if left > 0 {
+                page = self.tree.page(page.next)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn free_list(&mut self) {
+        let mut number = self.tree.meta.free;
+        while number != 0 {
+            if number <= ROOT || number >= self.tree.pages {
+                return self.wrong(number, "on the free list, but no page that could be free");
+            }
+            if !self.seen.insert(number) {
+                return self.wrong(number, "on the free list, but in use or there twice");
+            }
+            number = self.tree.free_after(number);
+        }
+    }
+}
+
+/// The keys, left to right.
+struct Order<'s, 'a> {
+    tree: &'s Tree<'a>,
+    /// The key before, and what it was.
+    last: Option<(&'a [u8], Kind)>,
+}
+
+impl<'a> Order<'_, 'a> {
+    /// A page and all below it, known to be sound.
+    fn subtree(&mut self, number: u32) -> Result<(), Damage> {
+        let page = self.tree.page(number)?;
+        for index in 0..page.count {
+            if page.kind == Kind::Leaf {
+                self.key(page.pair(index)?.key, page)?;
+                continue;
+            }
+            let child = page.child(index)?;
+            // A search never asks for the first key of an internal page: whatever is smaller than the
+            // second belongs to the first child.
+            if index > 0 {
+                self.key(child.key, page)?;
+            }
+            self.subtree(child.page)?;
+        }
+        Ok(())
+    }
+
+    /// Equal is allowed only after a key of an internal page: it is the least that may follow.
+    fn key(&mut self, key: Field<'a>, page: Page<'a>) -> Result<(), Damage> {
+        let Field::Here(key) = key else { return Ok(()) };
+        let ascends = match self.last.replace((key, page.kind)) {
+            None => true,
+            Some((last, Kind::Internal)) => last <= key,
+            Some((last, _)) => last < key || (last == key && self.tree.allows_duplicates()),
+        };
+        if ascends { Ok(()) } else { Err(Fault::BadPage("keys out of order").on(page.number)) }
+    }
+}

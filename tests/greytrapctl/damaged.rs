@@ -1,0 +1,92 @@
+//! Databases broken in one known way each: every command ends soon, and none writes to them.
+
+use crate::util::{Dir, Ran, ctl, databases};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+fn run(command: &str, file: &Path) -> Ran {
+    let ran = ctl([OsStr::new(command), file.as_os_str()]).run();
+    assert!(ran.took < Duration::from_secs(2), "{command} {}: {:?}", file.display(), ran.took);
+    assert!(matches!(ran.status, Some(0 | 1)), "{command} {}: {ran:?}", file.display());
+    for line in ran.err.lines() {
+        assert!(line.starts_with("greytrapctl: "), "{command} {}: {line}", file.display());
+    }
+    ran
+}
+
+fn all() -> impl Iterator<Item = std::path::PathBuf> {
+    ["damaged/hash", "damaged/btree"].into_iter().flat_map(databases)
+}
+
+#[test]
+fn check_tells_every_fault_or_is_silent() {
+    for file in all() {
+        let ran = run("check", &file);
+        let words = ran.out.len() + ran.err.len();
+        assert_eq!(words == 0, ran.status == Some(0), "{}: {ran:?}", file.display());
+    }
+}
+
+#[test]
+fn list_prints_what_can_be_reached_and_says_what_cannot() {
+    for file in all() {
+        let ran = run("list", &file);
+        if ran.status == Some(1) {
+            assert!(!ran.err.is_empty(), "{}", file.display());
+        }
+        // Whoever finds a file sound must be able to list it, and the other way round it may be that
+        // the fault is where no record is.
+        if run("check", &file).status == Some(0) {
+            assert_eq!(ran.status, Some(0), "{}: {}", file.display(), ran.err);
+        }
+    }
+}
+
+#[test]
+fn trap_leaves_every_byte_as_it_was_unless_the_file_is_sound() {
+    for file in all() {
+        let sound = run("check", &file).status == Some(0);
+        let before = fs::read(&file).unwrap();
+        let dir = Dir::new();
+        let copy = dir.copy(&file);
+        let ran =
+            ctl([OsStr::new("-F"), copy.as_os_str(), OsStr::new("trap"), OsStr::new("192.0.2.77")])
+                .run();
+        assert!(ran.took < Duration::from_secs(2), "{}", file.display());
+        if sound && ran.status == Some(0) {
+            let listing = run("list", &copy).out;
+            let line = b"TRAPPED|192.0.2.77|";
+            assert!(listing.windows(line.len()).any(|window| window == line), "{}", file.display());
+            assert_eq!(run("check", &copy).status, Some(0), "{}", file.display());
+        } else {
+            assert_eq!(ran.status, Some(1), "{}: {ran:?}", file.display());
+            let expected = format!("greytrapctl: {}: ", copy.display());
+            assert!(ran.err.starts_with(&expected) && ran.err.lines().count() == 1, "{ran:?}");
+            assert!(fs::read(&copy).unwrap() == before, "{} was written", file.display());
+        }
+    }
+}
+
+/// Damage that nobody can mistake for a sound database.
+#[test]
+fn some_files_are_surely_damaged() {
+    let rows = [
+        ("damaged/hash/ovfl-self.db", "page "),
+        ("damaged/hash/n-huge.db", "page "),
+        ("damaged/hash/keyoff-out.db", "page "),
+        ("damaged/hash/version3.db", "page 0: "),
+        ("damaged/btree/badmagic.db", "not a spamd database (neither hash nor btree)"),
+        ("damaged/btree/child-loop.db", "page "),
+        ("damaged/btree/sibling-self.db", "page "),
+        ("damaged/btree/psize-0.db", "page 0: "),
+    ];
+    for (file, fault) in rows {
+        let file = crate::util::data(file);
+        let ran = run("check", &file);
+        let said = String::from_utf8(ran.out).unwrap() + &ran.err;
+        assert_eq!(ran.status, Some(1), "{}", file.display());
+        assert!(said.contains(&format!("{}: {fault}", file.display())), "{said}");
+    }
+}
