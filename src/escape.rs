@@ -7,10 +7,17 @@
 //! a backslash and three octal digits.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Shows `bytes` with everything that could disturb a terminal or a log escaped.
 pub fn escaped(bytes: &[u8]) -> Escaped<'_> {
     Escaped(bytes)
+}
+
+/// Shows a path the same way.
+pub fn escaped_path(path: &Path) -> Escaped<'_> {
+    Escaped(path.as_os_str().as_bytes())
 }
 
 /// The result of [`escaped`]: bytes to be displayed.
@@ -20,19 +27,28 @@ pub struct Escaped<'a>(&'a [u8]);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c == '\\' {
-                    f.write_str("\\\\")?;
-                } else if is_harmless(c) {
-                    fmt::Write::write_char(f, c)?;
-                } else {
-                    octal(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
-                }
-            }
+            text(f, chunk.valid())?;
             octal(f, chunk.invalid())?;
         }
         Ok(())
     }
+}
+
+/// Most of what is shown is harmless from end to end, and is written in one piece.
+fn text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mut rest = text;
+    let mut chars = text.chars();
+    while let Some(c) = chars.find(|c| *c == '\\' || !is_harmless(*c)) {
+        let after = chars.as_str();
+        let harmless = rest.len().saturating_sub(after.len()).saturating_sub(c.len_utf8());
+        f.write_str(rest.get(..harmless).unwrap_or_default())?;
+        match c {
+            '\\' => f.write_str("\\\\")?,
+            _ => octal(f, c.encode_utf8(&mut [0; 4]).as_bytes())?,
+        }
+        rest = after;
+    }
+    f.write_str(rest)
 }
 
 /// Graphic characters and the blank. Controls of either set, separators, and the invisible characters
@@ -79,8 +95,20 @@ mod tests {
     }
 
     #[test]
+    fn harmless_text_around_escapes_stays_whole() {
+        assert_eq!(shown("é\\b\u{1}c é\\".as_bytes()), "é\\\\b\\001c é\\\\");
+        assert_eq!(shown(b"ab\x01\x02\xffcd"), "ab\\001\\002\\377cd");
+        assert_eq!(shown(b""), "");
+    }
+
+    #[test]
     fn text_that_turns_or_hides_becomes_octal() {
         assert_eq!(shown("\u{202e}moc".as_bytes()), "\\342\\200\\256moc");
         assert_eq!(shown("\u{200b}".as_bytes()), "\\342\\200\\213");
+    }
+
+    #[test]
+    fn a_path_is_shown_like_any_bytes() {
+        assert_eq!(escaped_path(Path::new("/var/db/\x1bspamd")).to_string(), "/var/db/\\033spamd");
     }
 }

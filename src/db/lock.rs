@@ -10,6 +10,7 @@
 
 use super::{Error, ErrorKind};
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hint::black_box;
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 const MODE: u32 = 0o644;
 /// Room for what the file may grow while we wait for its lock.
 const SLACK: usize = 256 * 1024;
+/// The smallest page of memory that a system hands out.
+const MEMORY_PAGE: usize = 4096;
 /// The first pause between two attempts to lock, and the longest; each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(25));
 
@@ -176,10 +179,14 @@ fn regular(metadata: &fs::Metadata) -> Result<(), ErrorKind> {
 
 /// Memory for the file, each page of it written to once.
 fn prepared(file: &File) -> Result<Vec<u8>, ErrorKind> {
-    let length = length(file)?;
-    let mut bytes = Vec::new();
-    reserve(&mut bytes, length.saturating_add(SLACK))?;
-    bytes.resize(length.saturating_add(SLACK), 0);
+    let size = length(file)?.saturating_add(SLACK);
+    // A first look whether there is as much: the next line would end the program instead.
+    let mut probe = Vec::new();
+    reserve(&mut probe, size)?;
+    drop(black_box(probe));
+    let mut bytes = vec![0; size];
+    // Any byte but zero, lest the compiler sees that nothing changes.
+    bytes.chunks_mut(MEMORY_PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
     Ok(bytes)
 }
 
@@ -293,6 +300,13 @@ mod tests {
         let image = other.join().unwrap().unwrap();
         assert_eq!(image.bytes, after);
         assert!(image.waited >= millis(1));
+    }
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        let outcome = reserve(&mut Vec::new(), usize::MAX);
+        let Err(ErrorKind::Io(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! All bytes are untrusted: they may be damaged, and most of them were chosen by strangers.
 
 use crate::errno::reason;
+use crate::escape::escaped_path;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -136,7 +137,7 @@ pub enum ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.kind)
+        write!(f, "{}: {}", escaped_path(&self.path), self.kind)
     }
 }
 

@@ -11,6 +11,16 @@
 //! | SPAMTRAP | address in lower case, without brackets | `pcount` = −2 |
 //!
 //! Source: `print_entry()` in usr.sbin/spamdb/spamdb.c, `greyupdate()` in libexec/spamd/grey.c.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 use crate::db::ByteOrder;
 use std::fmt;

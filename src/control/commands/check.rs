@@ -6,6 +6,7 @@ use crate::control::console::{Console, Failure};
 use crate::control::json;
 use crate::control::options::Format;
 use crate::db::Damage;
+use crate::escape::escaped_path;
 use std::path::Path;
 
 /// Prints a line for each fault of `file`, and fails if there is one.
@@ -26,7 +27,7 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
 
 fn print(console: &mut Console<'_>, file: &Path, damage: Damage) -> Result<(), Failure> {
     match console.format {
-        Format::Text => console.line(format_args!("{}: {damage}", file.display())),
+        Format::Text => console.line(format_args!("{}: {damage}", escaped_path(file))),
         Format::Json => console.json(&json::Fault::from(damage)),
     }
 }

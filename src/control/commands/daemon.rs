@@ -4,6 +4,7 @@
 use crate::control::console::{Console, Failure};
 use crate::control::options::Request;
 use crate::errno::reason;
+use crate::escape::escaped_path;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -15,5 +16,5 @@ pub fn run(_: &mut Console<'_>, socket: &Path, _: &Request) -> Result<(), Failur
         Ok(_) => "not the socket of a greytrapper".to_string(),
         Err(error) => reason(&error).to_string(),
     };
-    Err(Failure::Because(format!("{}: {why}", socket.display())))
+    Err(Failure::Because(format!("{}: {why}", escaped_path(socket))))
 }

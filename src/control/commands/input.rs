@@ -5,17 +5,18 @@ use crate::control::console::{Console, Failure};
 use crate::db::Error;
 use crate::db::lock::{self, Wait};
 use crate::db::snapshot::Snapshot;
+use crate::escape::escaped_path;
 use std::path::Path;
 
 /// Reads `file` in one pass under a shared lock.
 pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut notice = || console.tell(format_args!("{}: waiting for its lock", file.display()));
+    let mut notice = || console.tell(format_args!("{}: waiting for its lock", escaped_path(file)));
     let image = lock::read_image(file, &mut Wait::usual(&mut notice))?;
     if console.verbose {
         let (size, held, waited) = (image.bytes.len(), image.held, image.waited);
         console.tell(format_args!(
             "{}: {size} bytes read, lock held {:.1} ms after waiting {:.1} ms",
-            file.display(),
+            escaped_path(file),
             held.as_secs_f64() * 1e3,
             waited.as_secs_f64() * 1e3,
         ));

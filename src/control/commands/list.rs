@@ -9,7 +9,7 @@ use crate::control::console::{Console, Failure};
 use crate::control::json;
 use crate::control::options::Format;
 use crate::db::{ByteOrder, Record};
-use crate::escape::escaped;
+use crate::escape::{escaped, escaped_path};
 use crate::spamd::{Entry, Unknown, listing};
 use std::path::Path;
 
@@ -30,14 +30,14 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
             }
             Err(damage) => {
                 damaged = true;
-                console.tell(format_args!("{}: {damage}", file.display()));
+                console.tell(format_args!("{}: {damage}", escaped_path(file)));
             }
         }
     }
     if foreign > 0 && !console.verbose {
         console.tell(format_args!(
             "{}: {foreign} records not spamd's, skipped (-v names them)",
-            file.display()
+            escaped_path(file)
         ));
     }
     if damaged { Err(Failure::Told) } else { Ok(()) }
@@ -65,6 +65,6 @@ fn print(
 fn name_foreign(console: &mut Console<'_>, file: &Path, record: &Record<'_>, why: Unknown) {
     if console.verbose {
         let key = escaped(&record.key);
-        console.tell(format_args!("{}: record \"{key}\" skipped: {why}", file.display()));
+        console.tell(format_args!("{}: record \"{key}\" skipped: {why}", escaped_path(file)));
     }
 }

@@ -74,7 +74,10 @@ fn byte_order(image: &[u8]) -> Option<ByteOrder> {
 }
 
 impl Meta {
-    /// Reads the beginning of a file, at least [`SIZE`] bytes if it has as many.
+    /// Bytes of `BTMETA` and of the mark behind it.
+    pub(super) const SIZE: usize = SIZE + 4;
+
+    /// Reads the beginning of a file.
     pub(super) fn decode(image: &[u8]) -> Result<Meta, Damage> {
         let order = byte_order(image).ok_or(Fault::NotADatabase.on(0))?;
         let field = |offset| order.u32_at(image, offset).ok_or(Fault::TooShort.on(0));
@@ -96,6 +99,24 @@ impl Meta {
             _ => Update::Complete,
         };
         Ok(Meta { layout: Layout { order, page_size: size as usize }, free, duplicates, update })
+    }
+
+    /// The same bytes again.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let flags = match self.duplicates {
+            Duplicates::Forbidden => NO_DUPLICATES,
+            Duplicates::Allowed => 0,
+        };
+        let mark = match self.update {
+            Update::CutShort => MARK,
+            Update::Complete => 0,
+        };
+        // At most 65536.
+        let page_size = u32::try_from(self.layout.page_size).unwrap_or(MAX_PAGE_SIZE);
+        [MAGIC, VERSION, page_size, self.free, 0, flags, mark]
+            .into_iter()
+            .flat_map(|word| self.layout.order.u32_bytes(word))
+            .collect()
     }
 }
 
@@ -127,6 +148,18 @@ mod tests {
             GOLDEN.chunks(4).flat_map(|word| word.iter().rev()).copied().collect();
         let big = Meta::decode(&swapped).unwrap();
         assert_eq!(big.layout, Layout { order: ByteOrder::Big, page_size: 16_384 });
+    }
+
+    #[test]
+    fn encodes_what_it_read() {
+        let meta = Meta::decode(&GOLDEN).unwrap();
+        assert_eq!(meta.encode(), [GOLDEN.as_slice(), &[0; 4]].concat());
+        let marked = Meta { update: Update::CutShort, free: 7, ..meta }.encode();
+        assert_eq!(marked[12], 7);
+        assert_eq!(Meta::decode(&marked).unwrap().update, Update::CutShort);
+        // The mark in the other byte order is none.
+        let torn = [&GOLDEN[..], &[b'm', b'e', b'n', b'd']].concat();
+        assert_eq!(Meta::decode(&torn).unwrap().update, Update::Complete);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! * [`Tree`] takes the bytes of a whole file: [`Tree::records`] walks them, [`Tree::check`] tells
 //!   every fault.
+//! * [`Writer`] changes a file in place; `store` has the file and the order of writes, `search`,
+//!   `split`, `unlink` and `mend` what is done to the tree.
 //! * `check` is the whole of [`Tree::check`].
 //! * `meta` is page 0, `page` any other page, `overflow` the chains of pages that hold what is too big
 //!   for one.
@@ -21,11 +23,19 @@
 )]
 
 mod check;
+mod mend;
 mod meta;
+mod node;
 mod overflow;
 mod page;
 mod read;
+mod search;
 mod set;
+mod split;
+mod store;
+mod unlink;
+mod write;
 
 pub use meta::has_magic;
 pub use read::{Records, Tree};
+pub use write::Writer;

@@ -149,26 +149,25 @@ impl<'a> Page<'a> {
     /// The item at `index` of a leaf.
     pub(super) fn pair(&self, index: usize) -> Result<Pair<'a>, Damage> {
         let item = self.item(index)?;
-        let decoded = self.pair_in(item).ok_or(Fault::BadPage("item is out of place"));
-        decoded.map_err(|fault| fault.on(self.number))
+        let pair = Pair::decode(item, self.order).filter(|pair| padded(pair.size()) <= item.len());
+        pair.ok_or(Fault::BadPage("item is out of place").on(self.number))
     }
 
     /// The item at `index` of an internal page.
     pub(super) fn child(&self, index: usize) -> Result<Child<'a>, Damage> {
         let item = self.item(index)?;
-        let decoded = self.child_in(item).ok_or(Fault::BadPage("item is out of place"));
-        decoded.map_err(|fault| fault.on(self.number))
+        let child = Child::decode(item, self.order);
+        let child = child.filter(|child| padded(child.size()) <= item.len());
+        child.ok_or(Fault::BadPage("item is out of place").on(self.number))
     }
 
     /// Where the item at `index` lies in the page, padding excluded.
     pub(super) fn extent(&self, index: usize) -> Result<Range<usize>, Damage> {
-        let item = self.item(index)?;
         let size = match self.kind {
-            Kind::Leaf => self.pair_in(item).map(|pair| pair.size()),
-            _ => self.child_in(item).map(|child| child.size()),
+            Kind::Leaf => self.pair(index)?.size(),
+            _ => self.child(index)?.size(),
         };
-        let start = self.bytes.len().saturating_sub(item.len());
-        let size = size.ok_or(Fault::BadPage("item is out of place").on(self.number))?;
+        let start = self.bytes.len().saturating_sub(self.item(index)?.len());
         Ok(start..start.saturating_add(size))
     }
 
@@ -193,41 +192,56 @@ impl<'a> Page<'a> {
             .and_then(|offset| self.bytes.get(offset..));
         found.ok_or(Fault::BadOffset.on(self.number))
     }
+}
 
-    fn pair_in(&self, item: &'a [u8]) -> Option<Pair<'a>> {
-        let key_size = self.order.u32_at(item, 0)? as usize;
-        let value_size = self.order.u32_at(item, 4)? as usize;
+impl<'a> Pair<'a> {
+    /// The item of a leaf that begins where `item` begins; `None` if it is longer than that.
+    pub(super) fn decode(item: &'a [u8], order: ByteOrder) -> Option<Pair<'a>> {
+        let key_size = order.u32_at(item, 0)? as usize;
+        let value_size = order.u32_at(item, 4)? as usize;
         let (flags, rest) = item.get(8..)?.split_first()?;
         if flags & !(BIG_KEY | BIG_DATA) != 0 {
             return None;
         }
         let (key, rest) = rest.split_at_checked(key_size)?;
-        let value = rest.get(..value_size)?;
-        let pair = Pair {
-            key: self.field(key, flags & BIG_KEY)?,
-            value: self.field(value, flags & BIG_DATA)?,
-        };
-        (padded(pair.size()) <= item.len()).then_some(pair)
+        let key = Field::decode(key, flags & BIG_KEY, order)?;
+        let value = Field::decode(rest.get(..value_size)?, flags & BIG_DATA, order)?;
+        Some(Pair { key, value })
     }
 
-    fn child_in(&self, item: &'a [u8]) -> Option<Child<'a>> {
-        let key_size = self.order.u32_at(item, 0)? as usize;
-        let page = self.order.u32_at(item, 4)?;
+    /// The bytes it takes on the page, without padding.
+    pub(super) fn size(&self) -> usize {
+        ITEM_HEADER.saturating_add(self.key.size()).saturating_add(self.value.size())
+    }
+}
+
+impl<'a> Child<'a> {
+    /// The item of an internal page that begins where `item` begins; `None` if it is longer than that.
+    pub(super) fn decode(item: &'a [u8], order: ByteOrder) -> Option<Child<'a>> {
+        let key_size = order.u32_at(item, 0)? as usize;
+        let page = order.u32_at(item, 4)?;
         let (flags, rest) = item.get(8..)?.split_first()?;
         if flags & !BIG_KEY != 0 {
             return None;
         }
-        let child = Child { key: self.field(rest.get(..key_size)?, flags & BIG_KEY)?, page };
-        (padded(child.size()) <= item.len()).then_some(child)
+        let key = Field::decode(rest.get(..key_size)?, flags & BIG_KEY, order)?;
+        Some(Child { key, page })
     }
 
-    fn field(&self, bytes: &'a [u8], big: u8) -> Option<Field<'a>> {
+    /// The bytes it takes on the page, without padding.
+    pub(super) fn size(&self) -> usize {
+        ITEM_HEADER.saturating_add(self.key.size())
+    }
+}
+
+impl<'a> Field<'a> {
+    fn decode(bytes: &'a [u8], big: u8, order: ByteOrder) -> Option<Field<'a>> {
         if big == 0 {
             return Some(Field::Here(bytes));
         }
         let reference = (bytes.len() == REFERENCE).then_some(bytes)?;
-        let first = self.order.u32_at(reference, 0)?;
-        Some(Field::Chain(Chain { first, size: self.order.u32_at(reference, 4)? }))
+        let first = order.u32_at(reference, 0)?;
+        Some(Field::Chain(Chain { first, size: order.u32_at(reference, 4)? }))
     }
 }
 
@@ -246,20 +260,6 @@ impl Field<'_> {
             Field::Here(_) => None,
             Field::Chain(chain) => Some(*chain),
         }
-    }
-}
-
-impl Pair<'_> {
-    /// The bytes it takes on the page, without padding.
-    pub(super) fn size(&self) -> usize {
-        ITEM_HEADER.saturating_add(self.key.size()).saturating_add(self.value.size())
-    }
-}
-
-impl Child<'_> {
-    /// The bytes it takes on the page, without padding.
-    pub(super) fn size(&self) -> usize {
-        ITEM_HEADER.saturating_add(self.key.size())
     }
 }
 

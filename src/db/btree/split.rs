@@ -1,0 +1,259 @@
+//! Splitting: a page with too much on it becomes two, and the page above gets an item for the new one.
+//!
+//! The old page keeps its number and the lower half. The upper half goes to a fresh page, whose first
+//! key, cut to what tells it from the last key on the old one, goes to the page above; if that is full
+//! it is split as well. The root keeps its number, too: both its halves go to fresh pages.
+//!
+//! # Order of writes
+//!
+//! Nothing leads to the fresh pages until the one write of the lowest page that had room, or of the
+//! root. From then on searches find the moved records in the fresh pages, while the walk along the
+//! leaves still finds them in the old ones; these follow from the top down, the leaf last, in one write
+//! that drops the moved records and links the fresh leaf. The links to the left of their right siblings
+//! come last of all.
+//!
+//! Source: `__bt_split()` in lib/libc/db/btree/bt_split.c, `__bt_defpfx()` in bt_utils.c.
+
+use super::super::file::PageFile;
+use super::super::{EngineError, Fault};
+use super::node::{Node, capacity, child_item, overflow_size, weight};
+use super::page::{Chain, Child, Field, Kind, Page, Pair};
+use super::search::Path;
+use super::store::{Plan, Store};
+use std::borrow::Cow;
+
+/// Where a page is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Into halves, as nearly as its items allow.
+    Middle,
+    /// Before its last item: keys that come in ascending order fill the pages they leave behind.
+    BeforeLast,
+}
+
+/// How much of a key goes to the page above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Separator {
+    /// What tells it from the key before.
+    Prefix,
+    /// All of it: what the reference does for the second key of the leftmost page of a level.
+    Whole,
+}
+
+impl<F: PageFile> Store<F> {
+    /// Plans the writes for the leaf at the end of `path` with its new items, as many as there are.
+    pub(super) fn store_leaf(
+        &mut self,
+        plan: &mut Plan,
+        path: &Path,
+        leaf: Node<'_>,
+        mut cut: Cut,
+    ) -> Result<(), EngineError> {
+        let layout = self.layout();
+        // The old pages, from the leaf upwards, and their right siblings.
+        let (mut old, mut siblings) = (Vec::new(), Vec::new());
+        let mut steps = path.steps.iter().rev();
+        let mut node = leaf;
+        while !node.fits(layout) {
+            let Some(step) = steps.next() else {
+                node = self.split_root(plan, node, cut)?;
+                break;
+            };
+            let (left, right) = self.split(plan, node, cut)?;
+            if right.next != 0 {
+                siblings.push(self.sibling(&left, &right)?);
+            }
+            let bytes = self.read(step.page)?;
+            let mut parent = Node::of(&Page::parse(&bytes, layout, step.page)?)?.into_owned();
+            let at = step.index.saturating_add(1);
+            let separator =
+                if parent.prev == 0 && at == 1 { Separator::Whole } else { Separator::Prefix };
+            let item = self.separator(plan, &left, &right, separator)?;
+            plan.fresh(right.number, right.encode(layout)?);
+            old.push((left.number, left.encode(layout)?));
+            let last = parent.next == 0 && at == parent.items.len();
+            cut = if last { Cut::BeforeLast } else { Cut::Middle };
+            parent.insert(at, item);
+            node = parent;
+        }
+        plan.change(node.number, node.encode(layout)?);
+        for (number, image) in old.into_iter().rev().chain(siblings) {
+            plan.change(number, image);
+        }
+        Ok(())
+    }
+
+    /// Cuts a node: the left half keeps its number, the right half gets a fresh one.
+    fn split<'a>(
+        &mut self,
+        plan: &mut Plan,
+        mut node: Node<'a>,
+        cut: Cut,
+    ) -> Result<(Node<'a>, Node<'a>), EngineError> {
+        let too_much = Fault::BadPage("too much for two pages").on(node.number);
+        let at = place_of(cut, &node, capacity(self.layout())).ok_or(too_much)?;
+        let mut right = Node::empty(self.allocate(plan)?, node.kind);
+        right.items = node.items.split_off(at);
+        (right.prev, right.next) = (node.number, node.next);
+        node.next = right.number;
+        Ok((node, right))
+    }
+
+    /// Cuts the root: both halves get fresh numbers. What comes back is the root above them.
+    fn split_root<'a>(
+        &mut self,
+        plan: &mut Plan,
+        root: Node<'_>,
+        cut: Cut,
+    ) -> Result<Node<'a>, EngineError> {
+        let layout = self.layout();
+        let mut above = Node::empty(root.number, Kind::Internal);
+        let (mut left, mut right) = self.split(plan, root, cut)?;
+        left.number = self.allocate(plan)?;
+        right.prev = left.number;
+        let first = Child { key: Field::Here(b""), page: left.number };
+        above.insert(0, child_item(layout.order, first));
+        above.insert(1, self.separator(plan, &left, &right, Separator::Whole)?);
+        plan.fresh(right.number, right.encode(layout)?);
+        plan.fresh(left.number, left.encode(layout)?);
+        Ok(above)
+    }
+
+    /// The page right of a split one, with its new link to the left.
+    fn sibling(
+        &mut self,
+        left: &Node<'_>,
+        right: &Node<'_>,
+    ) -> Result<(u32, Vec<u8>), EngineError> {
+        let bytes = self.read(right.next)?;
+        let page = Page::parse(&bytes, self.layout(), right.next)?;
+        if page.prev != left.number || page.kind != left.kind {
+            let fault = Fault::BadPage("its link to the left leads elsewhere");
+            return Err(fault.on(page.number).into());
+        }
+        Ok((page.number, self.relinked(page.number, right.number, page.next)?))
+    }
+
+    /// The item that leads to `right`, for the page above.
+    fn separator(
+        &mut self,
+        plan: &mut Plan,
+        left: &Node<'_>,
+        right: &Node<'_>,
+        separator: Separator,
+    ) -> Result<Vec<u8>, EngineError> {
+        let order = self.layout().order;
+        let item = |key| child_item(order, Child { key, page: right.number });
+        let bad = || Fault::BadPage("item is out of place").on(right.number);
+        let first = right.items.first().ok_or_else(bad)?;
+        if right.kind == Kind::Internal {
+            return Ok(item(Child::decode(first, order).ok_or_else(bad)?.key));
+        }
+        let first = Pair::decode(first, order).ok_or_else(bad)?.key;
+        if separator == Separator::Whole && first.chain().is_none() {
+            return Ok(item(first));
+        }
+        let last = left.items.last().and_then(|last| Pair::decode(last, order));
+        let last = self.planned_field(plan, last.ok_or_else(bad)?.key, left.number)?;
+        let whole = self.planned_field(plan, first, right.number)?;
+        let needed = whole.get(..distinguishing(&last, &whole)).unwrap_or(&whole);
+        match first {
+            Field::Chain(chain) if needed.len() > overflow_size(self.layout()) => {
+                self.preserve(plan, chain)?;
+                Ok(item(first))
+            }
+            _ => Ok(item(Field::Here(needed))),
+        }
+    }
+
+    /// Plans that a chain is marked as needed by an internal page.
+    fn preserve(&mut self, plan: &mut Plan, chain: Chain) -> Result<(), EngineError> {
+        let flags = self.layout().order.u32_bytes(Kind::PreservedOverflow.flags());
+        let mark = |image: &mut Vec<u8>| {
+            if let Some(place) = image.get_mut(12..16) {
+                place.copy_from_slice(&flags);
+            }
+        };
+        if let Some(image) = plan.fresh_image(chain.first) {
+            mark(image);
+            return Ok(());
+        }
+        let mut image = self.read(chain.first)?.to_vec();
+        mark(&mut image);
+        plan.fresh(chain.first, image);
+        Ok(())
+    }
+}
+
+/// How many bytes of `key` tell it from the smaller `last`; all of them if it is not smaller.
+fn distinguishing(last: &[u8], key: &[u8]) -> usize {
+    if last >= key {
+        return key.len();
+    }
+    let common = last.iter().zip(key).take_while(|(a, b)| a == b).count();
+    common.saturating_add(1)
+}
+
+/// How many items stay left, so that both halves fit and are as even as `cut` wants them.
+fn place_of(cut: Cut, node: &Node<'_>, capacity: usize) -> Option<usize> {
+    let weights = node.items.iter().map(|item| weight(item));
+    let total = weights.clone().fold(0_usize, usize::saturating_add);
+    let cuts = weights
+        .scan(0_usize, |left, weight| {
+            *left = left.saturating_add(weight);
+            Some(*left)
+        })
+        .zip(1..node.items.len())
+        .filter(|(left, _)| *left <= capacity && total.saturating_sub(*left) <= capacity);
+    let best = match cut {
+        Cut::Middle => cuts.min_by_key(|(left, _)| left.saturating_mul(2).abs_diff(total)),
+        Cut::BeforeLast => cuts.last(),
+    };
+    best.map(|(_, at)| at)
+}
+
+impl<'a> Node<'a> {
+    fn insert(&mut self, at: usize, item: Vec<u8>) {
+        self.items.insert(at.min(self.items.len()), Cow::Owned(item));
+    }
+
+    fn into_owned<'b>(self) -> Node<'b> {
+        let items = self.items.into_iter().map(|item| Cow::Owned(item.into_owned())).collect();
+        Node { items, number: self.number, prev: self.prev, next: self.next, kind: self.kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(sizes: &[usize]) -> Node<'static> {
+        let mut node = Node::empty(3, Kind::Leaf);
+        node.items = sizes.iter().map(|&size| Cow::Owned(vec![0; size])).collect();
+        node
+    }
+
+    #[test]
+    fn cuts_where_both_halves_fit() {
+        let place = |cut, sizes: &[usize]| place_of(cut, &node(sizes), 492);
+        assert_eq!(place(Cut::Middle, &[98, 98, 98, 98, 98]), Some(2));
+        assert_eq!(place(Cut::BeforeLast, &[98, 98, 98, 98, 98]), Some(4));
+        // Two items that fill a page each half.
+        assert_eq!(place(Cut::Middle, &[244, 244, 20]), Some(1));
+        assert_eq!(place(Cut::Middle, &[20, 244, 244]), Some(2));
+        assert_eq!(place(Cut::Middle, &[500, 20]), None);
+        assert_eq!(place(Cut::Middle, &[20]), None);
+    }
+
+    /// `__bt_defpfx()` in bt_utils.c.
+    #[test]
+    fn a_separator_is_as_long_as_it_must_be() {
+        assert_eq!(distinguishing(b"abc", b"abd"), 3);
+        assert_eq!(distinguishing(b"abc", b"b"), 1);
+        assert_eq!(distinguishing(b"ab", b"abcd"), 3);
+        assert_eq!(distinguishing(b"", b"x"), 1);
+        // Out of order, or the same big key twice: no prefix tells them apart.
+        assert_eq!(distinguishing(b"abc", b"abc"), 3);
+        assert_eq!(distinguishing(b"z", b"abc"), 3);
+    }
+}

@@ -1,0 +1,222 @@
+//! Writing: one key at a time into a btree file, in place.
+//!
+//! The caller has the file open and locked, for the time of a batch. Every operation is on disk when it
+//! returns; whatever write of it is the last before a kill, the reference still finds every record that
+//! was there before ([`super::store`] has the order of writes, [`super::split`] and [`super::unlink`]
+//! the reasons). A page is judged before anything is made of it, and nothing is written unless all that
+//! the operation needs holds.
+
+use super::super::file::PageFile;
+use super::super::{ByteOrder, Engine, EngineError};
+use super::meta::{Duplicates, Meta, ROOT, Update, is_page_size};
+use super::node::{Node, overflow_size, pair_item};
+use super::page::{Field, Kind, Layout, Page, Pair, REFERENCE};
+use super::search::Place;
+use super::split::Cut;
+use super::store::{Plan, Store};
+use std::borrow::Cow;
+
+/// A btree file opened for reading and writing.
+#[derive(Debug)]
+pub struct Writer<F> {
+    store: Store<F>,
+}
+
+impl<F: PageFile> Writer<F> {
+    /// Takes a btree file; its meta page and its free list's head must make sense, and duplicate keys
+    /// must be forbidden, as they are in every file of spamd's.
+    pub fn open(file: F) -> Result<Writer<F>, EngineError> {
+        Store::open(file).map(|store| Writer { store })
+    }
+
+    /// Makes an empty tree of a zero-length file, for this machine's byte order.
+    ///
+    /// `page_size` is in bytes: even, 512 to 65536; the reference takes the file system's block size.
+    pub fn create(file: F, page_size: u32) -> Result<Writer<F>, EngineError> {
+        Self::create_in_order(file, page_size, ByteOrder::NATIVE)
+    }
+
+    /// The same, as a machine of that byte order does.
+    pub fn create_in_order(
+        mut file: F,
+        page_size: u32,
+        order: ByteOrder,
+    ) -> Result<Writer<F>, EngineError> {
+        if !is_page_size(page_size) {
+            return Err(EngineError::Refused("page size is not even or not in 512 to 65536"));
+        }
+        if file.length()? != 0 {
+            return Err(EngineError::Refused("file is not empty"));
+        }
+        let layout = Layout { order, page_size: page_size as usize };
+        let (duplicates, update) = (Duplicates::Forbidden, Update::Complete);
+        let mut image = Meta { layout, free: 0, duplicates, update }.encode();
+        image.resize(layout.page_size, 0);
+        image.extend(Node::empty(ROOT, Kind::Leaf).encode(layout)?);
+        // In one write: the reference opens a file with both pages or with none.
+        file.write_at(&image, 0)?;
+        Self::open(file)
+    }
+
+    /// Gives the file back.
+    pub fn into_file(self) -> F {
+        self.store.into_file()
+    }
+
+    /// Before a change: looks at the file again if the last write failed, and mends what an update that
+    /// was cut short has left.
+    fn begin(&mut self) -> Result<Plan, EngineError> {
+        self.store.refresh()?;
+        if self.store.meta.update == Update::CutShort {
+            self.store.mend()?;
+        }
+        Ok(self.store.plan())
+    }
+
+    /// Plans a pair for the tree: what is too big for a page goes to overflow chains.
+    ///
+    /// `found` is the key as it lies in the tree already: its chain is used again. The rule which of the
+    /// two goes is that of `__bt_put()` in bt_put.c, but for one thing: where the key must go since it
+    /// leaves no room for a reference to the value, a value that fits beside the key's stays.
+    fn item(
+        &mut self,
+        plan: &mut Plan,
+        key: &[u8],
+        value: &[u8],
+        found: Option<Field<'_>>,
+    ) -> Result<Vec<u8>, EngineError> {
+        let limit = overflow_size(self.store.layout());
+        let fits = |key: usize, value: usize| key.saturating_add(value) <= limit;
+        let whole = fits(key.len(), value.len());
+        let big_key = !whole && !fits(key.len(), REFERENCE);
+        let big_value = !whole && !fits(if big_key { REFERENCE } else { key.len() }, value.len());
+        let key = match found.and_then(|field| field.chain()) {
+            Some(chain) if big_key => Field::Chain(chain),
+            _ if big_key => Field::Chain(self.store.spill(plan, key)?),
+            _ => Field::Here(key),
+        };
+        let value = match big_value {
+            true => Field::Chain(self.store.spill(plan, value)?),
+            false => Field::Here(value),
+        };
+        Ok(pair_item(self.store.layout().order, Pair { key, value }))
+    }
+
+    /// Removes one item with that key.
+    fn delete_one(&mut self, key: &[u8]) -> Result<bool, EngineError> {
+        let mut plan = self.begin()?;
+        let (path, place) = self.store.find(key)?;
+        let Place::At(index) = place else {
+            return Ok(false);
+        };
+        let page = Page::parse(&path.bytes, self.store.layout(), path.leaf)?;
+        let pair = page.pair(index)?;
+        let mut node = Node::of(&page)?;
+        node.items.remove(index);
+        if node.items.is_empty() && path.leaf != ROOT {
+            self.store.unlink_leaf(&mut plan, &path)?;
+        } else {
+            plan.change(path.leaf, node.encode(self.store.layout())?);
+        }
+        for chain in [pair.key, pair.value].iter().filter_map(Field::chain) {
+            self.store.release_chain(&mut plan, chain)?;
+        }
+        self.store.commit(plan)?;
+        Ok(true)
+    }
+}
+
+impl<F: PageFile> Engine for Writer<F> {
+    fn byte_order(&self) -> ByteOrder {
+        self.store.layout().order
+    }
+
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.store.refresh()?;
+        let (path, place) = self.store.find(key)?;
+        let Place::At(index) = place else {
+            return Ok(None);
+        };
+        let page = Page::parse(&path.bytes, self.store.layout(), path.leaf)?;
+        let value = self.store.field(page.pair(index)?.value, path.leaf)?;
+        Ok(Some(value.into_owned()))
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        let mut plan = self.begin()?;
+        let (path, place) = self.store.find(key)?;
+        let page = Page::parse(&path.bytes, self.store.layout(), path.leaf)?;
+        let mut node = Node::of(&page)?;
+        let old = match place {
+            Place::At(index) => Some(page.pair(index)?),
+            Place::Before(_) => None,
+        };
+        let item = self.item(&mut plan, key, value, old.map(|old| old.key))?;
+        let cut = enter(&mut node, place, item.clone());
+        self.store.sort(&plan, &mut node)?;
+        self.store.store_leaf(&mut plan, &path, node, cut)?;
+        if let Some(old) = old {
+            let new = Pair::decode(&item, self.store.layout().order);
+            let kept = new.and_then(|new| new.key.chain());
+            let left = [old.key.chain().filter(|chain| Some(*chain) != kept), old.value.chain()];
+            for chain in left.into_iter().flatten() {
+                self.store.release_chain(&mut plan, chain)?;
+            }
+        }
+        self.store.commit(plan)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
+        let deleted = self.delete_one(key)?;
+        // The reference enters a big key anew each time it is put: there may be several.
+        while deleted && self.store.may_be_big(key) && self.delete_one(key)? {}
+        Ok(deleted)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+/// Enters an item; tells how to cut the node if it has become too much.
+fn enter(node: &mut Node<'_>, place: Place, item: Vec<u8>) -> Cut {
+    let index = match place {
+        Place::At(index) => {
+            if let Some(old) = node.items.get_mut(index) {
+                *old = Cow::Owned(item);
+            }
+            index
+        }
+        Place::Before(index) => {
+            let index = index.min(node.items.len());
+            node.items.insert(index, Cow::Owned(item));
+            index
+        }
+    };
+    let last = node.next == 0 && index.saturating_add(1) == node.items.len();
+    if last { Cut::BeforeLast } else { Cut::Middle }
+}
+
+impl<F: PageFile> Store<F> {
+    /// Puts a leaf that holds big keys in the order of the real keys: the reference may have filed them
+    /// elsewhere, and others by them.
+    fn sort(&mut self, plan: &Plan, node: &mut Node<'_>) -> Result<(), EngineError> {
+        let order = self.layout().order;
+        let is_big = |item: &Cow<'_, [u8]>| {
+            Pair::decode(item, order).is_some_and(|pair| pair.key.chain().is_some())
+        };
+        if !node.items.iter().any(is_big) {
+            return Ok(());
+        }
+        let mut keyed = Vec::with_capacity(node.items.len());
+        for item in std::mem::take(&mut node.items) {
+            let field = Pair::decode(&item, order).map(|pair| pair.key);
+            let field = field.unwrap_or(Field::Here(&[]));
+            let key = self.planned_field(plan, field, node.number)?.into_owned();
+            keyed.push((key, item));
+        }
+        keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        node.items = keyed.into_iter().map(|(_, item)| item).collect();
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! The btree writer against a model: whatever is put and deleted, in any page size and byte order, the
+//! file is sound after each operation and holds what the model holds.
+
+mod btree_support;
+
+use btree_support::{Dice, Disk, Model, assert_holds, faults, records};
+use greytrapper::db::btree::Writer;
+use greytrapper::db::{ByteOrder, Engine, EngineError};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u16, Size),
+    Delete(u16),
+}
+
+/// How big a value is, in terms of a page.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    Record,
+    Small(u8),
+    Page(u8),
+}
+
+/// A key of its own for each number: most as short as addresses, some as long as tuples, a few too
+/// long for a page of 512 bytes.
+fn key(number: u16) -> Vec<u8> {
+    let scrambled = u32::from(number).wrapping_mul(0x9e37_79b1);
+    let text = format!("{}.{}.{}", scrambled & 0xff, scrambled >> 24, number);
+    let length = match number % 23 {
+        0 => 300,
+        1 => 1200,
+        2..8 => 120,
+        _ => 0,
+    };
+    text.bytes().chain(std::iter::repeat_n(b'x', length)).collect()
+}
+
+fn value(size: Size, page_size: u32, fill: u8) -> Vec<u8> {
+    let length = match size {
+        Size::Record => 32,
+        Size::Small(length) => usize::from(length),
+        Size::Page(quarters) => page_size as usize * usize::from(quarters) / 4,
+    };
+    vec![fill; length]
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let size = prop_oneof![
+        8 => Just(Size::Record),
+        2 => any::<u8>().prop_map(Size::Small),
+        1 => (0..12_u8).prop_map(Size::Page),
+    ];
+    let op = prop_oneof![
+        3 => (0..400_u16, size).prop_map(|(key, size)| Op::Put(key, size)),
+        2 => (0..400_u16).prop_map(Op::Delete),
+    ];
+    prop::collection::vec(op, 1..400)
+}
+
+fn layouts() -> impl Strategy<Value = (u32, ByteOrder)> {
+    let sizes = prop::sample::select(vec![512, 514, 1024, 4096, 16_384, 65_536]);
+    (sizes, prop::sample::select(vec![ByteOrder::Little, ByteOrder::Big]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn follows_the_model((page_size, order) in layouts(), ops in ops()) {
+        let disk = Disk::default();
+        let mut writer = Writer::create_in_order(disk.clone(), page_size, order).unwrap();
+        let mut model = Model::new();
+        for (turn, op) in ops.into_iter().enumerate() {
+            match op {
+                Op::Put(number, size) => {
+                    let value = value(size, page_size, turn as u8);
+                    writer.put(&key(number), &value).unwrap();
+                    model.insert(key(number), value);
+                }
+                Op::Delete(number) => {
+                    let deleted = writer.delete(&key(number)).unwrap();
+                    prop_assert_eq!(deleted, model.remove(&key(number)).is_some());
+                }
+            }
+            if turn % 16 == 0 {
+                assert_holds(&disk.bytes(), &model);
+            }
+        }
+        assert_holds(&disk.bytes(), &model);
+        for number in 0..400 {
+            prop_assert_eq!(writer.get(&key(number)).unwrap(), model.get(&key(number)).cloned());
+        }
+        for number in 0..400 {
+            prop_assert_eq!(writer.delete(&key(number)).unwrap(), model.contains_key(&key(number)));
+        }
+        assert_holds(&disk.bytes(), &Model::new());
+    }
+}
+
+#[test]
+fn what_grows_and_shrinks_does_not_leak() {
+    let disk = Disk::default();
+    let mut writer = Writer::create(disk.clone(), 512).unwrap();
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        for number in 0..300_u32 {
+            writer.put(&number.to_be_bytes(), &vec![7; number as usize * 5]).unwrap();
+        }
+        for number in 0..300_u32 {
+            assert!(writer.delete(&number.to_be_bytes()).unwrap());
+        }
+        sizes.push(disk.bytes().len());
+        assert_holds(&disk.bytes(), &Model::new());
+    }
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+}
+
+#[test]
+fn ascending_keys_fill_their_pages() {
+    let disk = Disk::default();
+    let mut writer = Writer::create(disk.clone(), 4096).unwrap();
+    for number in 0..10_000_u32 {
+        writer.put(&number.to_be_bytes(), &[0; 32]).unwrap();
+    }
+    // 48 bytes an item and 2 for its place: 81 a page.
+    let leaves = 10_000_usize.div_ceil(81);
+    assert!(disk.bytes().len() / 4096 < leaves + leaves / 50 + 3, "{}", disk.bytes().len() / 4096);
+    assert_eq!(faults(&disk.bytes()), [""; 0]);
+}
+
+#[test]
+fn overwriting_in_place_is_one_write() {
+    let disk = Disk::default();
+    let mut writer = Writer::create(disk.clone(), 4096).unwrap();
+    for number in 0..1000_u32 {
+        writer.put(&number.to_be_bytes(), &[0; 32]).unwrap();
+    }
+    disk.take_log();
+    writer.put(&500_u32.to_be_bytes(), &[1; 32]).unwrap();
+    let log = disk.take_log();
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].1.len(), 4096);
+    assert_eq!(writer.get(&500_u32.to_be_bytes()).unwrap(), Some(vec![1; 32]));
+    assert!(!writer.delete(b"none").unwrap());
+    assert!(disk.take_log().is_empty());
+}
+
+#[test]
+fn creates_only_what_the_reference_opens() {
+    for size in [0, 510, 513, 65_538] {
+        let error = Writer::create(Disk::default(), size).unwrap_err();
+        assert_eq!(error.to_string(), "page size is not even or not in 512 to 65536");
+    }
+    let error = Writer::create(Disk::new(vec![0]), 512).unwrap_err();
+    assert_eq!(error.to_string(), "file is not empty");
+}
+
+#[test]
+fn refuses_a_tree_that_allows_duplicates() {
+    let disk = Disk::default();
+    Writer::create(disk.clone(), 512).unwrap();
+    let mut image = disk.bytes();
+    image[20..24].fill(0);
+    let error = Writer::open(Disk::new(image)).unwrap_err();
+    assert_eq!(error.to_string(), "a tree that allows duplicate keys is not written");
+}
+
+/// A full disk is no damage: what could not be done is not done, and the next change finds all well.
+#[test]
+fn a_write_that_fails_loses_nothing() {
+    let disk = Disk::default();
+    let mut writer = Writer::create(disk.clone(), 512).unwrap();
+    let mut model = Model::new();
+    let mut dice = Dice(0x1234_5678_9abc_def1);
+    for turn in 0..3000_u32 {
+        let key = format!("10.0.{}.{}", dice.roll(4), dice.roll(100)).into_bytes();
+        let value = vec![turn as u8; if dice.roll(10) == 0 { 700 } else { 32 }];
+        let before = model.get(&key).cloned();
+        disk.fail_after(Some(dice.roll(12)));
+        let failed = if dice.roll(3) == 0 {
+            model.remove(&key);
+            writer.delete(&key).is_err()
+        } else {
+            model.insert(key.clone(), value);
+            match writer.put(&key, &vec![turn as u8; model[&key].len()]) {
+                Ok(()) => false,
+                Err(EngineError::Io(error)) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+                    true
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        disk.fail_after(None);
+        if failed {
+            // Done or not done, but nothing in between; whatever it was, it can be done again.
+            let now = writer.get(&key).unwrap();
+            assert!(now == before || now.as_ref() == model.get(&key));
+            match model.get(&key) {
+                Some(value) => writer.put(&key, value).unwrap(),
+                None => assert!(writer.delete(&key).is_ok()),
+            }
+        }
+        if turn % 50 == 0 {
+            // A deletion that found nothing to do mends nothing.
+            writer.put(b"9", b"9").unwrap();
+            model.insert(b"9".to_vec(), b"9".to_vec());
+            assert_holds(&disk.bytes(), &model);
+        }
+    }
+    assert!(records(&disk.bytes()).len() > 50);
+}
