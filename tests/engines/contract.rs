@@ -142,10 +142,11 @@ fn a_database_can_be_emptied_and_filled_again(code: Code, format: Format) {
 /// The golden operations: from the reference's file before to the reference's records after.
 fn what_the_real_programs_changed_can_be_changed(code: Code, format: Format) {
     let folder = format!("ops/{}", folder(format));
-    let after = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".after.db"));
+    let after =
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".after.db"));
     let mut met = 0;
     for name in after {
         let wanted = records(&golden(&format!("{folder}/{name}")));
