@@ -1,6 +1,7 @@
 //! Databases broken in one known way each: every command ends soon, and none writes to them.
 
-use crate::util::{Dir, Ran, ctl, databases};
+use crate::util::{Dir, Ran, ctl, data, databases};
+use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -69,24 +70,35 @@ fn trap_leaves_every_byte_as_it_was_unless_the_file_is_sound() {
     }
 }
 
-/// Damage that nobody can mistake for a sound database.
+/// Damage that nobody can mistake for a sound database: `check` lists it, every other command says it
+/// in one line.
 #[test]
 fn some_files_are_surely_damaged() {
     let rows = [
-        ("damaged/hash/ovfl-self.db", "page "),
-        ("damaged/hash/n-huge.db", "page "),
-        ("damaged/hash/keyoff-out.db", "page "),
-        ("damaged/hash/version3.db", "page 0: "),
-        ("damaged/btree/badmagic.db", "not a spamd database (neither hash nor btree)"),
-        ("damaged/btree/child-loop.db", "page "),
-        ("damaged/btree/sibling-self.db", "page "),
-        ("damaged/btree/psize-0.db", "page 0: "),
+        ("hash/ovfl-self.db", "page 13: "),
+        ("hash/n-huge.db", "page 19: "),
+        ("hash/keyoff-out.db", "page 19: "),
+        ("hash/version3.db", "page 0: impossible version in the header"),
+        ("btree/child-loop.db", "page 1: chain of pages loops"),
+        ("btree/sibling-self.db", "page 5: "),
+        ("btree/psize-0.db", "page 0: impossible psize in the header"),
     ];
-    for (file, fault) in rows {
-        let file = crate::util::data(file);
+    for (name, fault) in rows {
+        let file = data(&format!("damaged/{name}"));
+        let expected = format!("{}: {fault}", file.display());
         let ran = run("check", &file);
-        let said = String::from_utf8(ran.out).unwrap() + &ran.err;
-        assert_eq!(ran.status, Some(1), "{}", file.display());
-        assert!(said.contains(&format!("{}: {fault}", file.display())), "{said}");
+        assert_eq!((ran.status, ran.err.as_str()), (Some(1), ""), "{name}");
+        let out = String::from_utf8(ran.out).unwrap();
+        assert!(out.starts_with(&expected), "{name}: {out}");
+
+        let json = ctl([OsStr::new("-j"), OsStr::new("check"), file.as_os_str()]).run();
+        assert_eq!(json.status, Some(1));
+        let json = String::from_utf8(json.out).unwrap();
+        assert_eq!(json.lines().count(), out.lines().count(), "{name}");
+        for (object, line) in json.lines().zip(out.lines()) {
+            let object: Value = serde_json::from_str(object).unwrap();
+            let (page, fault) = (&object["page"], object["fault"].as_str().unwrap());
+            assert_eq!(line, format!("{}: page {page}: {fault}", file.display()));
+        }
     }
 }

@@ -5,24 +5,31 @@ use super::input;
 use crate::control::console::{Console, Failure};
 use crate::control::json;
 use crate::control::options::Format;
-use crate::db::Damage;
+use crate::db::snapshot::Snapshot;
+use crate::db::{Damage, Fault};
 use crate::escape::escaped_path;
 use std::path::Path;
 
-/// Prints a line for each fault of `file`, and fails if there is one.
+/// Prints a line for each fault of `file`, and fails if there is one. What is no database at all has no
+/// faults to list.
 pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
     let image = input::read(console, file)?;
-    let snapshot = input::snapshot(file, &image)?;
-    let mut outcome = Ok(());
-    snapshot.check(&mut |damage| {
-        let printed = print(console, file, damage);
-        outcome = match (&outcome, printed) {
-            (Err(Failure::ReaderGone), _) => Err(Failure::ReaderGone),
-            (_, Err(failure)) => Err(failure),
-            (_, Ok(())) => Err(Failure::Told),
-        };
-    });
-    outcome
+    let (mut sound, mut printed) = (true, Ok(()));
+    let mut tell = |damage| {
+        sound = false;
+        if printed.is_ok() {
+            printed = print(console, file, damage);
+        }
+    };
+    match Snapshot::new(&image) {
+        Ok(snapshot) => snapshot.check(&mut tell),
+        Err(damage) if damage.fault == Fault::NotADatabase => {
+            return Err(input::error(file, damage));
+        }
+        Err(damage) => tell(damage),
+    }
+    printed?;
+    if sound { Ok(()) } else { Err(Failure::Told) }
 }
 
 fn print(console: &mut Console<'_>, file: &Path, damage: Damage) -> Result<(), Failure> {

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use crate::control::console::{Console, Failure};
-use crate::db::Error;
 use crate::db::lock::{self, Wait};
 use crate::db::snapshot::Snapshot;
+use crate::db::{Damage, Error};
 use crate::escape::escaped_path;
 use std::path::Path;
 
@@ -26,8 +26,10 @@ pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Vec<u8>, Failure> 
 
 /// Looks at the header of what was read from `file`.
 pub fn snapshot<'a>(file: &Path, image: &'a [u8]) -> Result<Snapshot<'a>, Failure> {
-    Snapshot::new(image).map_err(|damage| {
-        let kind = damage.into();
-        Error { path: file.to_path_buf(), kind }.into()
-    })
+    Snapshot::new(image).map_err(|damage| error(file, damage))
+}
+
+/// The failure that `damage` is to a command that cannot go on.
+pub fn error(file: &Path, damage: Damage) -> Failure {
+    Error { path: file.to_path_buf(), kind: damage.into() }.into()
 }

@@ -84,7 +84,7 @@ impl<F: PageFile> Store<F> {
     }
 
     /// Where in the leaf at the end of `path` the key is.
-    pub(super) fn locate(&mut self, path: &Path, key: &[u8]) -> Result<Place, EngineError> {
+    fn locate(&mut self, path: &Path, key: &[u8]) -> Result<Place, EngineError> {
         let page = Page::parse(&path.bytes, self.layout(), path.leaf)?;
         let mut big = false;
         for index in 0..page.count {

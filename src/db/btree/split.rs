@@ -1,25 +1,27 @@
-//! Splitting: a page with too much on it becomes two, and the page above gets an item for the new one.
+//! Splitting: a page with too much on it becomes two, and the page above gets an item for each.
 //!
-//! The old page keeps its number and the lower half. The upper half goes to a fresh page, whose first
-//! key, cut to what tells it from the last key on the old one, goes to the page above; if that is full
-//! it is split as well. The root keeps its number, too: both its halves go to fresh pages.
+//! Both halves go to fresh pages and the old page is freed, so that no record is ever in two places of
+//! the tree. The first key of the right half, cut to what tells it from the last key of the left one,
+//! goes to the page above; if that is full it is split in the same way. The root keeps its number.
 //!
 //! # Order of writes
 //!
 //! Nothing leads to the fresh pages until the one write of the lowest page that had room, or of the
-//! root. From then on searches find the moved records in the fresh pages, while the walk along the
-//! leaves still finds them in the old ones; these follow from the top down, the leaf last, in one write
-//! that drops the moved records and links the fresh leaf. The links to the left of their right siblings
-//! come last of all.
+//! root: with it all searches turn from the old pages to the fresh ones at once. The reference's walk
+//! along the leaves still passes the old leaf, which holds what it held; one write of its left sibling
+//! turns the walk, too. (The first leaf has none: the walk comes to it by a search.) The links to the
+//! left come after that, and the old pages are freed last.
 //!
 //! Source: `__bt_split()` in lib/libc/db/btree/bt_split.c, `__bt_defpfx()` in bt_utils.c.
 
 use super::super::file::PageFile;
 use super::super::{EngineError, Fault};
+use super::meta::ROOT;
 use super::node::{Node, capacity, child_item, overflow_size, weight};
 use super::page::{Chain, Child, Field, Kind, Page, Pair};
 use super::search::Path;
 use super::store::{Plan, Store};
+use super::unlink::Siblings;
 use std::borrow::Cow;
 
 /// Where a page is cut.
@@ -50,88 +52,88 @@ impl<F: PageFile> Store<F> {
         mut cut: Cut,
     ) -> Result<(), EngineError> {
         let layout = self.layout();
-        // The old pages, from the leaf upwards, and their right siblings.
-        let (mut old, mut siblings) = (Vec::new(), Vec::new());
+        let mut replaced = Vec::new();
         let mut steps = path.steps.iter().rev();
         let mut node = leaf;
         while !node.fits(layout) {
+            let (left, right) = self.split(plan, &mut node, cut)?;
             let Some(step) = steps.next() else {
-                node = self.split_root(plan, node, cut)?;
+                node = self.root_above(plan, &left, &right)?;
                 break;
             };
-            let (left, right) = self.split(plan, node, cut)?;
-            if right.next != 0 {
-                siblings.push(self.sibling(&left, &right)?);
-            }
             let bytes = self.read(step.page)?;
             let mut parent = Node::of(&Page::parse(&bytes, layout, step.page)?)?.into_owned();
-            let at = step.index.saturating_add(1);
-            let separator =
-                if parent.prev == 0 && at == 1 { Separator::Whole } else { Separator::Prefix };
-            let item = self.separator(plan, &left, &right, separator)?;
-            plan.fresh(right.number, right.encode(layout)?);
-            old.push((left.number, left.encode(layout)?));
-            let last = parent.next == 0 && at == parent.items.len();
+            self.replace_child(plan, &mut parent, step.index, (&left, &right))?;
+            let last = parent.next == 0 && step.index.saturating_add(2) == parent.items.len();
             cut = if last { Cut::BeforeLast } else { Cut::Middle };
-            parent.insert(at, item);
+            let Node { number, prev, next, kind, .. } = node;
+            let place = Siblings { number, kind, prev, next };
+            replaced.push((place, left.number, right.number));
             node = parent;
         }
         plan.change(node.number, node.encode(layout)?);
-        for (number, image) in old.into_iter().rev().chain(siblings) {
-            plan.change(number, image);
+        for (place, left, right) in &replaced {
+            self.link_around(plan, *place, (*left, *right))?;
         }
-        Ok(())
+        let old: Vec<u32> = replaced.iter().map(|(place, ..)| place.number).collect();
+        self.release(plan, &old)
     }
 
-    /// Cuts a node: the left half keeps its number, the right half gets a fresh one.
+    /// Moves the items of a node to two fresh pages.
     fn split<'a>(
         &mut self,
         plan: &mut Plan,
-        mut node: Node<'a>,
+        node: &mut Node<'a>,
         cut: Cut,
     ) -> Result<(Node<'a>, Node<'a>), EngineError> {
+        let layout = self.layout();
         let too_much = Fault::BadPage("too much for two pages").on(node.number);
-        let at = place_of(cut, &node, capacity(self.layout())).ok_or(too_much)?;
+        let at = place_of(cut, node, capacity(layout)).ok_or(too_much)?;
+        let mut left = Node::empty(self.allocate(plan)?, node.kind);
         let mut right = Node::empty(self.allocate(plan)?, node.kind);
         right.items = node.items.split_off(at);
-        (right.prev, right.next) = (node.number, node.next);
-        node.next = right.number;
-        Ok((node, right))
+        left.items = std::mem::take(&mut node.items);
+        (left.prev, left.next) = (node.prev, right.number);
+        (right.prev, right.next) = (left.number, node.next);
+        plan.fresh(left.number, left.encode(layout)?);
+        plan.fresh(right.number, right.encode(layout)?);
+        Ok((left, right))
     }
 
-    /// Cuts the root: both halves get fresh numbers. What comes back is the root above them.
-    fn split_root<'a>(
+    /// The root above the two halves of the one there was.
+    fn root_above<'a>(
         &mut self,
         plan: &mut Plan,
-        root: Node<'_>,
-        cut: Cut,
-    ) -> Result<Node<'a>, EngineError> {
-        let layout = self.layout();
-        let mut above = Node::empty(root.number, Kind::Internal);
-        let (mut left, mut right) = self.split(plan, root, cut)?;
-        left.number = self.allocate(plan)?;
-        right.prev = left.number;
-        let first = Child { key: Field::Here(b""), page: left.number };
-        above.insert(0, child_item(layout.order, first));
-        above.insert(1, self.separator(plan, &left, &right, Separator::Whole)?);
-        plan.fresh(right.number, right.encode(layout)?);
-        plan.fresh(left.number, left.encode(layout)?);
-        Ok(above)
-    }
-
-    /// The page right of a split one, with its new link to the left.
-    fn sibling(
-        &mut self,
         left: &Node<'_>,
         right: &Node<'_>,
-    ) -> Result<(u32, Vec<u8>), EngineError> {
-        let bytes = self.read(right.next)?;
-        let page = Page::parse(&bytes, self.layout(), right.next)?;
-        if page.prev != left.number || page.kind != left.kind {
-            let fault = Fault::BadPage("its link to the left leads elsewhere");
-            return Err(fault.on(page.number).into());
-        }
-        Ok((page.number, self.relinked(page.number, right.number, page.next)?))
+    ) -> Result<Node<'a>, EngineError> {
+        let mut root = Node::empty(ROOT, Kind::Internal);
+        let first = Child { key: Field::Here(b""), page: left.number };
+        root.items.push(Cow::Owned(child_item(self.layout().order, first)));
+        root.items.push(Cow::Owned(self.separator(plan, left, right, Separator::Whole)?));
+        Ok(root)
+    }
+
+    /// Lets the item at `index` lead to the left half, and one more to the right half.
+    fn replace_child(
+        &mut self,
+        plan: &mut Plan,
+        parent: &mut Node<'_>,
+        index: usize,
+        (left, right): (&Node<'_>, &Node<'_>),
+    ) -> Result<(), EngineError> {
+        let order = self.layout().order;
+        let at = index.saturating_add(1);
+        let whole = parent.prev == 0 && at == 1;
+        let separator = if whole { Separator::Whole } else { Separator::Prefix };
+        let added = self.separator(plan, left, right, separator)?;
+        let bad = Fault::BadPage("item is out of place").on(parent.number);
+        let item = parent.items.get_mut(index).ok_or(bad)?;
+        let child = Child::decode(item, order).ok_or(bad)?;
+        let changed = child_item(order, Child { page: left.number, ..child });
+        *item = Cow::Owned(changed);
+        parent.items.insert(at, Cow::Owned(added));
+        Ok(())
     }
 
     /// The item that leads to `right`, for the page above.
@@ -213,10 +215,6 @@ fn place_of(cut: Cut, node: &Node<'_>, capacity: usize) -> Option<usize> {
 }
 
 impl<'a> Node<'a> {
-    fn insert(&mut self, at: usize, item: Vec<u8>) {
-        self.items.insert(at.min(self.items.len()), Cow::Owned(item));
-    }
-
     fn into_owned<'b>(self) -> Node<'b> {
         let items = self.items.into_iter().map(|item| Cow::Owned(item.into_owned())).collect();
         Node { items, number: self.number, prev: self.prev, next: self.next, kind: self.kind }

@@ -56,6 +56,8 @@ pub(super) struct Plan {
     free: u32,
     /// Pages in the file once the fresh ones are written.
     pages: u32,
+    /// The pages that the plan reuses.
+    reused: Vec<u32>,
 }
 
 impl<F: PageFile> Store<F> {
@@ -159,7 +161,7 @@ impl<F: PageFile> Store<F> {
     pub(super) fn plan(&self) -> Plan {
         let free = self.meta.free;
         let (fresh, main, released) = (Vec::new(), Vec::new(), Vec::new());
-        Plan { fresh, main, released, taken: free, free, pages: self.pages }
+        Plan { fresh, main, released, taken: free, free, pages: self.pages, reused: Vec::new() }
     }
 
     /// A page for the plan to use: the head of the free list, or one behind the end of the file.
@@ -172,15 +174,38 @@ impl<F: PageFile> Store<F> {
             plan.pages = number.checked_add(1).ok_or(EngineError::Refused("file is full"))?;
             return Ok(number);
         }
-        if number <= ROOT || number >= self.pages || plan.fresh.iter().any(|(n, _)| *n == number) {
+        if number <= ROOT || number >= self.pages || plan.reused.contains(&number) {
             let fault = Fault::BadPage("on the free list, but no page that could be free");
             return Err(fault.on(number).into());
         }
         let bytes = self.read(number)?;
+        if self.is_in_tree(number, &bytes)? {
+            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            return Err(fault.on(number).into());
+        }
         // What was freed can look like anything but for its link.
         let next = self.layout().order.u32_at(&bytes, 8).unwrap_or_default();
         (plan.free, plan.taken) = (next, next);
+        plan.reused.push(number);
         Ok(number)
+    }
+
+    /// Whether a search for the first key on a page comes to that page: then it is in use. A freed page
+    /// keeps its items, but nothing leads to it.
+    fn is_in_tree(&mut self, number: u32, bytes: &[u8]) -> Result<bool, EngineError> {
+        let Ok(page) = Page::parse(bytes, self.layout(), number) else {
+            return Ok(false);
+        };
+        let first = match page.kind {
+            Kind::Leaf => page.pair(0).map(|pair| pair.key),
+            Kind::Internal => page.child(0).map(|child| child.key),
+            _ => return Ok(false),
+        };
+        let Ok(Field::Here(key)) = first else {
+            return Ok(false);
+        };
+        let path = self.descend(key)?;
+        Ok(path.leaf == number || path.steps.iter().any(|step| step.page == number))
     }
 
     /// Plans an overflow chain for a big key or value.
@@ -251,7 +276,12 @@ impl<F: PageFile> Store<F> {
 
     /// Makes the plan's writes.
     pub(super) fn commit(&mut self, plan: Plan) -> Result<(), EngineError> {
-        let Plan { fresh, main, released, taken, free, .. } = plan;
+        let Plan { fresh, main, released, taken, free, reused, .. } = plan;
+        let in_use = main.iter().chain(&released).map(|(number, _)| *number);
+        if let Some(number) = in_use.into_iter().find(|number| reused.contains(number)) {
+            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            return Err(fault.on(number).into());
+        }
         let mut writes = fresh.into_iter().chain(main).chain(released);
         let before = self.meta.free;
         match (writes.next(), writes.next()) {

@@ -16,6 +16,15 @@ use super::page::{Kind, Page};
 use super::search::Path;
 use super::store::{Plan, Store};
 
+/// A page between its siblings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Siblings {
+    pub(super) number: u32,
+    pub(super) kind: Kind,
+    pub(super) prev: u32,
+    pub(super) next: u32,
+}
+
 impl<F: PageFile> Store<F> {
     /// Plans the writes that take the leaf at the end of `path`, which is not the root, out of the tree.
     pub(super) fn unlink_leaf(&mut self, plan: &mut Plan, path: &Path) -> Result<(), EngineError> {
@@ -48,18 +57,32 @@ impl<F: PageFile> Store<F> {
     /// Plans that the siblings of page `number` are linked to each other.
     fn bypass(&mut self, plan: &mut Plan, number: u32) -> Result<(), EngineError> {
         let bytes = self.read(number)?;
-        let page = Page::parse(&bytes, self.layout(), number)?;
-        for sibling in [page.prev, page.next].into_iter().filter(|&sibling| sibling != 0) {
+        let Page { prev, next, kind, .. } = Page::parse(&bytes, self.layout(), number)?;
+        self.link_around(plan, Siblings { number, kind, prev, next }, (next, prev))
+    }
+
+    /// Plans new links for the siblings of a page: the left one's to its right, then the right one's
+    /// to its left. Both must have led to that page.
+    pub(super) fn link_around(
+        &mut self,
+        plan: &mut Plan,
+        page: Siblings,
+        (next_of_left, prev_of_right): (u32, u32),
+    ) -> Result<(), EngineError> {
+        for (sibling, is_left) in [(page.prev, true), (page.next, false)] {
+            if sibling == 0 {
+                continue;
+            }
             let bytes = self.read(sibling)?;
             let found = Page::parse(&bytes, self.layout(), sibling)?;
-            let (prev, next, back) = if sibling == page.prev {
-                (found.prev, page.next, found.next)
+            let (back, prev, next) = if is_left {
+                (found.next, found.prev, next_of_left)
             } else {
-                (page.prev, found.next, found.prev)
+                (found.prev, prev_of_right, found.next)
             };
-            if back != number || found.kind != page.kind || page.prev == page.next {
+            if back != page.number || found.kind != page.kind || page.prev == page.next {
                 let fault = Fault::BadPage("its links contradict its siblings'");
-                return Err(fault.on(number).into());
+                return Err(fault.on(page.number).into());
             }
             plan.change(sibling, self.relinked(sibling, prev, next)?);
         }
