@@ -40,7 +40,6 @@ fn link(directory: &Path) {
 /// Writes what `header` declares to `OUT_DIR/db.rs`.
 fn describe(header: &str) -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-cfg=libc_db");
-    println!("cargo::rerun-if-env-changed=BINDGEN_EXTRA_CLANG_ARGS");
     let bindings = bindgen::builder()
         .header_contents("greytrapper-db.h", &includes(header))
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
