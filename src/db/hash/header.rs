@@ -160,13 +160,13 @@ impl Header {
     /// What is wrong with a header that can be read by, but not written by: libc divides by these
     /// fields, shifts by them, or uses them as an index.
     pub fn faults(&self) -> impl Iterator<Item = Fault> {
-        let segment = u32::try_from(self.sshift).ok().and_then(|shift| 1i32.checked_shl(shift));
-        let segments =
-            u32::try_from(self.ssize).ok().and_then(|size| self.max_bucket.checked_div(size));
+        let size = u32::try_from(self.ssize).unwrap_or(0);
+        let segments = self.max_bucket.checked_div(size);
         let directory = u32::try_from(self.dsize).ok();
         let spares = i32::try_from(self.overflow_pages()).unwrap_or(i32::MAX);
         [
-            (segment == Some(self.ssize), "ssize"),
+            (size.is_power_of_two(), "ssize"),
+            (u32::try_from(self.sshift) == Ok(size.trailing_zeros()), "sshift"),
             (segments < directory, "dsize"),
             ((0..=spares).contains(&self.last_freed), "last_freed"),
             (self.ffactor > 0, "ffactor"),
@@ -175,6 +175,13 @@ impl Header {
         .into_iter()
         .filter(|(sound, _)| !sound)
         .map(|(_, field)| Fault::Header(field))
+    }
+
+    /// How many buckets the table was made with: the first bitmap tells by its split point. Their pages
+    /// may never have been written; those of all later buckets have.
+    pub fn first_buckets(&self) -> u32 {
+        let (split, _) = self.bitmaps.first().map_or((0, 0), |&address| split_address(address));
+        1u32.checked_shl(split).unwrap_or(u32::MAX)
     }
 
     /// How many overflow pages there are, used or free, bitmaps among them.
@@ -241,9 +248,19 @@ pub fn generation(bucket: u32) -> u32 {
     u32::BITS.saturating_sub(bucket.leading_zeros())
 }
 
-/// The default hash function: Chris Torek's, h · 33 + byte over all bytes of the key.
+/// The default hash function, `__default_hash()`: h · 33 + byte over all bytes of the key.
+///
+/// Four bytes at a time: the steps within such a group do not wait for each other.
 pub fn hash(key: &[u8]) -> u32 {
-    key.iter().fold(0u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)))
+    let (groups, rest) = key.as_chunks();
+    let hash = groups.iter().fold(0u32, |hash, &[a, b, c, d]| {
+        hash.wrapping_mul(33 * 33 * 33 * 33)
+            .wrapping_add(u32::from(a).wrapping_mul(33 * 33 * 33))
+            .wrapping_add(u32::from(b).wrapping_mul(33 * 33))
+            .wrapping_add(u32::from(c).wrapping_mul(33))
+            .wrapping_add(u32::from(d))
+    });
+    rest.iter().fold(hash, |hash, &byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)))
 }
 
 fn decode_spares(raw: &[u8]) -> Result<[u32; SPLIT_POINTS], Fault> {

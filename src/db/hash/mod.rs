@@ -4,11 +4,15 @@
 //! * [`page`]: one page, its table of offsets and its pairs.
 //! * [`walk`]: one bucket's chain of pages; big pairs are put together here.
 //! * [`read`]: the image of a whole file, its pairs in order.
+//! * [`bitmap`]: which overflow pages are in use.
+//! * [`check`]: the image of a whole file, everything that is wrong with it.
 //!
 //! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
 
 #![forbid(unsafe_code)]
 
+mod bitmap;
+mod check;
 mod header;
 mod page;
 mod read;

@@ -60,9 +60,9 @@ impl<'a> Page<'a> {
         Ok(page)
     }
 
-    /// Whether there is nothing on it, as on a page that was never written.
-    pub fn is_empty(self) -> bool {
-        self.entries == 0
+    /// Whether it is a hole in the file: even an empty page says how much of it is free.
+    pub fn is_hole(self) -> bool {
+        self.entries == 0 && self.entry(1) == 0 && self.entry(2) == 0
     }
 
     /// The number of entries: `p[0]`.
@@ -91,6 +91,22 @@ impl<'a> Page<'a> {
     /// How many bytes are free: `FREESPACE`.
     pub fn free(self) -> u16 {
         self.entry(self.entries.saturating_add(1))
+    }
+
+    /// Whether the free space is what the entries leave: from the table's end to the last offset.
+    pub fn accounts(self) -> bool {
+        let last = match (self.entries, self.big_mark(), self.link()) {
+            (0, ..) => self.bytes.len(),
+            (2, None, Some(_)) => self.bytes.len(),
+            (4, Some(FULL_KEY_DATA), None) => usize::from(self.entry(4)),
+            (_, Some(_), _) => usize::from(self.entry(1)),
+            (n, None, Some(_)) => usize::from(self.entry(n.saturating_sub(2))),
+            (n, None, None) => usize::from(self.entry(n)),
+        };
+        let free = last.checked_sub(self.table_size()).and_then(|free| u16::try_from(free).ok());
+        // An offset of 65536 is stored as 0.
+        let end = u16::try_from(last).unwrap_or(0);
+        free == Some(self.free()) && self.entry(self.entries.saturating_add(2)) == end
     }
 
     /// Where the table ends, its last two numbers included.

@@ -17,7 +17,7 @@
     clippy::cast_possible_truncation
 )]
 
-use super::header::{Header, MAGIC};
+use super::header::{Header, MAGIC, Overflow};
 use super::page::Page;
 use super::walk::{Chain, Place, Source};
 use crate::db::{ByteOrder, Damage, Fault, Record};
@@ -58,9 +58,6 @@ impl<'a> Table<'a> {
         Records { walker: Walker::new(self), bucket: 0, chain: None }
     }
 
-    /// Tells every fault.
-    pub fn check(&self, _tell: &mut dyn FnMut(Damage)) {}
-
     /// The bytes of the page of that number.
     pub(super) fn bytes(&self, number: u32) -> Result<&'a [u8], Fault> {
         let start = u64::from(number).wrapping_shl(self.header.bshift);
@@ -72,6 +69,15 @@ impl<'a> Table<'a> {
                 rest.get(..size).ok_or(Fault::Cut)
             }
         }
+    }
+
+    /// The overflow page that a link on page `from` leads to.
+    pub(super) fn linked(&self, from: u32, address: u16) -> Result<Place<'a>, Damage> {
+        self.place(self.overflow(from, address)?.page)
+    }
+
+    fn overflow(&self, from: u32, address: u16) -> Result<Overflow, Damage> {
+        self.header.overflow_page(address).ok_or(Fault::BadLink.on(from))
     }
 
     fn place(&self, number: u32) -> Result<Place<'a>, Damage> {
@@ -144,12 +150,11 @@ impl<'s, 'a> Walker<'s, 'a> {
 
 impl<'a> Source<'a> for Walker<'_, 'a> {
     fn follow(&mut self, from: u32, address: u16) -> Result<Place<'a>, Damage> {
-        let overflow = self.table.header.overflow_page(address).ok_or(Fault::BadLink.on(from))?;
-        let number = overflow.page;
+        let overflow = self.table.overflow(from, address)?;
         let seen = usize::try_from(overflow.ordinal).ok().and_then(|at| self.seen.get_mut(at));
         if seen.is_none_or(|seen| std::mem::replace(seen, true)) {
-            return Err(Fault::UsedTwice.on(number));
+            return Err(Fault::UsedTwice.on(overflow.page));
         }
-        self.table.place(number)
+        self.table.place(overflow.page)
     }
 }

@@ -69,6 +69,11 @@ impl<'a> Chain<'a> {
         Chain { here: head, pairs: Pairs::none(head.page), next: Step::Enter(head) }
     }
 
+    /// The number of the page that the walk is on.
+    pub fn page(&self) -> u32 {
+        self.here.number
+    }
+
     /// The next pair, in the order of the chain.
     pub fn next(&mut self, source: &mut impl Source<'a>) -> Option<Result<Record<'a>, Damage>> {
         loop {
