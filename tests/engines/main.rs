@@ -9,6 +9,7 @@
 //! `ENGINE_SEED` which (default 1).
 
 mod contract;
+mod mutated;
 mod operations;
 mod random;
 mod subject;

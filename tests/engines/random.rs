@@ -15,10 +15,16 @@ enum Kind {
 }
 
 /// SplitMix64, and what is made of its numbers.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    /// As `ENGINE_SEED` says.
+    pub fn new() -> Dice {
+        Dice(number("ENGINE_SEED", 1) as u64)
+    }
+
+    /// A number below `sides`.
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -63,8 +69,7 @@ impl Dice {
 /// Random turns of `codes` on one file.
 fn play(codes: &[Code], format: Format, page_size: u32, kind: Kind) {
     let operations = number("ENGINE_OPERATIONS", 10_000);
-    let seed = number("ENGINE_SEED", 1);
-    let mut dice = Dice(seed as u64);
+    let mut dice = Dice::new();
     let mut subject = Subject::empty(format, page_size);
     let (mut done, mut turn) = (0, 0);
     while done < operations {
@@ -93,7 +98,8 @@ fn longest_key(format: Format, page_size: u32) -> usize {
     }
 }
 
-fn number(name: &str, default: usize) -> usize {
+/// A number from the environment.
+pub fn number(name: &str, default: usize) -> usize {
     env::var(name).map_or(default, |value| value.parse().unwrap())
 }
 

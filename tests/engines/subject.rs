@@ -1,10 +1,13 @@
 //! A database file, what must be in it, and the engines that change it.
 
+#[cfg(libc_db)]
+use greytrapper::db::libc;
 use greytrapper::db::snapshot::{Snapshot, format_of};
-use greytrapper::db::{ByteOrder, Engine, Format, btree};
+use greytrapper::db::{ByteOrder, Engine, EngineError, Format, btree, hash};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread;
 use tempfile::TempDir;
 
 /// Whose code writes.
@@ -49,8 +52,10 @@ impl Subject {
         Subject::of(&golden(name), 4096)
     }
 
-    fn of(image: &[u8], page_size: u32) -> Subject {
+    /// A copy of that image.
+    pub fn of(image: &[u8], page_size: u32) -> Subject {
         let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("before"), image).unwrap();
         fs::write(directory.path().join("db"), image).unwrap();
         Subject { model: records(image), page_size, directory }
     }
@@ -60,16 +65,21 @@ impl Subject {
     }
 
     /// Opens the file with `code`, lets `work` change it and the model, closes it and compares.
-    pub fn turn<R>(
+    pub fn turn(&mut self, code: Code, work: impl FnOnce(&mut dyn Engine, &mut Model)) {
+        self.turn_unless_refused(code, work).unwrap();
+    }
+
+    /// The same, if the engine takes such a file at all.
+    pub fn turn_unless_refused(
         &mut self,
         code: Code,
-        work: impl FnOnce(&mut dyn Engine, &mut Model) -> R,
-    ) -> R {
-        let mut engine = open(code, &self.path(), self.page_size);
-        let result = work(engine.as_mut(), &mut self.model);
+        work: impl FnOnce(&mut dyn Engine, &mut Model),
+    ) -> Result<(), EngineError> {
+        let mut engine = open(code, &self.path(), self.page_size)?;
+        work(engine.as_mut(), &mut self.model);
         engine.close().unwrap();
         self.verify();
-        result
+        Ok(())
     }
 
     /// The file holds what the model holds, and its structure is sound.
@@ -83,6 +93,16 @@ impl Subject {
         assert!(missing.is_empty(), "missing, or with another value: {missing:?}");
         let strange: Vec<_> = found.keys().filter(|key| !self.model.contains_key(*key)).collect();
         assert!(strange.is_empty(), "should not be there: {strange:?}");
+    }
+}
+
+impl Drop for Subject {
+    /// What a test failed with is kept: the file as it was, and as it is.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.directory.disable_cleanup(true);
+            eprintln!("kept: {}", self.directory.path().display());
+        }
     }
 }
 
@@ -102,25 +122,19 @@ pub fn records(image: &[u8]) -> Model {
     model
 }
 
-fn open(code: Code, path: &Path, page_size: u32) -> Box<dyn Engine> {
+fn open(code: Code, path: &Path, page_size: u32) -> Result<Box<dyn Engine>, EngineError> {
     let file = File::options().read(true).write(true).open(path).unwrap();
     file.try_lock().unwrap();
-    let image = fs::read(path).unwrap();
-    match code {
-        Code::Native => match format_of(&image) {
-            None => todo!(),
-            Some(Format::Hash) => todo!(),
-            Some(Format::Btree) => Box::new(btree::Writer::open(file).unwrap()),
-        },
+    let format = format_of(&fs::read(path).unwrap());
+    Ok(match (code, format) {
+        (Code::Native, None) => Box::new(hash::Writer::create(file, page_size)?),
+        (Code::Native, Some(Format::Hash)) => Box::new(hash::Writer::open(file)?),
+        (Code::Native, Some(Format::Btree)) => Box::new(btree::Writer::open(file)?),
         #[cfg(libc_db)]
-        Code::Libc => {
-            use greytrapper::db::libc::Writer;
-            Box::new(match format_of(&image) {
-                None => Writer::create(path, file, page_size).unwrap(),
-                Some(_) => Writer::open(path, file).unwrap(),
-            })
-        }
-    }
+        (Code::Libc, None) => Box::new(libc::Writer::create(path, file, page_size)?),
+        #[cfg(libc_db)]
+        (Code::Libc, Some(_)) => Box::new(libc::Writer::open(path, file)?),
+    })
 }
 
 /// A tree without records as dbopen(3) makes it: `BTMETA` with `B_NODUPS`, then a leaf (`P_BLEAF`)

@@ -8,6 +8,16 @@
 //! else keeps has been waited for before, with patience and with an end ([`super::lock`]), and O_EXLOCK,
 //! which would wait for ours, is not needed.
 //!
+//! Some sound files are not for it, and are refused when they are opened:
+//!
+//! * pages of 65536 bytes, in both formats: the end of the free space overflows its 16 bits
+//!   (`PAGE_INIT()` in lib/libc/db/hash/hash_page.c, `nroot()` in lib/libc/db/btree/bt_open.c);
+//! * a hash of another machine's byte order: `__put_page()` in hash_page.c swaps a page where it lies,
+//!   so that what sync has written is swapped once more by close;
+//! * a btree with a key too long for a page: `__bt_put()` in bt_put.c files it by its {page number,
+//!   size}, and from then on the search misses it and its neighbours. For the same reason such a key is
+//!   not entered.
+//!
 //! **The library does not validate**: on a damaged file it loops, or leaves its memory. Whoever opens a
 //! [`Writer`] has the lock and has checked the whole structure
 //! ([`Snapshot::check`](super::snapshot::Snapshot::check)).
@@ -18,9 +28,9 @@ mod handle;
 
 use super::bytes::ByteOrder;
 use super::file::PageFile;
-use super::lock::FileId;
+use super::lock::{self, FileId};
 use super::snapshot::{Snapshot, format_of};
-use super::{Engine, EngineError, Fault, Format};
+use super::{Engine, EngineError, ErrorKind, Fault, Format, btree};
 use handle::{EFTYPE, Handle};
 use std::ffi::CString;
 use std::fs::File;
@@ -39,7 +49,7 @@ const LONGEST_PAIR: usize = u16::MAX as usize;
 /// A database opened by dbopen(3).
 #[derive(Debug)]
 pub struct Writer {
-    order: ByteOrder,
+    shape: Shape,
     // The library has closed the file when the lock goes: fields are dropped in this order.
     handle: Handle,
     lock: File,
@@ -50,14 +60,11 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `path` is another file by now, or is sound and yet nothing that the library can write.
+    /// `path` is another file by now, or is sound and yet not for dbopen(3).
     pub fn open(path: &Path, lock: File) -> Result<Writer, EngineError> {
-        let mut head = vec![0; HEAD.min(usize::try_from(lock.length()?).unwrap_or(HEAD))];
-        lock.read_at(&mut head, 0)?;
-        let order = Snapshot::new(&head)?.byte_order();
-        let format = format_of(&head).ok_or(Fault::NotADatabase.on(0))?;
-        refuse_what_it_spoils(format, order, page_size(&head, format, order))?;
-        Writer::with(path, lock, format, order, 0)
+        let shape = Shape::of(&lock)?;
+        shape.refuse_what_is_not_for_it(&lock)?;
+        Writer::with(path, lock, shape)
     }
 
     /// Makes a hash of the empty file at `path`, which `lock` holds open and locked, with pages of
@@ -65,33 +72,34 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `path` is another file by now.
+    /// `path` is another file by now, or the pages are too large for dbopen(3).
     pub fn create(path: &Path, lock: File, page_size: u32) -> Result<Writer, EngineError> {
-        Writer::with(path, lock, Format::Hash, ByteOrder::NATIVE, page_size)
+        Writer::with(
+            path,
+            lock,
+            Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size },
+        )
     }
 
-    fn with(
-        path: &Path,
-        lock: File,
-        format: Format,
-        order: ByteOrder,
-        page_size: u32,
-    ) -> Result<Writer, EngineError> {
+    fn with(path: &Path, lock: File, shape: Shape) -> Result<Writer, EngineError> {
+        if shape.page_size == UNWRITABLE_PAGE {
+            return refuse("dbopen(3) cannot write pages of 65536 bytes");
+        }
         let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
-        let handle = Handle::open(&path, format, page_size).map_err(refusal)?;
+        let handle = Handle::open(&path, shape.format, shape.page_size).map_err(refusal)?;
         let theirs = File::from(handle.descriptor()?.try_clone_to_owned()?);
         if FileId::of(&theirs)? != FileId::of(&lock)? {
             // The other file is neither locked nor checked: not even its header may be written.
             handle.abandon();
-            return Err(EngineError::Refused("replaced by another program while it was opened"));
+            return refuse("replaced by another program while it was opened");
         }
-        Ok(Writer { order, handle, lock })
+        Ok(Writer { shape, handle, lock })
     }
 }
 
 impl Engine for Writer {
     fn byte_order(&self) -> ByteOrder {
-        self.order
+        self.shape.order
     }
 
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
@@ -99,8 +107,9 @@ impl Engine for Writer {
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
-        if key.len().saturating_add(value.len()) > LONGEST_PAIR {
-            return Err(EngineError::Refused("key or value is too big"));
+        let pair = key.len().saturating_add(value.len());
+        if pair > LONGEST_PAIR || key.len() > self.shape.longest_key() {
+            return refuse("key or value is too big");
         }
         self.handle.put(key, value).map_err(refusal)
     }
@@ -118,32 +127,62 @@ impl Engine for Writer {
     }
 }
 
-/// Sound files that the library opens and then ruins, or its own memory with them.
-///
-/// * Pages of 65536 bytes, of both formats: the end of the free space overflows (`PAGE_INIT()` in
-///   lib/libc/db/hash/hash_page.c, `nroot()` in lib/libc/db/btree/bt_open.c).
-/// * A hash of another machine's byte order: `__put_page()` swaps the page where it lies, so that what
-///   sync has written is swapped once more by close.
-fn refuse_what_it_spoils(
+/// What the header says of the pages.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
     format: Format,
     order: ByteOrder,
-    page_size: Option<u32>,
-) -> Result<(), EngineError> {
-    if page_size == Some(UNWRITABLE_PAGE) {
-        return Err(EngineError::Refused("dbopen(3) cannot write pages of 65536 bytes"));
-    }
-    if format == Format::Hash && order != ByteOrder::NATIVE {
-        return Err(EngineError::Refused("dbopen(3) cannot write a hash of the other byte order"));
-    }
-    Ok(())
+    /// In bytes.
+    page_size: u32,
 }
 
-/// `bsize` of a hash's header, always big-endian, or `psize` of a btree's.
-fn page_size(head: &[u8], format: Format, order: ByteOrder) -> Option<u32> {
-    match format {
-        Format::Hash => ByteOrder::Big.u32_at(head, 12),
-        Format::Btree => order.u32_at(head, 8),
+impl Shape {
+    fn of(file: &File) -> Result<Shape, EngineError> {
+        let mut head = vec![0; HEAD.min(usize::try_from(file.length()?).unwrap_or(HEAD))];
+        file.read_at(&mut head, 0)?;
+        let order = Snapshot::new(&head)?.byte_order();
+        let format = format_of(&head).ok_or(Fault::NotADatabase.on(0))?;
+        // `bsize` of a hash's header, which is always big-endian, or `psize` of a btree's.
+        let page_size = match format {
+            Format::Hash => ByteOrder::Big.u32_at(&head, 12),
+            Format::Btree => order.u32_at(&head, 8),
+        };
+        Ok(Shape { format, order, page_size: page_size.ok_or(Fault::TooShort.on(0))? })
     }
+
+    fn refuse_what_is_not_for_it(self, file: &File) -> Result<(), EngineError> {
+        match self.format {
+            Format::Hash if self.order != ByteOrder::NATIVE => {
+                refuse("dbopen(3) cannot write a hash of the other byte order")
+            }
+            Format::Btree if has_big_keys(file)? => {
+                refuse("dbopen(3) does not find all keys of this btree")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// In a btree, a key that stays in its page whatever its value is: `bt_ovflsize`, half of what a
+    /// page has beside its header of 20 bytes, less 14 bytes an item takes and 8 for a reference to the
+    /// value (`__bt_open()` in bt_open.c, `__bt_put()`).
+    fn longest_key(self) -> usize {
+        match self.format {
+            Format::Hash => LONGEST_PAIR,
+            Format::Btree => (self.page_size as usize).saturating_sub(20) / 2 - 22,
+        }
+    }
+}
+
+fn has_big_keys(file: &File) -> Result<bool, EngineError> {
+    let image = lock::image_of(file).map_err(|kind| match kind {
+        ErrorKind::Io(error) => EngineError::Io(error),
+        _ => EngineError::Refused("became shorter while it was read"),
+    })?;
+    Ok(btree::Tree::new(&image)?.has_big_keys())
+}
+
+fn refuse<T>(why: &'static str) -> Result<T, EngineError> {
+    Err(EngineError::Refused(why))
 }
 
 /// EFTYPE has a text of its own on the BSDs alone, and one that explains little.
@@ -220,7 +259,8 @@ mod tests {
         for (golden, format) in [("hash/kinds.db", Format::Btree), ("btree/kinds.db", Format::Hash)]
         {
             let copy = Copied::of(golden);
-            let opened = Writer::with(&copy.path(), copy.locked(), format, ByteOrder::NATIVE, 0);
+            let shape = Shape { format, order: ByteOrder::NATIVE, page_size: 4096 };
+            let opened = Writer::with(&copy.path(), copy.locked(), shape);
             assert_eq!(message(opened), "dbopen(3) does not take it for a database of its kind");
         }
     }
@@ -278,12 +318,37 @@ mod tests {
     }
 
     #[test]
+    fn no_database_is_made_with_pages_of_65536_bytes() {
+        let copy = Copied::of("no such file");
+        let made = Writer::create(&copy.path(), copy.locked(), 65536);
+        assert_eq!(message(made), "dbopen(3) cannot write pages of 65536 bytes");
+        assert_eq!(fs::read(copy.path()).unwrap(), b"");
+    }
+
+    #[test]
     fn pairs_longer_than_any_of_spamds_are_refused() {
         let copy = Copied::of("hash/kinds.db");
         let mut writer = copy.writer();
         writer.put(&[b'k'; 535], &[1; 65000]).unwrap();
         assert_eq!(writer.get(&[b'k'; 535]).unwrap().as_deref(), Some(&[1; 65000][..]));
         assert_eq!(message(writer.put(&[b'k'; 536], &[1; 65000])), "key or value is too big");
+    }
+
+    /// The reference made this file, and does not find `12.106.9.234\n…` in it, a record of 103 bytes.
+    #[test]
+    fn a_btree_with_keys_longer_than_a_page_takes_is_refused() {
+        let copy = Copied::of("damaged/hash/is-btree.db");
+        let opened = Writer::open(&copy.path(), copy.locked());
+        assert_eq!(message(opened), "dbopen(3) does not find all keys of this btree");
+    }
+
+    #[test]
+    fn a_btree_gets_no_key_longer_than_a_page_takes() {
+        let copy = Copied::of("btree/page512.db");
+        // (512 - 20) / 2 - 22
+        copy.writer().put(&[b'k'; 224], &[1; 5000]).unwrap();
+        assert_eq!(message(copy.writer().put(&[b'k'; 225], VALUE)), "key or value is too big");
+        assert_eq!(copy.value_of(&[b'k'; 224]).as_deref(), Some(&[1; 5000][..]));
     }
 
     #[test]
@@ -321,7 +386,8 @@ mod tests {
     fn a_full_disk_is_told_when_closing() {
         let lock = tempfile::tempfile().unwrap();
         let handle = Handle::open(c"/dev/full", Format::Hash, 4096).unwrap();
-        let writer = Writer { order: ByteOrder::NATIVE, handle, lock };
+        let shape = Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size: 4096 };
+        let writer = Writer { shape, handle, lock };
         let EngineError::Io(error) = Box::new(writer).close().unwrap_err() else {
             panic!("not an error of the system");
         };
@@ -334,9 +400,8 @@ mod tests {
         let mut writer = Writer::create(&copy.path(), copy.locked(), 16384).unwrap();
         writer.put(KEY, VALUE).unwrap();
         Box::new(writer).close().unwrap();
-        let image = fs::read(copy.path()).unwrap();
-        assert_eq!(format_of(&image), Some(Format::Hash));
-        assert_eq!(page_size(&image, Format::Hash, ByteOrder::NATIVE), Some(16384));
+        let shape = Shape::of(&File::open(copy.path()).unwrap()).unwrap();
+        assert_eq!((shape.format, shape.page_size), (Format::Hash, 16384));
         assert_eq!(copy.value_of(KEY).as_deref(), Some(VALUE));
     }
 
