@@ -46,7 +46,9 @@ const SPLIT_SHIFT: u32 = 11;
 /// The hash of `CHARKEY` with its terminating NUL, by which libc knows a file of its own hash function.
 const CHARKEY_HASH: u32 = 0x956e_7de3;
 /// Versions 1 and 2 do not differ in any way that the file shows; libc writes 2 over either.
-const VERSIONS: [u32; 2] = [1, 2];
+const VERSIONS: [u32; 2] = [1, VERSION];
+/// `HASHVERSION` of <db.h>.
+const VERSION: u32 = 2;
 /// `HDRPAGES`: with pages of at least `MINHDRSIZE` (512) bytes the header takes one.
 const HEADER_PAGES: u32 = 1;
 
@@ -155,6 +157,73 @@ impl Header {
             before = spares;
         }
         Ok(())
+    }
+
+    /// The header of an empty table (`init_hash()` and `init_htab()` with one element, which is what
+    /// spamd's zeroed `HASHINFO` amounts to): two buckets, two overflow pages, of which the first is the
+    /// bitmap.
+    pub fn fresh(bsize: u32, order: ByteOrder) -> Header {
+        let mut spares = [0; SPLIT_POINTS];
+        spares.iter_mut().skip(1).take(2).for_each(|spares| *spares = 2);
+        let mut bitmaps = [0; SPLIT_POINTS];
+        bitmaps.iter_mut().take(1).for_each(|address| *address = (1 << SPLIT_SHIFT) + 1);
+        Header {
+            order,
+            bsize,
+            bshift: bsize.trailing_zeros(),
+            dsize: 256,
+            ssize: 256,
+            sshift: 8,
+            ovfl_point: 1,
+            last_freed: 2,
+            max_bucket: 1,
+            high_mask: 3,
+            low_mask: 1,
+            ffactor: FFACTOR_UNKNOWN,
+            nkeys: 0,
+            spares,
+            bitmaps,
+        }
+    }
+
+    /// The bitmap page of an empty table: its own bit, and the second page free (`__ibitmap()`).
+    pub fn fresh_map(&self) -> Vec<u8> {
+        let size = usize::try_from(self.bsize).unwrap_or(0);
+        let words = std::iter::once(0xffff_fffd).chain(std::iter::repeat(u32::MAX));
+        words.flat_map(|word| self.order.u32_bytes(word)).take(size).collect()
+    }
+
+    /// The bytes of the header, as the current version of libc writes them.
+    pub fn encode(&self) -> [u8; SIZE] {
+        let order = match self.order {
+            ByteOrder::Little => LITTLE_ENDIAN,
+            ByteOrder::Big => BIG_ENDIAN,
+        };
+        let unsigned = |value: i32| value.cast_unsigned();
+        let front = [
+            MAGIC,
+            VERSION,
+            order,
+            self.bsize,
+            self.bshift,
+            unsigned(self.dsize),
+            unsigned(self.ssize),
+            unsigned(self.sshift),
+            self.ovfl_point,
+            unsigned(self.last_freed),
+            self.max_bucket,
+            self.high_mask,
+            self.low_mask,
+            unsigned(self.ffactor),
+            unsigned(self.nkeys),
+            HEADER_PAGES,
+            CHARKEY_HASH,
+        ];
+        let words = front.into_iter().chain(self.spares).flat_map(u32::to_be_bytes);
+        let bytes = words.chain(self.bitmaps.into_iter().flat_map(u16::to_be_bytes));
+        let mut raw = [0; SIZE];
+        raw.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+        raw
     }
 
     /// What is wrong with a header that can be read by, but not written by: libc divides by these

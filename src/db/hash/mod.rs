@@ -11,11 +11,19 @@
 
 #![forbid(unsafe_code)]
 
+mod alloc;
+mod big;
 mod bitmap;
+mod chain;
 mod check;
+mod edit;
 mod header;
+mod note;
 mod page;
 mod read;
+mod split;
 mod walk;
+mod write;
 
 pub use read::{Records, Table, has_magic};
+pub use write::Writer;

@@ -60,6 +60,11 @@ impl<'a> Page<'a> {
         Ok(page)
     }
 
+    /// A page that [`Page::new`] has looked at before.
+    pub fn known(bytes: &'a [u8], order: ByteOrder) -> Page<'a> {
+        Page { bytes, order, entries: order.u16_at(bytes, 0).map_or(0, usize::from) }
+    }
+
     /// Whether it is a hole in the file: even an empty page says how much of it is free.
     pub fn is_hole(self) -> bool {
         self.entries == 0 && self.entry(1) == 0 && self.entry(2) == 0
@@ -80,6 +85,12 @@ impl<'a> Page<'a> {
     pub fn link(self) -> Option<u16> {
         let linked = self.entries >= 2 && self.entry(self.entries) == OVFLPAGE;
         linked.then(|| self.entry(self.entries.saturating_sub(1)))
+    }
+
+    /// The address of the next page of the chain, whether a plain link or in a part of a big pair.
+    pub fn next(self) -> Option<u16> {
+        let big = self.entries == 4 && self.big_mark().is_some();
+        if big { Some(self.entry(3)) } else { self.link() }
     }
 
     /// The `index`th number of the table, counted as libc counts: `p[0]` is the number of entries.
