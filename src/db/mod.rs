@@ -20,6 +20,8 @@ pub mod bytes;
 pub mod damage;
 pub mod file;
 pub mod hash;
+#[cfg(libc_db)]
+pub mod libc;
 pub mod lock;
 pub mod native;
 pub mod snapshot;

@@ -1,0 +1,198 @@
+//! dbopen(3) made safe to call: paths and byte slices in, owned bytes and `io::Error`s out.
+//!
+//! The only file of the database code with `unsafe` in it; [`super::Writer`] is the only caller. What
+//! <db.h> declares is taken from there by build.rs. The library believes the file: it follows whatever
+//! numbers it finds, out of its own memory if need be. So the caller has checked the whole structure
+//! under the lock, which it keeps ([`super`] tells how); that is trusted here and cannot be proved.
+
+use crate::db::Format;
+use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::io;
+use std::mem::{self, ManuallyDrop};
+use std::os::fd::BorrowedFd;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+/// What <db.h> declares, and the few constants of <fcntl.h> and <errno.h> that go with it.
+#[allow(dead_code, missing_docs, non_camel_case_types, clippy::all, clippy::pedantic)]
+mod sys {
+    include!(concat!(env!("OUT_DIR"), "/db.rs"));
+}
+
+/// `EFTYPE` of errno(2): a file of another type than the one asked for.
+pub const EFTYPE: i32 = sys::EFTYPE.cast_signed();
+
+/// Bytes that the library may keep in memory before it writes them. Its own default, a few pages, makes
+/// every second change of a large table a write and a read.
+const CACHE: c_uint = 4 << 20;
+
+/// A `DB *`, open for reading and writing until it is closed or dropped.
+///
+/// Not `Send`: nothing says that the library may be called from one thread now and another later.
+#[derive(Debug)]
+pub struct Handle {
+    /// Invariant: came from dbopen() and has not been given to its `close`.
+    db: NonNull<sys::DB>,
+}
+
+/// What `del`, `get` and `put` return, besides errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// `RET_SUCCESS`.
+    Done,
+    /// `RET_SPECIAL`: the key is not there.
+    Special,
+}
+
+impl Handle {
+    /// Opens the existing file at `path`, without a lock; an empty one gets pages of `page_size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// What dbopen(3) says: [`EFTYPE`] for a file that is not of that format, or an error of open(2).
+    pub fn open(path: &CStr, format: Format, page_size: u32) -> io::Result<Handle> {
+        let hash = sys::HASHINFO {
+            bsize: page_size,
+            ffactor: 0,
+            nelem: 0,
+            cachesize: CACHE,
+            hash: None,
+            lorder: 0,
+        };
+        let btree = sys::BTREEINFO {
+            flags: 0,
+            cachesize: CACHE,
+            maxkeypage: 0,
+            minkeypage: 0,
+            psize: page_size,
+            compare: None,
+            prefix: None,
+            lorder: 0,
+        };
+        let (kind, info): (_, *const c_void) = match format {
+            Format::Hash => (sys::DB_HASH, (&raw const hash).cast()),
+            Format::Btree => (sys::DB_BTREE, (&raw const btree).cast()),
+        };
+        // SAFETY: `path` ends in a NUL; `info` points to the structure that this `kind` reads, which
+        // lives until the end of this function: the library copies what it wants to keep.
+        let db = unsafe { sys::dbopen(path.as_ptr(), sys::O_RDWR.cast_signed(), 0, kind, info) };
+        let db = NonNull::new(db).ok_or_else(io::Error::last_os_error)?;
+        Ok(Handle { db })
+    }
+
+    /// The descriptor of the open file.
+    pub fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        // SAFETY: the invariant of `db`; `fd` only reads.
+        let number = unsafe { (self.methods().fd.ok_or(NO_METHOD)?)(self.db.as_ptr()) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the library keeps this descriptor open until it gets `db` back, which takes or drops
+        // `self`, and the result borrows `self`.
+        Ok(unsafe { BorrowedFd::borrow_raw(number) })
+    }
+
+    /// A copy of the value of `key`.
+    pub fn get(&mut self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let key = dbt(key);
+        let mut value = sys::DBT { data: ptr::null_mut(), size: 0 };
+        let get = self.methods().get.ok_or(NO_METHOD)?;
+        // SAFETY: the invariant of `db`; both DBTs live throughout the call, and the library only reads
+        // the bytes of the key.
+        let code = unsafe { get(self.db.as_ptr(), &raw const key, &raw mut value, 0) };
+        if outcome(code)? == Outcome::Special {
+            return Ok(None);
+        }
+        if value.size == 0 || value.data.is_null() {
+            // An empty value may come without an address.
+            return Ok(Some(Vec::new()));
+        }
+        // SAFETY: after success `value` names bytes in the library's buffers, which no call has changed
+        // since: `self` is borrowed mutably, and they are copied before that ends.
+        let value = unsafe { slice::from_raw_parts(value.data.cast::<u8>(), value.size) };
+        Ok(Some(value.to_vec()))
+    }
+
+    /// Enters `key` with `value`, in place of any value it has.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        let (mut key, value) = (dbt(key), dbt(value));
+        let put = self.methods().put.ok_or(NO_METHOD)?;
+        // SAFETY: the invariant of `db`; both DBTs live throughout the call. Without flags the library
+        // changes neither them nor the bytes they name, and copies those that it keeps.
+        let code = unsafe { put(self.db.as_ptr(), &raw mut key, &raw const value, 0) };
+        outcome(code).map(drop)
+    }
+
+    /// Removes `key`; false if it was not there.
+    pub fn delete(&mut self, key: &[u8]) -> io::Result<bool> {
+        let key = dbt(key);
+        let del = self.methods().del.ok_or(NO_METHOD)?;
+        // SAFETY: the invariant of `db`; the DBT lives throughout the call, and the library only reads
+        // the bytes of the key.
+        let code = unsafe { del(self.db.as_ptr(), &raw const key, 0) };
+        Ok(outcome(code)? == Outcome::Done)
+    }
+
+    /// Writes what is still in memory.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let sync = self.methods().sync.ok_or(NO_METHOD)?;
+        // SAFETY: the invariant of `db`.
+        outcome(unsafe { sync(self.db.as_ptr(), 0) }).map(drop)
+    }
+
+    /// Writes what is still in memory and closes the file, whether that succeeds or not.
+    pub fn close(self) -> io::Result<()> {
+        let handle = ManuallyDrop::new(self);
+        // SAFETY: the invariant of `db`; `handle` was moved here and is not dropped.
+        unsafe { release(handle.db) }
+    }
+
+    /// Leaves the file open until the process ends, and as it is: closing may write.
+    pub fn abandon(self) {
+        mem::forget(self);
+    }
+
+    /// The library's functions for this file.
+    fn methods(&self) -> sys::DB {
+        // SAFETY: by the invariant of `db` it points to a DB that the library has filled in. A copy is
+        // made, since the library may change it during any call.
+        unsafe { *self.db.as_ptr() }
+    }
+}
+
+impl Drop for Handle {
+    /// Closes without a report: whoever wants one calls [`Handle::close`].
+    fn drop(&mut self) {
+        // SAFETY: the invariant of `db`; nobody sees `self` after this.
+        let _unreported = unsafe { release(self.db) };
+    }
+}
+
+/// Gives a `DB *` back to the library.
+///
+/// # Safety
+///
+/// `db` came from dbopen(), has not been released, and is not used again.
+unsafe fn release(db: NonNull<sys::DB>) -> io::Result<()> {
+    // SAFETY: the contract of this function.
+    let close = unsafe { db.as_ref() }.close.ok_or(NO_METHOD)?;
+    // SAFETY: the contract of this function.
+    outcome(unsafe { close(db.as_ptr()) }).map(drop)
+}
+
+/// What a `DB` without one of its functions would be worth; dbopen(3) fills in all of them.
+const NO_METHOD: io::ErrorKind = io::ErrorKind::Unsupported;
+
+/// `bytes` as the library wants them. The pointer is as good as the slice, for reading.
+fn dbt(bytes: &[u8]) -> sys::DBT {
+    sys::DBT { data: bytes.as_ptr().cast_mut().cast(), size: bytes.len() }
+}
+
+/// The return value of one of the library's functions: -1 with errno(2) set, 0, or 1.
+fn outcome(code: c_int) -> io::Result<Outcome> {
+    match code {
+        0 => Ok(Outcome::Done),
+        1.. => Ok(Outcome::Special),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

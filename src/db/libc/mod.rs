@@ -1,0 +1,439 @@
+//! The second engine: dbopen(3), the code with which spamd itself writes its database.
+//!
+//! A path and its locked file come in, a [`Writer`] goes out. Built where libc has dbopen(3), and where
+//! build.rs was given a directory with OpenBSD's (`cfg(libc_db)`).
+//!
+//! dbopen(3) opens a path and not a descriptor, so the file is open twice: our descriptor holds the
+//! lock, the library's does the work, and that both are of one file is checked. A lock that somebody
+//! else keeps has been waited for before, with patience and with an end ([`super::lock`]), and O_EXLOCK,
+//! which would wait for ours, is not needed.
+//!
+//! Some sound files are not for it, and are refused when they are opened:
+//!
+//! * pages of 65536 bytes, in both formats: the end of the free space overflows its 16 bits
+//!   (`PAGE_INIT()` in lib/libc/db/hash/hash_page.c, `nroot()` in lib/libc/db/btree/bt_open.c);
+//! * a hash of another machine's byte order: `__put_page()` in hash_page.c swaps a page where it lies,
+//!   so that what sync has written is swapped once more by close;
+//! * a btree with a key too long for a page: `__bt_put()` in bt_put.c files it by its {page number,
+//!   size}, and from then on the search misses it and its neighbours. For the same reason such a key is
+//!   not entered.
+//!
+//! **The library does not validate**: on a damaged file it loops, or leaves its memory. Whoever opens a
+//! [`Writer`] has the lock and has checked the whole structure
+//! ([`Snapshot::check`](super::snapshot::Snapshot::check)).
+
+// All unsafe code of the database is in this one file; lib.rs has the list of such files.
+#[allow(unsafe_code)]
+mod handle;
+
+use super::bytes::ByteOrder;
+use super::file::PageFile;
+use super::lock::{self, FileId};
+use super::snapshot::{Snapshot, format_of};
+use super::{Engine, EngineError, ErrorKind, Fault, Format, btree};
+use handle::{EFTYPE, Handle};
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Two pages of the largest size: what it takes to recognise a header of either format.
+const HEAD: usize = 2 * 65536;
+/// The library's offsets have 16 bits.
+const UNWRITABLE_PAGE: u32 = 65536;
+/// The longest pair that is written. The library has lengths of 16 bits and of 31 in places; spamd's
+/// longest pair has 4.1 kB.
+const LONGEST_PAIR: usize = u16::MAX as usize;
+
+/// A database opened by dbopen(3).
+#[derive(Debug)]
+pub struct Writer {
+    shape: Shape,
+    // The library has closed the file when the lock goes: fields are dropped in this order.
+    handle: Handle,
+    lock: File,
+}
+
+impl Writer {
+    /// Opens the database at `path`, which `lock` holds open and locked, and which has been checked.
+    ///
+    /// # Errors
+    ///
+    /// `path` is another file by now, or is sound and yet not for dbopen(3).
+    pub fn open(path: &Path, lock: File) -> Result<Writer, EngineError> {
+        let shape = Shape::of(&lock)?;
+        shape.refuse_what_is_not_for_it(&lock)?;
+        Writer::with(path, lock, shape)
+    }
+
+    /// Makes a hash of the empty file at `path`, which `lock` holds open and locked, with pages of
+    /// `page_size` bytes, a power of two.
+    ///
+    /// # Errors
+    ///
+    /// `path` is another file by now, or the pages are too large for dbopen(3).
+    pub fn create(path: &Path, lock: File, page_size: u32) -> Result<Writer, EngineError> {
+        Writer::with(
+            path,
+            lock,
+            Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size },
+        )
+    }
+
+    fn with(path: &Path, lock: File, shape: Shape) -> Result<Writer, EngineError> {
+        if shape.page_size == UNWRITABLE_PAGE {
+            return refuse("dbopen(3) cannot write pages of 65536 bytes");
+        }
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
+        let handle = Handle::open(&path, shape.format, shape.page_size).map_err(refusal)?;
+        let theirs = File::from(handle.descriptor()?.try_clone_to_owned()?);
+        if FileId::of(&theirs)? != FileId::of(&lock)? {
+            // The other file is neither locked nor checked: not even its header may be written.
+            handle.abandon();
+            return refuse("replaced by another program while it was opened");
+        }
+        Ok(Writer { shape, handle, lock })
+    }
+}
+
+impl Engine for Writer {
+    fn byte_order(&self) -> ByteOrder {
+        self.shape.order
+    }
+
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.handle.get(key).map_err(refusal)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        let pair = key.len().saturating_add(value.len());
+        if pair > LONGEST_PAIR || key.len() > self.shape.longest_key() {
+            return refuse("key or value is too big");
+        }
+        self.handle.put(key, value).map_err(refusal)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
+        self.handle.delete(key).map_err(refusal)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), EngineError> {
+        let Writer { mut handle, lock, .. } = *self;
+        let synced = handle.sync();
+        let closed = handle.close();
+        drop(lock);
+        synced.and(closed).map_err(refusal)
+    }
+}
+
+/// What the header says of the pages.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    format: Format,
+    order: ByteOrder,
+    /// In bytes.
+    page_size: u32,
+}
+
+impl Shape {
+    fn of(file: &File) -> Result<Shape, EngineError> {
+        let mut head = vec![0; HEAD.min(usize::try_from(file.length()?).unwrap_or(HEAD))];
+        file.read_at(&mut head, 0)?;
+        let order = Snapshot::new(&head)?.byte_order();
+        let format = format_of(&head).ok_or(Fault::NotADatabase.on(0))?;
+        // `bsize` of a hash's header, which is always big-endian, or `psize` of a btree's.
+        let page_size = match format {
+            Format::Hash => ByteOrder::Big.u32_at(&head, 12),
+            Format::Btree => order.u32_at(&head, 8),
+        };
+        Ok(Shape { format, order, page_size: page_size.ok_or(Fault::TooShort.on(0))? })
+    }
+
+    fn refuse_what_is_not_for_it(self, file: &File) -> Result<(), EngineError> {
+        match self.format {
+            Format::Hash if self.order != ByteOrder::NATIVE => {
+                refuse("dbopen(3) cannot write a hash of the other byte order")
+            }
+            Format::Btree if has_big_keys(file)? => {
+                refuse("dbopen(3) does not find all keys of this btree")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// In a btree, a key that stays in its page whatever its value is: `bt_ovflsize`, half of what a
+    /// page has beside its header of 20 bytes, less 14 bytes an item takes and 8 for a reference to the
+    /// value (`__bt_open()` in bt_open.c, `__bt_put()`).
+    fn longest_key(self) -> usize {
+        match self.format {
+            Format::Hash => LONGEST_PAIR,
+            Format::Btree => (self.page_size as usize).saturating_sub(20) / 2 - 22,
+        }
+    }
+}
+
+fn has_big_keys(file: &File) -> Result<bool, EngineError> {
+    let image = lock::image_of(file).map_err(|kind| match kind {
+        ErrorKind::Io(error) => EngineError::Io(error),
+        _ => EngineError::Refused("became shorter while it was read"),
+    })?;
+    Ok(btree::Tree::new(&image)?.has_big_keys())
+}
+
+fn refuse<T>(why: &'static str) -> Result<T, EngineError> {
+    Err(EngineError::Refused(why))
+}
+
+/// EFTYPE has a text of its own on the BSDs alone, and one that explains little.
+fn refusal(error: io::Error) -> EngineError {
+    if error.raw_os_error() == Some(EFTYPE) {
+        EngineError::Refused("dbopen(3) does not take it for a database of its kind")
+    } else {
+        EngineError::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    const KEY: &[u8] = b"192.0.2.1";
+    const VALUE: &[u8] = &[7; 32];
+
+    /// A directory with a copy of a golden file, or an empty one if there is no such file.
+    struct Copied(TempDir);
+
+    impl Copied {
+        fn of(golden: &str) -> Copied {
+            let directory = tempfile::tempdir().unwrap();
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(golden);
+            fs::write(directory.path().join("db"), fs::read(source).unwrap_or_default()).unwrap();
+            Copied(directory)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().join("db")
+        }
+
+        fn locked(&self) -> File {
+            let file = File::options().read(true).write(true).open(self.path()).unwrap();
+            file.try_lock().unwrap();
+            file
+        }
+
+        fn writer(&self) -> Writer {
+            Writer::open(&self.path(), self.locked()).unwrap()
+        }
+
+        fn value_of(&self, key: &[u8]) -> Option<Vec<u8>> {
+            let image = fs::read(self.path()).unwrap();
+            let snapshot = Snapshot::new(&image).unwrap();
+            let record = snapshot.records().map(Result::unwrap).find(|record| record.key == key);
+            record.map(|record| record.value.into_owned())
+        }
+    }
+
+    fn message<T: std::fmt::Debug>(result: Result<T, EngineError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    /// An empty tree as a big-endian machine makes it: `BTMETA` with pages of 512 bytes and `B_NODUPS`,
+    /// then a leaf (`P_BLEAF`) with `lower` and `upper` as far apart as they can be.
+    fn big_endian_tree() -> Vec<u8> {
+        let meta = [0x05_3162, 3, 512, 0, 0, 0x20_u32];
+        let root = [1, 0, 0, 2, 20 << 16 | 512];
+        let page = |words: &[u32]| {
+            let mut page: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+            page.resize(512, 0);
+            page
+        };
+        [page(&meta), page(&root)].concat()
+    }
+
+    #[test]
+    fn the_other_format_is_refused_in_words() {
+        for (golden, format) in [("hash/kinds.db", Format::Btree), ("btree/kinds.db", Format::Hash)]
+        {
+            let copy = Copied::of(golden);
+            let shape = Shape { format, order: ByteOrder::NATIVE, page_size: 4096 };
+            let opened = Writer::with(&copy.path(), copy.locked(), shape);
+            assert_eq!(message(opened), "dbopen(3) does not take it for a database of its kind");
+        }
+    }
+
+    #[test]
+    fn a_file_put_in_the_place_of_the_locked_one_is_refused_and_left_alone() {
+        let copy = Copied::of("hash/kinds.db");
+        let lock = copy.locked();
+        let other = Copied::of("hash/one-grey.db");
+        // A header that libc would not write like this.
+        let mut bytes = fs::read(other.path()).unwrap();
+        bytes[7] = 1;
+        fs::write(other.path(), &bytes).unwrap();
+        fs::rename(other.path(), copy.path()).unwrap();
+        let opened = Writer::open(&copy.path(), lock);
+        assert_eq!(message(opened), "replaced by another program while it was opened");
+        assert!(fs::read(copy.path()).unwrap() == bytes, "the new file was written");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_told_in_the_systems_words() {
+        let copy = Copied::of("hash/kinds.db");
+        let lock = copy.locked();
+        fs::remove_file(copy.path()).unwrap();
+        let EngineError::Io(error) = Writer::open(&copy.path(), lock).unwrap_err() else {
+            panic!("not an error of the system");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_path_with_a_nul_is_refused() {
+        let copy = Copied::of("hash/kinds.db");
+        let opened = Writer::open(Path::new("nul\0byte"), copy.locked());
+        assert!(message(opened).contains("nul byte"));
+    }
+
+    #[test]
+    fn pages_of_65536_bytes_are_refused() {
+        let copy = Copied::of("btree/one-white.db");
+        let mut meta = fs::read(copy.path()).unwrap();
+        meta[8..12].copy_from_slice(&65536_u32.to_le_bytes());
+        meta.resize(3 * 65536, 0);
+        fs::write(copy.path(), &meta).unwrap();
+        let opened = Writer::open(&copy.path(), copy.locked());
+        assert_eq!(message(opened), "dbopen(3) cannot write pages of 65536 bytes");
+
+        let copy = Copied::of("hash/one-white.db");
+        let mut header = fs::read(copy.path()).unwrap();
+        header[12..20].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 16]);
+        header.resize(4 * 65536, 0);
+        fs::write(copy.path(), &header).unwrap();
+        let opened = Writer::open(&copy.path(), copy.locked());
+        assert_eq!(message(opened), "dbopen(3) cannot write pages of 65536 bytes");
+    }
+
+    #[test]
+    fn no_database_is_made_with_pages_of_65536_bytes() {
+        let copy = Copied::of("no such file");
+        let made = Writer::create(&copy.path(), copy.locked(), 65536);
+        assert_eq!(message(made), "dbopen(3) cannot write pages of 65536 bytes");
+        assert_eq!(fs::read(copy.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn pairs_longer_than_any_of_spamds_are_refused() {
+        let copy = Copied::of("hash/kinds.db");
+        let mut writer = copy.writer();
+        writer.put(&[b'k'; 535], &[1; 65000]).unwrap();
+        assert_eq!(writer.get(&[b'k'; 535]).unwrap().as_deref(), Some(&[1; 65000][..]));
+        assert_eq!(message(writer.put(&[b'k'; 536], &[1; 65000])), "key or value is too big");
+    }
+
+    /// The reference made this file, and does not find `12.106.9.234\n…` in it, a record of 103 bytes.
+    #[test]
+    fn a_btree_with_keys_longer_than_a_page_takes_is_refused() {
+        let copy = Copied::of("damaged/hash/is-btree.db");
+        let opened = Writer::open(&copy.path(), copy.locked());
+        assert_eq!(message(opened), "dbopen(3) does not find all keys of this btree");
+    }
+
+    #[test]
+    fn a_btree_gets_no_key_longer_than_a_page_takes() {
+        let copy = Copied::of("btree/page512.db");
+        // (512 - 20) / 2 - 22
+        copy.writer().put(&[b'k'; 224], &[1; 5000]).unwrap();
+        assert_eq!(message(copy.writer().put(&[b'k'; 225], VALUE)), "key or value is too big");
+        assert_eq!(copy.value_of(&[b'k'; 224]).as_deref(), Some(&[1; 5000][..]));
+    }
+
+    #[test]
+    fn the_lock_is_held_until_the_end() {
+        let copy = Copied::of("hash/kinds.db");
+        let other = File::open(copy.path()).unwrap();
+        let writer = copy.writer();
+        assert!(other.try_lock_shared().is_err());
+        Box::new(writer).close().unwrap();
+        other.try_lock_shared().unwrap();
+        other.unlock().unwrap();
+        let writer = copy.writer();
+        assert!(other.try_lock_shared().is_err());
+        drop(writer);
+        other.try_lock_shared().unwrap();
+    }
+
+    #[test]
+    fn what_was_put_is_in_the_file_when_it_is_closed_and_when_it_is_dropped() {
+        for golden in ["hash/kinds.db", "btree/kinds.db"] {
+            let copy = Copied::of(golden);
+            let mut writer = copy.writer();
+            writer.put(KEY, VALUE).unwrap();
+            Box::new(writer).close().unwrap();
+            assert_eq!(copy.value_of(KEY).as_deref(), Some(VALUE), "{golden}");
+            let mut writer = copy.writer();
+            assert!(writer.delete(KEY).unwrap());
+            drop(writer);
+            assert_eq!(copy.value_of(KEY), None, "{golden}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told_when_closing() {
+        let lock = tempfile::tempfile().unwrap();
+        let handle = Handle::open(c"/dev/full", Format::Hash, 4096).unwrap();
+        let shape = Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size: 4096 };
+        let writer = Writer { shape, handle, lock };
+        let EngineError::Io(error) = Box::new(writer).close().unwrap_err() else {
+            panic!("not an error of the system");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_fresh_file_becomes_a_hash_of_that_page_size() {
+        let copy = Copied::of("no such file");
+        let mut writer = Writer::create(&copy.path(), copy.locked(), 16384).unwrap();
+        writer.put(KEY, VALUE).unwrap();
+        Box::new(writer).close().unwrap();
+        let shape = Shape::of(&File::open(copy.path()).unwrap()).unwrap();
+        assert_eq!((shape.format, shape.page_size), (Format::Hash, 16384));
+        assert_eq!(copy.value_of(KEY).as_deref(), Some(VALUE));
+    }
+
+    #[test]
+    fn a_hash_of_the_other_byte_order_is_refused() {
+        let copy = Copied::of("hash/big-endian.db");
+        let opened = Writer::open(&copy.path(), copy.locked());
+        assert_eq!(message(opened), "dbopen(3) cannot write a hash of the other byte order");
+        assert_eq!(Copied::of("hash/kinds.db").writer().byte_order(), ByteOrder::Little);
+    }
+
+    #[test]
+    fn a_btree_of_the_other_byte_order_stays_one() {
+        let copy = Copied::of("no such file");
+        fs::write(copy.path(), big_endian_tree()).unwrap();
+        let mut writer = copy.writer();
+        assert_eq!(writer.byte_order(), ByteOrder::Big);
+        writer.put(KEY, VALUE).unwrap();
+        Box::new(writer).close().unwrap();
+        assert!(fs::read(copy.path()).unwrap().starts_with(b"\0\x05\x31\x62"));
+        assert_eq!(copy.value_of(KEY).as_deref(), Some(VALUE));
+    }
+
+    #[test]
+    fn a_handle_stays_in_its_thread() {
+        trait UnlessSend<A> {
+            const HOLDS: bool = true;
+        }
+        impl<T> UnlessSend<()> for T {}
+        struct IsSend;
+        impl<T: Send> UnlessSend<IsSend> for T {}
+        // Ambiguous, and no program, if a handle could be sent.
+        const { assert!(<Handle as UnlessSend<_>>::HOLDS) };
+    }
+}
