@@ -128,18 +128,12 @@ impl<'a> Chain<'a> {
     }
 
     /// The records of the wanted type at the end of the chain.
-    fn records(
-        &self,
-        message: &'a Message<[u8]>,
-        rtype: Rtype,
-    ) -> Result<Option<Answer>, Failure> {
+    fn records(&self, message: &'a Message<[u8]>, rtype: Rtype) -> Result<Option<Answer>, Failure> {
         let mut gathered = Gathered::new(rtype);
         let mut ttl = self.ttl;
         for record in answers(message)? {
             let record = record.map_err(malformed)?;
-            if record.rtype() == rtype
-                && record.class() == Class::IN
-                && record.owner() == self.end
+            if record.rtype() == rtype && record.class() == Class::IN && record.owner() == self.end
             {
                 gathered.add(&record)?;
                 ttl = ttl.min(record.ttl().as_secs());

@@ -123,11 +123,9 @@ mod tests {
 
     fn run(answers: &[Result<Answer, Failure>]) -> Option<(DomainVerdict, u32)> {
         let mut lookup = Lookup::Mx;
-        answers.iter().find_map(|answer| {
-            match lookup.answered(answer.as_ref().map_err(|e| *e)) {
-                Step::Done(verdict, ttl) => Some((verdict, ttl)),
-                Step::Ask(_) | Step::Wait => None,
-            }
+        answers.iter().find_map(|answer| match lookup.answered(answer.as_ref().map_err(|e| *e)) {
+            Step::Done(verdict, ttl) => Some((verdict, ttl)),
+            Step::Ask(_) | Step::Wait => None,
         })
     }
 

@@ -156,9 +156,8 @@ impl Datagrams {
 impl Datagrams {
     fn send_several(&mut self, fd: RawFd, messages: &[Vec<u8>]) -> Result<usize, Errno> {
         use std::io::IoSlice;
-        let slices: [[IoSlice<'_>; 1]; BATCH] = std::array::from_fn(|i| {
-            [IoSlice::new(messages.get(i).map_or(&[], Vec::as_slice))]
-        });
+        let slices: [[IoSlice<'_>; 1]; BATCH] =
+            std::array::from_fn(|i| [IoSlice::new(messages.get(i).map_or(&[], Vec::as_slice))]);
         let count = messages.len().min(BATCH);
         let sent = nix::sys::socket::sendmmsg(
             fd,
@@ -177,8 +176,7 @@ impl Datagrams {
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
             std::array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
         let flags = MsgFlags::empty();
-        let came =
-            nix::sys::socket::recvmmsg(fd, &mut self.headers, &mut slices, flags, None)?;
+        let came = nix::sys::socket::recvmmsg(fd, &mut self.headers, &mut slices, flags, None)?;
         let mut count = 0;
         for (length, message) in self.lengths.iter_mut().zip(came) {
             *length = message.bytes;
