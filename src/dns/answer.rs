@@ -82,6 +82,10 @@ pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
     if rcode != Rcode::NOERROR && rcode != Rcode::NXDOMAIN {
         return Err(Failure::Rcode(rcode));
     }
+    // What was cut off might have been the answer: it comes whole or not at all.
+    if header.tc() {
+        return Err(Failure::Malformed);
+    }
     // Negative answers of a server that neither knows nor asks others mean nothing (RFC 2308 2.2).
     if !header.aa() && !header.ra() {
         return Err(Failure::Lame);
