@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench dns_lookups -- [ROUNDS [NAMES]]`; needs nsd and dnsperf.
 
+#![allow(clippy::expect_used)]
+
 #[path = "../tests/support/nsd.rs"]
 mod nsd;
 
@@ -11,9 +13,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use greytrapper::dns::cache::Bounds;
-use greytrapper::dns::mux::{Limits, Transport};
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::verdict::{DomainVerdict, Good};
+use greytrapper::dns::{Limits, Transport};
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();

@@ -104,7 +104,7 @@ impl Resolver {
     }
 
     /// Where the process's other descriptors may be registered, with tokens below
-    /// [`super::mux::FIRST_TOKEN`].
+    /// [`super::FIRST_TOKEN`].
     pub fn registry(&self) -> &Registry {
         self.poll.registry()
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::responder::*;
 use crate::{LIMITS, resolver, verdict, verdicts};
 use greytrapper::dns::cache::Bounds;
-use greytrapper::dns::mux::{Limits, Transport};
 use greytrapper::dns::resolver::Resolver;
+use greytrapper::dns::{Limits, Transport};
 
 /// A server that answers the control question, and all others with `acts`.
 fn server(acts: impl Fn(&Query) -> Vec<Act> + Send + Sync + 'static) -> Responder {

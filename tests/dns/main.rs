@@ -1,5 +1,7 @@
 //! The resolver against name servers on loopback: right answers, wrong ones, none at all.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../support/responder.rs"]
 mod responder;
 
@@ -17,8 +19,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use greytrapper::dns::cache::Bounds;
-use greytrapper::dns::mux::{Limits, Transport};
 use greytrapper::dns::resolver::Resolver;
+use greytrapper::dns::{Limits, Transport};
 
 /// Patience for tests: at most 0.9 s for a question.
 pub const LIMITS: Limits = Limits {

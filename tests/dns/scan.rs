@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::responder::*;
 use crate::verdicts::zone;
 use crate::{LIMITS, resolver, verdicts};
+use greytrapper::dns::Limits;
 use greytrapper::dns::cache::Bounds;
-use greytrapper::dns::mux::Limits;
 use greytrapper::dns::resolver::Resolver;
 
 /// One message of a hundred lost, question or answer, and 20 ms from answer to question.

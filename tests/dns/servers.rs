@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::responder::*;
 use crate::verdicts::zone;
 use crate::{LIMITS, resolver, verdicts};
-use greytrapper::dns::mux::{Fitness, Notice};
+use greytrapper::dns::{Fitness, Notice};
 
 const PATIENCE: Duration = Duration::from_millis(900);
 

@@ -1,6 +1,6 @@
 //! nsd(8) of the system on loopback, serving one zone: a name server that others wrote. For ignored
 //! tests and benches.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

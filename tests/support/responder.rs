@@ -1,7 +1,7 @@
 //! A name server on loopback whose answers are made to order, true ones and all kinds of wrong ones, by
 //! UDP and by TCP on one port. It writes its messages itself, octet by octet, so that what reads them is
 //! tested against something else than its own library.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -211,7 +211,7 @@ impl Mux {
             ports: Table::new(),
             streams: servers.iter().map(|_| None).collect(),
             datagrams: Some(Datagrams::new()),
-            messages: vec![Vec::with_capacity(512); BATCH],
+            messages: vec![Vec::new(); BATCH],
             batch: Vec::with_capacity(BATCH),
             unread: Vec::new(),
             paused: None,

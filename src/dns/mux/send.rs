@@ -191,7 +191,7 @@ impl Mux {
         } else {
             // Up to an eighth more, so that what was lost together is not repeated together.
             let wait = self.servers[server].timeout() << flight.timeouts.min(20);
-            (wait + ((wait >> 3) * jitter >> 16)).min(longest)
+            (wait + (((wait >> 3) * jitter) >> 16)).min(longest)
         };
         flight.server = server;
         flight.stage = Stage::Sent;
