@@ -27,7 +27,7 @@ use super::verdict::{DomainVerdict, Tally};
 use crate::config;
 
 /// Readiness events that one turn takes.
-const EVENTS: usize = 1024;
+const EVENTS: usize = 64;
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
