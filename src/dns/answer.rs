@@ -80,7 +80,7 @@ pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
     let header = message.header();
     let rcode = header.rcode();
     if rcode != Rcode::NOERROR && rcode != Rcode::NXDOMAIN {
-        return Err(Failure::Rcode(rcode));
+        return Err(Failure::Rcode(message.opt_rcode()));
     }
     // What was cut off might have been the answer: it comes whole or not at all.
     if header.tc() {
@@ -198,9 +198,11 @@ impl Gathered {
 
 /// NXDOMAIN or NODATA, told from a referral as RFC 2308 2.1 and 2.2 do.
 fn negative(message: &Message<[u8]>, rcode: Rcode, links: usize) -> Result<Answer, Failure> {
+    // The upper bits of the response code are in the OPT record (RFC 6891 6.1.3).
+    message.additional().map_err(malformed)?.try_for_each(|r| r.map(drop)).map_err(malformed)?;
     let full = message.opt_rcode();
     if full != OptRcode::from_rcode(rcode) {
-        return Err(Failure::Rcode(Rcode::SERVFAIL));
+        return Err(Failure::Rcode(full));
     }
     let mut soa = None;
     let mut referral = false;
@@ -241,4 +243,92 @@ where
 
 fn malformed(_: ParseError) -> Failure {
     Failure::Malformed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The header of an answer with one question, then `question`'s name and type, then the rest.
+    fn message(flags: [u8; 2], counts: [u8; 3], qname: &[u8], rtype: u16, rest: &[u8]) -> Vec<u8> {
+        let [answers, authorities, others] = counts;
+        let header = [7, 7, flags[0], flags[1], 0, 1, 0, answers, 0, authorities, 0, others];
+        [&header[..], qname, &rtype.to_be_bytes(), &[0, 1], rest].concat()
+    }
+
+    const EXAMPLE: &[u8] = b"\x07example\0";
+    const RECURSIVE: [u8; 2] = [0x81, 0x80];
+    const ROOT_SOA: &[u8] = b"\0\0\x06\0\x01\0\0\x01\0\0\x16\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\
+        \0\0\0\x04\0\0\0\x2a";
+
+    /// RFC 2308 5: the lesser of the SOA record's TTL, here 256, and its minimum, here 42.
+    #[test]
+    fn negative_answers_hold_as_long_as_the_soa_says() {
+        let nodata = message(RECURSIVE, [0, 1, 0], EXAMPLE, 15, ROOT_SOA);
+        assert_eq!(read(&nodata), Ok(Answer { ttl: 42, data: Data::NoData }));
+        let mut shorter = nodata;
+        let ttl = EXAMPLE.len() + 12 + 4 + 7;
+        shorter[ttl + 1] = 3;
+        shorter[ttl] = 0;
+        assert_eq!(read(&shorter), Ok(Answer { ttl: 3, data: Data::NoData }));
+        let bare = message([0x81, 0x83], [0, 0, 0], EXAMPLE, 15, &[]);
+        assert_eq!(read(&bare), Ok(Answer { ttl: 0, data: Data::NxDomain }));
+    }
+
+    #[test]
+    fn the_least_ttl_counts() {
+        let records = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0\
+            \xc0\x0c\0\x0f\0\x01\0\0\0\x05\0\x05\0\x0a\x01b\0";
+        let mx = message(RECURSIVE, [2, 0, 0], EXAMPLE, 15, records);
+        assert_eq!(read(&mx), Ok(Answer { ttl: 5, data: Data::Exchange }));
+    }
+
+    #[test]
+    fn no_more_than_sixteen_addresses_are_kept() {
+        let record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x09\0\x04\x0a\0\0\x01";
+        let read_many = |count: u8| {
+            let records = record.repeat(usize::from(count));
+            match read(&message(RECURSIVE, [count, 0, 0], EXAMPLE, 1, &records)).unwrap().data {
+                Data::Addresses(list) => (list.items.len(), list.more),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((read_many(16), read_many(17)), ((16, false), (16, true)));
+    }
+
+    #[test]
+    fn records_of_another_class_do_not_count() {
+        let chaos = b"\xc0\x0c\0\x0f\0\x03\0\0\0\x09\0\x05\0\x0a\x01a\0";
+        let mx = message(RECURSIVE, [1, 0, 0], EXAMPLE, 15, chaos);
+        assert_eq!(read(&mx), Ok(Answer { ttl: 0, data: Data::NoData }));
+    }
+
+    #[test]
+    fn a_truncated_or_lame_denial_is_none() {
+        let denial = |flags| read(&message(flags, [0, 1, 0], EXAMPLE, 15, ROOT_SOA));
+        assert_eq!(denial([0x83, 0x83]), Err(Failure::Malformed));
+        assert_eq!(denial([0x81, 0x03]), Err(Failure::Lame));
+        assert_eq!(denial([0x85, 0x03]), Ok(Answer { ttl: 42, data: Data::NxDomain }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+
+        /// A good answer with octets changed beyond the header is read or refused, and cut short
+        /// anywhere it is refused.
+        #[test]
+        fn damage_is_refused_or_read(at in 12_usize..46, octet: u8, length in 0_usize..46) {
+            let record = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0";
+            let mut bytes = message(RECURSIVE, [1, 0, 0], EXAMPLE, 15, record);
+            prop_assert!(read(&bytes[..length.min(bytes.len() - 1)]).is_err());
+            if let Some(place) = bytes.get_mut(at) {
+                *place = octet;
+            }
+            let _ = read(&bytes);
+        }
+    }
 }

@@ -18,7 +18,7 @@ const GOOD_MOST: Duration = Duration::from_secs(24 * 3600);
 /// A bad verdict is kept for this long at most (RFC 2308 5 allows up to three hours).
 const BAD_MOST: Duration = Duration::from_secs(3600);
 /// Octets that an entry takes beside those of its name.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 200;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Bounds {
 }
 
 impl Default for Bounds {
-    /// Enough for any scan of a busy mail host: 100,000 domains, 20 MB.
+    /// Enough for any scan of a busy mail host: some 80,000 domains, 20 MB.
     fn default() -> Self {
         Self { entries: 100_000, octets: 20_000_000 }
     }
@@ -168,12 +168,12 @@ mod tests {
 
     #[test]
     fn octets_are_bounded_and_counted_back() {
-        let mut cache = Cache::new(Bounds { entries: usize::MAX, octets: 2000 });
+        let mut cache = Cache::new(Bounds { entries: usize::MAX, octets: 2500 });
         let now = Instant::now();
         for n in 0..10_000 {
             cache.insert(&name(&format!("{}.example", n % 300)), GOOD, 600, now);
         }
-        assert!(cache.octets <= 2000 && (11..=12).contains(&cache.len()), "{cache:?}");
+        assert!(cache.octets <= 2500 && (11..=12).contains(&cache.len()), "{cache:?}");
         assert!(cache.order.len() <= 2 * cache.len() + 17);
         for n in 0..300 {
             cache.remove(&name(&format!("{n}.example")));

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use domain::base::iana::Rcode;
+use domain::base::iana::OptRcode;
 
 use super::name::NameError;
 
@@ -15,7 +15,7 @@ pub enum Failure {
     /// No answer within all attempts.
     Timeout,
     /// A response code that is neither NOERROR nor NXDOMAIN: SERVFAIL, REFUSED and the like.
-    Rcode(Rcode),
+    Rcode(OptRcode),
     /// The answer does not keep to RFC 1035, or contradicts itself.
     Malformed,
     /// Its CNAME records go round in a circle.

@@ -111,7 +111,7 @@ fn unknown(failure: Failure) -> Step {
 mod tests {
     use super::*;
     use crate::dns::answer::List;
-    use domain::base::iana::Rcode;
+    use domain::base::iana::OptRcode;
 
     fn answer(data: Data, ttl: u32) -> Result<Answer, Failure> {
         Ok(Answer { ttl, data })
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_table() {
         use Data::{Exchange, NoData, NullExchange, NxDomain};
-        let servfail = Failure::Rcode(Rcode::SERVFAIL);
+        let servfail = Failure::Rcode(OptRcode::SERVFAIL);
         let good = |why, ttl| Some((DomainVerdict::Good(why), ttl));
         let bad = |why, ttl| Some((DomainVerdict::Bad(why), ttl));
         let unknown = |why| Some((DomainVerdict::Unknown(why), 0));

@@ -48,8 +48,8 @@ pub struct Resolver {
     cache: Cache,
     answers: VecDeque<(u64, Found)>,
     tally: Tally,
-    /// Names found bad in this scan.
-    bad: Vec<Name>,
+    /// Names found bad in the scan under way, if there is one.
+    bad: Option<Vec<Name>>,
 }
 
 /// Something asked for, with the number under which the answer is wanted.
@@ -99,7 +99,7 @@ impl Resolver {
             cache: Cache::new(cache),
             answers: VecDeque::new(),
             tally: Tally::default(),
-            bad: Vec::new(),
+            bad: None,
         })
     }
 
@@ -191,15 +191,15 @@ impl Resolver {
     pub fn begin_scan(&mut self) {
         self.mux.refresh();
         self.tally = Tally::default();
-        self.bad.clear();
+        self.bad = Some(Vec::new());
     }
 
     /// The scan is over. [`Tally::settle`] has the last word on its verdicts; what is not believed is
     /// not remembered either.
     pub fn end_scan(&mut self) -> Tally {
-        let bad = std::mem::take(&mut self.bad);
+        let bad = self.bad.take();
         if !self.tally.trusted() {
-            bad.iter().for_each(|name| self.cache.remove(name));
+            bad.iter().flatten().for_each(|name| self.cache.remove(name));
         }
         self.tally
     }
@@ -252,8 +252,8 @@ impl Resolver {
                 }
                 Step::Done(verdict, ttl) => {
                     self.cache.insert(name, verdict, ttl, Instant::now());
-                    if let DomainVerdict::Bad(_) = verdict {
-                        self.bad.push(name.clone());
+                    if let (DomainVerdict::Bad(_), Some(bad)) = (verdict, &mut self.bad) {
+                        bad.push(name.clone());
                     }
                     self.jobs.remove(job);
                     self.know(ticket, verdict);

@@ -158,15 +158,9 @@ impl Datagrams {
         use std::io::IoSlice;
         let slices: [[IoSlice<'_>; 1]; BATCH] =
             std::array::from_fn(|i| [IoSlice::new(messages.get(i).map_or(&[], Vec::as_slice))]);
-        let count = messages.len().min(BATCH);
-        let sent = nix::sys::socket::sendmmsg(
-            fd,
-            &mut self.headers,
-            &slices[..count],
-            [None; BATCH],
-            [],
-            MsgFlags::empty(),
-        )?;
+        let slices = &slices[..messages.len().min(BATCH)];
+        let (addresses, flags) = ([None; BATCH], MsgFlags::empty());
+        let sent = nix::sys::socket::sendmmsg(fd, &mut self.headers, slices, addresses, [], flags)?;
         Ok(sent.count())
     }
 
@@ -177,40 +171,49 @@ impl Datagrams {
             std::array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
         let flags = MsgFlags::empty();
         let came = nix::sys::socket::recvmmsg(fd, &mut self.headers, &mut slices, flags, None)?;
-        let mut count = 0;
-        for (length, message) in self.lengths.iter_mut().zip(came) {
-            *length = message.bytes;
-            count += 1;
-        }
-        Ok(count)
+        let lengths = self.lengths.iter_mut().zip(came);
+        Ok(lengths.map(|(length, message)| *length = message.bytes).count())
     }
 }
 
-/// One by one: nix has no sendmmsg(2) for OpenBSD, and a loop costs it the calls, nothing else.
+/// nix has no sendmmsg(2) for OpenBSD; a loop costs it the calls, nothing else.
 #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
 impl Datagrams {
     fn send_several(&mut self, fd: RawFd, messages: &[Vec<u8>]) -> Result<usize, Errno> {
-        for (sent, message) in messages.iter().enumerate() {
-            match send(fd, message, MsgFlags::empty()) {
-                Ok(_) => {}
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => return Ok(sent),
-            }
-        }
-        Ok(messages.len())
+        send_one_by_one(fd, messages)
     }
 
     fn receive_several(&mut self, fd: RawFd) -> Result<usize, Errno> {
-        let rooms = self.room.chunks_exact_mut(DATAGRAM).zip(&mut self.lengths);
-        for (count, (room, length)) in rooms.enumerate() {
-            match recv(fd, room, MsgFlags::empty()) {
-                Ok(came) => *length = came,
-                Err(error) if count == 0 => return Err(error),
-                Err(_) => return Ok(count),
-            }
-        }
-        Ok(BATCH)
+        receive_one_by_one(fd, &mut self.room, &mut self.lengths)
     }
+}
+
+#[cfg(any(test, not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd"))))]
+fn send_one_by_one(fd: RawFd, messages: &[Vec<u8>]) -> Result<usize, Errno> {
+    for (sent, message) in messages.iter().enumerate() {
+        match send(fd, message, MsgFlags::empty()) {
+            Ok(_) => {}
+            Err(error) if sent == 0 => return Err(error),
+            Err(_) => return Ok(sent),
+        }
+    }
+    Ok(messages.len())
+}
+
+#[cfg(any(test, not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd"))))]
+fn receive_one_by_one(
+    fd: RawFd,
+    room: &mut [u8],
+    lengths: &mut [usize; BATCH],
+) -> Result<usize, Errno> {
+    for (count, (room, length)) in room.chunks_exact_mut(DATAGRAM).zip(lengths).enumerate() {
+        match recv(fd, room, MsgFlags::empty()) {
+            Ok(came) => *length = came,
+            Err(error) if count == 0 => return Err(error),
+            Err(_) => return Ok(count),
+        }
+    }
+    Ok(BATCH)
 }
 
 #[cfg(test)]
@@ -218,26 +221,52 @@ mod tests {
     use super::*;
     use std::net::UdpSocket;
 
+    /// A socket that sends back what it got, and ours connected to it.
+    fn echo(bind: &str) -> Option<(UdpSocket, OwnedFd)> {
+        let server = UdpSocket::bind(bind).ok()?;
+        let fd = udp(server.local_addr().unwrap(), Promise::Inet).unwrap();
+        Some((server, fd))
+    }
+
+    fn send_back(server: &UdpSocket, messages: &[Vec<u8>]) {
+        let mut buffer = [0; 64];
+        for message in messages {
+            let (length, from) = server.recv_from(&mut buffer).unwrap();
+            assert_eq!(buffer[..length], **message);
+            server.send_to(&buffer[..length], from).unwrap();
+        }
+    }
+
     #[test]
     fn several_datagrams_go_and_come_in_order() {
-        for bind in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(server) = UdpSocket::bind(bind) else { continue };
-            let fd = udp(server.local_addr().unwrap(), Promise::Inet).unwrap();
+        for (server, fd) in ["127.0.0.1:0", "[::1]:0"].into_iter().filter_map(echo) {
             let mut datagrams = Datagrams::new();
             let messages: Vec<_> = (1..=BATCH).map(|n| vec![n as u8; n]).collect();
             assert_eq!(datagrams.send(&fd, &messages), Ok(BATCH));
-            let mut buffer = [0; 64];
-            for message in &messages {
-                let (length, from) = server.recv_from(&mut buffer).unwrap();
-                assert_eq!(buffer[..length], **message);
-                server.send_to(&buffer[..length], from).unwrap();
-            }
+            send_back(&server, &messages);
             assert_eq!(datagrams.receive(&fd), Ok(BATCH));
             for (index, message) in messages.iter().enumerate() {
                 assert_eq!(datagrams.datagram(index), message);
             }
             assert_eq!(datagrams.receive(&fd), Err(Errno::EAGAIN));
         }
+    }
+
+    /// What systems without sendmmsg(2) do, tried on all of them.
+    #[test]
+    fn one_by_one_is_the_same() {
+        let (server, fd) = echo("127.0.0.1:0").unwrap();
+        let mut datagrams = Datagrams::new();
+        let messages: Vec<_> = (1..=3).map(|n| vec![n as u8; n]).collect();
+        assert_eq!(send_one_by_one(fd.as_raw_fd(), &messages), Ok(3));
+        send_back(&server, &messages);
+        let Datagrams { room, lengths, .. } = &mut datagrams;
+        assert_eq!(receive_one_by_one(fd.as_raw_fd(), room, lengths), Ok(3));
+        let came: Vec<_> = (0..3).map(|index| datagrams.datagram(index).to_vec()).collect();
+        assert_eq!(came, messages);
+        let Datagrams { room, lengths, .. } = &mut datagrams;
+        let end = receive_one_by_one(fd.as_raw_fd(), room, lengths);
+        assert_eq!(end, Err(Errno::EAGAIN));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Answers that are wrong in every way. None may lead to `bad`, and none may stop the rest.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::responder::*;
@@ -300,4 +302,31 @@ fn a_flood_does_not_drown_the_answer() {
     });
     let mut resolver = resolver(&[server.address]);
     assert_eq!(verdicts(&mut resolver, &["a.example", "b.example"]), ["good MX"; 2]);
+}
+
+/// What a forger would have to guess: no port carries many questions, no id comes more often than chance
+/// has it, and the letters' case differs.
+#[test]
+fn ports_ids_and_case_are_spread() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = seen.clone();
+    let server = server(move |q| {
+        let id = u16::from_be_bytes([q.bytes[0], q.bytes[1]]);
+        let capitals = q.bytes[12..].iter().filter(|b| b.is_ascii_uppercase()).count();
+        notes.lock().unwrap().push((q.from.port(), id, capitals));
+        good(q).send()
+    });
+    let names: Vec<_> = (0..2000).map(|n| format!("abcdefghijklmnop{n}.example")).collect();
+    assert_eq!(resolver(&[server.address]).lookups(&names).count(), 2000);
+    let seen = seen.lock().unwrap();
+    let mut ports = HashMap::new();
+    seen.iter().for_each(|(port, ..)| *ports.entry(port).or_insert(0) += 1);
+    // A port number may come back by chance: 125 of some 28,000.
+    assert!(ports.len() > 110 && ports.values().all(|count| *count <= 48), "{ports:?}");
+    let ids: HashSet<_> = seen.iter().map(|(_, id, _)| id).collect();
+    // Of 2000 draws out of 65,536, about 30 repeat one.
+    assert!(ids.len() > 1900, "{}", ids.len());
+    let capitals: usize = seen.iter().map(|(.., capitals)| capitals).sum();
+    // Half of 23 letters each.
+    assert!((22_000..24_000).contains(&capitals), "{capitals}");
 }

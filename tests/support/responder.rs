@@ -38,6 +38,8 @@ pub struct Query {
     pub edns: bool,
     /// The whole message.
     pub bytes: Vec<u8>,
+    /// Where it came from.
+    pub from: SocketAddr,
     question: usize,
 }
 
@@ -65,7 +67,7 @@ pub struct Reply {
 }
 
 impl Query {
-    fn parse(bytes: &[u8], tcp: bool) -> Option<Self> {
+    fn parse(bytes: &[u8], from: SocketAddr, tcp: bool) -> Option<Self> {
         let (mut at, mut labels) = (12, Vec::new());
         loop {
             let length = usize::from(*bytes.get(at)?);
@@ -78,7 +80,7 @@ impl Query {
         }
         let rtype = u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]);
         let (question, name) = (at + 4, labels.join("."));
-        Some(Self { name, rtype, tcp, edns: bytes[11] > 0, bytes: bytes.to_vec(), question })
+        Some(Self { name, rtype, tcp, edns: bytes[11] > 0, bytes: bytes.to_vec(), from, question })
     }
 
     /// An answer without records, from a server that offers recursion.
@@ -281,7 +283,7 @@ fn serve_udp(socket: &UdpSocket, answers: &Answers, stop: &AtomicBool) {
     let mut buffer = [0; 4096];
     while !stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-        let Some(query) = Query::parse(&buffer[..length], false) else { continue };
+        let Some(query) = Query::parse(&buffer[..length], from, false) else { continue };
         for act in answers(&query) {
             let _ = match act {
                 Act::Send(message) => socket.send_to(&message, from).map(|_| ()),
@@ -322,6 +324,7 @@ fn serve_tcp(listener: &TcpListener, answers: &Answers, stop: &Arc<AtomicBool>) 
 }
 
 fn serve_stream(mut stream: TcpStream, answers: &Answers, stop: &AtomicBool) {
+    let Ok(from) = stream.peer_addr() else { return };
     stream.set_nonblocking(false).expect("blocking");
     stream.set_read_timeout(Some(TICK)).expect("timeout");
     let (mut input, mut buffer) = (Vec::new(), [0; 4096]);
@@ -336,7 +339,7 @@ fn serve_stream(mut stream: TcpStream, answers: &Answers, stop: &AtomicBool) {
             let length = usize::from(u16::from_be_bytes(*length));
             let Some(message) = rest.get(..length).map(<[u8]>::to_vec) else { break };
             input.drain(..2 + length);
-            let Some(query) = Query::parse(&message, true) else { return };
+            let Some(query) = Query::parse(&message, from, true) else { return };
             for act in answers(&query) {
                 let octets = match act {
                     Act::Send(message) | Act::Elsewhere(message) => framed(&message),

@@ -130,7 +130,8 @@ impl Mux {
     /// The answer to one of our questions.
     fn ours(&mut self, via: Via, server: usize, live: Live, bytes: &[u8]) {
         let key = live.flight;
-        self.servers[server].answered(self.now, self.now.saturating_sub(live.sent));
+        let took = matches!(via, Via::Port(_)).then(|| self.now.saturating_sub(live.sent));
+        self.servers[server].answered(self.now, took);
         let truncated = Message::from_slice(bytes).is_ok_and(|m| m.header().tc());
         if matches!(via, Via::Port(_)) && (truncated || bytes.len() == DATAGRAM) {
             let Some(flight) = self.flights.get_mut(key) else { return };

@@ -74,11 +74,12 @@ impl Server {
         }
     }
 
-    /// It answered after so long.
-    pub fn answered(&mut self, now: u64, took: u64) {
+    /// It answered; by UDP, after so long.
+    pub fn answered(&mut self, now: u64, took: Option<u64>) {
         self.answers += 1;
         self.silent = 0;
         self.heard = now;
+        let Some(took) = took else { return };
         self.estimate = Some(match self.estimate {
             None => (took, took / 2),
             Some((smoothed, deviation)) => {
@@ -172,12 +173,12 @@ mod tests {
     fn the_timeout_follows_the_round_trips() {
         let mut one = server();
         assert_eq!(one.timeout(), 1_000_000);
-        one.answered(0, 80_000);
+        one.answered(0, Some(80_000));
         assert_eq!((one.round_trip(), one.timeout()), (Some(80_000), 80_000 + 4 * 40_000));
-        one.answered(0, 40_000);
+        one.answered(0, Some(40_000));
         assert_eq!((one.round_trip(), one.timeout()), (Some(75_000), 75_000 + 4 * 40_000));
         for _ in 0..100 {
-            one.answered(0, 300);
+            one.answered(0, Some(300));
         }
         assert_eq!(one.timeout(), 50_000);
     }
@@ -187,7 +188,7 @@ mod tests {
         let mut one = server();
         one.passed();
         assert!((1..8).all(|_| !one.missed()));
-        one.answered(0, 1);
+        one.answered(0, Some(1));
         assert!((1..8).all(|_| !one.missed()));
         assert!(one.missed());
     }
@@ -201,7 +202,7 @@ mod tests {
         one.refresh(6);
         assert!(one.wants_probe(6));
         one.passed();
-        one.answered(10, 1);
+        one.answered(10, Some(1));
         one.refresh(60_000_000);
         assert_eq!(one.fitness, Fitness::Fit);
         one.refresh(60_000_011);
