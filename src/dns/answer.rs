@@ -246,6 +246,7 @@ fn malformed(_: ParseError) -> Failure {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

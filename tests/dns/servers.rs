@@ -148,6 +148,23 @@ fn a_failure_of_one_server_is_not_the_last_word() {
     }
 }
 
+/// Nor while the other has yet to prove itself.
+#[test]
+fn a_failure_waits_for_the_server_that_is_being_tested() {
+    let failing =
+        Responder::start(|q| q.control().unwrap_or_else(|| q.reply().rcode(SERVFAIL).send()));
+    let slow = Responder::start(|q| match q.control() {
+        Some(_) => {
+            let control = q.reply().answer("", NS, 600, &name("a.example")).bytes();
+            vec![Act::After(Duration::from_millis(100), control)]
+        }
+        None => zone(q),
+    });
+    let mut resolver = resolver(&[failing.address, slow.address]);
+    let found = verdicts(&mut resolver, &["mx.example", "gone.example", "servfail.example"]);
+    assert_eq!(found, ["good MX", "bad no such domain", "unknown SERVFAIL"]);
+}
+
 /// Domains that nobody answers for do not make the server look dead.
 #[test]
 fn silence_about_some_domains_does_not_condemn_the_server() {

@@ -45,6 +45,8 @@ pub struct Flight {
     pub purpose: Purpose,
     /// What is asked, as it is sent.
     pub question: Question,
+    /// The question's hash, by which the same question is found.
+    pub hash: u64,
     /// Where it is.
     pub stage: Stage,
     /// When it began to be sent, in microseconds.
@@ -75,6 +77,7 @@ impl Flight {
         Self {
             purpose,
             question,
+            hash: 0,
             stage: Stage::Waiting,
             began: 0,
             deadline: NEVER,

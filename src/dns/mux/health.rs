@@ -15,10 +15,13 @@ use super::super::name::Name;
 use super::super::table::Key;
 use super::flight::{Flight, NEVER, Purpose, Stage};
 use super::server::Fitness;
-use super::{Mux, Notice};
+use super::{Mux, Notice, Transport};
 
 /// Descriptors left to others: standard ones, poller, socketpairs, log, TCP connections.
 const RESERVED: u64 = 32;
+
+/// Questions under way at once where all of them go over a connection.
+const PER_STREAM: usize = 1000;
 
 /// What can be done with a question just now.
 pub enum Route {
@@ -36,16 +39,17 @@ impl Mux {
         if let Some(server) = flight.pinned() {
             return Route::To(server);
         }
-        let fit = |n: &usize| self.servers[*n].fitness == Fitness::Fit;
         let count = self.servers.len();
-        let mut fit_ones = (0..count).map(|n| (flight.server + n) % count).filter(fit).peekable();
-        if fit_ones.peek().is_none() {
-            let tested = self.servers.iter().any(|s| s.fitness == Fitness::Probing);
-            return if tested { Route::Wait } else { Route::Nowhere(Failure::NoServer) };
-        }
-        match fit_ones.find(|n| flight.may_ask(*n)) {
-            Some(server) => Route::To(server),
-            None => Route::Nowhere(flight.failure),
+        let is = |n: &usize, fitness| self.servers[*n].fitness == fitness;
+        let in_order = || (0..count).map(|n| (flight.server + n) % count);
+        if let Some(server) = in_order().find(|n| is(n, Fitness::Fit) && flight.may_ask(*n)) {
+            Route::To(server)
+        } else if in_order().any(|n| is(&n, Fitness::Probing) && flight.may_ask(n)) {
+            Route::Wait
+        } else if in_order().any(|n| is(&n, Fitness::Fit)) {
+            Route::Nowhere(flight.failure)
+        } else {
+            Route::Nowhere(Failure::NoServer)
         }
     }
 
@@ -64,6 +68,7 @@ impl Mux {
         let question = Question::new(&Name::root(), Rtype::NS);
         let mut flight = Flight::new(Purpose::Control(server), question);
         (flight.server, flight.began, flight.stage) = (server, self.now, Stage::Outbox);
+        flight.tcp = self.limits.transport.losses();
         let key = self.flights.insert(flight);
         self.outbox.push_front(key);
     }
@@ -174,11 +179,16 @@ impl Mux {
         }
     }
 
-    /// No more questions at once than the process may have descriptors: each may need its own.
-    pub(super) fn fit_descriptors(&mut self) {
+    /// As many questions at once as configured, but no more than the process may have descriptors, as
+    /// each may need its own, and no more than one connection carries well.
+    pub(super) fn set_in_flight(&mut self) {
+        self.in_flight = self.limits.in_flight.max(1);
+        if self.limits.transport == Transport::Tcp {
+            self.in_flight = self.in_flight.min(PER_STREAM);
+        }
         let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-        let descriptors = soft.saturating_sub(RESERVED).max(1);
-        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let descriptors = usize::try_from(soft.saturating_sub(RESERVED).max(1));
+        let descriptors = descriptors.unwrap_or(usize::MAX);
         if self.in_flight > descriptors {
             self.in_flight = descriptors;
             self.notices.push(Notice::Lowered(descriptors));

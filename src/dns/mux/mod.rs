@@ -78,6 +78,16 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// What a question's count of lost TCP connections begins with; none as long as it goes by UDP.
+    fn losses(self) -> Option<u32> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some(0),
+        }
+    }
+}
+
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
@@ -195,7 +205,7 @@ impl Mux {
         let mut mux = Self {
             registry,
             limits,
-            in_flight: limits.in_flight.max(1),
+            in_flight: 0,
             promise: Promise::for_servers(servers.iter()),
             clock: Instant::now(),
             now: 0,
@@ -219,7 +229,7 @@ impl Mux {
             notices: Vec::new(),
             counters: Counters::default(),
         };
-        mux.fit_descriptors();
+        mux.set_in_flight();
         Ok(mux)
     }
 
@@ -234,7 +244,9 @@ impl Mux {
             askers.push(asker);
             return;
         }
-        let key = self.flights.insert(Flight::new(Purpose::Asked(vec![asker]), question));
+        let mut flight = Flight::new(Purpose::Asked(vec![asker]), question);
+        flight.hash = hash;
+        let key = self.flights.insert(flight);
         self.twins.insert(hash, key);
         self.waiting.push_back(key);
     }
@@ -294,8 +306,7 @@ impl Mux {
     /// A new scan begins: servers that were silent for long, or unfit, have to prove themselves anew.
     pub fn refresh(&mut self) {
         self.now = self.read_clock();
-        self.in_flight = self.limits.in_flight.max(1);
-        self.fit_descriptors();
+        self.set_in_flight();
         let now = self.now;
         self.servers.iter_mut().for_each(|server| server.refresh(now));
     }
@@ -333,19 +344,12 @@ impl Mux {
                 if flight.stage != Stage::Waiting {
                     self.active -= 1;
                 }
-                self.forget_twin(key, &flight.question);
+                if self.twins.get(&flight.hash) == Some(&key) {
+                    self.twins.remove(&flight.hash);
+                }
                 let ends = askers.into_iter();
                 self.done.extend(ends.map(|asker| Done { asker, result: result.clone() }));
             }
-        }
-    }
-
-    fn forget_twin(&mut self, key: Key, question: &Question) {
-        let mut plain = question.clone();
-        plain.unscramble();
-        let hash = self.hasher.hash_one(plain.wire());
-        if self.twins.get(&hash) == Some(&key) {
-            self.twins.remove(&hash);
         }
     }
 

@@ -16,9 +16,7 @@ use super::super::table::Key;
 use super::flight::{Stage, Via};
 use super::health::Route;
 use super::server::Fitness;
-use super::{
-    FIRST_PORT_TOKEN, FIRST_TOKEN, Live, Lives, Mux, Notice, PER_PORT, Port, Stream, Transport,
-};
+use super::{FIRST_PORT_TOKEN, FIRST_TOKEN, Live, Lives, Mux, Notice, PER_PORT, Port, Stream};
 
 /// A short while, in microseconds: before a refused question is repeated.
 pub const SOON: u64 = 50_000;
@@ -82,9 +80,7 @@ impl Mux {
             flight.stage = Stage::Outbox;
             if flight.began == 0 {
                 flight.began = self.now.max(1);
-                if self.limits.transport == Transport::Tcp {
-                    flight.tcp = Some(0);
-                }
+                flight.tcp = self.limits.transport.losses();
                 flight.question.scramble(&mut self.random);
             }
             self.active += 1;
@@ -111,7 +107,7 @@ impl Mux {
         };
         self.gather(server, port);
         let (Some(datagrams), Some(open)) = (&mut self.datagrams, self.ports.get_mut(port)) else {
-            return Flow::Paused;
+            return self.pause();
         };
         let batch = std::mem::take(&mut self.batch);
         let result = datagrams.send(&open.fd, &self.messages[..batch.len()]);
@@ -149,24 +145,25 @@ impl Mux {
         while self.batch.len() < room
             && let Some(&key) = self.outbox.front()
         {
+            self.outbox.pop_front();
             let Some(flight) = self.flights.get(key).filter(|f| f.stage == Stage::Outbox) else {
-                self.outbox.pop_front();
                 continue;
             };
             if flight.tcp.is_some() || !matches!(self.route(flight), Route::To(s) if s == server) {
+                self.outbox.push_front(key);
                 break;
             }
             let id = open.lives.fresh_id(&mut self.random, &self.batch);
             let edns = self.edns(flight, server);
-            if self.servers[server].is_folding() {
-                let mut plain = flight.question.clone();
-                plain.unscramble();
-                plain.write(&mut self.messages[self.batch.len()], id, edns);
-            } else {
-                flight.question.write(&mut self.messages[self.batch.len()], id, edns);
+            if self.servers[server].is_folding()
+                && let Some(flight) = self.flights.get_mut(key)
+            {
+                flight.plain = true;
+                flight.question.unscramble();
             }
+            let Some(flight) = self.flights.get(key) else { continue };
+            flight.question.write(&mut self.messages[self.batch.len()], id, edns);
             self.batch.push(Live { id, flight: key, sent: self.now, edns });
-            self.outbox.pop_front();
         }
     }
 
@@ -177,29 +174,27 @@ impl Mux {
             Via::Stream(server) => self.streams[server].as_mut().map(|s| &mut s.lives),
         };
         lives.into_iter().for_each(|lives| lives.insert(live));
-        let folding = self.servers[server].is_folding();
-        let jitter = u64::from(self.random.u16());
+        let timeouts = self.flights.get(live.flight).map_or(0, |flight| flight.timeouts);
+        let deadline = self.now.saturating_add(self.wait(via, server, timeouts));
         let Some(flight) = self.flights.get_mut(live.flight) else { return };
-        if folding && !flight.plain {
-            flight.plain = true;
-            flight.question.unscramble();
-        }
-        let longest = u64::try_from(self.limits.timeout.as_micros()).unwrap_or(u64::MAX);
-        let last = flight.timeouts + 1 >= self.limits.attempts;
-        let wait = if last || matches!(via, Via::Stream(_)) {
-            longest
-        } else {
-            // Up to an eighth more, so that what was lost together is not repeated together.
-            let wait = self.servers[server].timeout() << flight.timeouts.min(20);
-            (wait + (((wait >> 3) * jitter) >> 16)).min(longest)
-        };
-        flight.server = server;
-        flight.stage = Stage::Sent;
-        flight.deadline = self.now.saturating_add(wait);
+        (flight.server, flight.stage, flight.deadline) = (server, Stage::Sent, deadline);
         if !flight.vias.contains(&via) {
             flight.vias.push(via);
         }
-        self.timers.set(flight.deadline, live.flight);
+        self.timers.set(deadline, live.flight);
+    }
+
+    /// How long to wait after so many waits in vain, in microseconds: the server's usual time, doubled
+    /// each time, up to an eighth more so that what was lost together is not repeated together; in the
+    /// end, and for TCP, which repeats by itself, as long as configured.
+    fn wait(&mut self, via: Via, server: usize, timeouts: u32) -> u64 {
+        let longest = u64::try_from(self.limits.timeout.as_micros()).unwrap_or(u64::MAX);
+        if timeouts + 1 >= self.limits.attempts || matches!(via, Via::Stream(_)) {
+            return longest;
+        }
+        let wait = self.servers[server].timeout() << timeouts.min(20);
+        let jitter = ((wait >> 3) * u64::from(self.random.u16())) >> 16;
+        (wait + jitter).min(longest)
     }
 
     /// The port that this server's next questions leave from.
