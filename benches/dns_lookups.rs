@@ -7,6 +7,8 @@
 
 #[path = "../tests/support/nsd.rs"]
 mod nsd;
+#[path = "support/peak_memory.rs"]
+mod peak_memory;
 
 use std::io::Write;
 use std::process::Command;
@@ -40,7 +42,10 @@ fn main() {
     let (ours, theirs) = (median(|t| t.0), median(|t| t.1));
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
     println!("median: ours {ours:.3?}, dnsperf {theirs:.3?}: {ratio:.2} x (budget 1.9)");
-    println!("peak memory, the list of names included: {} (budget 40 MB)", peak_memory());
+    println!(
+        "peak memory, the list of names included: {} (budget 40 MB)",
+        peak_memory::peak_memory()
+    );
 }
 
 fn lookups(nsd: &nsd::Nsd, names: &[String]) -> Duration {
@@ -59,13 +64,6 @@ fn lookups(nsd: &nsd::Nsd, names: &[String]) -> Duration {
     let took = start.elapsed();
     assert_eq!(found, names.len(), "{:?}", resolver.counters());
     took
-}
-
-/// As Linux says it.
-fn peak_memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.map_or_else(|| "unknown".to_owned(), |peak| peak.trim().to_owned())
 }
 
 fn dnsperf(nsd: &nsd::Nsd, list: &std::path::Path) -> Duration {
