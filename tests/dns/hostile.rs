@@ -148,6 +148,24 @@ fn tcp_that_fails_leaves_the_domain_unknown() {
     assert!(verdict(twice.address, "victim.example").starts_with("unknown "));
 }
 
+/// A connection that brings megabytes of what nobody asked for neither ends nor delays other questions.
+#[test]
+fn a_flood_by_tcp_stops_nothing() {
+    let server = server(|q| match (q.tcp, q.name.starts_with("flood")) {
+        (_, false) => good(q).send(),
+        (false, true) => gone(q).truncated().send(),
+        (true, true) => vec![Act::Raw(vec![0; 8_000_000]), Act::Send(good(q).bytes())],
+    });
+    let names: Vec<_> = (0..100).map(|n| format!("d{n}.example")).collect();
+    let mut domains: Vec<_> = names.iter().map(String::as_str).collect();
+    domains.insert(0, "flood.example");
+    let mut resolver = resolver(&[server.address]);
+    let found = verdicts(&mut resolver, &domains);
+    assert!(found[1..].iter().all(|f| f == "good MX"), "{found:?}");
+    assert!(!found[0].starts_with("bad"), "{}", found[0]);
+    assert!(resolver.counters().dropped_short > 100_000);
+}
+
 /// Nobody listens for TCP: the responder's TCP half is of another process's making.
 #[test]
 fn tcp_refused_leaves_the_domain_unknown() {

@@ -178,8 +178,8 @@ pub struct Mux {
     datagrams: Option<Datagrams>,
     messages: Vec<Vec<u8>>,
     batch: Vec<Live>,
-    /// Ports that had more to read than one round takes.
-    unread: Vec<Key>,
+    /// Sockets that had more to read than one turn takes.
+    unread: Vec<Via>,
     paused: Option<u64>,
     done: VecDeque<Done>,
     notices: Vec<Notice>,
@@ -293,8 +293,11 @@ impl Mux {
     /// Does what is due: timers, and sending. To be called after each round of [`Self::ready`].
     pub fn work(&mut self) {
         self.now = self.read_clock();
-        for port in std::mem::take(&mut self.unread) {
-            self.receive(port);
+        for via in std::mem::take(&mut self.unread) {
+            match via {
+                Via::Port(port) => self.receive(port),
+                Via::Stream(server) => self.stream_ready(server),
+            }
         }
         while let Some(flight) = self.timers.due(self.now) {
             self.expire(flight);

@@ -11,9 +11,9 @@ use super::super::message::{self, Edns, Match};
 use super::super::socket::{self, BATCH, DATAGRAM};
 use super::super::table::Key;
 use super::flight::Via;
-use super::{Live, Mux};
+use super::{Live, Mux, Stream};
 
-/// Batches that one port may bring before others have their turn.
+/// Batches or chunks that one socket may bring before others have their turn.
 const ROUNDS: usize = 8;
 
 impl Mux {
@@ -23,7 +23,7 @@ impl Mux {
         for round in 0..=ROUNDS {
             let Some(port) = self.ports.get(key) else { break };
             if round == ROUNDS {
-                self.unread.push(key);
+                self.unread.push(Via::Port(key));
                 break;
             }
             match datagrams.receive(&port.fd) {
@@ -52,18 +52,20 @@ impl Mux {
         if !matches!(socket::pending_error(&stream.fd), Ok(None)) || stream.write().is_err() {
             return self.lose_stream(server);
         }
-        while let Some(stream) = &mut self.streams[server] {
+        for _ in 0..ROUNDS {
+            let Some(stream) = &mut self.streams[server] else { return };
             match stream.read(self.now) {
-                Ok(true) => {
-                    while let Some(message) =
-                        self.streams[server].as_mut().and_then(|s| s.message())
-                    {
-                        self.arrived(Via::Stream(server), &message);
-                    }
-                }
-                Ok(false) => break,
-                Err(_) => self.lose_stream(server),
+                Ok(true) => self.take_messages(server),
+                Ok(false) => return,
+                Err(_) => return self.lose_stream(server),
             }
+        }
+        self.unread.push(Via::Stream(server));
+    }
+
+    fn take_messages(&mut self, server: usize) {
+        while let Some(message) = self.streams[server].as_mut().and_then(Stream::message) {
+            self.arrived(Via::Stream(server), &message);
         }
     }
 

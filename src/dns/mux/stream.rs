@@ -24,13 +24,14 @@ pub struct Stream {
     output: Vec<u8>,
     written: usize,
     input: Vec<u8>,
+    taken: usize,
 }
 
 impl Stream {
     /// Over a socket that connects or is connected.
     pub fn new(fd: OwnedFd) -> Self {
         let (output, input) = (Vec::new(), Vec::new());
-        Self { fd, lives: Lives::default(), read_at: 0, output, written: 0, input }
+        Self { fd, lives: Lives::default(), read_at: 0, output, written: 0, input, taken: 0 }
     }
 
     /// Queues a message.
@@ -83,10 +84,21 @@ impl Stream {
 
     /// The next whole message.
     pub fn message(&mut self) -> Option<Vec<u8>> {
-        let (length, rest) = self.input.split_first_chunk()?;
-        let message = rest.get(..usize::from(u16::from_be_bytes(*length)))?.to_vec();
-        self.input.drain(..length.len() + message.len());
-        Some(message)
+        let message = self.input.get(self.taken..).and_then(|rest| {
+            let (length, rest) = rest.split_first_chunk()?;
+            rest.get(..usize::from(u16::from_be_bytes(*length)))
+        });
+        match message {
+            Some(message) => {
+                self.taken += 2 + message.len();
+                Some(message.to_vec())
+            }
+            None => {
+                self.input.drain(..self.taken);
+                self.taken = 0;
+                None
+            }
+        }
     }
 }
 
