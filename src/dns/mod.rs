@@ -27,3 +27,4 @@ mod table;
 pub mod verdict;
 
 pub use mux::{Counters, FIRST_TOKEN, Fitness, Health, Limits, Notice, Transport};
+pub use socket::Promise;

@@ -22,6 +22,7 @@ use super::lookup::{self, Lookup, Step};
 use super::mux::{Asker, Counters, Done, Health, Limits, Mux, Notice, Transport};
 use super::name::Name;
 use super::resolv_conf::{self, ResolvConf};
+use super::socket::Promise;
 use super::table::{Key, Table};
 use super::verdict::{DomainVerdict, Tally};
 use crate::config;
@@ -205,13 +206,18 @@ impl Resolver {
     }
 
     /// The verdicts on all these domains in the order of the answers, no more of them in memory than
-    /// are under way.
+    /// are under way. `domains` is read whenever there is room: one that blocks holds answers back.
     pub fn lookups<I>(&mut self, domains: I) -> Lookups<'_, I::IntoIter>
     where
         I: IntoIterator,
         I::Item: AsRef<[u8]>,
     {
         Lookups { resolver: self, domains: Some(domains.into_iter()), under_way: Table::new() }
+    }
+
+    /// What the process has to promise (pledge(2)) to be allowed to ask these servers.
+    pub fn promise(&self) -> Promise {
+        self.mux.promise()
     }
 
     /// What happened so far.

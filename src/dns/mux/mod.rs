@@ -25,8 +25,10 @@ use mio::{Registry, Token};
 
 mod flight;
 mod health;
+mod limits;
 mod live;
 mod receive;
+mod report;
 mod send;
 mod server;
 mod stream;
@@ -45,6 +47,8 @@ use super::random::Random;
 use super::socket::{BATCH, Datagrams, Promise};
 use super::table::{Key, Table};
 
+pub use self::limits::{Limits, Transport};
+pub use self::report::{Counters, Health, Notice};
 pub use self::server::Fitness;
 
 /// Questions that leave from one UDP port of ours before it is retired.
@@ -55,38 +59,6 @@ pub const MAX_SERVERS: usize = 16;
 pub const FIRST_TOKEN: usize = 1024;
 
 const FIRST_PORT_TOKEN: usize = FIRST_TOKEN + MAX_SERVERS;
-
-/// How much is asked, how patiently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Questions under way at once.
-    pub in_flight: usize,
-    /// The longest wait for an answer to one message.
-    pub timeout: Duration,
-    /// Messages sent for one question before it is given up.
-    pub attempts: u32,
-    /// What questions go by.
-    pub transport: Transport,
-}
-
-/// What questions go by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// UDP, and TCP where the answer was truncated.
-    Udp,
-    /// TCP alone (resolv.conf's `options tcp`).
-    Tcp,
-}
-
-impl Transport {
-    /// What a question's count of lost TCP connections begins with; none as long as it goes by UDP.
-    fn losses(self) -> Option<u32> {
-        match self {
-            Self::Udp => None,
-            Self::Tcp => Some(0),
-        }
-    }
-}
 
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,55 +76,6 @@ pub struct Done {
     pub asker: Asker,
     /// What came of it.
     pub result: Result<Answer, Failure>,
-}
-
-/// What happened since the start, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages sent, by UDP and TCP.
-    pub sent: u64,
-    /// Of these, by TCP.
-    pub sent_tcp: u64,
-    /// UDP ports that were opened.
-    pub ports: u64,
-    /// Waits for an answer that were in vain.
-    pub timeouts: u64,
-    /// Messages dropped: shorter than a header.
-    pub dropped_short: u64,
-    /// Messages dropped: an id that nothing waits for, or no more.
-    pub dropped_id: u64,
-    /// Messages dropped: no answers, or to another operation.
-    pub dropped_no_answer: u64,
-    /// Messages dropped: answers to another question.
-    pub dropped_question: u64,
-    /// Messages dropped: letters in another case than sent.
-    pub dropped_case: u64,
-}
-
-/// Something the operator ought to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Descriptors or buffers are short: so many questions at once from now on.
-    Lowered(usize),
-    /// A name server is put aside.
-    Unfit(SocketAddr, Failure),
-    /// A name server answers properly.
-    Fit(SocketAddr),
-}
-
-/// What is known of a name server, for `show`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Where it is.
-    pub address: SocketAddr,
-    /// Whether it is asked.
-    pub fitness: Fitness,
-    /// Its smoothed round-trip time.
-    pub round_trip: Option<Duration>,
-    /// Answers that were taken.
-    pub answers: u64,
-    /// Waits in vain.
-    pub timeouts: u64,
 }
 
 /// See the module.
@@ -312,6 +235,11 @@ impl Mux {
         self.set_in_flight();
         let now = self.now;
         self.servers.iter_mut().for_each(|server| server.refresh(now));
+    }
+
+    /// What the process has to promise for the sockets that are made here.
+    pub fn promise(&self) -> Promise {
+        self.promise
     }
 
     /// What happened so far.
