@@ -1,0 +1,335 @@
+//! Answers: the bytes of a message in, what it says about its own question out.
+//!
+//! A pure function over bytes that strangers chose; the multiplexer calls it once a message has been
+//! recognised as the answer to what was asked. Work is bounded by the message: two passes over its
+//! records, at most [`MAX_CHAIN`] CNAMEs compared with each other. Whatever is not a definite answer
+//! is a [`Failure`].
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use std::net::IpAddr;
+
+use domain::base::iana::{Class, OptRcode, Rcode};
+use domain::base::message::RecordSection;
+use domain::base::wire::ParseError;
+use domain::base::{Message, ParsedName, ParsedRecord, Rtype};
+use domain::rdata::{A, Aaaa, Cname, Mx, Ptr, Soa};
+
+use super::failure::Failure;
+use super::name::Name;
+
+/// CNAME records in an answer section; real chains have a handful (unbound follows 11, BIND 16).
+pub const MAX_CHAIN: usize = 32;
+/// Addresses and PTR names of one answer that are looked at.
+pub const MAX_RECORDS: usize = 16;
+
+/// What a name server says, definitely.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// How many seconds it may be kept: the least of its records' TTLs, or what the SOA record allows
+    /// for a negative one (RFC 2308 5); 0 if there is none.
+    pub ttl: u32,
+    /// What it is.
+    pub data: Data,
+}
+
+/// The content of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// MX with a target.
+    Exchange,
+    /// `MX 0 .` and nothing else (RFC 7505).
+    NullExchange,
+    /// A or AAAA.
+    Addresses(List<IpAddr>),
+    /// PTR.
+    Names(List<Name>),
+    /// NS or any other type that was asked for.
+    Other,
+    /// The name exists, this type does not.
+    NoData,
+    /// The name, or the one at the end of its CNAME chain, does not exist.
+    NxDomain,
+}
+
+/// The first [`MAX_RECORDS`] of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T> {
+    /// They.
+    pub items: Vec<T>,
+    /// Whether there were more.
+    pub more: bool,
+}
+
+type Parsed<'a> = ParsedName<&'a [u8]>;
+type Record<'a> = ParsedRecord<'a, [u8]>;
+
+/// Reads the answer to the message's own question.
+///
+/// # Errors
+/// Everything that is not definite.
+pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
+    let message = Message::from_slice(bytes).map_err(|_| Failure::Malformed)?;
+    let header = message.header();
+    let rcode = header.rcode();
+    if rcode != Rcode::NOERROR && rcode != Rcode::NXDOMAIN {
+        return Err(Failure::Rcode(message.opt_rcode()));
+    }
+    // What was cut off might have been the answer: it comes whole or not at all.
+    if header.tc() {
+        return Err(Failure::Malformed);
+    }
+    // Negative answers of a server that neither knows nor asks others mean nothing (RFC 2308 2.2).
+    if !header.aa() && !header.ra() {
+        return Err(Failure::Lame);
+    }
+    let question = message.sole_question().map_err(malformed)?;
+    let chain = Chain::follow(message, question.qname())?;
+    match (chain.records(message, question.qtype())?, rcode) {
+        (Some(answer), Rcode::NOERROR) => Ok(answer),
+        (Some(_), _) => Err(Failure::Malformed),
+        (None, rcode) => negative(message, rcode, chain.links),
+    }
+}
+
+/// The way from the question's name over CNAME records (RFC 1034 3.6.2).
+struct Chain<'a> {
+    end: Parsed<'a>,
+    links: usize,
+    ttl: u32,
+}
+
+impl<'a> Chain<'a> {
+    fn follow(message: &'a Message<[u8]>, start: &Parsed<'a>) -> Result<Self, Failure> {
+        let mut aliases: Vec<(Parsed<'a>, Parsed<'a>, u32)> = Vec::new();
+        for record in answers(message)? {
+            let record = record.map_err(malformed)?;
+            if record.rtype() == Rtype::CNAME && record.class() == Class::IN {
+                if aliases.len() == MAX_CHAIN {
+                    return Err(Failure::LongChain);
+                }
+                let target = rdata::<Cname<Parsed<'a>>>(&record)?.into_cname();
+                aliases.push((record.owner(), target, record.ttl().as_secs()));
+            }
+        }
+        let mut chain = Self { end: *start, links: 0, ttl: u32::MAX };
+        while let Some((_, target, ttl)) = aliases.iter().find(|(owner, ..)| *owner == chain.end) {
+            if chain.links == aliases.len() {
+                return Err(Failure::CnameLoop);
+            }
+            chain.end = *target;
+            chain.links = chain.links.saturating_add(1);
+            chain.ttl = chain.ttl.min(*ttl);
+        }
+        Ok(chain)
+    }
+
+    /// The records of the wanted type at the end of the chain.
+    fn records(&self, message: &'a Message<[u8]>, rtype: Rtype) -> Result<Option<Answer>, Failure> {
+        let mut gathered = Gathered::new(rtype);
+        let mut ttl = self.ttl;
+        for record in answers(message)? {
+            let record = record.map_err(malformed)?;
+            if record.rtype() == rtype && record.class() == Class::IN && record.owner() == self.end
+            {
+                gathered.add(&record)?;
+                ttl = ttl.min(record.ttl().as_secs());
+            }
+        }
+        Ok(gathered.finish()?.map(|data| Answer { ttl, data }))
+    }
+}
+
+/// The records of one type at one name.
+struct Gathered {
+    rtype: Rtype,
+    count: usize,
+    exchange: bool,
+    preference: u16,
+    addresses: Vec<IpAddr>,
+    names: Vec<Name>,
+}
+
+impl Gathered {
+    fn new(rtype: Rtype) -> Self {
+        let (addresses, names) = (Vec::new(), Vec::new());
+        Self { rtype, count: 0, exchange: false, preference: 0, addresses, names }
+    }
+
+    fn add(&mut self, record: &Record<'_>) -> Result<(), Failure> {
+        self.count = self.count.saturating_add(1);
+        let looked_at = self.count <= MAX_RECORDS;
+        match self.rtype {
+            Rtype::MX => {
+                let mx = rdata::<Mx<Parsed<'_>>>(record)?;
+                self.exchange |= !mx.exchange().is_root();
+                self.preference = mx.preference();
+            }
+            Rtype::A if looked_at => self.addresses.push(rdata::<A>(record)?.addr().into()),
+            Rtype::AAAA if looked_at => self.addresses.push(rdata::<Aaaa>(record)?.addr().into()),
+            Rtype::PTR if looked_at => {
+                self.names.push(Name::from_parsed(rdata::<Ptr<Parsed<'_>>>(record)?.ptrdname()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Option<Data>, Failure> {
+        let more = self.count > MAX_RECORDS;
+        Ok(Some(match (self.rtype, self.count) {
+            (_, 0) => return Ok(None),
+            (Rtype::MX, _) if self.exchange => Data::Exchange,
+            (Rtype::MX, 1) if self.preference == 0 => Data::NullExchange,
+            (Rtype::MX, _) => return Err(Failure::OddNullMx),
+            (Rtype::A | Rtype::AAAA, _) => Data::Addresses(List { items: self.addresses, more }),
+            (Rtype::PTR, _) => Data::Names(List { items: self.names, more }),
+            _ => Data::Other,
+        }))
+    }
+}
+
+/// NXDOMAIN or NODATA, told from a referral as RFC 2308 2.1 and 2.2 do.
+fn negative(message: &Message<[u8]>, rcode: Rcode, links: usize) -> Result<Answer, Failure> {
+    // The upper bits of the response code are in the OPT record (RFC 6891 6.1.3).
+    message.additional().map_err(malformed)?.try_for_each(|r| r.map(drop)).map_err(malformed)?;
+    let full = message.opt_rcode();
+    if full != OptRcode::from_rcode(rcode) {
+        return Err(Failure::Rcode(full));
+    }
+    let mut soa = None;
+    let mut referral = false;
+    for record in message.authority().map_err(malformed)? {
+        let record = record.map_err(malformed)?;
+        match record.rtype() {
+            Rtype::SOA => {
+                let minimum = rdata::<Soa<Parsed<'_>>>(&record)?.minimum();
+                soa = Some(minimum.as_secs().min(record.ttl().as_secs()));
+            }
+            Rtype::NS => referral = true,
+            _ => {}
+        }
+    }
+    let data = match (rcode, soa) {
+        (Rcode::NXDOMAIN, _) => Data::NxDomain,
+        (_, None) if referral || (links > 0 && !message.header().ra()) => {
+            return Err(Failure::Referral);
+        }
+        _ => Data::NoData,
+    };
+    Ok(Answer { ttl: soa.unwrap_or(0), data })
+}
+
+fn answers(message: &Message<[u8]>) -> Result<RecordSection<'_, [u8]>, Failure> {
+    message.answer().map_err(malformed)
+}
+
+fn rdata<'a, D>(record: &Record<'a>) -> Result<D, Failure>
+where
+    D: domain::base::rdata::ParseRecordData<'a, [u8]>,
+{
+    match record.to_record::<D>() {
+        Ok(Some(record)) => Ok(record.into_data()),
+        _ => Err(Failure::Malformed),
+    }
+}
+
+fn malformed(_: ParseError) -> Failure {
+    Failure::Malformed
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The header of an answer with one question, then `question`'s name and type, then the rest.
+    fn message(flags: [u8; 2], counts: [u8; 3], qname: &[u8], rtype: u16, rest: &[u8]) -> Vec<u8> {
+        let [answers, authorities, others] = counts;
+        let header = [7, 7, flags[0], flags[1], 0, 1, 0, answers, 0, authorities, 0, others];
+        [&header[..], qname, &rtype.to_be_bytes(), &[0, 1], rest].concat()
+    }
+
+    const EXAMPLE: &[u8] = b"\x07example\0";
+    const RECURSIVE: [u8; 2] = [0x81, 0x80];
+    const ROOT_SOA: &[u8] = b"\0\0\x06\0\x01\0\0\x01\0\0\x16\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\
+        \0\0\0\x04\0\0\0\x2a";
+
+    /// RFC 2308 5: the lesser of the SOA record's TTL, here 256, and its minimum, here 42.
+    #[test]
+    fn negative_answers_hold_as_long_as_the_soa_says() {
+        let nodata = message(RECURSIVE, [0, 1, 0], EXAMPLE, 15, ROOT_SOA);
+        assert_eq!(read(&nodata), Ok(Answer { ttl: 42, data: Data::NoData }));
+        let mut shorter = nodata;
+        let ttl = EXAMPLE.len() + 12 + 4 + 7;
+        shorter[ttl + 1] = 3;
+        shorter[ttl] = 0;
+        assert_eq!(read(&shorter), Ok(Answer { ttl: 3, data: Data::NoData }));
+        let bare = message([0x81, 0x83], [0, 0, 0], EXAMPLE, 15, &[]);
+        assert_eq!(read(&bare), Ok(Answer { ttl: 0, data: Data::NxDomain }));
+    }
+
+    #[test]
+    fn the_least_ttl_counts() {
+        let records = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0\
+            \xc0\x0c\0\x0f\0\x01\0\0\0\x05\0\x05\0\x0a\x01b\0";
+        let mx = message(RECURSIVE, [2, 0, 0], EXAMPLE, 15, records);
+        assert_eq!(read(&mx), Ok(Answer { ttl: 5, data: Data::Exchange }));
+    }
+
+    #[test]
+    fn no_more_than_sixteen_addresses_are_kept() {
+        let record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x09\0\x04\x0a\0\0\x01";
+        let read_many = |count: u8| {
+            let records = record.repeat(usize::from(count));
+            match read(&message(RECURSIVE, [count, 0, 0], EXAMPLE, 1, &records)).unwrap().data {
+                Data::Addresses(list) => (list.items.len(), list.more),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((read_many(16), read_many(17)), ((16, false), (16, true)));
+    }
+
+    #[test]
+    fn records_of_another_class_do_not_count() {
+        let chaos = b"\xc0\x0c\0\x0f\0\x03\0\0\0\x09\0\x05\0\x0a\x01a\0";
+        let mx = message(RECURSIVE, [1, 0, 0], EXAMPLE, 15, chaos);
+        assert_eq!(read(&mx), Ok(Answer { ttl: 0, data: Data::NoData }));
+    }
+
+    #[test]
+    fn a_truncated_or_lame_denial_is_none() {
+        let denial = |flags| read(&message(flags, [0, 1, 0], EXAMPLE, 15, ROOT_SOA));
+        assert_eq!(denial([0x83, 0x83]), Err(Failure::Malformed));
+        assert_eq!(denial([0x81, 0x03]), Err(Failure::Lame));
+        assert_eq!(denial([0x85, 0x03]), Ok(Answer { ttl: 42, data: Data::NxDomain }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+
+        /// A good answer with octets changed beyond the header is read or refused, and cut short
+        /// anywhere it is refused.
+        #[test]
+        fn damage_is_refused_or_read(at in 12_usize..46, octet: u8, length in 0_usize..46) {
+            let record = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0";
+            let mut bytes = message(RECURSIVE, [1, 0, 0], EXAMPLE, 15, record);
+            prop_assert!(read(&bytes[..length.min(bytes.len() - 1)]).is_err());
+            if let Some(place) = bytes.get_mut(at) {
+                *place = octet;
+            }
+            let _ = read(&bytes);
+        }
+    }
+}

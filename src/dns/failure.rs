@@ -1,0 +1,59 @@
+//! Why a question has no definite answer: what every `unknown` verdict is made of.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use domain::base::iana::OptRcode;
+
+use super::name::NameError;
+
+/// The reason why nothing is known. None of these may ever trap a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The text is no name to be asked for.
+    Name(NameError),
+    /// No answer within all attempts.
+    Timeout,
+    /// A response code that is neither NOERROR nor NXDOMAIN: SERVFAIL, REFUSED and the like.
+    Rcode(OptRcode),
+    /// The answer does not keep to RFC 1035, or contradicts itself.
+    Malformed,
+    /// Its CNAME records go round in a circle.
+    CnameLoop,
+    /// More CNAME records than anybody follows.
+    LongChain,
+    /// The server neither is an authority nor offers recursion.
+    Lame,
+    /// A pointer to other servers in place of an answer, or a CNAME that leads out of the answer.
+    Referral,
+    /// `MX .` in a way that RFC 7505 does not know.
+    OddNullMx,
+    /// Truncated, and TCP refused or closed.
+    Tcp,
+    /// No name server answered the control question properly.
+    NoServer,
+    /// More than a third of the scan's lookups failed, so its negative answers are not believed.
+    Distrusted,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Name(error) => return error.fmt(f),
+            Self::Rcode(rcode) => return write!(f, "{rcode}"),
+            Self::Timeout => "no answer",
+            Self::Malformed => "malformed answer",
+            Self::CnameLoop => "CNAME loop",
+            Self::LongChain => "CNAME chain too long",
+            Self::Lame => "lame server",
+            Self::Referral => "referral",
+            Self::OddNullMx => "null MX beside others or with a preference",
+            Self::Tcp => "truncated, and no TCP",
+            Self::NoServer => "no fit name server",
+            Self::Distrusted => "too many lookups failed",
+        };
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for Failure {}

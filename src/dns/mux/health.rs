@@ -1,0 +1,202 @@
+//! Which servers may be asked, and what becomes of the questions when none may.
+//!
+//! Before a server's answers count it must answer the control question `. NS`; when it falls silent it
+//! must do so again, while new questions wait. If no server is left, all questions end at once: a dead
+//! name server costs one control question's patience, not one for every domain.
+#![forbid(unsafe_code)]
+
+use domain::base::Rtype;
+use nix::sys::resource::{Resource, getrlimit};
+
+use super::super::answer::{Answer, Data};
+use super::super::failure::Failure;
+use super::super::message::{Edns, Question};
+use super::super::name::Name;
+use super::super::table::Key;
+use super::flight::{Flight, NEVER, Purpose, Stage};
+use super::server::Fitness;
+use super::{Mux, Notice, Transport};
+
+/// Descriptors left to others: standard ones, poller, socketpairs, log, TCP connections.
+const RESERVED: u64 = 32;
+
+/// Questions under way at once where all of them go over a connection.
+const PER_STREAM: usize = 1000;
+
+/// What can be done with a question just now.
+pub enum Route {
+    /// Ask this server.
+    To(usize),
+    /// A server is being tested: wait for that.
+    Wait,
+    /// Nobody is left to be asked.
+    Nowhere(Failure),
+}
+
+impl Mux {
+    /// The server for a question, from its own first server onwards.
+    pub(super) fn route(&self, flight: &Flight) -> Route {
+        if let Some(server) = flight.pinned() {
+            return Route::To(server);
+        }
+        let count = self.servers.len();
+        let is = |n: &usize, fitness| self.servers[*n].fitness == fitness;
+        let in_order = || (0..count).map(|n| (flight.server + n) % count);
+        if let Some(server) = in_order().find(|n| is(n, Fitness::Fit) && flight.may_ask(*n)) {
+            Route::To(server)
+        } else if in_order().any(|n| is(&n, Fitness::Probing) && flight.may_ask(n)) {
+            Route::Wait
+        } else if in_order().any(|n| is(&n, Fitness::Fit)) {
+            Route::Nowhere(flight.failure)
+        } else {
+            Route::Nowhere(Failure::NoServer)
+        }
+    }
+
+    /// Starts the control questions that are due, if anything wants an answer.
+    pub(super) fn probe_due(&mut self) {
+        for server in 0..self.servers.len() {
+            if self.servers[server].wants_probe(self.now) {
+                self.probe(server);
+            }
+        }
+    }
+
+    /// Asks a server the control question; nothing else until it has answered.
+    fn probe(&mut self, server: usize) {
+        self.servers[server].fitness = Fitness::Probing;
+        let question = Question::new(&Name::root(), Rtype::NS);
+        let mut flight = Flight::new(Purpose::Control(server), question);
+        (flight.server, flight.began, flight.stage) = (server, self.now, Stage::Outbox);
+        flight.tcp = self.limits.transport.losses();
+        let key = self.flights.insert(flight);
+        self.outbox.push_front(key);
+    }
+
+    /// Takes the end of a control question.
+    pub(super) fn tested(&mut self, number: usize, result: Result<Answer, Failure>) {
+        let server = &mut self.servers[number];
+        let failure = match result {
+            Ok(Answer { data: Data::Other, .. }) => {
+                server.passed();
+                self.notices.push(Notice::Fit(server.address));
+                return;
+            }
+            Ok(_) => Failure::Malformed,
+            Err(failure) => failure,
+        };
+        server.put_aside(failure, self.now);
+        self.notices.push(Notice::Unfit(server.address, failure));
+        let is_hope = |s: &super::Server| matches!(s.fitness, Fitness::Fit | Fitness::Probing);
+        if !self.servers.iter().any(is_hope) {
+            self.give_up();
+        }
+    }
+
+    /// Ends every question: there is nobody to ask.
+    pub(super) fn give_up(&mut self) {
+        let all: Vec<Key> = self.flights.keys().collect();
+        for key in all {
+            self.finish(key, Err(Failure::NoServer));
+        }
+        self.waiting.clear();
+        self.outbox.clear();
+    }
+
+    /// The wait for an answer is over, if it is not over for long.
+    pub(super) fn expire(&mut self, key: Key) {
+        let now = self.now;
+        let Some(flight) = self.flights.get_mut(key) else { return };
+        if flight.deadline > now {
+            return;
+        }
+        flight.deadline = NEVER;
+        flight.timeouts += 1;
+        let (server, timeouts) = (flight.server, flight.timeouts);
+        self.counters.timeouts += 1;
+        self.drop_stalled_stream(key, server);
+        if self.servers[server].missed() {
+            self.probe(server);
+        }
+        if timeouts >= self.limits.attempts.max(1) {
+            let failure = self.flights.get(key).map_or(Failure::Timeout, |f| f.failure);
+            self.finish(key, Err(failure));
+        } else {
+            self.resend(key, server + 1);
+        }
+    }
+
+    /// This server has nothing to say about a question: the next one may have.
+    pub(super) fn try_next(&mut self, key: Key, server: usize, failure: Failure) {
+        let Some(flight) = self.flights.get_mut(key) else { return };
+        flight.fail(server, failure);
+        if flight.pinned().is_some() {
+            return self.finish(key, Err(failure));
+        }
+        self.resend(key, server + 1);
+    }
+
+    /// Puts a question into the outbox once more, `server` first.
+    pub(super) fn resend(&mut self, key: Key, server: usize) {
+        let count = self.servers.len();
+        let Some(flight) = self.flights.get_mut(key) else { return };
+        if flight.pinned().is_none() {
+            flight.server = server % count;
+        }
+        if flight.stage == Stage::Sent {
+            flight.stage = Stage::Outbox;
+            flight.deadline = NEVER;
+            self.outbox.push_back(key);
+        }
+    }
+
+    /// The same for a question that has left the outbox without having been sent.
+    pub(super) fn unsent(&mut self, key: Key) {
+        if let Some(flight) = self.flights.get_mut(key) {
+            flight.stage = Stage::Sent;
+        }
+    }
+
+    /// An ICMP error: nobody listens there, or there is no way. Another server is asked at once, the
+    /// same one after a short while.
+    pub(super) fn refused(&mut self, key: Key, server: usize) {
+        if self.servers[server].missed() {
+            self.probe(server);
+        }
+        self.unsent(key);
+        let Some(flight) = self.flights.get_mut(key) else { return };
+        flight.fail(server, Failure::Timeout);
+        let flight = &self.flights.get(key);
+        if flight.is_some_and(|f| f.pinned().is_none() && matches!(self.route(f), Route::To(_))) {
+            return self.resend(key, server + 1);
+        }
+        let deadline = flight.map_or(0, |f| self.now + (super::send::SOON << f.timeouts.min(10)));
+        if let Some(flight) = self.flights.get_mut(key) {
+            flight.failed = 0;
+            flight.stage = Stage::Sent;
+            flight.deadline = deadline;
+            self.timers.set(deadline, key);
+        }
+    }
+
+    /// As many questions at once as configured, but no more than the process may have descriptors, as
+    /// each may need its own, and no more than one connection carries well.
+    pub(super) fn set_in_flight(&mut self) {
+        self.in_flight = self.limits.in_flight.max(1);
+        if self.limits.transport == Transport::Tcp {
+            self.in_flight = self.in_flight.min(PER_STREAM);
+        }
+        let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+        let descriptors = usize::try_from(soft.saturating_sub(RESERVED).max(1));
+        let descriptors = descriptors.unwrap_or(usize::MAX);
+        if self.in_flight > descriptors {
+            self.in_flight = descriptors;
+            self.notices.push(Notice::Lowered(descriptors));
+        }
+    }
+
+    /// EDNS as flight and server want it.
+    pub(super) fn edns(&self, flight: &Flight, server: usize) -> Edns {
+        if flight.edns == Edns::Off { Edns::Off } else { self.servers[server].edns() }
+    }
+}

@@ -1,0 +1,334 @@
+//! The multiplexer: questions in, answers out, thousands of them under way at once over sockets of our
+//! own, no thread, one readiness loop that its owner drives.
+//!
+//! ```text
+//! ask ─▶ waiting ─room, a fit server─▶ outbox ─send─▶ sent ─▶ done ─▶ next_done
+//!           ▲                            ▲             │ timeout, TC, SERVFAIL, FORMERR …
+//!           └── no fit server just now ──┴─────────────┘
+//! ```
+//! The owner registers us with its poller ([`Mux::new`]), passes on readiness ([`Mux::ready`]), calls
+//! [`Mux::work`] after each round and sleeps no longer than [`Mux::timeout`]. Against forgery: random
+//! ids, a random source port for every [`PER_PORT`] questions, random case, the question compared byte by
+//! byte, connected sockets, and never two messages for the same question under way but by retransmission
+//! (RFC 5452). What does not fit is dropped, counted, and does not end the wait.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use domain::base::Rtype;
+use mio::{Registry, Token};
+
+mod flight;
+mod health;
+mod limits;
+mod live;
+mod receive;
+mod report;
+mod send;
+mod server;
+mod stream;
+mod timers;
+
+use self::flight::{Flight, Purpose, Stage, Via};
+use self::live::{Live, Lives};
+use self::server::Server;
+use self::stream::Stream;
+use self::timers::Timers;
+use super::answer::Answer;
+use super::failure::Failure;
+use super::message::Question;
+use super::name::Name;
+use super::random::Random;
+use super::socket::{BATCH, Datagrams, Promise};
+use super::table::{Key, Table};
+
+pub use self::limits::{Limits, Transport};
+pub use self::report::{Counters, Health, Notice};
+pub use self::server::Fitness;
+
+/// Questions that leave from one UDP port of ours before it is retired.
+pub const PER_PORT: usize = BATCH;
+/// Name servers that are used at most.
+pub const MAX_SERVERS: usize = 16;
+/// Tokens below belong to the owner of the poller.
+pub const FIRST_TOKEN: usize = 1024;
+
+const FIRST_PORT_TOKEN: usize = FIRST_TOKEN + MAX_SERVERS;
+
+/// Who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// What for.
+    pub job: Key,
+    /// Which of its questions.
+    pub question: usize,
+}
+
+/// The end of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Who asked.
+    pub asker: Asker,
+    /// What came of it.
+    pub result: Result<Answer, Failure>,
+}
+
+/// See the module.
+pub struct Mux {
+    registry: Registry,
+    limits: Limits,
+    in_flight: usize,
+    promise: Promise,
+    clock: Instant,
+    now: u64,
+    random: Random,
+    servers: Vec<Server>,
+    flights: Table<Flight>,
+    twins: HashMap<u64, Key>,
+    hasher: RandomState,
+    waiting: VecDeque<Key>,
+    outbox: VecDeque<Key>,
+    /// Questions of others than ourselves that have left `waiting`.
+    active: usize,
+    timers: Timers,
+    ports: Table<Port>,
+    streams: Vec<Option<Stream>>,
+    datagrams: Option<Datagrams>,
+    messages: Vec<Vec<u8>>,
+    batch: Vec<Live>,
+    /// Sockets that had more to read than one turn takes.
+    unread: Vec<Via>,
+    paused: Option<u64>,
+    done: VecDeque<Done>,
+    notices: Vec<Notice>,
+    counters: Counters,
+}
+
+/// A UDP port of ours.
+struct Port {
+    fd: OwnedFd,
+    server: usize,
+    opened: u64,
+    sent: usize,
+    lives: Lives,
+}
+
+impl Mux {
+    /// Asks `servers`, the first ones preferred; `registry` is the owner's poller's.
+    ///
+    /// # Errors
+    /// No random source.
+    pub fn new(registry: Registry, servers: &[SocketAddr], limits: Limits) -> io::Result<Self> {
+        let servers = &servers[..servers.len().min(MAX_SERVERS)];
+        let mut mux = Self {
+            registry,
+            limits,
+            in_flight: 0,
+            promise: Promise::for_servers(servers.iter()),
+            clock: Instant::now(),
+            now: 0,
+            random: Random::new()?,
+            servers: servers.iter().copied().map(Server::new).collect(),
+            flights: Table::new(),
+            twins: HashMap::new(),
+            hasher: RandomState::new(),
+            waiting: VecDeque::new(),
+            outbox: VecDeque::new(),
+            active: 0,
+            timers: Timers::default(),
+            ports: Table::new(),
+            streams: servers.iter().map(|_| None).collect(),
+            datagrams: Some(Datagrams::new()),
+            messages: vec![Vec::new(); BATCH],
+            batch: Vec::with_capacity(BATCH),
+            unread: Vec::new(),
+            paused: None,
+            done: VecDeque::new(),
+            notices: Vec::new(),
+            counters: Counters::default(),
+        };
+        mux.set_in_flight();
+        Ok(mux)
+    }
+
+    /// Asks for `name`'s records of a type on behalf of `asker`, who finds the end in [`Self::next_done`].
+    pub fn ask(&mut self, asker: Asker, name: &Name, rtype: Rtype) {
+        let question = Question::new(name, rtype);
+        let hash = self.hasher.hash_one(question.wire());
+        if let Some(twin) = self.twins.get(&hash).and_then(|twin| self.flights.get_mut(*twin))
+            && twin.question.same(&question)
+            && let Purpose::Asked(askers) = &mut twin.purpose
+        {
+            askers.push(asker);
+            return;
+        }
+        let mut flight = Flight::new(Purpose::Asked(vec![asker]), question);
+        flight.hash = hash;
+        let key = self.flights.insert(flight);
+        self.twins.insert(hash, key);
+        self.waiting.push_back(key);
+    }
+
+    /// How many more questions can be put under way at once.
+    pub fn room(&self) -> usize {
+        self.in_flight.saturating_sub(self.active + self.waiting.len())
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.flights.len() == 0
+    }
+
+    /// The next question that has ended.
+    pub fn next_done(&mut self) -> Option<Done> {
+        self.done.pop_front()
+    }
+
+    /// How long the owner may sleep; `None` is for ever.
+    pub fn timeout(&self) -> Option<Duration> {
+        if !self.unread.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = [self.timers.next(), self.paused].into_iter().flatten().min()?;
+        Some(Duration::from_micros(next.saturating_sub(self.read_clock())))
+    }
+
+    /// A descriptor of ours is ready; false if the token is not ours.
+    pub fn ready(&mut self, token: Token) -> bool {
+        self.now = self.read_clock();
+        if token.0 >= FIRST_PORT_TOKEN {
+            if let Some(port) = self.ports.at(token.0 - FIRST_PORT_TOKEN) {
+                self.receive(port);
+            }
+        } else if token.0 >= FIRST_TOKEN {
+            self.stream_ready(token.0 - FIRST_TOKEN);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Does what is due: timers, and sending. To be called after each round of [`Self::ready`].
+    pub fn work(&mut self) {
+        self.now = self.read_clock();
+        for via in std::mem::take(&mut self.unread) {
+            match via {
+                Via::Port(port) => self.receive(port),
+                Via::Stream(server) => self.stream_ready(server),
+            }
+        }
+        while let Some(flight) = self.timers.due(self.now) {
+            self.expire(flight);
+        }
+        self.flush();
+        self.rest();
+    }
+
+    /// A new scan begins: servers that were silent for long, or unfit, have to prove themselves anew.
+    pub fn refresh(&mut self) {
+        self.now = self.read_clock();
+        self.set_in_flight();
+        let now = self.now;
+        self.servers.iter_mut().for_each(|server| server.refresh(now));
+    }
+
+    /// What the process has to promise for the sockets that are made here.
+    pub fn promise(&self) -> Promise {
+        self.promise
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What there is to log.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The name servers and how they are.
+    pub fn health(&self) -> impl Iterator<Item = Health> {
+        self.servers.iter().map(|server| Health {
+            address: server.address,
+            fitness: server.fitness,
+            round_trip: server.round_trip().map(Duration::from_micros),
+            answers: server.answers,
+            timeouts: server.timeouts,
+        })
+    }
+
+    /// Ends a question.
+    fn finish(&mut self, key: Key, result: Result<Answer, Failure>) {
+        let Some(flight) = self.flights.remove(key) else { return };
+        for via in &flight.vias {
+            self.forget(*via, key);
+        }
+        match flight.purpose {
+            Purpose::Control(server) => self.tested(server, result),
+            Purpose::Asked(askers) => {
+                if flight.stage != Stage::Waiting {
+                    self.active -= 1;
+                }
+                if self.twins.get(&flight.hash) == Some(&key) {
+                    self.twins.remove(&flight.hash);
+                }
+                let ends = askers.into_iter();
+                self.done.extend(ends.map(|asker| Done { asker, result: result.clone() }));
+            }
+        }
+    }
+
+    /// Takes a question off a socket; the socket goes when nothing is left to come.
+    fn forget(&mut self, via: Via, flight: Key) {
+        match via {
+            Via::Port(key) => {
+                let Some(port) = self.ports.get_mut(key) else { return };
+                port.lives.remove(flight);
+                if port.lives.is_empty() && self.servers[port.server].port != Some(key) {
+                    self.ports.remove(key);
+                }
+            }
+            Via::Stream(server) => {
+                let Some(stream) = &mut self.streams[server] else { return };
+                stream.lives.remove(flight);
+                if stream.lives.is_empty() {
+                    self.streams[server] = None;
+                }
+            }
+        }
+    }
+
+    /// With nothing under way no socket stays open and no timer wakes anybody.
+    fn rest(&mut self) {
+        if self.is_idle() {
+            self.timers.clear();
+            self.paused = None;
+            for server in &mut self.servers {
+                server.port.take().and_then(|port| self.ports.remove(port));
+            }
+        } else {
+            let flights = &self.flights;
+            self.timers.sweep(flights.len(), |deadline, key| {
+                flights.get(key).is_some_and(|flight| flight.deadline == deadline)
+            });
+        }
+    }
+
+    /// Microseconds since the start.
+    fn read_clock(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::fmt::Debug for Mux {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (active, waiting) = (self.active, self.waiting.len());
+        f.debug_struct("Mux").field("active", &active).field("waiting", &waiting).finish()
+    }
+}

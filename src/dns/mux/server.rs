@@ -1,0 +1,211 @@
+//! What is known of one name server: whether it is fit to be asked, how long it takes, what it cannot.
+//!
+//! The multiplexer tells it of every answer and of every wait in vain. A server is asked nothing but the
+//! control question (`. NS`) until it has answered that properly, and again when it falls silent.
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+
+use super::super::failure::Failure;
+use super::super::message::Edns;
+use super::super::table::Key;
+
+/// RFC 6298 2.4 would have a second; unbound's least is 50 ms, right for a resolver nearby.
+const MIN_RTO: u64 = 50_000;
+/// RFC 6298 2.1, before anything was measured.
+const FIRST_RTO: u64 = 1_000_000;
+/// Waits in vain in a row, without any answer, after which the server must prove itself again.
+const SUSPECT_AFTER: u32 = 8;
+/// How long an unfit server is left alone, in microseconds.
+const ASIDE: u64 = 30_000_000;
+/// An answer so long ago, in microseconds, proves nothing for a new scan.
+const STALE: u64 = 60_000_000;
+/// So many answers that came only without EDNS, or with the case folded, settle it for the server.
+const SETTLED: u32 = 3;
+
+/// Whether a server may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// Nothing is known.
+    Untested,
+    /// The control question is under way.
+    Probing,
+    /// It answered the control question properly.
+    Fit,
+    /// It did not; not before the given time, in microseconds, is it tried again.
+    Unfit(Failure, u64),
+}
+
+/// One name server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether it may be asked.
+    pub fitness: Fitness,
+    /// The UDP port of ours that its next questions leave from.
+    pub port: Option<Key>,
+    /// Answers that were taken.
+    pub answers: u64,
+    /// Waits in vain.
+    pub timeouts: u64,
+    silent: u32,
+    heard: u64,
+    /// Smoothed round-trip time and its deviation (RFC 6298 2), in microseconds.
+    estimate: Option<(u64, u64)>,
+    bare: u32,
+    folded: u32,
+}
+
+impl Server {
+    /// A server of which nothing is known.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            fitness: Fitness::Untested,
+            port: None,
+            answers: 0,
+            timeouts: 0,
+            silent: 0,
+            heard: 0,
+            estimate: None,
+            bare: 0,
+            folded: 0,
+        }
+    }
+
+    /// It answered; by UDP, after so long.
+    pub fn answered(&mut self, now: u64, took: Option<u64>) {
+        self.answers += 1;
+        self.silent = 0;
+        self.heard = now;
+        let Some(took) = took else { return };
+        self.estimate = Some(match self.estimate {
+            None => (took, took / 2),
+            Some((smoothed, deviation)) => {
+                ((7 * smoothed + took) / 8, (3 * deviation + smoothed.abs_diff(took)) / 4)
+            }
+        });
+    }
+
+    /// Waiting for it was in vain; true if it has to prove itself.
+    pub fn missed(&mut self) -> bool {
+        self.timeouts += 1;
+        self.silent += 1;
+        self.fitness == Fitness::Fit && self.silent >= SUSPECT_AFTER
+    }
+
+    /// The smoothed round-trip time in microseconds.
+    pub fn round_trip(&self) -> Option<u64> {
+        self.estimate.map(|(smoothed, _)| smoothed)
+    }
+
+    /// How long to wait for the answer to the first attempt, in microseconds.
+    pub fn timeout(&self) -> u64 {
+        self.estimate
+            .map_or(FIRST_RTO, |(smoothed, deviation)| smoothed + 4 * deviation)
+            .max(MIN_RTO)
+    }
+
+    /// Whether the control question ought to be asked.
+    pub fn wants_probe(&self, now: u64) -> bool {
+        match self.fitness {
+            Fitness::Untested => true,
+            Fitness::Unfit(_, until) => until <= now,
+            Fitness::Probing | Fitness::Fit => false,
+        }
+    }
+
+    /// The control question was answered properly.
+    pub fn passed(&mut self) {
+        self.fitness = Fitness::Fit;
+        self.silent = 0;
+    }
+
+    /// It was not.
+    pub fn put_aside(&mut self, failure: Failure, now: u64) {
+        self.fitness = Fitness::Unfit(failure, now.saturating_add(ASIDE));
+    }
+
+    /// A new scan begins: old knowledge is to be had anew.
+    pub fn refresh(&mut self, now: u64) {
+        let stale = now.saturating_sub(self.heard) > STALE;
+        match self.fitness {
+            Fitness::Fit if stale => {}
+            Fitness::Unfit(..) => {}
+            _ => return,
+        }
+        self.fitness = Fitness::Untested;
+        (self.bare, self.folded) = (0, 0);
+    }
+
+    /// It answered only without EDNS, once more.
+    pub fn answers_bare(&mut self) {
+        self.bare += 1;
+    }
+
+    /// It folded the case of a question, once more.
+    pub fn folds(&mut self) {
+        self.folded += 1;
+    }
+
+    /// EDNS as it wants it.
+    pub fn edns(&self) -> Edns {
+        if self.bare >= SETTLED { Edns::Off } else { Edns::On }
+    }
+
+    /// Whether random case is of no use with it.
+    pub fn is_folding(&self) -> bool {
+        self.folded >= SETTLED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Server {
+        Server::new("192.0.2.53:53".parse().unwrap())
+    }
+
+    /// RFC 6298 2.2 and 2.3 with alpha 1/8, beta 1/4, K 4.
+    #[test]
+    fn the_timeout_follows_the_round_trips() {
+        let mut one = server();
+        assert_eq!(one.timeout(), 1_000_000);
+        one.answered(0, Some(80_000));
+        assert_eq!((one.round_trip(), one.timeout()), (Some(80_000), 80_000 + 4 * 40_000));
+        one.answered(0, Some(40_000));
+        assert_eq!((one.round_trip(), one.timeout()), (Some(75_000), 75_000 + 4 * 40_000));
+        for _ in 0..100 {
+            one.answered(0, Some(300));
+        }
+        assert_eq!(one.timeout(), 50_000);
+    }
+
+    #[test]
+    fn silence_makes_suspect_and_an_answer_clears() {
+        let mut one = server();
+        one.passed();
+        assert!((1..8).all(|_| !one.missed()));
+        one.answered(0, Some(1));
+        assert!((1..8).all(|_| !one.missed()));
+        assert!(one.missed());
+    }
+
+    #[test]
+    fn an_unfit_server_rests_and_a_scan_wants_proof() {
+        let mut one = server();
+        assert!(one.wants_probe(0));
+        one.put_aside(Failure::Timeout, 5);
+        assert!(!one.wants_probe(29_000_000) && one.wants_probe(30_000_005));
+        one.refresh(6);
+        assert!(one.wants_probe(6));
+        one.passed();
+        one.answered(10, Some(1));
+        one.refresh(60_000_000);
+        assert_eq!(one.fitness, Fitness::Fit);
+        one.refresh(60_000_011);
+        assert_eq!(one.fitness, Fitness::Untested);
+    }
+}

@@ -1,0 +1,158 @@
+//! resolv.conf(5): its text in, name servers and how to ask them out.
+//!
+//! Read when greytrapper.conf names no server, before the process gives up the file system. As libc's
+//! resolver does, what cannot be understood is passed over.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::path::Path;
+
+use super::mux::Transport;
+
+/// libc's ASR_MAXNS.
+const MAX_SERVERS: usize = 5;
+/// Where it is.
+pub const PATH: &str = "/etc/resolv.conf";
+
+const DOMAIN: u16 = 53;
+
+/// What resolv.conf says as far as mail domains are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvConf {
+    /// The name servers in their order; the one on this machine if none is named, none at all if
+    /// `lookup` leaves out `bind`.
+    pub servers: Vec<SocketAddr>,
+    /// `options tcp`.
+    pub transport: Transport,
+}
+
+impl ResolvConf {
+    /// # Errors
+    /// The file cannot be read. Without it the system uses no DNS at all.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        std::fs::read(path).map(|text| Self::parse(&text)).map_err(named)
+    }
+
+    /// The text's meaning.
+    pub fn parse(text: &[u8]) -> Self {
+        let mut conf = Self { servers: Vec::new(), transport: Transport::Udp };
+        let mut bind = true;
+        for line in text.split(|b| *b == b'\n') {
+            let line = line.split(|b| matches!(b, b'#' | b';')).next().unwrap_or_default();
+            let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            let words: [Option<&[u8]>; 10] = std::array::from_fn(|_| words.next());
+            let has = |wanted: &[u8]| words[1..].contains(&Some(wanted));
+            match words {
+                [Some(b"nameserver"), Some(server), None, ..] => {
+                    conf.servers.extend(parse_server(server));
+                }
+                [Some(b"lookup"), Some(_), ..] => bind = has(b"bind") || !has(b"file"),
+                [Some(b"options"), ..] if has(b"tcp") => conf.transport = Transport::Tcp,
+                // EDNS is always tried, with a way back for servers that know none.
+                _ => {}
+            }
+        }
+        conf.servers.truncate(MAX_SERVERS);
+        if conf.servers.is_empty() {
+            conf.servers.push((IpAddr::from([127, 0, 0, 1]), DOMAIN).into());
+        }
+        if !bind {
+            conf.servers.clear();
+        }
+        conf
+    }
+}
+
+/// `ADDRESS`, `[ADDRESS]:PORT`, `ADDRESS:PORT` (IPv4), an IPv6 address perhaps with its `%scope`.
+fn parse_server(word: &[u8]) -> Option<SocketAddr> {
+    let word = std::str::from_utf8(word).ok()?;
+    let (address, port) = match word.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((address, ""))) => (address, DOMAIN),
+        Some(Some((address, port))) => (address, port.strip_prefix(':')?.parse().ok()?),
+        Some(None) => return None,
+        None => (word, DOMAIN),
+    };
+    match address.split_once('%') {
+        Some((address, scope)) => {
+            let scope = scope.parse().or_else(|_| nix::net::if_::if_nametoindex(scope)).ok()?;
+            Some(SocketAddrV6::new(address.parse().ok()?, port, 0, scope).into())
+        }
+        None if port == DOMAIN && !word.starts_with('[') => {
+            let bare = address.parse::<IpAddr>().map(|address| (address, DOMAIN).into());
+            bare.or_else(|_| address.parse()).ok()
+        }
+        None => Some((address.parse::<IpAddr>().ok()?, port).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers(text: &str) -> Vec<String> {
+        ResolvConf::parse(text.as_bytes()).servers.iter().map(SocketAddr::to_string).collect()
+    }
+
+    #[test]
+    fn servers_in_every_form() {
+        let text = "nameserver 192.0.2.1\nnameserver\t2001:db8::1 # comment\n\
+            nameserver [192.0.2.2]:5353\nnameserver [2001:db8::2]:5353\nnameserver fe80::1%3\n";
+        let expected = [
+            "192.0.2.1:53",
+            "[2001:db8::1]:53",
+            "192.0.2.2:5353",
+            "[2001:db8::2]:5353",
+            "[fe80::1%3]:53",
+        ];
+        assert_eq!(servers(text), expected);
+        assert_eq!(servers("nameserver fe80::1%lo").len(), 1);
+        assert_eq!(
+            servers("nameserver [192.0.2.2]\nnameserver 192.0.2.3:54"),
+            ["192.0.2.2:53", "192.0.2.3:54"]
+        );
+    }
+
+    /// The defaults of resolv.conf(5), and pass over what is not understood as asr.c does.
+    #[test]
+    fn defaults_and_nonsense() {
+        for text in [
+            "",
+            "nameserver\n",
+            "nameserver 192.0.2.1 192.0.2.2",
+            "nameserver 192.0.2",
+            " ; nameserver 192.0.2.1",
+            "nameserver [192.0.2.1",
+            "nameserver [192.0.2.1]53",
+            "nameserver \u{fffd}",
+            "lookup bind file",
+            "lookup",
+            "options edns0 ndots:2",
+        ] {
+            let conf = ResolvConf::parse(text.as_bytes());
+            assert_eq!(conf.transport, Transport::Udp);
+            assert_eq!(servers(text), ["127.0.0.1:53"], "{text}");
+        }
+        assert_eq!(servers(&"nameserver 192.0.2.1\n".repeat(9)).len(), 5);
+    }
+
+    #[test]
+    fn lookup_file_alone_means_no_dns() {
+        assert_eq!(servers("nameserver 192.0.2.1\nlookup file"), [""; 0]);
+        assert_eq!(servers("lookup file\nlookup file bind"), ["127.0.0.1:53"]);
+    }
+
+    #[test]
+    fn options_tcp() {
+        let conf = ResolvConf::parse(b"options edns0 tcp\nnameserver 192.0.2.1");
+        assert_eq!(conf.transport, Transport::Tcp);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = ResolvConf::read(Path::new("/nonexistent/resolv.conf")).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/resolv.conf: "), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What the answers mean for a sender domain, and for a whole scan.
+//!
+//! The table is design's: RFC 5321 5.1 (mail goes to MX, else to the address), RFC 7505 (null MX),
+//! everything that is not definite is unknown and never traps.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::failure::Failure;
+
+/// What is thought of a sender domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainVerdict {
+    /// Mail can be sent to it.
+    Good(Good),
+    /// No mail can be sent to it.
+    Bad(Bad),
+    /// Nobody knows.
+    Unknown(Failure),
+}
+
+/// Why a domain is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Good {
+    /// It has an MX record with a target.
+    Mx,
+    /// It has no MX record, but an address.
+    Address,
+}
+
+/// Why a domain is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// It exists and has neither MX nor A nor AAAA.
+    NoMxOrAddress,
+    /// It says that it takes no mail (RFC 7505).
+    NullMx,
+    /// It, or what it is an alias of, does not exist.
+    NxDomain,
+}
+
+impl DomainVerdict {
+    /// `good`, `bad` or `unknown`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Good(_) => "good",
+            Self::Bad(_) => "bad",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// The reason alone, as `greytrapctl lookup` shows it.
+impl fmt::Display for DomainVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good(Good::Mx) => "MX",
+            Self::Good(Good::Address) => "no MX, address",
+            Self::Bad(Bad::NoMxOrAddress) => "no MX or A",
+            Self::Bad(Bad::NullMx) => "null MX",
+            Self::Bad(Bad::NxDomain) => "no such domain",
+            Self::Unknown(failure) => return failure.fmt(f),
+        })
+    }
+}
+
+/// How a scan's lookups ended, whether over the network or out of the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Domains that take mail.
+    pub good: u64,
+    /// Domains that do not.
+    pub bad: u64,
+    /// Domains that nothing is known of.
+    pub unknown: u64,
+    /// Texts that were no names and so were not asked for.
+    pub not_asked: u64,
+}
+
+impl Tally {
+    /// Counts one.
+    pub fn count(&mut self, verdict: &DomainVerdict) {
+        match verdict {
+            DomainVerdict::Good(_) => self.good += 1,
+            DomainVerdict::Bad(_) => self.bad += 1,
+            DomainVerdict::Unknown(Failure::Name(_)) => self.not_asked += 1,
+            DomainVerdict::Unknown(_) => self.unknown += 1,
+        }
+    }
+
+    /// Whether the scan's negative answers may be believed: at most a third of them is unknown.
+    pub fn trusted(&self) -> bool {
+        self.unknown.saturating_mul(3) <= self.good + self.bad + self.unknown
+    }
+
+    /// What is left of a verdict once the scan has ended: distrust makes `bad` unknown.
+    pub fn settle(&self, verdict: DomainVerdict) -> DomainVerdict {
+        match verdict {
+            DomainVerdict::Bad(_) if !self.trusted() => DomainVerdict::Unknown(Failure::Distrusted),
+            verdict => verdict,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_a_third_unknown_and_bad_is_not_believed() {
+        let bad = DomainVerdict::Bad(Bad::NxDomain);
+        let unknown = DomainVerdict::Unknown(Failure::Timeout);
+        let mut tally = Tally::default();
+        assert!(tally.trusted());
+        for verdict in [bad, DomainVerdict::Good(Good::Mx), unknown] {
+            tally.count(&verdict);
+        }
+        assert_eq!(tally.settle(bad), bad);
+        tally.count(&DomainVerdict::Unknown(Failure::Name(crate::dns::name::NameError::Empty)));
+        assert_eq!(tally.settle(bad), bad);
+        tally.count(&unknown);
+        assert_eq!(tally.settle(bad), DomainVerdict::Unknown(Failure::Distrusted));
+        let good = DomainVerdict::Good(Good::Address);
+        assert_eq!(tally.settle(good), good);
+    }
+}
