@@ -5,7 +5,7 @@
 //! image.
 //!
 //! The file's order is that of a hash over whole keys: a host's tuples lie anywhere, and finding the
-//! host of a tuple misses the cache. So notes are entered by the batch ([`Table::entries`]), and what
+//! host of a tuple misses the cache. So notes are entered by the batch ([`Table::expect`]), and what
 //! they tell is put down on the host: most hosts need never be looked at again.
 
 use super::address::Address;
