@@ -22,10 +22,7 @@ const TRAPEXP: i64 = 24 * 60 * 60;
 pub type Record = (Vec<u8>, Gdata);
 
 /// Makes records until there are `tuples` GREY ones, and gives each of them to `enter`.
-pub fn populate<E>(
-    tuples: u64,
-    mut enter: impl FnMut(Record) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn populate<E>(tuples: u64, mut enter: impl FnMut(Record) -> Result<(), E>) -> Result<(), E> {
     let mut random = Random(0x6772_6579);
     let mut made = 0;
     let mut host = 0;

@@ -9,6 +9,7 @@
 //! | 260 | `gtsp` |
 //! | 264 | the bucket that is split, big-endian |
 //! | 268 | the new bucket, big-endian |
+//! | 272 | 1 if the new bucket may lack pairs that are still in the old one |
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -18,7 +19,7 @@ use crate::db::ByteOrder;
 
 const MARK: [u8; 4] = *b"gtsp";
 /// Where the note ends.
-pub const END: usize = header::SIZE + 12;
+pub const END: usize = header::SIZE + 16;
 
 /// A split that was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,17 @@ pub struct Note {
     pub from: u32,
     /// The bucket that takes them.
     pub to: u32,
+    /// What the new bucket is known to hold.
+    pub new: NewBucket,
+}
+
+/// How much of what moves is in the new bucket from the moment on at which the table has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewBucket {
+    /// All of it.
+    Whole,
+    /// What goes on one page.
+    FirstPage,
 }
 
 impl Note {
@@ -35,7 +47,11 @@ impl Note {
         let mark = head.get(header::SIZE..header::SIZE + MARK.len())?;
         let from = ByteOrder::Big.u32_at(head, header::SIZE + 4)?;
         let to = ByteOrder::Big.u32_at(head, header::SIZE + 8)?;
-        (mark == MARK && from < to).then_some(Note { from, to })
+        let new = match ByteOrder::Big.u32_at(head, header::SIZE + 12)? {
+            0 => NewBucket::Whole,
+            _ => NewBucket::FirstPage,
+        };
+        (mark == MARK && from < to).then_some(Note { from, to, new })
     }
 }
 
@@ -43,8 +59,10 @@ impl Note {
 pub fn append(header: &[u8], note: Option<Note>) -> Vec<u8> {
     let mut head = header.to_vec();
     match note {
-        Some(Note { from, to }) => {
-            head.extend(MARK.into_iter().chain(from.to_be_bytes()).chain(to.to_be_bytes()));
+        Some(Note { from, to, new }) => {
+            head.extend(MARK);
+            let new = u32::from(new == NewBucket::FirstPage);
+            head.extend([from, to, new].into_iter().flat_map(u32::to_be_bytes));
         }
         None => head.extend([0; END - header::SIZE]),
     }

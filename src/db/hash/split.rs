@@ -10,18 +10,20 @@
 //! 1. bitmaps; the header, with a [`Note`] of what is going on;
 //! 2. a copy of the old bucket's page, as an overflow page, and the pages that it will need afterwards;
 //! 3. the old bucket's page, now nothing but a link to the copy;
-//! 4. the new bucket's page, with the pairs that move: it must hold them all, since a link on it would
-//!    hide what libc puts behind it;
+//! 4. the new bucket's page, with the pairs that move, but without a link, which would hide what libc puts
+//!    behind it;
 //! 5. the header, with the new bucket in the table;
-//! 6. the old bucket's page, with what stays, leading past the copy;
-//! 7. bitmaps; the header without the note.
+//! 6. if the pairs that move take more than one page, the new bucket's page again, now with its link;
+//! 7. the old bucket's page, with what stays, leading past the copy;
+//! 8. bitmaps; the header without the note.
+//!
+//! Killed between 5 and 6, the file has every pair in the old bucket for whoever walks it, but a search
+//! misses those of the further pages until the split is finished. Nothing else is to be had: the new
+//! bucket and the header cannot be written at once.
 //!
 //! A note found at opening is acted upon before the next change ([`Writer::finish_split`]): the new
 //! page is emptied if the table does not know of it, or the pairs that have moved are taken from where
 //! they were.
-//!
-//! A split that cannot be done so is left to libc, which makes up for it by itself: it splits at every
-//! put as long as the table has more pairs than it should.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -29,7 +31,7 @@
 use super::chain::Loaded;
 use super::edit::PageBuf;
 use super::header::{Header, SPLIT_POINTS, generation, hash};
-use super::note::Note;
+use super::note::{NewBucket, Note};
 use super::write::Writer;
 use crate::db::file::PageFile;
 use crate::db::{Damage, EngineError, Fault, Record};
@@ -40,25 +42,25 @@ const DIRECTORY_GROWTH: i32 = 16;
 impl<F: PageFile> Writer<F> {
     /// Looks at the bucket whose turn it is to be split, before a change that may lead to it.
     pub(super) fn look_ahead(&self) -> Result<(), EngineError> {
-        self.load(self.header.next_split().from).map(drop)
+        self.load(self.header.next_split().0).map(drop)
     }
 
     /// Splits the bucket whose turn it is, if that can be done safely.
     pub(super) fn expand(&mut self) -> Result<(), EngineError> {
         let Some(grown) = grow(&self.header) else { return Ok(()) };
-        let Note { from, to } = self.header.next_split();
+        let (from, to) = self.header.next_split();
         let chain = self.load(from)?;
         let records: Vec<_> = chain.records()?.into_iter().map(|(_, record)| record).collect();
         let home = |record: &Record<'_>| grown.bucket_of(hash(&record.key));
-        let moving = records.iter().filter(|record| home(record) == to);
-        let Some(new) = self.single_page(moving) else { return Ok(()) };
+        let moving = self.pack(records.iter().filter(|record| home(record) == to))?;
         let kept = self.pack(records.iter().filter(|record| home(record) == from))?;
-        if new.view().entries() > 0 {
-            return self.split(Note { from, to }, &chain, &new, kept);
+        if records.iter().any(|record| home(record) == to) {
+            let new = if moving.len() > 1 { NewBucket::FirstPage } else { NewBucket::Whole };
+            return self.split(Note { from, to, new }, &chain, moving, kept);
         }
         let place = grown.bucket_page(to);
         if self.is_vacant(place) {
-            self.write_page(place, &new)?;
+            self.write_page(place, &self.blank())?;
             self.header = grown;
             self.commit()?;
         }
@@ -69,28 +71,34 @@ impl<F: PageFile> Writer<F> {
         &mut self,
         note: Note,
         chain: &Loaded,
-        new: &PageBuf,
+        moving: Vec<PageBuf>,
         kept: Vec<PageBuf>,
     ) -> Result<(), EngineError> {
         let Some(head) = chain.nodes.first() else { return Ok(()) };
+        let (kept, kept_tail) = divide(kept);
+        let (new, new_tail) = divide(moving);
         let copy = self.take(1)?;
-        let (kept, tail) = divide(kept);
-        let addresses = self.take(tail.len())?;
+        let kept_at = self.take(kept_tail.len())?;
+        let new_at = self.take(new_tail.len())?;
         // Only now is the place of the new bucket known: a new generation begins behind all pages made.
         let Some(grown) = grow(&self.header) else { return Ok(()) };
         let place = grown.bucket_page(note.to);
         if !self.is_vacant(place) {
-            return self.free(copy.into_iter().chain(addresses));
+            return self.free(copy.into_iter().chain(kept_at).chain(new_at));
         }
         self.note = Some(note);
         self.commit()?;
         self.write_chain(vec![head.page.clone()], &copy)?;
-        self.write_chain(tail, &addresses)?;
+        self.write_chain(kept_tail, &kept_at)?;
+        self.write_chain(new_tail, &new_at)?;
         self.write_page(head.number, &self.linked(None, &copy))?;
-        self.write_page(place, new)?;
+        self.write_page(place, &self.linked(new.clone(), &[]))?;
         self.header = grown;
         self.commit()?;
-        self.write_page(head.number, &self.linked(kept, &addresses))?;
+        if note.new == NewBucket::FirstPage {
+            self.write_page(place, &self.linked(new, &new_at))?;
+        }
+        self.write_page(head.number, &self.linked(kept, &kept_at))?;
         self.note = None;
         self.free(chain.nodes.iter().filter_map(|node| node.address).chain(copy))
     }
@@ -117,21 +125,6 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    /// One page with all these pairs, if there can be such a page.
-    fn single_page<'r, 'a: 'r>(
-        &self,
-        records: impl Iterator<Item = &'r Record<'a>>,
-    ) -> Option<PageBuf> {
-        let mut page = self.blank();
-        for record in records {
-            if !page.fits(&record.key, &record.value) {
-                return None;
-            }
-            page.put(&record.key, &record.value);
-        }
-        Some(page)
-    }
-
     /// As many pages as these pairs take, none of them linked; the first is the bucket's own, on which
     /// no big pair can begin.
     fn pack<'r, 'a: 'r>(
@@ -150,13 +143,13 @@ impl<F: PageFile> Writer<F> {
 
     /// Does what is left to do of a split that was begun and not finished.
     pub(super) fn finish_split(&mut self) -> Result<(), EngineError> {
-        let Some(Note { from, to }) = self.note else { return Ok(()) };
+        let Some(Note { from, to, new }) = self.note else { return Ok(()) };
         if to <= self.header.max_bucket {
-            self.purge(from)?;
+            self.purge(from, new)?;
             // libc may have split the old bucket once more since.
             let later = to.saturating_add(1)..=self.header.max_bucket;
             for bucket in later.filter(|bucket| descends(*bucket, from)) {
-                self.purge(bucket)?;
+                self.purge(bucket, new)?;
             }
         } else if self.header.max_bucket.saturating_add(1) == to
             && let Some(grown) = grow(&self.header)
@@ -168,8 +161,9 @@ impl<F: PageFile> Writer<F> {
         self.commit()
     }
 
-    /// Takes what belongs into other buckets out of one.
-    fn purge(&mut self, bucket: u32) -> Result<(), EngineError> {
+    /// Takes what belongs into other buckets out of one. Of a new bucket that was not whole, pairs may be
+    /// left here alone: they are put where they belong first.
+    fn purge(&mut self, bucket: u32, new: NewBucket) -> Result<(), EngineError> {
         let chain = self.load(bucket)?;
         let records: Vec<_> = chain.records()?.into_iter().map(|(_, record)| record).collect();
         let at_home = |record: &&Record<'_>| self.header.bucket_of(hash(&record.key)) == bucket;
@@ -177,6 +171,12 @@ impl<F: PageFile> Writer<F> {
             return Ok(());
         }
         let kept = self.pack(records.iter().filter(at_home))?;
+        if new == NewBucket::FirstPage {
+            let strays: Vec<_> = records.iter().filter(|record| !at_home(record)).collect();
+            for Record { key, value } in strays {
+                self.put_missing(key, value)?;
+            }
+        }
         let (head, tail) = divide(kept);
         let addresses = self.take(tail.len())?;
         self.commit()?;
@@ -188,11 +188,11 @@ impl<F: PageFile> Writer<F> {
 }
 
 impl Header {
-    /// The bucket that would come next, and the one that it takes its pairs from.
-    fn next_split(&self) -> Note {
+    /// The bucket that the next one takes its pairs from, and the next one.
+    fn next_split(&self) -> (u32, u32) {
         let to = self.max_bucket.saturating_add(1);
         let mask = if to > self.high_mask { self.high_mask } else { self.low_mask };
-        Note { from: to & mask, to }
+        (to & mask, to)
     }
 }
 

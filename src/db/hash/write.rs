@@ -381,6 +381,15 @@ impl<F: PageFile> Writer<F> {
         Ok((grown, false))
     }
 
+    /// Puts a pair where it belongs unless its key is there.
+    pub(super) fn put_missing(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        let chain = self.load(self.header.bucket_of(hash(key)))?;
+        if self.spots(&chain, key)?.is_empty() {
+            self.insert(&chain, key, value)?;
+        }
+        Ok(())
+    }
+
     /// Takes out every pair with this key but one with this value.
     fn drop_others(&mut self, bucket: u32, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         loop {
