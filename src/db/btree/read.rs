@@ -9,6 +9,7 @@
 //! Source: `__bt_seqset()` and `__bt_seqadv()` in lib/libc/db/btree/bt_seq.c for the order.
 
 use super::super::{ByteOrder, Damage, Fault, Record};
+use super::check::MAX_DEPTH;
 use super::meta::{Duplicates, Meta, ROOT};
 use super::overflow::Assembly;
 use super::page::{Chain, Field, Kind, Page, Pair};
@@ -164,6 +165,10 @@ impl<'a> Records<'_, 'a> {
 
     fn enter(&mut self, number: u32) -> Result<(), Damage> {
         let page = self.tree.unseen_page(number, &mut self.seen)?;
+        if self.path.len() >= MAX_DEPTH {
+            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            return Err(fault.on(number));
+        }
         match page.kind {
             Kind::Internal => self.path.push((page, 0)),
             Kind::Leaf => self.leaf = Some((page, 0)),
