@@ -355,3 +355,47 @@ fn listed(image: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         |record: greytrapper::db::Record<'_>| (record.key.into_owned(), record.value.into_owned());
     tree.records().filter_map(Result::ok).map(owned).collect()
 }
+
+/// The first 24 bytes and the root's header are the reference's (dbopen(3) with `psize` 512, a put and
+/// a del); so is what it leaves in unused bytes.
+#[test]
+fn creates_what_the_reference_creates() {
+    let disk = Disk::default();
+    Writer::create_in_order(disk.clone(), 512, ByteOrder::Little).unwrap();
+    let (meta, root) = (&disk.bytes()[..512], &disk.bytes()[512..]);
+    assert_eq!(meta[..12], [0x62, 0x31, 5, 0, 3, 0, 0, 0, 0, 2, 0, 0]);
+    assert_eq!(meta[12..24], [0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0]);
+    assert!(meta[24..].iter().all(|&byte| byte == 0));
+    assert_eq!(root[..20], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 20, 0, 0, 2]);
+    assert_eq!(root.len(), 512);
+    assert!(root[20..].iter().all(|&byte| byte == 0xff));
+}
+
+/// A free list that names a page in use, or one page twice, is found out before anything is written.
+#[test]
+fn takes_no_page_that_is_in_use() {
+    let refused = |image: Vec<u8>, pages: usize, page_size: usize| {
+        let disk = Disk::new(image.clone());
+        let mut writer = Writer::open(disk.clone()).unwrap();
+        let error = writer.put(b"new", &vec![0; pages * (page_size - 20)]).unwrap_err();
+        assert!(disk.bytes() == image);
+        error.to_string()
+    };
+    // Page 3 is a leaf.
+    let mut image = data("btree/multi.db");
+    image[12] = 3;
+    assert_eq!(refused(image, 1, 4096), "page 3: on the free list, but in use or there twice");
+    // A list of several pages, the first of which leads to itself.
+    let disk = Disk::default();
+    let mut writer = Writer::create_in_order(disk.clone(), 512, ByteOrder::Little).unwrap();
+    writer.put(b"big", &[0; 5000]).unwrap();
+    writer.delete(b"big").unwrap();
+    let mut image = disk.bytes();
+    let free = usize::from(image[12]);
+    image[free * 512 + 8] = image[12];
+    let expected = format!("page {free}: on the free list, but no page that could be free");
+    assert_eq!(refused(image.clone(), 2, 512), expected);
+    // One that leads out of the file.
+    image[free * 512 + 9] = 0x7f;
+    assert!(refused(image, 2, 512).ends_with("on the free list, but no page that could be free"));
+}
