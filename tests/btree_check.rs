@@ -1,4 +1,5 @@
 //! The btree checker: silent on what the reference wrote, outspoken on what was damaged.
+#![allow(clippy::unwrap_used)]
 
 use greytrapper::db::btree::Tree;
 use std::path::{Path, PathBuf};

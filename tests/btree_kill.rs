@@ -1,9 +1,10 @@
 //! A kill between any two writes of the btree writer: what was there before is still there, for a
 //! search and for the walk along the leaves, and the next writer goes on from it and leaves it sound.
+#![allow(clippy::unwrap_used)]
 
 mod btree_support;
 
-use btree_support::{Dice, Disk, Model, apply, assert_holds, chained, records, writer};
+use btree_support::{Dice, Disk, Model, apply, assert_holds, chained, records};
 use greytrapper::db::btree::Writer;
 use greytrapper::db::{ByteOrder, Engine};
 use std::collections::HashSet;
@@ -18,7 +19,7 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     fn holds(&self) {
-        let mut searching = writer(self.image.clone());
+        let mut searching = Writer::open(Disk::new(self.image.clone())).unwrap();
         // Each once for our reader. The reference's walk may meet a record twice, but misses none.
         let listed = records(&self.image);
         let distinct: HashSet<_> = listed.iter().map(|(key, _)| key).collect();

@@ -1,5 +1,6 @@
 //! The btree reader against databases that the reference wrote, and against the listings that the
 //! reference's spamdb(8) printed of them.
+#![allow(clippy::unwrap_used)]
 
 use greytrapper::db::ByteOrder;
 use greytrapper::db::btree::Tree;

@@ -1,5 +1,6 @@
 //! The btree writer against a model: whatever is put and deleted, in any page size and byte order, the
 //! file is sound after each operation and holds what the model holds.
+#![allow(clippy::unwrap_used)]
 
 mod btree_support;
 
@@ -210,4 +211,191 @@ fn a_write_that_fails_loses_nothing() {
         }
     }
     assert!(records(&disk.bytes()).len() > 50);
+}
+
+fn data(name: &str) -> Vec<u8> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
+    std::fs::read(format!("{root}{name}")).unwrap()
+}
+
+/// What the reference's spamdb -t -a did to `before.db`, done again: every record that its `after`
+/// has and `before` has not is put; then both files hold the same, in the same order.
+#[test]
+fn makes_the_reference_s_changes() {
+    for name in ["trap-new", "trap-white", "trap-again", "trap-400", "greyscan-now"] {
+        let before = data("ops/btree/before.db");
+        let after = records(&data(&format!("ops/btree/{name}.after.db")));
+        let disk = Disk::new(before.clone());
+        let mut writer = Writer::open(disk.clone()).unwrap();
+        let old: Model = records(&before).into_iter().collect();
+        let new: Model = after.iter().cloned().collect();
+        let mut changes = 0;
+        for (key, value) in &after {
+            if old.get(key) != Some(value) {
+                writer.put(key, value).unwrap();
+                changes += 1;
+            }
+        }
+        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+            assert!(writer.delete(key).unwrap());
+            changes += 1;
+        }
+        assert!(changes > 0, "{name}");
+        assert!(records(&disk.bytes()) == after, "{name}");
+        assert_eq!(faults(&disk.bytes()), [""; 0], "{name}");
+    }
+}
+
+/// Puts and deletes in databases that the reference wrote, big keys and all.
+#[test]
+fn goes_on_with_every_golden_database() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/btree");
+    let mut dice = Dice(0x00c0_ffee_1234_5679);
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let image = std::fs::read(&path).unwrap();
+        if image.is_empty() || path.extension().is_none_or(|end| end != "db") {
+            continue;
+        }
+        let disk = Disk::new(image.clone());
+        let mut writer = Writer::open(disk.clone()).unwrap();
+        let mut model: Model = records(&image).into_iter().collect();
+        for (key, value) in &model {
+            assert_eq!(writer.get(key).unwrap().as_ref(), Some(value), "{}", path.display());
+        }
+        for turn in 0..600 {
+            let key = key(dice.roll(400) as u16);
+            writer.put(&key, &[turn as u8; 32]).unwrap();
+            model.insert(key, vec![turn as u8; 32]);
+        }
+        for key in model.keys().cloned().collect::<Vec<_>>() {
+            if dice.roll(3) == 0 {
+                assert!(writer.delete(&key).unwrap());
+                model.remove(&key);
+            }
+        }
+        let listed = records(&disk.bytes());
+        assert_eq!(listed.len(), model.len(), "{}", path.display());
+        assert!(listed.into_iter().collect::<Model>() == model, "{}", path.display());
+        assert_eq!(faults(&disk.bytes()), [""; 0], "{}", path.display());
+        for key in model.keys() {
+            assert!(writer.delete(key).unwrap(), "{}", path.display());
+        }
+        assert!(records(&disk.bytes()).is_empty());
+    }
+}
+
+/// A change to a damaged file either is refused, and not a byte is written, or does not come near the
+/// damage.
+#[test]
+fn never_writes_into_the_damage() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/damaged/btree");
+    let (mut refused, mut harmless) = (0, 0);
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let image = std::fs::read(&path).unwrap();
+        // One key for each of the tree's leaves and more.
+        for first in 0..=255_u8 {
+            let disk = Disk::new(image.clone());
+            let Ok(mut writer) = Writer::open(disk.clone()) else {
+                assert!(disk.bytes() == image);
+                refused += 1;
+                break;
+            };
+            let key = format!("{first}.1.2.3");
+            let readable = listed(&image);
+            match writer.put(key.as_bytes(), &[7; 500]) {
+                Err(EngineError::Damaged(_)) => {
+                    assert!(disk.bytes() == image, "{}", path.display());
+                    refused += 1;
+                }
+                Err(error) => panic!("{}: {error}", path.display()),
+                Ok(()) => {
+                    let now = listed(&disk.bytes());
+                    let lost = readable.iter().filter(|record| !now.contains(record)).count();
+                    assert_eq!(lost, 0, "{}", path.display());
+                    harmless += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 250 && harmless > 1000, "{refused} {harmless}");
+}
+
+/// The reference files a big key by its reference and does not find it again; here every record that
+/// is listed is found, changed and deleted.
+#[test]
+fn finds_what_the_reference_misfiled() {
+    let mut image = data("damaged/btree/free-wild.db");
+    // Sound but for the head of its free list.
+    image[12..16].fill(0);
+    let listed = records(&image);
+    let big = listed.iter().filter(|(key, _)| key.len() > 232).count();
+    assert!(big >= 3, "{big}");
+    let disk = Disk::new(image);
+    let mut writer = Writer::open(disk.clone()).unwrap();
+    for (key, value) in &listed {
+        assert_eq!(writer.get(key).unwrap().as_ref(), Some(value));
+        writer.put(key, b"changed").unwrap();
+        assert_eq!(records(&disk.bytes()).len(), listed.len());
+        assert_eq!(faults(&disk.bytes()), [""; 0]);
+    }
+    for (key, _) in &listed {
+        assert_eq!(writer.get(key).unwrap().as_deref(), Some(b"changed".as_slice()));
+        assert!(writer.delete(key).unwrap());
+        assert!(!writer.delete(key).unwrap());
+    }
+    assert!(records(&disk.bytes()).is_empty());
+}
+
+/// What can be read of a damaged image.
+fn listed(image: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let tree = greytrapper::db::btree::Tree::new(image).unwrap();
+    let owned =
+        |record: greytrapper::db::Record<'_>| (record.key.into_owned(), record.value.into_owned());
+    tree.records().filter_map(Result::ok).map(owned).collect()
+}
+
+/// The first 24 bytes and the root's header are the reference's (dbopen(3) with `psize` 512, a put and
+/// a del); so is what it leaves in unused bytes.
+#[test]
+fn creates_what_the_reference_creates() {
+    let disk = Disk::default();
+    Writer::create_in_order(disk.clone(), 512, ByteOrder::Little).unwrap();
+    let (meta, root) = (&disk.bytes()[..512], &disk.bytes()[512..]);
+    assert_eq!(meta[..12], [0x62, 0x31, 5, 0, 3, 0, 0, 0, 0, 2, 0, 0]);
+    assert_eq!(meta[12..24], [0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0]);
+    assert!(meta[24..].iter().all(|&byte| byte == 0));
+    assert_eq!(root[..20], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 20, 0, 0, 2]);
+    assert_eq!(root.len(), 512);
+    assert!(root[20..].iter().all(|&byte| byte == 0xff));
+}
+
+/// A free list that names a page in use, or one page twice, is found out before anything is written.
+#[test]
+fn takes_no_page_that_is_in_use() {
+    let refused = |image: Vec<u8>, pages: usize, page_size: usize| {
+        let disk = Disk::new(image.clone());
+        let mut writer = Writer::open(disk.clone()).unwrap();
+        let error = writer.put(b"new", &vec![0; pages * (page_size - 20)]).unwrap_err();
+        assert!(disk.bytes() == image);
+        error.to_string()
+    };
+    // Page 3 is a leaf.
+    let mut image = data("btree/multi.db");
+    image[12] = 3;
+    assert_eq!(refused(image, 1, 4096), "page 3: on the free list, but in use or there twice");
+    // A list of several pages, the first of which leads to itself.
+    let disk = Disk::default();
+    let mut writer = Writer::create_in_order(disk.clone(), 512, ByteOrder::Little).unwrap();
+    writer.put(b"big", &[0; 5000]).unwrap();
+    writer.delete(b"big").unwrap();
+    let mut image = disk.bytes();
+    let free = usize::from(image[12]);
+    image[free * 512 + 8] = image[12];
+    let expected = format!("page {free}: on the free list, but no page that could be free");
+    assert_eq!(refused(image.clone(), 2, 512), expected);
+    // One that leads out of the file.
+    image[free * 512 + 9] = 0x7f;
+    assert!(refused(image, 2, 512).ends_with("on the free list, but no page that could be free"));
 }

@@ -1,7 +1,10 @@
 //! What the tests of the btree writer share: a file in memory that remembers every write, and what can
 //! be read of an image.
 
-use greytrapper::db::btree::{Tree, Writer};
+// Each test program uses its part of this.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use greytrapper::db::btree::Tree;
 use greytrapper::db::file::PageFile;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,7 +41,7 @@ impl Disk {
         std::mem::take(&mut self.0.borrow_mut().log)
     }
 
-    /// Lets the next `writes` writes succeed and those after them fail.
+    /// Lets the next `writes` writes succeed and those after them fail; with none, all succeed.
     pub fn fail_after(&self, writes: Option<usize>) {
         self.0.borrow_mut().allowed = writes;
     }
@@ -91,7 +94,6 @@ pub fn records(image: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 /// The same records by the links between the leaves, as the reference's walk goes.
 pub fn chained(image: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    // Let the root be each leaf in turn: a reader of one page at a time.
     let order = Tree::new(image).unwrap().byte_order();
     let size = order.u32_at(image, 8).unwrap() as usize;
     let word = |page: usize, at: usize| order.u32_at(image, page * size + at).unwrap() as usize;
@@ -153,11 +155,6 @@ pub fn assert_holds(image: &[u8], model: &Model) {
     let expected: Vec<_> = model.clone().into_iter().collect();
     assert!(records(image) == expected, "{} for {}", records(image).len(), expected.len());
     assert!(chained(image) == expected);
-}
-
-/// A writer on these bytes.
-pub fn writer(image: Vec<u8>) -> Writer<Disk> {
-    Writer::open(Disk::new(image)).unwrap()
 }
 
 /// A number generator that needs no crate and gives the same numbers everywhere.

@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(marked[12], 7);
         assert_eq!(Meta::decode(&marked).unwrap().update, Update::CutShort);
         // The mark in the other byte order is none.
-        let torn = [&GOLDEN[..], &[b'm', b'e', b'n', b'd']].concat();
+        let torn = [&GOLDEN[..], b"mend"].concat();
         assert_eq!(Meta::decode(&torn).unwrap().update, Update::Complete);
     }
 

@@ -21,6 +21,8 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation
 )]
+// Tests reckon with numbers of their own.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod check;
 mod mend;

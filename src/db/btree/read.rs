@@ -9,9 +9,10 @@
 //! Source: `__bt_seqset()` and `__bt_seqadv()` in lib/libc/db/btree/bt_seq.c for the order.
 
 use super::super::{ByteOrder, Damage, Fault, Record};
+use super::check::MAX_DEPTH;
 use super::meta::{Duplicates, Meta, ROOT};
 use super::overflow::Assembly;
-use super::page::{Chain, Field, Kind, Page};
+use super::page::{Chain, Field, Kind, Page, Pair};
 use super::set::PageSet;
 use std::borrow::Cow;
 
@@ -44,7 +45,8 @@ impl<'a> Tree<'a> {
 
     /// Every record that can be reached, in the file's order, and in between the faults met.
     pub fn records(&self) -> Records<'_, 'a> {
-        Records { tree: self, seen: PageSet::new(self.pages), path: Vec::new(), next: Some(ROOT) }
+        let seen = PageSet::new(self.pages);
+        Records { tree: self, seen, path: Vec::new(), leaf: None, next: Some(ROOT) }
     }
 
     /// Whether the file ends in the middle of a page.
@@ -111,8 +113,10 @@ pub struct Records<'s, 'a> {
     tree: &'s Tree<'a>,
     /// The pages entered: none is entered twice.
     seen: PageSet,
-    /// From the root to the page the walk is on; with each its item that comes next.
+    /// The internal pages from the root to the leaf; with each its item that comes next.
     path: Vec<(Page<'a>, usize)>,
+    /// The leaf the walk is on, and its item that comes next.
+    leaf: Option<(Page<'a>, usize)>,
     /// The page to be entered next.
     next: Option<u32>,
 }
@@ -122,23 +126,17 @@ impl<'a> Iterator for Records<'_, 'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(number) = self.next.take()
-                && let Err(damage) = self.enter(number)
+            if let Some((leaf, index)) = &mut self.leaf
+                && *index < leaf.count
             {
-                return Some(Err(damage));
+                let pair = leaf.pair(*index);
+                *index = index.saturating_add(1);
+                let on = leaf.number;
+                return Some(pair.and_then(|pair| self.record(pair, on)));
             }
-            let (page, index) = self.path.last_mut()?;
-            let (page, at) = (*page, *index);
-            if at >= page.count {
-                self.path.pop();
-                continue;
-            }
-            *index = at.saturating_add(1);
-            if page.kind == Kind::Leaf {
-                return Some(self.record(page, at));
-            }
-            match page.child(at) {
-                Ok(child) => self.next = Some(child.page),
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => return None,
                 Err(damage) => return Some(Err(damage)),
             }
         }
@@ -146,19 +144,45 @@ impl<'a> Iterator for Records<'_, 'a> {
 }
 
 impl<'a> Records<'_, 'a> {
+    /// One step along the internal pages; false if there is none left to make.
+    fn turn(&mut self) -> Result<bool, Damage> {
+        self.leaf = None;
+        if let Some(number) = self.next.take() {
+            return self.enter(number).map(|()| true);
+        }
+        let Some((page, index)) = self.path.last_mut() else {
+            return Ok(false);
+        };
+        if *index < page.count {
+            let child = page.child(*index);
+            *index = index.saturating_add(1);
+            self.next = Some(child?.page);
+        } else {
+            self.path.pop();
+        }
+        Ok(true)
+    }
+
     fn enter(&mut self, number: u32) -> Result<(), Damage> {
         let page = self.tree.unseen_page(number, &mut self.seen)?;
-        if !matches!(page.kind, Kind::Internal | Kind::Leaf) {
-            return Err(Fault::BadPage("an overflow page, but linked as a leaf").on(number));
+        if self.path.len() >= MAX_DEPTH {
+            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            return Err(fault.on(number));
         }
-        self.path.push((page, 0));
+        match page.kind {
+            Kind::Internal => self.path.push((page, 0)),
+            Kind::Leaf => self.leaf = Some((page, 0)),
+            _ => {
+                let fault = Fault::BadPage("an overflow page, but linked as a leaf");
+                return Err(fault.on(number));
+            }
+        }
         Ok(())
     }
 
-    fn record(&mut self, leaf: Page<'a>, index: usize) -> Result<Record<'a>, Damage> {
-        let pair = leaf.pair(index)?;
-        let key = self.tree.bytes(pair.key, leaf.number, &mut self.seen)?;
-        let value = self.tree.bytes(pair.value, leaf.number, &mut self.seen)?;
+    fn record(&mut self, pair: Pair<'a>, on: u32) -> Result<Record<'a>, Damage> {
+        let key = self.tree.bytes(pair.key, on, &mut self.seen)?;
+        let value = self.tree.bytes(pair.value, on, &mut self.seen)?;
         Ok(Record { key, value })
     }
 }

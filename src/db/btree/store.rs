@@ -40,6 +40,8 @@ pub(super) struct Store<F> {
     pub(super) pages: u32,
     /// Internal pages: every search passes them.
     cache: HashMap<u32, Rc<Vec<u8>>>,
+    /// Whether there are pages that ever were on an overflow chain, once that was looked for.
+    overflow_pages: Option<bool>,
     /// A write failed: what is in memory may not be what is in the file.
     stale: bool,
 }
@@ -67,7 +69,8 @@ impl<F: PageFile> Store<F> {
         if meta.duplicates == Duplicates::Allowed {
             return Err(EngineError::Refused("a tree that allows duplicate keys is not written"));
         }
-        Ok(Store { file, meta, pages, cache: HashMap::new(), stale: false })
+        let cache = HashMap::new();
+        Ok(Store { file, meta, pages, cache, overflow_pages: None, stale: false })
     }
 
     pub(super) fn into_file(self) -> F {
@@ -110,6 +113,26 @@ impl<F: PageFile> Store<F> {
             self.cache.insert(number, Rc::clone(&bytes));
         }
         Ok(bytes)
+    }
+
+    /// Whether any page is or was on an overflow chain: freed pages keep their kind. Looks at the head
+    /// of every page, once.
+    pub(super) fn has_overflow_pages(&mut self) -> Result<bool, EngineError> {
+        if let Some(known) = self.overflow_pages {
+            return Ok(known);
+        }
+        let mut found = false;
+        for number in ROOT..self.pages {
+            let mut flags = [0; 4];
+            self.file.read_at(&mut flags, self.offset(number).saturating_add(12))?;
+            let flags = self.layout().order.u32_at(&flags, 0).unwrap_or_default();
+            found = flags & Kind::Overflow.flags() != 0;
+            if found {
+                break;
+            }
+        }
+        self.overflow_pages = Some(found);
+        Ok(found)
     }
 
     /// The bytes of a key or value found on page `found_on`.
@@ -213,6 +236,7 @@ impl<F: PageFile> Store<F> {
         let too_big = EngineError::Refused("key or value is too big");
         let size = u32::try_from(bytes.len()).map_err(|_| too_big)?;
         let layout = self.layout();
+        self.overflow_pages = Some(true);
         let mut next = 0;
         // From the end, so that each page knows the one that follows it.
         let payload = layout.page_size.saturating_sub(HEADER).max(1);

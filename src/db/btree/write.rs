@@ -168,8 +168,8 @@ impl<F: PageFile> Engine for Writer<F> {
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
         let deleted = self.delete_one(key)?;
-        // The reference enters a big key anew each time it is put: there may be several.
-        while deleted && self.store.may_be_big(key) && self.delete_one(key)? {}
+        // The reference enters a key that it does not find anew: there may be several.
+        while deleted && self.store.has_overflow_pages()? && self.delete_one(key)? {}
         Ok(deleted)
     }
 
