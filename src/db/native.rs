@@ -19,7 +19,7 @@
 use super::file::PageFile;
 use super::lock::{self, FileId, Missing, Wait};
 use super::snapshot::{Snapshot, format_of};
-use super::{Damage, Engine, EngineError, Error, ErrorKind, Format, btree, hash};
+use super::{Damage, Engine, EngineError, Error, ErrorKind, Fault, Format, btree, hash};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -162,11 +162,13 @@ fn writer(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     }
 }
 
-/// The first fault in the structure, if there is one.
+/// The first fault in the structure that a writer will not mend by itself, if there is one.
 fn check(image: &[u8]) -> Result<(), ErrorKind> {
     let mut first: Option<Damage> = None;
     Snapshot::new(image)?.check(&mut |damage| {
-        first.get_or_insert(damage);
+        if damage.fault != Fault::CutShort {
+            first.get_or_insert(damage);
+        }
     });
     first.map_or(Ok(()), |damage| Err(damage.into()))
 }
@@ -184,6 +186,7 @@ fn fresh_page_size(file: &File) -> std::io::Result<u32> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::FileExt;
     use tempfile::TempDir;
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
@@ -256,6 +259,26 @@ mod tests {
                 assert!(matches!(error.kind, ErrorKind::Damaged(_)), "{name}: {error}");
                 assert!(fs::read(&path).unwrap() == before, "{name}");
             }
+        }
+    }
+
+    /// Otherwise a writer that is killed would be the last one.
+    #[test]
+    fn a_file_whose_last_writer_was_killed_is_written() {
+        for small in [0, SMALL] {
+            let (_dir, path) = copy("btree/kinds");
+            // The mark of the btree writer, behind the fields of the meta page.
+            let file = File::options().write(true).open(&path).unwrap();
+            FileExt::write_all_at(&file, &0x6d65_6e64_u32.to_le_bytes(), 24).unwrap();
+            let image = fs::read(&path).unwrap();
+            let mut told = Vec::new();
+            Snapshot::new(&image).unwrap().check(&mut |damage| told.push(damage.fault));
+            assert_eq!(told, [Fault::CutShort]);
+
+            let mut database = Database::new(&path, Missing::Fail);
+            database.small = small;
+            put(&mut database, &[1]).unwrap();
+            assert_eq!(held(&path, &[1]), 1);
         }
     }
 
