@@ -6,11 +6,20 @@
 //!
 //! # Order of writes
 //!
-//! Nothing leads to the fresh pages until the one write of the lowest page that had room, or of the
-//! root: with it all searches turn from the old pages to the fresh ones at once. The reference's walk
-//! along the leaves still passes the old leaf, which holds what it held; one write of its left sibling
-//! turns the walk, too. (The first leaf has none: the walk comes to it by a search.) The links to the
-//! left come after that, and the old pages are freed last.
+//! 1. The fresh pages, to which nothing leads yet.
+//! 2. The old page is linked on to the fresh ones, and its right sibling back to them: the reference's
+//!    walk along the leaves passes the old page and then the fresh ones.
+//! 3. The lowest page above that had room, or the root: with this one write all searches turn from the
+//!    old pages to the fresh ones.
+//! 4. The left half is linked back to the left sibling and this on to the left half: now the walk
+//!    passes the old page no more.
+//! 5. The old page is freed.
+//!
+//! Between 2 and 4 the walk meets the records of the old page twice, but it never misses one. At no
+//! point would the reference do harm if it emptied one leaf: it links the siblings of a leaf that it
+//! frees, and each leaf on the walk leads back to the one from which the walk comes to it, or to the
+//! old one before that. (Were it to empty two neighbours between a kill and the next change that mends,
+//! the walk could be led astray. No order can prevent that: two pages must change for one more leaf.)
 //!
 //! Source: `__bt_split()` in lib/libc/db/btree/bt_split.c, `__bt_defpfx()` in bt_utils.c.
 
@@ -67,15 +76,20 @@ impl<F: PageFile> Store<F> {
             let last = parent.next == 0 && step.index.saturating_add(2) == parent.items.len();
             cut = if last { Cut::BeforeLast } else { Cut::Middle };
             let Node { number, prev, next, kind, .. } = node;
-            let place = Siblings { number, kind, prev, next };
-            replaced.push((place, left.number, right.number));
+            replaced.push((Siblings { number, kind, prev, next }, left.into_owned(), right.number));
             node = parent;
         }
-        plan.change(node.number, node.encode(layout)?);
-        for (place, left, right) in &replaced {
-            self.link_around(plan, *place, (*left, *right))?;
+        for (old, left, right) in &replaced {
+            plan.change(old.number, self.relinked(old.number, old.prev, left.number)?);
+            self.link_back(plan, *old, *right)?;
         }
-        let old: Vec<u32> = replaced.iter().map(|(place, ..)| place.number).collect();
+        plan.change(node.number, node.encode(layout)?);
+        for (old, left, _) in &mut replaced {
+            left.prev = old.prev;
+            plan.change(left.number, left.encode(layout)?);
+            self.link_on(plan, *old, left.number)?;
+        }
+        let old: Vec<u32> = replaced.iter().map(|(old, ..)| old.number).collect();
         self.release(plan, &old)
     }
 
@@ -93,7 +107,8 @@ impl<F: PageFile> Store<F> {
         let mut right = Node::empty(self.allocate(plan)?, node.kind);
         right.items = node.items.split_off(at);
         left.items = std::mem::take(&mut node.items);
-        (left.prev, left.next) = (node.prev, right.number);
+        let before = if node.number == ROOT { 0 } else { node.number };
+        (left.prev, left.next) = (before, right.number);
         (right.prev, right.next) = (left.number, node.next);
         plan.fresh(left.number, left.encode(layout)?);
         plan.fresh(right.number, right.encode(layout)?);

@@ -277,8 +277,10 @@ impl<F: PageFile> Store<F> {
     /// Makes the plan's writes.
     pub(super) fn commit(&mut self, plan: Plan) -> Result<(), EngineError> {
         let Plan { fresh, main, released, taken, free, reused, .. } = plan;
+        let is_fresh = |number: &u32| fresh.iter().any(|(fresh, _)| fresh == number);
         let in_use = main.iter().chain(&released).map(|(number, _)| *number);
-        if let Some(number) = in_use.into_iter().find(|number| reused.contains(number)) {
+        let mut in_use = in_use.filter(|number| !is_fresh(number));
+        if let Some(number) = in_use.find(|number| reused.contains(number)) {
             let fault = Fault::BadPage("on the free list, but in use or there twice");
             return Err(fault.on(number).into());
         }

@@ -3,8 +3,11 @@
 //! An empty leaf must never be met: the reference's walk reads past its items, and ends at once where
 //! the first leaf is empty. So the leaf is not emptied at all, it is left: first the item that leads to
 //! it, or to the highest page above it that holds nothing else, goes in one write; then the siblings of
-//! each page left are linked to each other; then the pages are freed. If the whole tree holds nothing
-//! else, that one write makes the root an empty leaf.
+//! each page left are linked to each other, the right one first; then the pages are freed. If the whole
+//! tree holds nothing else, that one write makes the root an empty leaf.
+//!
+//! The right sibling comes first for the reference's sake, should it empty that one next: it then lets
+//! the page that this leads back to skip it, which must be the page from which the walk comes.
 //!
 //! Source: `__bt_pdelete()` and `__bt_relink()` in lib/libc/db/btree/bt_delete.c.
 
@@ -58,34 +61,52 @@ impl<F: PageFile> Store<F> {
     fn bypass(&mut self, plan: &mut Plan, number: u32) -> Result<(), EngineError> {
         let bytes = self.read(number)?;
         let Page { prev, next, kind, .. } = Page::parse(&bytes, self.layout(), number)?;
-        self.link_around(plan, Siblings { number, kind, prev, next }, (next, prev))
+        let page = Siblings { number, kind, prev, next };
+        self.link_back(plan, page, prev)?;
+        self.link_on(plan, page, next)
     }
 
-    /// Plans new links for the siblings of a page: the left one's to its right, then the right one's
-    /// to its left. Both must have led to that page.
-    pub(super) fn link_around(
+    /// Plans that the right sibling of a page, which must have led to that page, leads left to
+    /// another.
+    pub(super) fn link_back(
         &mut self,
         plan: &mut Plan,
         page: Siblings,
-        (next_of_left, prev_of_right): (u32, u32),
+        to: u32,
     ) -> Result<(), EngineError> {
-        for (sibling, is_left) in [(page.prev, true), (page.next, false)] {
-            if sibling == 0 {
-                continue;
-            }
-            let bytes = self.read(sibling)?;
-            let found = Page::parse(&bytes, self.layout(), sibling)?;
-            let (back, prev, next) = if is_left {
-                (found.next, found.prev, next_of_left)
-            } else {
-                (found.prev, prev_of_right, found.next)
-            };
-            if back != page.number || found.kind != page.kind || page.prev == page.next {
-                let fault = Fault::BadPage("its links contradict its siblings'");
-                return Err(fault.on(page.number).into());
-            }
-            plan.change(sibling, self.relinked(sibling, prev, next)?);
+        if page.next == 0 {
+            return Ok(());
         }
+        let bytes = self.read(page.next)?;
+        let sibling = Page::parse(&bytes, self.layout(), page.next)?;
+        if sibling.prev != page.number || sibling.kind != page.kind {
+            return Err(Fault::BadPage("its links contradict its siblings'")
+                .on(page.number)
+                .into());
+        }
+        plan.change(page.next, self.relinked(page.next, to, sibling.next)?);
+        Ok(())
+    }
+
+    /// Plans that the left sibling of a page, which must have led to that page, leads right to
+    /// another.
+    pub(super) fn link_on(
+        &mut self,
+        plan: &mut Plan,
+        page: Siblings,
+        to: u32,
+    ) -> Result<(), EngineError> {
+        if page.prev == 0 {
+            return Ok(());
+        }
+        let bytes = self.read(page.prev)?;
+        let sibling = Page::parse(&bytes, self.layout(), page.prev)?;
+        if sibling.next != page.number || sibling.kind != page.kind || page.prev == page.next {
+            return Err(Fault::BadPage("its links contradict its siblings'")
+                .on(page.number)
+                .into());
+        }
+        plan.change(page.prev, self.relinked(page.prev, sibling.prev, to)?);
         Ok(())
     }
 }
