@@ -1,4 +1,5 @@
-//! Finds dbopen(3) and describes it to Rust: <db.h> in, `OUT_DIR/db.rs` and `cfg(libc_db)` out.
+//! Finds dbopen(3) and describes it to Rust: <db.h> in, `OUT_DIR/db.rs` and `cfg(libc_db)` out, and
+//! `cfg(libc_db = "system")` if it is the system's own.
 //!
 //! Called by Cargo before the library is compiled. The BSDs have dbopen(3) in libc; elsewhere the
 //! environment may name a directory with OpenBSD's own db.h and libdb185.a (`DB185_DIR`). Without either
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 const SYSTEMS: [&str; 4] = ["openbsd", "freebsd", "netbsd", "dragonfly"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rustc-check-cfg=cfg(libc_db)");
+    println!("cargo::rustc-check-cfg=cfg(libc_db, values(none(), \"system\"))");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DB185_DIR");
     let directory = env::var_os("DB185_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -25,7 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             link(&directory);
             describe(&directory.join("db.h").to_string_lossy())
         }
-        None if SYSTEMS.contains(&env::var("CARGO_CFG_TARGET_OS")?.as_str()) => describe("db.h"),
+        None if SYSTEMS.contains(&env::var("CARGO_CFG_TARGET_OS")?.as_str()) => {
+            println!("cargo::rustc-cfg=libc_db=\"system\"");
+            describe("db.h")
+        }
         None => Ok(()),
     }
 }
@@ -45,8 +49,8 @@ fn describe(header: &str) -> Result<(), Box<dyn Error>> {
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
         .parse_callbacks(Box::new(PlainNames))
         .allowlist_function("([a-z0-9]+_)?dbopen")
-        .allowlist_type("DB|DBT|DBTYPE|HASHINFO|BTREEINFO")
-        .allowlist_var("R_.*|O_RDWR|EFTYPE")
+        .allowlist_type("DB|DBT|DBTYPE|HASHINFO")
+        .allowlist_var("O_RDWR|EFTYPE")
         .prepend_enum_name(false)
         .rust_edition(bindgen::RustEdition::Edition2024)
         .rust_target(bindgen::RustTarget::stable(85, 0).map_err(|error| error.to_string())?)

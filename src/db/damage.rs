@@ -39,6 +39,9 @@ pub enum Fault {
     BadOffset,
     /// The page's counts or bounds contradict each other.
     BadPage(&'static str),
+    /// An update was cut short, by a kill or a crash. No record is lost, and the next writer mends it:
+    /// the one fault that does not forbid writing.
+    CutShort,
     /// A pair that spans pages is not put together as it must be.
     BadBigPair(&'static str),
 }
@@ -75,6 +78,7 @@ impl fmt::Display for Fault {
             Fault::UsedTwice => f.write_str("used twice"),
             Fault::BadOffset => f.write_str("offset out of place"),
             Fault::BadPage(what) => f.write_str(what),
+            Fault::CutShort => f.write_str("an update was cut short; the next one will mend it"),
             Fault::BadBigPair(what) => write!(f, "big pair: {what}"),
         }
     }

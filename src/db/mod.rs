@@ -2,7 +2,8 @@
 //! btree(3) before.
 //!
 //! * Reading is [`snapshot`]: it takes the bytes of a whole file and walks them; it never sees a path.
-//! * Writing is an [`Engine`]: one batch of changes under the lock, in place. [`native`] is ours.
+//! * Writing is an [`Engine`]: one batch of changes under the lock, in place. [`native`] opens
+//!   it, with our code or, where there is dbopen(3), with that (`libc`).
 //! * [`lock`] opens a file with its lock and reads it in one pass.
 //! * [`hash`] and [`btree`] hold the two formats, each with its page layout, reader, checker and writer.
 //!

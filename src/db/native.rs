@@ -1,4 +1,4 @@
-//! Ours: a database file changed in place, without the system's dbopen(3).
+//! A database file changed in place, by our code or by the system's dbopen(3).
 //!
 //! A path comes in, an [`Engine`] with the lock goes out ([`Database::open`]), or a whole list is
 //! worked off in batches that each hold the lock for a moment ([`Database::in_batches`]). The format
@@ -10,17 +10,25 @@
 //! * A larger one is read under a shared lock, and checked whole after that lock is given back, once
 //!   for every [`Database`]; nobody waits for it. What other programs change afterwards is not checked
 //!   again as a whole: a file that was replaced or became shorter is.
-//! * In any case the writers check each page that they are about to build on, before they write.
+//! * In any case our writers check each page that they are about to build on, before they write.
 //!
 //! So damage that was there when the first lock was taken stops everything; damage that another program
 //! does meanwhile stops us if it is where we go.
+//!
+//! # Whose code writes
+//!
+//! As [`EngineChoice`] says; by default dbopen(3) where it is the system's own, and ours for what is
+//! sound but not for dbopen(3) (`db::libc` has the list). What our writer was killed over is mended
+//! by our writer, whatever the choice: nobody else can.
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
 use super::lock::{self, FileId, Missing, Wait};
 use super::snapshot::{Snapshot, format_of};
-use super::{Damage, Engine, EngineError, Error, ErrorKind, Format, btree, hash};
+use super::{Damage, Engine, EngineError, Error, ErrorKind, Fault, Format, btree, hash};
+use crate::config::EngineChoice;
 use std::fs::File;
+use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -41,6 +49,7 @@ const ATTEMPTS: u32 = 3;
 pub struct Database {
     path: PathBuf,
     missing: Missing,
+    choice: EngineChoice,
     sound: Option<Sound>,
     /// Files of up to so many bytes are checked under the lock.
     small: u64,
@@ -51,6 +60,15 @@ pub struct Database {
 struct Sound {
     file: FileId,
     length: u64,
+    structure: Structure,
+}
+
+/// What a check found, if not damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Structure {
+    Whole,
+    /// Our writer was killed; the next one will mend it.
+    CutShort,
 }
 
 /// A database open for one batch.
@@ -73,7 +91,13 @@ pub struct Cost {
 impl Database {
     /// The database at `path`, which is not looked at before it is opened.
     pub fn new(path: &Path, missing: Missing) -> Database {
-        Database { path: path.to_path_buf(), missing, sound: None, small: SMALL }
+        let path = path.to_path_buf();
+        Database { path, missing, choice: EngineChoice::Default, sound: None, small: SMALL }
+    }
+
+    /// The same, changed by the code of that choice.
+    pub fn written_by(self, choice: EngineChoice) -> Database {
+        Database { choice, ..self }
     }
 
     /// Does `work` with each of `items`, in as many batches as it takes; the first error ends it.
@@ -120,29 +144,53 @@ impl Database {
     }
 
     /// The writer of a file whose lock is held; none if the file must be looked at first.
-    fn admit(&self, file: File) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
+    fn admit(&mut self, file: File) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
         let length = file.length().map_err(ErrorKind::Io)?;
         if length == 0 {
+            // Whoever writes into it first, it is the same hash.
             let page_size = fresh_page_size(&file).map_err(ErrorKind::Io)?;
             return Ok(Some(Box::new(hash::Writer::create(file, page_size)?)));
         }
-        if length <= self.small {
-            check(&lock::image_of(&file)?)?;
-        } else if !self.is_known_sound(FileId::of(&file).map_err(ErrorKind::Io)?, length) {
+        let structure = if length <= self.small {
+            check(&lock::image_of(&file)?)?
+        } else if let Some(sound) =
+            self.known_sound(FileId::of(&file).map_err(ErrorKind::Io)?, length)
+        {
+            // It will have been mended when it is opened again.
+            mem::replace(&mut sound.structure, Structure::Whole)
+        } else {
             return Ok(None);
-        }
-        writer(file).map(Some)
+        };
+        self.writer(file, structure).map(Some)
     }
 
-    fn is_known_sound(&self, file: FileId, length: u64) -> bool {
-        self.sound.is_some_and(|sound| sound.file == file && sound.length <= length)
+    fn known_sound(&mut self, file: FileId, length: u64) -> Option<&mut Sound> {
+        self.sound.as_mut().filter(|sound| sound.file == file && sound.length <= length)
+    }
+
+    fn writer(&self, file: File, structure: Structure) -> Result<Box<dyn Engine>, ErrorKind> {
+        match self.choice {
+            _ if structure == Structure::CutShort => native(file),
+            EngineChoice::Native => native(file),
+            EngineChoice::Libc => Ok(libc(&self.path, file)?),
+            EngineChoice::Default if cfg!(libc_db = "system") => {
+                // The copy shares the lock, and gives back only its share of it.
+                let copy = file.try_clone().map_err(ErrorKind::Io)?;
+                match libc(&self.path, copy) {
+                    Err(EngineError::Refused(_)) => native(file),
+                    opened => Ok(opened?),
+                }
+            }
+            EngineChoice::Default => native(file),
+        }
     }
 
     /// Checks the whole structure while others work.
     fn look(&mut self, wait: &mut Wait<'_>) -> Result<(), Error> {
         let image = lock::read_image(&self.path, wait)?;
-        check(&image.bytes).map_err(|kind| self.error(kind))?;
-        self.sound = Some(Sound { file: image.file, length: image.bytes.len() as u64 });
+        let structure = check(&image.bytes).map_err(|kind| self.error(kind))?;
+        let length = image.bytes.len() as u64;
+        self.sound = Some(Sound { file: image.file, length, structure });
         Ok(())
     }
 
@@ -151,8 +199,20 @@ impl Database {
     }
 }
 
-/// The writer for the format that the magic number names.
-fn writer(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
+/// dbopen(3), if it is there.
+#[cfg(libc_db)]
+fn libc(path: &Path, file: File) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(super::libc::Writer::open(path, file)?))
+}
+
+/// dbopen(3), which is not there.
+#[cfg(not(libc_db))]
+fn libc(_: &Path, _: File) -> Result<Box<dyn Engine>, EngineError> {
+    Err(EngineError::Refused("there is no dbopen(3) here: only the native engine can write"))
+}
+
+/// Ours, for the format that the magic number names.
+fn native(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     let mut head = [0; 512];
     PageFile::read_at(&file, &mut head, 0).map_err(ErrorKind::Io)?;
     match format_of(&head) {
@@ -162,13 +222,15 @@ fn writer(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     }
 }
 
-/// The first fault in the structure, if there is one.
-fn check(image: &[u8]) -> Result<(), ErrorKind> {
+/// Whether the structure holds; the first fault that no writer will mend, if there is one.
+fn check(image: &[u8]) -> Result<Structure, ErrorKind> {
     let mut first: Option<Damage> = None;
-    Snapshot::new(image)?.check(&mut |damage| {
-        first.get_or_insert(damage);
+    let mut structure = Structure::Whole;
+    Snapshot::new(image)?.check(&mut |damage| match damage.fault {
+        Fault::CutShort => structure = Structure::CutShort,
+        _ => _ = first.get_or_insert(damage),
     });
-    first.map_or(Ok(()), |damage| Err(damage.into()))
+    first.map_or(Ok(structure), |damage| Err(damage.into()))
 }
 
 /// The page size of a new database: the file system's block size, as dbopen(3) has it (`init_hash()` in
@@ -184,10 +246,14 @@ fn fresh_page_size(file: &File) -> std::io::Result<u32> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::FileExt;
     use tempfile::TempDir;
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     const VALUE: [u8; 32] = [7; 32];
+    /// The choice that leaves least to our writer.
+    const LAST: EngineChoice =
+        if cfg!(libc_db) { EngineChoice::Libc } else { EngineChoice::Default };
 
     /// A copy of a golden database.
     fn copy(name: &str) -> (TempDir, PathBuf) {
@@ -229,6 +295,41 @@ mod tests {
         }
     }
 
+    /// The choice, golden file by golden file: what is written by dbopen(3), what by ours, what by none.
+    #[test]
+    #[cfg(libc_db)]
+    fn dbopen_writes_what_is_for_it() {
+        for (name, refusal) in [
+            ("hash/kinds", None),
+            ("btree/kinds", None),
+            ("hash/big-endian", Some("dbopen(3) cannot write a hash of the other byte order")),
+            ("damaged/hash/is-btree", Some("dbopen(3) does not find all keys of this btree")),
+        ] {
+            let (_dir, path) = copy(name);
+            let mut database = Database::new(&path, Missing::Fail).written_by(EngineChoice::Libc);
+            let written = put(&mut database, &[1]).map(drop);
+            let text = written.map_err(|error| error.kind.to_string());
+            assert_eq!(text, refusal.map_or(Ok(()), |why| Err(why.to_owned())), "{name}");
+            assert_eq!(held(&path, &[1]), usize::from(refusal.is_none()), "{name}");
+            for choice in [EngineChoice::Default, EngineChoice::Native] {
+                let mut database = Database::new(&path, Missing::Fail).written_by(choice);
+                put(&mut database, &[1]).unwrap();
+                assert_eq!(held(&path, &[1]), 1, "{name} {choice:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(not(libc_db))]
+    fn without_dbopen_there_is_no_libc_engine() {
+        let (_dir, path) = copy("hash/kinds");
+        let mut database = Database::new(&path, Missing::Fail).written_by(EngineChoice::Libc);
+        assert_eq!(
+            put(&mut database, &[1]).unwrap_err().kind.to_string(),
+            "there is no dbopen(3) here: only the native engine can write"
+        );
+    }
+
     #[test]
     fn an_empty_file_becomes_a_hash_with_pages_of_the_file_system() {
         let dir = tempfile::tempdir().unwrap();
@@ -256,6 +357,28 @@ mod tests {
                 assert!(matches!(error.kind, ErrorKind::Damaged(_)), "{name}: {error}");
                 assert!(fs::read(&path).unwrap() == before, "{name}");
             }
+        }
+    }
+
+    /// Otherwise a writer that is killed would be the last one.
+    #[test]
+    fn a_file_whose_last_writer_was_killed_is_written() {
+        for (small, choice) in [(0, EngineChoice::Native), (0, LAST), (SMALL, LAST)] {
+            let (_dir, path) = copy("btree/kinds");
+            // The mark of the btree writer, behind the fields of the meta page.
+            let file = File::options().write(true).open(&path).unwrap();
+            FileExt::write_all_at(&file, &0x6d65_6e64_u32.to_le_bytes(), 24).unwrap();
+            let image = fs::read(&path).unwrap();
+            let mut told = Vec::new();
+            Snapshot::new(&image).unwrap().check(&mut |damage| told.push(damage.fault));
+            assert_eq!(told, [Fault::CutShort]);
+
+            let mut database = Database::new(&path, Missing::Fail).written_by(choice);
+            database.small = small;
+            put(&mut database, &[1]).unwrap();
+            assert_eq!(held(&path, &[1]), 1);
+            put(&mut database, &[2]).unwrap();
+            assert_eq!(held(&path, &[1, 2]), 2);
         }
     }
 

@@ -5,8 +5,10 @@
 //! is there on the BSDs, and elsewhere if the build was told of a dbopen(3) (`DB185_DIR`, see build.rs);
 //! without it the native engine is tested alone, and the tests' names say so.
 //!
-//! `ENGINE_OPERATIONS` says how many random operations each test of that kind makes (default 10,000),
+//! `ENGINE_OPERATIONS` says how many random operations each test of that kind makes (default 3,000),
 //! `ENGINE_SEED` which (default 1).
+
+#![allow(clippy::unwrap_used)]
 
 mod contract;
 mod mutated;

@@ -38,7 +38,7 @@ fn btree_files_with_wrong_bytes_that_pass_the_check_can_be_changed() {
 fn spoil(format: Format, names: &[&str]) {
     let mut dice = Dice::new();
     let mut passed = 0;
-    for round in 0..number("ENGINE_OPERATIONS", 10_000) / 5 {
+    for round in 0..number("ENGINE_OPERATIONS", 3_000) / 5 {
         let mut image = golden(names[round % names.len()]);
         for _ in 0..1 + dice.roll(2) {
             let pages = image.len() / 512;

@@ -49,8 +49,9 @@ impl Dice {
 
     fn value(&mut self, kind: Kind) -> Vec<u8> {
         let size = match (kind, self.roll(8)) {
-            (Kind::Long, 0) => self.roll(6000),
-            (Kind::Long, 1) => self.roll(600),
+            // Never empty: a hash cannot hold a key of many pages and no value.
+            (Kind::Long, 0) => 1 + self.roll(6000),
+            (Kind::Long, 1) => 1 + self.roll(600),
             _ => 32,
         };
         vec![self.roll(256) as u8; size]
@@ -68,7 +69,7 @@ impl Dice {
 
 /// Random turns of `codes` on one file.
 fn play(codes: &[Code], format: Format, page_size: u32, kind: Kind) {
-    let operations = number("ENGINE_OPERATIONS", 10_000);
+    let operations = number("ENGINE_OPERATIONS", 3_000);
     let mut dice = Dice::new();
     let mut subject = Subject::empty(format, page_size);
     let (mut done, mut turn) = (0, 0);

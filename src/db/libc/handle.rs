@@ -6,7 +6,7 @@
 //! under the lock, which it keeps ([`super`] tells how); that is trusted here and cannot be proved.
 
 use crate::db::Format;
-use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::os::fd::BorrowedFd;
@@ -21,10 +21,6 @@ mod sys {
 
 /// `EFTYPE` of errno(2): a file of another type than the one asked for.
 pub const EFTYPE: i32 = sys::EFTYPE.cast_signed();
-
-/// Bytes that the library may keep in memory before it writes them. Its own default, a few pages, makes
-/// every second change of a large table a write and a read.
-const CACHE: c_uint = 4 << 20;
 
 /// A `DB *`, open for reading and writing until it is closed or dropped.
 ///
@@ -45,36 +41,28 @@ enum Outcome {
 }
 
 impl Handle {
-    /// Opens the existing file at `path`, without a lock; an empty one gets pages of `page_size` bytes.
+    /// Opens the existing file at `path`, without a lock; an empty one that becomes a hash gets
+    /// pages of `page_size` bytes.
     ///
     /// # Errors
     ///
     /// What dbopen(3) says: [`EFTYPE`] for a file that is not of that format, or an error of open(2).
     pub fn open(path: &CStr, format: Format, page_size: u32) -> io::Result<Handle> {
-        let hash = sys::HASHINFO {
+        // Zeros ask for what spamd gets by default; `bsize` matters to an empty file alone.
+        let info = sys::HASHINFO {
             bsize: page_size,
             ffactor: 0,
             nelem: 0,
-            cachesize: CACHE,
+            cachesize: 0,
             hash: None,
             lorder: 0,
         };
-        let btree = sys::BTREEINFO {
-            flags: 0,
-            cachesize: CACHE,
-            maxkeypage: 0,
-            minkeypage: 0,
-            psize: page_size,
-            compare: None,
-            prefix: None,
-            lorder: 0,
-        };
         let (kind, info): (_, *const c_void) = match format {
-            Format::Hash => (sys::DB_HASH, (&raw const hash).cast()),
-            Format::Btree => (sys::DB_BTREE, (&raw const btree).cast()),
+            Format::Hash => (sys::DB_HASH, (&raw const info).cast()),
+            Format::Btree => (sys::DB_BTREE, ptr::null()),
         };
-        // SAFETY: `path` ends in a NUL; `info` points to the structure that this `kind` reads, which
-        // lives until the end of this function: the library copies what it wants to keep.
+        // SAFETY: `path` ends in a NUL; `info` is null or points to the structure that this `kind`
+        // reads, which lives until the end of this function: the library copies what it wants to keep.
         let db = unsafe { sys::dbopen(path.as_ptr(), sys::O_RDWR.cast_signed(), 0, kind, info) };
         let db = NonNull::new(db).ok_or_else(io::Error::last_os_error)?;
         Ok(Handle { db })

@@ -111,6 +111,10 @@ impl Engine for Writer {
         if pair > LONGEST_PAIR || key.len() > self.shape.longest_key() {
             return refuse("key or value is too big");
         }
+        // The end of such a pair cannot be told in a hash (`__big_insert()` in hash_bigkey.c).
+        if value.is_empty() && key.len() > self.shape.page_size as usize / 2 {
+            return refuse("key too large for a page, and no data");
+        }
         self.handle.put(key, value).map_err(refusal)
     }
 
@@ -332,6 +336,16 @@ mod tests {
         writer.put(&[b'k'; 535], &[1; 65000]).unwrap();
         assert_eq!(writer.get(&[b'k'; 535]).unwrap().as_deref(), Some(&[1; 65000][..]));
         assert_eq!(message(writer.put(&[b'k'; 536], &[1; 65000])), "key or value is too big");
+    }
+
+    #[test]
+    fn a_key_of_many_pages_needs_a_value() {
+        let copy = Copied::of("hash/page512.db");
+        let mut writer = copy.writer();
+        writer.put(&[b'k'; 256], b"").unwrap();
+        writer.put(&[b'k'; 257], b"v").unwrap();
+        let put = writer.put(&[b'k'; 257], b"");
+        assert_eq!(message(put), "key too large for a page, and no data");
     }
 
     /// The reference made this file, and does not find `12.106.9.234\n…` in it, a record of 103 bytes.
