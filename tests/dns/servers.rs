@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 use crate::responder::*;
 use crate::verdicts::zone;
 use crate::{LIMITS, resolver, verdicts};
-use greytrapper::dns::{Fitness, Notice};
+use greytrapper::dns::cache::Bounds;
+use greytrapper::dns::resolver::Resolver;
+use greytrapper::dns::{Fitness, Limits, Notice};
 
 const PATIENCE: Duration = Duration::from_millis(900);
+/// What a busy machine may add; far from a patience for each domain, which would be half an hour.
+const SLACK: Duration = Duration::from_secs(10);
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("gone.d{n}.example")).collect()
@@ -38,7 +42,7 @@ fn a_dead_server_costs_one_control_question() {
         .filter(|f| f.as_ref().is_ok_and(|(_, v)| v.to_string() == "no fit name server"))
         .count();
     assert_eq!(unknown, names.len());
-    assert!(start.elapsed() < PATIENCE + Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENCE + SLACK, "{:?}", start.elapsed());
     assert_eq!(resolver.counters().sent, u64::from(LIMITS.attempts));
     let notices = resolver.take_notices();
     assert!(matches!(notices[..], [Notice::Unfit(..)]), "{notices:?}");
@@ -46,10 +50,12 @@ fn a_dead_server_costs_one_control_question() {
 
 #[test]
 fn nobody_listening_is_seen_sooner() {
+    // By timeouts alone it would take ten times as long.
+    let patient = Limits { timeout: SLACK, ..LIMITS };
     let start = Instant::now();
-    let mut resolver = resolver(&[nobody()]);
+    let mut resolver = Resolver::with_servers(&[nobody()], patient, Bounds::default()).unwrap();
     assert_eq!(verdicts(&mut resolver, &["gone.example"]), ["unknown no fit name server"]);
-    assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SLACK, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -61,7 +67,7 @@ fn the_next_server_is_asked_when_the_first_is_dead() {
         let mut resolver = resolver(&[first, server.address]);
         let found = verdicts(&mut resolver, &["mx.example", "gone.example"]);
         assert_eq!(found, ["good MX", "bad no such domain"]);
-        assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     }
 }
 
@@ -81,7 +87,7 @@ fn a_server_that_dies_in_a_scan_stops_nothing() {
     resolver.begin_scan();
     let all: Vec<_> = resolver.lookups(&names).map(Result::unwrap).collect();
     assert_eq!(all.len(), names.len());
-    assert!(start.elapsed() < 3 * PATIENCE + Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < 3 * PATIENCE + SLACK, "{:?}", start.elapsed());
     let tally = resolver.end_scan();
     assert!((4900..5000).contains(&tally.bad), "{tally:?}");
     // Half is more than a third: nothing of it is believed, nor remembered.
@@ -144,7 +150,9 @@ fn a_failure_of_one_server_is_not_the_last_word() {
         let server = Responder::start(zone);
         let mut resolver = resolver(&[failing.address, server.address]);
         let found = verdicts(&mut resolver, &["mx.example", "none.example", "servfail.example"]);
-        assert_eq!(found, ["good MX", "bad no MX or A", "unknown SERVFAIL"]);
+        assert_eq!(found[..2], ["good MX", "bad no MX or A"]);
+        // Whoever proves itself first is asked first, so either's failure may be the last.
+        assert!(found[2].starts_with("unknown "), "{}", found[2]);
     }
 }
 

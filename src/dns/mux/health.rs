@@ -18,7 +18,7 @@ use super::server::Fitness;
 use super::{Mux, Notice, Transport};
 
 /// Descriptors left to others: standard ones, poller, socketpairs, log, TCP connections.
-const RESERVED: u64 = 32;
+const RESERVED: usize = 32;
 
 /// Questions under way at once where all of them go over a connection.
 const PER_STREAM: usize = 1000;
@@ -187,8 +187,9 @@ impl Mux {
             self.in_flight = self.in_flight.min(PER_STREAM);
         }
         let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-        let descriptors = usize::try_from(soft.saturating_sub(RESERVED).max(1));
-        let descriptors = descriptors.unwrap_or(usize::MAX);
+        // The type's sign differs between systems.
+        let soft = usize::try_from(soft).unwrap_or(usize::MAX);
+        let descriptors = soft.saturating_sub(RESERVED).max(1);
         if self.in_flight > descriptors {
             self.in_flight = descriptors;
             self.notices.push(Notice::Lowered(descriptors));
