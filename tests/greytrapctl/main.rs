@@ -4,6 +4,8 @@
 //! printed of each, `listing` with odd keys and values, `ops` before and after the real spamdb's
 //! changes, `damaged` broken in one known way each.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../support/responder.rs"]
 mod responder;
 mod util;
