@@ -569,9 +569,9 @@ mod tests {
         ];
         // Identity is no excuse for a domain that takes no mail, and known hosts are left alone.
         records.extend(host("10.0.0.6", "yes.x.example", &SIX_DOMAINS));
-        records.push(one("10.0.0.6", "<a@gone.example>"));
+        records.push(grey("10.0.0.6", "yes.x.example", "<a@gone.example>", "<u@ours.test>"));
         records.extend(host("10.0.0.7", "yes.x.example", &SIX_DOMAINS));
-        records.push(one("10.0.0.7", "<a@dunno.example>"));
+        records.push(grey("10.0.0.7", "yes.x.example", "<a@dunno.example>", "<u@ours.test>"));
         records.push(one("10.0.0.8", "<a@gone.example>"));
         records.push(record("10.0.0.8", NOW + 1, 3));
         assert_eq!(
