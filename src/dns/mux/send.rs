@@ -184,15 +184,16 @@ impl Mux {
         self.timers.set(deadline, live.flight);
     }
 
-    /// How long to wait after so many waits in vain, in microseconds: the server's usual time, doubled
-    /// each time, up to an eighth more so that what was lost together is not repeated together; in the
-    /// end, and for TCP, which repeats by itself, as long as configured.
+    /// How long to wait after so many waits in vain, in microseconds: the server's usual time, four times
+    /// as long each time so that few attempts outlast an outage of a second, up to an eighth more so that
+    /// what was lost together is not repeated together; in the end, and for TCP, which repeats by
+    /// itself, as long as configured.
     fn wait(&mut self, via: Via, server: usize, timeouts: u32) -> u64 {
         let longest = u64::try_from(self.limits.timeout.as_micros()).unwrap_or(u64::MAX);
         if timeouts + 1 >= self.limits.attempts || matches!(via, Via::Stream(_)) {
             return longest;
         }
-        let wait = self.servers[server].timeout() << timeouts.min(20);
+        let wait = self.servers[server].timeout() << (2 * timeouts.min(10));
         let jitter = ((wait >> 3) * u64::from(self.random.u16())) >> 16;
         (wait + jitter).min(longest)
     }
