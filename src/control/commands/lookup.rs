@@ -36,6 +36,18 @@ pub fn run(console: &mut Console<'_>, lookup: &Lookup) -> Result<(), Failure> {
     let mut resolver = Resolver::new(&config.dns).map_err(|error| failure("DNS", &error))?;
     let mut domains = Domains::new(&lookup.domains, &resolver)?;
     let mut printer = Printer::new();
+    let outcome = answer(console, &mut resolver, &mut domains, &mut printer);
+    printer.progress.clear(console);
+    outcome
+}
+
+/// Asks about all domains, and prints the answers as they come.
+fn answer(
+    console: &mut Console<'_>,
+    resolver: &mut Resolver,
+    domains: &mut Domains<'_>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
     let (mut asked, mut tickets) = (HashMap::new(), 0..);
     loop {
         let mut given = 0;
@@ -52,13 +64,12 @@ pub fn run(console: &mut Console<'_>, lookup: &Lookup) -> Result<(), Failure> {
             }
         }
         if asked.is_empty() && domains.is_over() {
-            printer.progress.clear(console);
             return Ok(());
         }
         let wait = if given == AT_ONCE { Some(Duration::ZERO) } else { printer.patience() };
         resolver.turn(wait, |_| {}).map_err(|error| failure("DNS", &error))?;
         printer.flush_in_time(console)?;
-        tell_notices(console, &mut resolver);
+        tell_notices(console, resolver);
     }
 }
 

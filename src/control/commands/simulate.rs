@@ -80,12 +80,14 @@ fn ask(
 ) -> io::Result<Findings> {
     let mut progress = Progress::new();
     let mut inquiry = Inquiry::begin(questions, resolver);
-    while !inquiry.advance(resolver) {
-        resolver.turn(progress.patience(), |_| {})?;
+    let mut outcome = Ok(());
+    while outcome.is_ok() && !inquiry.advance(resolver) {
+        outcome = resolver.turn(progress.patience(), |_| {});
         let (answered, all) = inquiry.progress();
         progress.show(console, format_args!("DNS: {answered} of {all} answers"));
     }
     progress.clear(console);
+    outcome?;
     let notices = resolver.take_notices();
     if console.verbose {
         notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));

@@ -1,6 +1,6 @@
 //! The rules, one file each, in the order in which they are asked; the first that hits decides.
 //!
-//! A host's tuples come in, what a rule found goes out. [`syntax`] and [`rcpt`] judge one tuple by
+//! A host's tuples come in, what a rule found goes out. `syntax` and `rcpt` judge one tuple by
 //! itself, so `hosts` asks them while it has the tuple at hand. `domains`, `senders` and `helo`
 //! count over all tuples of a host, and only nominate: identity may set the host free. `dns` goes by the
 //! answers about sender domains. The rules read nothing but their arguments and trust nothing in a tuple.
