@@ -14,7 +14,8 @@
 //!   whole file, [`db::native`] writes into the file in place, by our code or by dbopen(3).
 //! * [`spamd`] knows what spamd means by the bytes: records, spamdb(8)'s listing, a trap.
 //! * [`scan`] gathers hosts with their tuples and judges them, one file a rule.
-//! * [`dns`] asks name servers about sender domains and about a host's identity.
+//! * [`dns`] asks name servers about sender domains and about a host's identity; [`inquiry`] puts a
+//!   scan's questions to it.
 //! * [`control`] is what an operator meets: greytrapctl(8)'s commands, its text and its JSON.
 //! * [`escape`] makes bytes from strangers safe to print, [`errno`] the system's errors short.
 //!
@@ -29,5 +30,6 @@ pub mod db;
 pub mod dns;
 pub mod errno;
 pub mod escape;
+pub mod inquiry;
 pub mod scan;
 pub mod spamd;

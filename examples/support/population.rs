@@ -112,7 +112,7 @@ fn tuples(
         let first = NOW - random.below(GREYEXP - 60);
         let expire = first + GREYEXP;
         let data = Gdata { first, pass: expire, expire, bcount: 1, pcount: 0 };
-        let key = format!("{ip}\n{helo}\n{from}\n<user{to}@mx{}.example.org>", to % 7);
+        let key = format!("{ip}\n{helo}\n{from}\n<u{to}@example.org>");
         records.push((key.into_bytes(), data));
     }
     records
@@ -130,11 +130,11 @@ fn address(host: u32) -> String {
 }
 
 fn mailer(host: u32) -> String {
-    format!("mail.m{host}.example")
+    format!("mx.m{host}.example")
 }
 
 fn dynamic(host: u32) -> String {
-    format!("dsl-{host}.pool.example")
+    format!("dsl{host}.pool.example")
 }
 
 /// splitmix64 (Steele, Lea and Flood, 2014): small, and the same everywhere.
@@ -153,9 +153,9 @@ impl Random {
         (self.next() % end.cast_unsigned()).cast_signed()
     }
 
-    /// Six to nine letters.
+    /// Five to seven letters.
     fn word(&mut self) -> String {
-        let length = 6 + self.below(4);
+        let length = 5 + self.below(3);
         (0..length).map(|_| char::from(b'a' + self.below(26) as u8)).collect()
     }
 }

@@ -75,6 +75,12 @@ impl<'a> Console<'a> {
         let _ = self.err.write_all(format!("greytrapctl: {line}\n").as_bytes());
     }
 
+    /// Text on standard error as it is: whoever calls has put the program's name in front, or wants none.
+    pub fn scribble(&mut self, text: fmt::Arguments<'_>) {
+        let _ = self.err.write_all(text.to_string().as_bytes());
+        let _ = self.err.flush();
+    }
+
     /// Writes what is still in the buffer.
     pub fn flush(&mut self) -> Result<(), Failure> {
         let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());

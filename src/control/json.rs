@@ -6,10 +6,13 @@
 #![forbid(unsafe_code)]
 
 use crate::db::Damage;
+use crate::dns::failure::Failure;
+use crate::dns::verdict::DomainVerdict;
 use crate::escape::escaped;
 use crate::scan;
 use crate::spamd::{Entry, Gdata};
 use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// One record of the database.
 #[derive(Debug, Serialize)]
@@ -82,9 +85,24 @@ pub struct Verdict<'a> {
     /// `null` for a host that passes.
     rule: Option<&'static str>,
     reason: String,
+    /// What DNS answered; of the rule `dns` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
     /// The tuples that made the verdict.
     tuples: Vec<Tuple<'a>>,
 }
+
+/// What is thought of a sender domain.
+#[derive(Debug, Serialize)]
+pub struct Lookup<'a> {
+    domain: Bytes<'a>,
+    verdict: &'static str,
+    why: String,
+}
+
+/// Why a sender domain has its verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Why<'a>(pub &'a DomainVerdict);
 
 /// A delivery that was put off, as evidence against its host.
 #[derive(Debug, Serialize)]
@@ -150,7 +168,25 @@ impl<'a> From<&scan::Verdict<'a>> for Verdict<'a> {
             verdict: if rule.is_some() { "trap" } else { "pass" },
             rule,
             reason: verdict.reason().to_string(),
+            answer: verdict.answer().map(|answer| answer.to_string()),
             tuples: tuples.collect(),
+        }
+    }
+}
+
+impl<'a> Lookup<'a> {
+    /// The object of a verdict.
+    pub fn new(domain: &'a [u8], verdict: &DomainVerdict) -> Lookup<'a> {
+        let why = Why(verdict).to_string();
+        Lookup { domain: Bytes(domain), verdict: verdict.word(), why }
+    }
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DomainVerdict::Unknown(Failure::Name(error)) => write!(f, "not asked: {error}"),
+            verdict => verdict.fmt(f),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 
 use super::mux::Transport;
+use crate::errno::reason;
 
 /// libc's ASR_MAXNS.
 const MAX_SERVERS: usize = 5;
@@ -31,8 +32,9 @@ impl ResolvConf {
     /// # Errors
     /// The file cannot be read. Without it the system uses no DNS at all.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {}", path.display(), reason(&error)))
+        };
         std::fs::read(path).map(|text| Self::parse(&text)).map_err(named)
     }
 

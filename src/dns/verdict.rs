@@ -48,6 +48,11 @@ impl DomainVerdict {
             Self::Unknown(_) => "unknown",
         }
     }
+
+    /// Whether an answer was wanted and none came that is definite.
+    pub fn is_lacking(&self) -> bool {
+        matches!(self, Self::Unknown(failure) if !matches!(failure, Failure::Name(_)))
+    }
 }
 
 /// The reason alone, as `greytrapctl lookup` shows it.

@@ -5,8 +5,11 @@
 //! since the rule `helo` counts the names that are not confirmed. HELO strings that are no host names
 //! can never be confirmed and are not asked about.
 
+use super::answers::{Answers, Confirmation};
 use super::name;
+use crate::dns::identity::MAX_NAMES;
 use crate::spamd::Tuple;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// What DNS is to be asked about a nominated host.
@@ -14,28 +17,9 @@ use std::net::IpAddr;
 pub struct Question {
     /// The host's address.
     pub address: IpAddr,
-    /// The names it gave in HELO, each once, in lower case, sorted; at least one dot in each.
+    /// Names it gave in HELO, each once, in lower case, at least one dot in each; no more than
+    /// [`MAX_NAMES`], and as many registrable domains among them as can be.
     pub names: Vec<String>,
-}
-
-/// What DNS says about a HELO name of a host.
-///
-/// A name is confirmed when its own addresses hold the host's, or when those of the host's PTR name do
-/// and both names share a registrable domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmation {
-    /// It is.
-    Confirmed,
-    /// It is not; every answer needed was definite.
-    NotConfirmed,
-    /// No definite answer, or never asked.
-    Unknown,
-}
-
-/// The answers to a scan's [`Question`]s.
-pub trait Answers {
-    /// What is known of `name`, given by the host with this address.
-    fn helo(&self, address: IpAddr, name: &str) -> Confirmation;
 }
 
 /// What DNS says about the HELO string of a tuple.
@@ -69,11 +53,49 @@ impl Question {
         let mut names: Vec<_> = tuples.filter_map(|tuple| lower_name(tuple.helo)).collect();
         names.sort_unstable();
         names.dedup();
+        if names.len() > MAX_NAMES {
+            one_of_each_domain_first(&mut names);
+            names.truncate(MAX_NAMES);
+        }
         Question { address, names }
     }
+}
+
+/// Many names of one domain must not hide those of another.
+fn one_of_each_domain_first(names: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    let is_first = |name: &String| {
+        let mut domain = Vec::new();
+        name::registrable(name.as_bytes(), &mut domain);
+        seen.insert(domain)
+    };
+    let (mut firsts, others): (Vec<_>, Vec<_>) = names.drain(..).partition(is_first);
+    firsts.extend(others);
+    *names = firsts;
 }
 
 fn lower_name(helo: &[u8]) -> Option<String> {
     let name = name::host_name(helo)?;
     str::from_utf8(name).ok().map(str::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::tests::tuple;
+    use super::*;
+
+    fn names(helo: &[&str]) -> Vec<String> {
+        let tuples = helo.iter().map(|helo| Tuple { helo: helo.as_bytes(), ..tuple("", "") });
+        Question::new(IpAddr::from([192, 0, 2, 1]), tuples).names
+    }
+
+    #[test]
+    fn many_names_of_one_domain_do_not_hide_another() {
+        let mut helo: Vec<_> = (0..20).map(|n| format!("a{n:02}.one.example")).collect();
+        helo.extend(["z.two.example".into(), "Z.three.example".into(), "localhost".into()]);
+        let helo: Vec<_> = helo.iter().map(String::as_str).collect();
+        let asked = names(&helo);
+        assert_eq!(asked[..3], ["a00.one.example", "z.three.example", "z.two.example"]);
+        assert_eq!((asked.len(), asked[7].as_str()), (MAX_NAMES, "a05.one.example"));
+    }
 }

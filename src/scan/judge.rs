@@ -1,19 +1,23 @@
 //! The judging itself, in two steps with DNS in between.
 //!
 //! [`Scan::begin`] takes a database's records and settles all hosts but those that a counting rule
-//! nominates; [`Scan::questions`] tells what DNS is to be asked about these; [`Scan::finish`] settles
-//! them by the answers and hands out the [`Report`]. Without answers nominees go free.
+//! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
+//! sender domains of all hosts that are not trapped already; [`Scan::finish`] settles them by the answers
+//! and hands out the [`Report`]. Without answers nominees go free and no sender domain traps.
 //!
 //! Hosts have nothing to do with each other: two threads judge half of them each. It does not show in
 //! what comes out.
 
+use super::answers::{Answers, Confirmation};
 use super::distinct::Distinct;
+use super::domains::Domains;
 use super::gather::{Gathered, both, gather};
 use super::hosts::{Host, Waiting};
-use super::identity::{self, Answers, Confirmation, Question};
+use super::identity::{self, Question};
+use super::name;
 use super::notes::Marks;
 use super::report::{Judged, Report};
-use super::rules::{Sent, domains, helo, rcpt, senders, syntax};
+use super::rules::{Sent, dns, domains, helo, rcpt, senders, syntax};
 use super::sender::Sender;
 use super::verdict::{Ground, Outcome, Why};
 use crate::config::Rules;
@@ -80,21 +84,43 @@ impl<'a, 'r> Scan<'a, 'r> {
         questions.into_iter().map(|(_, question)| question).collect()
     }
 
-    /// Settles the nominees. Without answers, or with one that is not definite, they go free as far as
-    /// the counting rules are concerned.
+    /// Which sender domains DNS is to be asked about: those of every host that no rule traps yet, be it
+    /// a nominee. None if the rule `dns` is off.
+    pub fn domains(&self) -> Domains {
+        let mut domains = Domains::default();
+        if !self.rules.sender_dns {
+            return domains;
+        }
+        let (mut numbers, mut lower) = (Vec::new(), Vec::new());
+        for Judged { waiting, outcomes } in &self.report.shares {
+            for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
+                let is_open = |(host, outcome): (_, &Outcome)| outcome.is_open().then_some(host);
+                let open = || hosts.iter().zip(outcomes).filter_map(is_open);
+                waiting.expect(open());
+                for host in open() {
+                    waiting.tuples_of(host, &mut numbers);
+                    let tuples = numbers.iter().map(|&number| waiting.tuple(number));
+                    for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
+                        lower.clear();
+                        name::lower(domain, &mut lower);
+                        domains.add(&lower);
+                    }
+                }
+            }
+        }
+        domains
+    }
+
+    /// Settles the nominees, and hosts whose sender domains take no mail. Without answers, or with one
+    /// that is not definite, they go free as far as these rules are concerned.
     pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'a> {
         let mut report = self.report;
         for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
         {
             let mut judge = Judge::new(waiting, self.rules);
-            for nominee in nominees {
-                let Some(outcome) = outcomes.get_mut(nominee.host) else { continue };
-                *outcome = match judge.ask(nominee, answers) {
-                    Ok(ground) => Outcome::Trap(ground),
-                    // A later rule may still have hit.
-                    Err(why) if *outcome == Outcome::Pass(Why::Nothing) => Outcome::Pass(why),
-                    Err(_) => *outcome,
-                };
+            judge.settle_nominees(nominees, outcomes, answers);
+            if let Some(answers) = answers.filter(|_| self.rules.sender_dns) {
+                judge.settle_senders(outcomes, answers);
             }
         }
         report
@@ -244,6 +270,45 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         Some(Ground::Helo { domains, max })
     }
 
+    fn settle_nominees(
+        &mut self,
+        nominees: &[Nominee],
+        outcomes: &mut [Outcome],
+        answers: Option<&dyn Answers>,
+    ) {
+        for nominee in nominees {
+            let Some(outcome) = outcomes.get_mut(nominee.host) else { continue };
+            *outcome = match self.ask(nominee, answers) {
+                Ok(ground) => Outcome::Trap(ground),
+                // A later rule may still have hit.
+                Err(why) if *outcome == Outcome::Pass(Why::Nothing) => Outcome::Pass(why),
+                Err(_) => *outcome,
+            };
+        }
+    }
+
+    /// The rule `dns`, which comes last, for every host that no other rule traps.
+    fn settle_senders(&mut self, outcomes: &mut [Outcome], answers: &dyn Answers) {
+        let waiting = self.waiting;
+        let chunks = waiting.hosts().chunks(AHEAD).zip(outcomes.chunks_mut(AHEAD));
+        for (hosts, outcomes) in chunks {
+            let judged = hosts.iter().zip(&*outcomes);
+            waiting.expect(judged.filter(|(_, outcome)| outcome.is_open()).map(|(host, _)| host));
+            let judged = hosts.iter().zip(outcomes);
+            for (host, outcome) in judged.filter(|(_, outcome)| outcome.is_open()) {
+                waiting.tuples_of(host, &mut self.numbers);
+                let tuples = self.numbers.iter().map(|&number| (number, waiting.tuple(number)));
+                *outcome = match dns::judge(tuples, answers) {
+                    dns::Finding::Bad(tuple, bad) => Outcome::Trap(Ground::Domain { tuple, bad }),
+                    dns::Finding::Unknown if *outcome == Outcome::Pass(Why::Nothing) => {
+                        Outcome::Pass(Why::DomainUnknown)
+                    }
+                    _ => *outcome,
+                };
+            }
+        }
+    }
+
     /// What a nominee is trapped for, or why it goes free.
     fn ask(&mut self, nominee: &Nominee, answers: Option<&dyn Answers>) -> Result<Ground, Why> {
         let answers = answers.ok_or(Why::IdentityUnknown)?;
@@ -269,9 +334,13 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answers::{Bad, DomainVerdict};
+    use super::super::rules::Rule;
     use super::super::testing::{NOW, grey, host, lines, record, scan};
     use super::*;
     use crate::config::{Network, Networks};
+    use crate::dns::failure::Failure;
+    use crate::dns::verdict::Good;
     use regex::bytes::Regex;
     use std::net::IpAddr;
 
@@ -302,6 +371,16 @@ mod tests {
                 Some(("no", _)) => Confirmation::NotConfirmed,
                 _ => Confirmation::Unknown,
             }
+        }
+
+        /// Takes domains for bad or unknown by their beginning.
+        fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+            Some(match domain.split(|byte| *byte == b'.').next() {
+                Some(b"gone") => DomainVerdict::Bad(Bad::NxDomain),
+                Some(b"null") => DomainVerdict::Bad(Bad::NullMx),
+                Some(b"dunno") => DomainVerdict::Unknown(Failure::Timeout),
+                _ => DomainVerdict::Good(Good::Mx),
+            })
         }
     }
 
@@ -473,6 +552,69 @@ mod tests {
             asked(&helo(&["dunno.x.example", "no.y.example"])),
             ["10.0.0.1 - identity not known"]
         );
+    }
+
+    #[test]
+    fn sender_domains_that_take_no_mail_trap() {
+        let one = |address, from| grey(address, "h", from, "<u@ours.test>");
+        let mut records = vec![
+            one("10.0.0.1", "<a@good.example>"),
+            one("10.0.0.1", "<a@dunno.example>"),
+            one("10.0.0.1", "<a@Gone.example>"),
+            one("10.0.0.1", "<a@null.example>"),
+            one("10.0.0.2", "<a@null.example>"),
+            one("10.0.0.3", "<a@dunno.example>"),
+            one("10.0.0.4", "<>"),
+            one("10.0.0.5", "<nobody>"),
+        ];
+        // Identity is no excuse for a domain that takes no mail, and known hosts are left alone.
+        records.extend(host("10.0.0.6", "yes.x.example", &SIX_DOMAINS));
+        records.push(grey("10.0.0.6", "yes.x.example", "<a@gone.example>", "<u@ours.test>"));
+        records.extend(host("10.0.0.7", "yes.x.example", &SIX_DOMAINS));
+        records.push(grey("10.0.0.7", "yes.x.example", "<a@dunno.example>", "<u@ours.test>"));
+        records.push(one("10.0.0.8", "<a@gone.example>"));
+        records.push(record("10.0.0.8", NOW + 1, 3));
+        assert_eq!(
+            asked(&records),
+            [
+                "10.0.0.1 dns Mailed from sender Gone.example with no MX or A",
+                "10.0.0.2 dns Mailed from sender null.example with no MX or A (null MX)",
+                "10.0.0.3 - sender domain not known",
+                "10.0.0.4 - nothing against it",
+                "10.0.0.5 syntax Invalid source address nobody (no @)",
+                "10.0.0.6 dns Mailed from sender gone.example with no MX or A",
+                "10.0.0.7 - identity confirmed",
+                "10.0.0.8 - whitelisted",
+            ]
+        );
+        let off = Rules { sender_dns: false, identity: true, ..rules() };
+        let report = scan(&records, &off).finish(Some(&Oracle));
+        assert!(report.traps().all(|verdict| verdict.rule() == Some(Rule::Syntax)));
+    }
+
+    #[test]
+    fn domains_are_those_of_hosts_not_trapped_yet_each_once() {
+        let one = |address, from| grey(address, "h", from, "<u@ours.test>");
+        let records = [
+            one("10.0.0.1", "<a@One.example>"),
+            one("10.0.0.2", "<b@one.EXAMPLE>"),
+            one("10.0.0.2", "<b@two.example>"),
+            one("10.0.0.2", "<>"),
+            one("10.0.0.2", "<b@[192.0.2.1]>"),
+            one("10.0.0.3", "<c@trapped.example>"),
+            one("10.0.0.3", "<nobody>"),
+            one("10.0.0.4", "<c@white.example>"),
+            record("10.0.0.4", NOW + 1, 3),
+        ];
+        let listed = |rules: &Rules| {
+            let domains = scan(&records, rules).domains();
+            let text = |n| String::from_utf8(domains.get(n).unwrap().to_vec()).unwrap();
+            let mut texts: Vec<_> = (0..domains.len()).map(text).collect();
+            texts.sort();
+            texts
+        };
+        assert_eq!(listed(&rules()), ["one.example", "two.example"]);
+        assert!(listed(&Rules { sender_dns: false, ..rules() }).is_empty());
     }
 
     #[test]

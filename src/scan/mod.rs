@@ -3,7 +3,7 @@
 //! ```text
 //! records --hosts--> hosts and their tuples --rules--> verdicts and nominees
 //!                                                            |  questions
-//!                                   report <--finish-- answers about identity
+//!                        report <--finish-- answers about identity and sender domains
 //! ```
 //!
 //! A snapshot and the configuration's [`Rules`] come in, a [`Report`] goes out: [`run`] in one step
@@ -14,7 +14,8 @@
 //! * `gather` reads each record once and takes `notes`, `hosts` keeps them by host (`table`, `address`).
 //! * [`sender`], `name`, `punycode` and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] are the rules, one file each; `judge` asks them in their order.
-//! * [`identity`] is what DNS is asked about nominated hosts.
+//! * [`identity`] is what DNS is asked about nominated hosts, [`Domains`] what about senders;
+//!   [`Answers`] is what it said.
 //! * `verdict` and `report` are what comes of it.
 #![forbid(unsafe_code)]
 #![deny(
@@ -28,7 +29,9 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 mod address;
+pub mod answers;
 mod distinct;
+mod domains;
 mod gather;
 mod hosts;
 pub mod identity;
@@ -45,6 +48,8 @@ mod tags;
 mod testing;
 mod verdict;
 
+pub use answers::Answers;
+pub use domains::Domains;
 pub use judge::Scan;
 pub use name::NameFault;
 pub use notes::{Counts, UnknownRecord};

@@ -4,9 +4,10 @@
 //! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it holds the keys that it shows, so it
 //! lives as long as the image they lie in.
 
+use super::answers::{Bad, DomainVerdict};
 use super::hosts::{Host, Waiting};
 use super::notes::{Counts, UnknownRecord};
-use super::rules::Rule;
+use super::rules::{Rule, dns};
 use super::sender;
 use super::verdict::{Ground, Outcome, Why};
 use crate::escape::escaped;
@@ -104,20 +105,37 @@ impl<'r> Verdict<'r> {
         Reason(*self)
     }
 
-    /// The tuples that made the verdict, in the file's order: the one that a rule stumbled on, or all
-    /// that the host has.
+    /// What DNS answered about the sender domain, if that made the verdict.
+    pub fn answer(&self) -> Option<DomainVerdict> {
+        match self.outcome {
+            Outcome::Trap(Ground::Domain { bad, .. }) => Some(DomainVerdict::Bad(bad)),
+            _ => None,
+        }
+    }
+
+    /// The tuples that made the verdict, in the file's order: the one that a rule stumbled on, those
+    /// with the sender domain that takes no mail, or all that the host has.
     pub fn evidence(&self) -> Vec<Tuple<'r>> {
-        let waiting = self.waiting;
         match self.outcome {
             Outcome::Trap(Ground::Sender { tuple, .. } | Ground::Recipient { tuple }) => {
-                vec![waiting.tuple(tuple)]
+                vec![self.waiting.tuple(tuple)]
             }
-            _ => {
-                let mut numbers = Vec::new();
-                waiting.tuples_of(self.host, &mut numbers);
-                numbers.into_iter().map(|number| waiting.tuple(number)).collect()
+            Outcome::Trap(Ground::Domain { tuple, .. }) => {
+                let wanted = dns::domain(&self.waiting.tuple(tuple)).unwrap_or_default();
+                let mut tuples = self.tuples();
+                tuples.retain(|tuple| {
+                    dns::domain(tuple).is_some_and(|domain| domain.eq_ignore_ascii_case(wanted))
+                });
+                tuples
             }
+            _ => self.tuples(),
         }
+    }
+
+    fn tuples(&self) -> Vec<Tuple<'r>> {
+        let mut numbers = Vec::new();
+        self.waiting.tuples_of(self.host, &mut numbers);
+        numbers.into_iter().map(|number| self.waiting.tuple(number)).collect()
     }
 }
 
@@ -145,6 +163,11 @@ impl fmt::Display for Reason<'_> {
             Outcome::Trap(Ground::Recipient { tuple: number }) => {
                 let to = escaped(sender::bare(tuple(number).to));
                 write!(f, "Mailed to trap address {to}")
+            }
+            Outcome::Trap(Ground::Domain { tuple: number, bad }) => {
+                let domain = escaped(dns::domain(&tuple(number)).unwrap_or_default());
+                let null = if bad == Bad::NullMx { " (null MX)" } else { "" };
+                write!(f, "Mailed from sender {domain} with no MX or A{null}")
             }
             Outcome::Pass(why) => why.fmt(f),
             Outcome::Absent => f.write_str("not waiting"),

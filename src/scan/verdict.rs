@@ -3,6 +3,7 @@
 //! `judge` makes them, small and `Copy` since there is one for every waiting host; `report` shows
 //! them with the bytes they are about.
 
+use super::answers::Bad;
 use super::rules::Rule;
 use super::sender::Fault;
 use std::fmt;
@@ -16,6 +17,14 @@ pub(super) enum Outcome {
     Absent,
 }
 
+impl Outcome {
+    /// Whether a later rule may still hit.
+    pub fn is_open(&self) -> bool {
+        use Why::{DomainUnknown, Identity, IdentityUnknown, Nothing};
+        matches!(self, Outcome::Pass(Nothing | Identity | IdentityUnknown | DomainUnknown))
+    }
+}
+
 /// Why a host is trapped; `tuple` is the number of the tuple that did it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Ground {
@@ -24,6 +33,7 @@ pub(super) enum Ground {
     Senders { senders: u32, tuples: u32, max: f64 },
     Helo { domains: u32, max: u32 },
     Recipient { tuple: u32 },
+    Domain { tuple: u32, bad: Bad },
 }
 
 impl Ground {
@@ -34,6 +44,7 @@ impl Ground {
             Ground::Senders { .. } => Rule::Senders,
             Ground::Helo { .. } => Rule::Helo,
             Ground::Recipient { .. } => Rule::Rcpt,
+            Ground::Domain { .. } => Rule::Dns,
         }
     }
 }
@@ -51,6 +62,8 @@ pub enum Why {
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
     IdentityUnknown,
+    /// No rule hit, but DNS had no definite answer about one of its sender domains.
+    DomainUnknown,
     /// No rule hit.
     Nothing,
 }
@@ -63,6 +76,7 @@ impl fmt::Display for Why {
             Why::Allowed => "in allow",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
+            Why::DomainUnknown => "sender domain not known",
             Why::Nothing => "nothing against it",
         })
     }

@@ -4,11 +4,18 @@
 //! printed of each, `listing` with odd keys and values, `ops` before and after the real spamdb's
 //! changes, `damaged` broken in one known way each.
 
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/responder.rs"]
+mod responder;
 mod util;
 
 mod change;
 mod damaged;
+mod dns;
 mod input;
 mod list;
+mod lookup;
 mod simulate;
+mod simulate_dns;
 mod usage;

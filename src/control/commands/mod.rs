@@ -9,6 +9,7 @@ use super::options::Command;
 
 mod change;
 mod check;
+mod conf;
 mod daemon;
 mod input;
 mod list;

@@ -2,15 +2,20 @@
 //! with `-v` for each that passes. Nothing is written.
 #![forbid(unsafe_code)]
 
-use super::input;
-use crate::config::Rules;
+use super::{conf, input};
+use crate::config;
 use crate::control::console::{Console, Failure};
 use crate::control::json;
 use crate::control::options::{Format, Simulate};
+use crate::control::progress::Progress;
 use crate::db::Error;
+use crate::dns::Notice;
+use crate::dns::resolver::Resolver;
+use crate::errno::reason;
 use crate::escape::{escaped, escaped_path};
-use crate::scan::{self, Report, Verdict};
-use std::io::Write;
+use crate::inquiry::{Findings, Inquiry, Questions};
+use crate::scan::{Answers, Report, Scan, Verdict};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// What stands in the place of a rule's name for a host that passes.
@@ -18,11 +23,14 @@ const PASS: &str = "pass";
 
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
-    let rules = rules(simulate.conf.as_deref())?;
+    let config = conf::load(console, simulate.conf.as_deref())?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
-    let report = scan::run(&snapshot, simulate.clock.now(), &rules)
+    let (order, now) = (snapshot.byte_order(), simulate.clock.now());
+    let scan = Scan::begin(snapshot.records(), order, now, &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
+    let findings = findings(console, Questions::of(&scan), &config.dns);
+    let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));
     tell(console, &simulate.file, &report);
     for verdict in if console.verbose { report.verdicts() } else { report.traps() } {
         match console.format {
@@ -33,12 +41,75 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     Ok(())
 }
 
-/// The rules of a configuration; without one, those of the defaults.
-fn rules(conf: Option<&Path>) -> Result<Rules, Failure> {
-    match conf {
-        None => Ok(Rules::default()),
-        Some(file) => Err(Failure::Because(format!("{}: not read yet", escaped_path(file)))),
+/// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
+/// rules judge without it.
+fn findings(
+    console: &mut Console<'_>,
+    questions: Questions,
+    dns: &config::Dns,
+) -> Option<Findings> {
+    if questions.is_empty() {
+        return None;
     }
+    match Resolver::new(dns).and_then(|mut resolver| ask(console, questions, &mut resolver)) {
+        Ok(findings) => {
+            let tally = findings.tally();
+            if !tally.trusted() {
+                let (failed, all) = (tally.unknown, tally.good + tally.bad + tally.unknown);
+                console.tell(format_args!(
+                    "DNS: {failed} of {all} lookups failed, negative answers are not believed"
+                ));
+            }
+            Some(findings)
+        }
+        Err(error) => {
+            console.tell(format_args!("DNS: {}; judging without it", reason(&error)));
+            None
+        }
+    }
+}
+
+/// Asks everything.
+///
+/// # Errors
+/// DNS cannot be used: the poller's error, or no name server is fit.
+fn ask(
+    console: &mut Console<'_>,
+    questions: Questions,
+    resolver: &mut Resolver,
+) -> io::Result<Findings> {
+    let mut progress = Progress::new();
+    let mut inquiry = Inquiry::begin(questions, resolver);
+    let mut outcome = Ok(());
+    while outcome.is_ok() && !inquiry.advance(resolver) {
+        outcome = resolver.turn(progress.patience(), |_| {});
+        let (answered, all) = inquiry.progress();
+        progress.show(console, format_args!("DNS: {answered} of {all} answers"));
+    }
+    progress.clear(console);
+    outcome?;
+    let notices = resolver.take_notices();
+    if console.verbose {
+        notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
+    }
+    let findings = inquiry.end(resolver);
+    unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
+}
+
+/// What is wrong if no server was fit to be asked.
+fn unfit(notices: &[Notice], servers: usize) -> Option<io::Error> {
+    if servers == 0 {
+        return Some(io::Error::other("no name server"));
+    }
+    let mut last = None;
+    for notice in notices {
+        match notice {
+            Notice::Fit(_) => return None,
+            Notice::Unfit(..) => last = Some(notice),
+            Notice::Lowered(_) => {}
+        }
+    }
+    last.map(|notice| io::Error::other(notice.to_string()))
 }
 
 fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {

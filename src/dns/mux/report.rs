@@ -1,6 +1,7 @@
 //! What the multiplexer tells of itself: counters and health for `show`, notices for the log.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -39,6 +40,16 @@ pub enum Notice {
     Unfit(SocketAddr, Failure),
     /// A name server answers properly.
     Fit(SocketAddr),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lowered(count) => write!(f, "in flight lowered to {count}"),
+            Self::Unfit(address, failure) => write!(f, "{address} put aside: {failure}"),
+            Self::Fit(address) => write!(f, "{address} answers"),
+        }
+    }
 }
 
 /// What is known of a name server, for `show`.

@@ -2,9 +2,10 @@
 //!
 //! A host's tuples come in, what a rule found goes out. `syntax` and `rcpt` judge one tuple by
 //! itself, so `hosts` asks them while it has the tuple at hand. `domains`, `senders` and `helo`
-//! count over all tuples of a host, and only nominate: identity may set the host free. The rules read
-//! nothing but their arguments and trust nothing in a tuple.
+//! count over all tuples of a host, and only nominate: identity may set the host free. `dns` goes by the
+//! answers about sender domains. The rules read nothing but their arguments and trust nothing in a tuple.
 
+pub(super) mod dns;
 pub(super) mod domains;
 pub(super) mod helo;
 pub(super) mod rcpt;

@@ -1,0 +1,150 @@
+//! The main job on a sample: what waits in a spamd database, what is thought of it, what comes of it.
+//!
+//! ```text
+//! cargo run --release --example demo
+//! ```
+//!
+//! A database with hosts of every kind (made by `generate`, see there) is copied to a temporary place and
+//! judged by the very code of greytrapctl(8); the hosts it finds are trapped, and it is judged once more.
+//! Sender domains and HELO names are asked about at a little name server on loopback. Nothing else of
+//! this machine is touched.
+
+#[path = "../tests/support/responder.rs"]
+mod responder;
+#[path = "support/sample.rs"]
+#[allow(dead_code, reason = "the generator makes the records, this shows them")]
+mod sample;
+
+use greytrapper::control::commands;
+use greytrapper::control::console::{Console, Failure};
+use greytrapper::control::options::Options;
+use responder::{A, MX, NXDOMAIN, Query, Responder, SERVFAIL, mx, name};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+
+const SAMPLE: &[u8] = include_bytes!("sample.db");
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let (database, conf) = (directory.path().join("spamd"), directory.path().join("demo.conf"));
+    std::fs::write(&database, SAMPLE)?;
+    let server = Responder::start(|query| answer(query));
+    std::fs::write(&conf, configuration(&server))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Before, spamd's database holds   {}", counts(&database)?)?;
+
+    let verdicts = judge(&database, &conf)?;
+    let (trapped, passed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.rule != "pass");
+    writeln!(out, "\nTo be trapped:")?;
+    for verdict in &trapped {
+        writeln!(out, "  {:<19} {:<8} {}", verdict.address, verdict.rule, verdict.reason)?;
+    }
+    writeln!(out, "\nFree to go, though a rule looked twice:")?;
+    let (ordinary, telling): (Vec<_>, Vec<_>) =
+        passed.into_iter().partition(|verdict| verdict.reason == "nothing against it");
+    for verdict in &telling {
+        writeln!(out, "  {:<19} {:<8} {}", verdict.address, "", verdict.reason)?;
+    }
+    writeln!(out, "and {} more with nothing against them.", ordinary.len())?;
+
+    let addresses = trapped.iter().map(|verdict| verdict.address.as_str());
+    trap(&database, addresses)?;
+    writeln!(out, "\nAfter, it holds                  {}", counts(&database)?)?;
+    let again = judge(&database, &conf)?.iter().filter(|verdict| verdict.rule != "pass").count();
+    let faults = greytrapctl(&["check", text(&database)?])?;
+    writeln!(out, "A second look finds {again} more; the file's structure is {}.", match faults.as_str() {
+        "" => "sound",
+        faults => faults,
+    })?;
+    Ok(())
+}
+
+/// The configuration: defaults, and what a site would say of itself.
+fn configuration(server: &Responder) -> String {
+    format!(
+        "# hosts that spamd should leave alone\n\
+         allow {{ 192.0.2.0/24 }}\n\
+         trap rcpt \"@closed\\.example\\.org$\"\n\
+         dns {{ nameserver 127.0.0.1 port {} }}\n",
+        server.address.port()
+    )
+}
+
+/// What the little name server knows: most domains take mail, some do not, and one is down.
+fn answer(query: &Query) -> Vec<responder::Act> {
+    if let Some(control) = query.control() {
+        return control;
+    }
+    let reply = query.reply();
+    let address = |octets: [u8; 4]| reply.clone().answer(&query.name, A, 300, &octets);
+    match (query.name.as_str(), query.rtype) {
+        (name, _) if name.ends_with("outage.example") => reply.rcode(SERVFAIL),
+        ("nomail.example", MX) => reply.answer("nomail.example", MX, 300, &mx(0, "")),
+        ("out20.provider.example", A) => address([198, 51, 100, 20]),
+        (asked, MX) if asked != "gone.example" && asked.ends_with(".example") => {
+            let exchange = [vec![0, 10], [vec![2], b"mx".to_vec(), name(asked)].concat()].concat();
+            reply.answer(asked, MX, 300, &exchange)
+        }
+        _ => reply.rcode(NXDOMAIN).soa(300),
+    }
+    .send()
+}
+
+struct Verdict {
+    address: String,
+    rule: String,
+    reason: String,
+}
+
+fn judge(database: &Path, conf: &Path) -> Result<Vec<Verdict>, Box<dyn Error>> {
+    let now = sample::NOW.to_string();
+    let arguments = ["-v", "simulate", "-f", text(conf)?, "-t", &now, text(database)?];
+    let verdicts = greytrapctl(&arguments)?;
+    let verdicts = verdicts.lines().map(|line| {
+        let mut fields = line.splitn(3, '\t').map(String::from);
+        let mut field = || fields.next().unwrap_or_default();
+        Verdict { address: field(), rule: field(), reason: field() }
+    });
+    Ok(verdicts.collect())
+}
+
+fn trap<'a>(
+    database: &Path,
+    addresses: impl Iterator<Item = &'a str>,
+) -> Result<(), Box<dyn Error>> {
+    let now = sample::NOW.to_string();
+    let mut arguments = vec!["-F", text(database)?, "-t", &now, "trap"];
+    arguments.extend(addresses);
+    greytrapctl(&arguments).map(drop)
+}
+
+/// How many records of each kind there are, by the listing in spamdb's form.
+fn counts(database: &Path) -> Result<String, Box<dyn Error>> {
+    let mut counts = BTreeMap::new();
+    for line in greytrapctl(&["list", text(database)?])?.lines() {
+        let kind = line.split('|').next().unwrap_or_default();
+        *counts.entry(kind.to_owned()).or_insert(0u32) += 1;
+    }
+    let counts: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    Ok(counts.join(", "))
+}
+
+/// greytrapctl(8) with these arguments: what it prints.
+fn greytrapctl(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+    let options = Options::parse(arguments.iter().map(Into::into))?;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console::new(&options, &mut out, &mut err);
+    let outcome = commands::run(&mut console, &options.command);
+    let flushed = console.flush();
+    match outcome.and(flushed) {
+        Ok(()) => Ok(String::from_utf8(out)?),
+        Err(Failure::Because(why)) => Err(why.into()),
+        Err(_) => Err(String::from_utf8_lossy(&err).into_owned().into()),
+    }
+}
+
+fn text(path: &Path) -> Result<&str, Box<dyn Error>> {
+    path.to_str().ok_or_else(|| "the temporary directory's name is no text".into())
+}

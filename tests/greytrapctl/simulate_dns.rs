@@ -1,0 +1,257 @@
+//! `simulate` with DNS: sender domains, identity, and what becomes of both when DNS is in trouble.
+
+use crate::dns::{NOW, ROWS, conf, database, servfail, zone};
+use crate::responder::*;
+use crate::util::{Cmd, Dir, ctl};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const SIX: [&str; 6] = [
+    "a@mx.one.example",
+    "a@mx.two.example",
+    "a@mx.three.example",
+    "a@mx.four.example",
+    "a@mx.five.example",
+    "a@mx.six.example",
+];
+
+/// A host with six sender domains that are all good: a nominee.
+fn nominee<'a>(address: &'a str, helo: &'a str) -> Vec<(&'a str, &'a str, &'a str)> {
+    SIX.iter().map(|from| (address, helo, *from)).collect()
+}
+
+fn simulate(before: &[&str], conf: &Path, file: &Path) -> Cmd {
+    let mut command = ctl(before);
+    command.0.args(["simulate", "-t", &NOW.to_string(), "-f"]).arg(conf).arg(file);
+    command
+}
+
+fn lines(out: &[u8]) -> Vec<String> {
+    let mut lines: Vec<_> = str::from_utf8(out).unwrap().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// All verdicts on these tuples, sorted, what was said, and how many questions the server got.
+fn verdicts(
+    zone: fn(&Query) -> Vec<Act>,
+    rules: &str,
+    tuples: &[(&str, &str, &str)],
+) -> (Vec<String>, String, usize) {
+    let (server, dir) = (Responder::start(zone), Dir::new());
+    let (conf, file) = (conf(&dir, server.address, rules), database(&dir, tuples));
+    let ran = simulate(&["-v"], &conf, &file).run();
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    (lines(&ran.out), ran.err, server.asked())
+}
+
+/// One host a row, and good ones so that the unknown are fewer than a third.
+#[test]
+fn every_row_of_the_table() {
+    let rows: Vec<_> = (10..)
+        .zip(ROWS)
+        .map(|(n, (label, verdict))| {
+            (format!("192.0.2.{n}"), format!("<a@{label}.example>"), verdict)
+        })
+        .collect();
+    let good: Vec<_> = (0..10).map(|n| format!("<a@mx.d{n}.example>")).collect();
+    let mut tuples: Vec<_> = rows.iter().map(|(host, from, _)| (&**host, "h", &**from)).collect();
+    tuples.extend(good.iter().map(|from| ("192.0.2.99", "h", from.as_str())));
+    let rules = "suspect tuples 100";
+    let wanted: Vec<_> = rows
+        .iter()
+        .map(|(host, from, verdict)| {
+            let domain = &from[3..from.len() - 1];
+            match verdict.split_once('\t').unwrap() {
+                ("bad", "null MX") => {
+                    format!("{host}\tdns\tMailed from sender {domain} with no MX or A (null MX)")
+                }
+                ("bad", _) => format!("{host}\tdns\tMailed from sender {domain} with no MX or A"),
+                ("unknown", _) => format!("{host}\tpass\tsender domain not known"),
+                _ => format!("{host}\tpass\tnothing against it"),
+            }
+        })
+        .chain(["192.0.2.99\tpass\tnothing against it".into()])
+        .collect();
+    assert_eq!(verdicts(zone, rules, &tuples).0, wanted);
+}
+
+#[test]
+fn a_bad_domain_among_others_traps_and_is_asked_once() {
+    let tuples = [
+        ("192.0.2.2", "h", "<a@mx.example>"),
+        ("192.0.2.2", "h", "<a@silent.example>"),
+        ("192.0.2.2", "h", "<a@Gone.example>"),
+        ("192.0.2.3", "h", "<b@gone.EXAMPLE>"),
+        ("192.0.2.4", "h", "<b@mx.example>"),
+        ("192.0.2.5", "h", "<>"),
+        ("192.0.2.6", "h", "<a@[192.0.2.6]>"),
+        ("192.0.2.7", "h", "<nobody>"),
+        ("192.0.2.7", "h", "<a@mx.never.example>"),
+        ("192.0.2.8", "h", "<a@mx.other.example>"),
+    ];
+    let (found, _, asked) = verdicts(zone, "", &tuples);
+    assert_eq!(
+        found,
+        [
+            "192.0.2.2\tdns\tMailed from sender Gone.example with no MX or A",
+            "192.0.2.3\tdns\tMailed from sender gone.EXAMPLE with no MX or A",
+            "192.0.2.4\tpass\tnothing against it",
+            "192.0.2.5\tpass\tnothing against it",
+            "192.0.2.6\tpass\tnothing against it",
+            "192.0.2.7\tsyntax\tInvalid source address nobody (no @)",
+            "192.0.2.8\tpass\tnothing against it",
+        ]
+    );
+    // Control, three domains, one of them in vain twice, and once more to prove that the server lives.
+    assert!((5..=7).contains(&asked), "{asked}");
+}
+
+#[test]
+fn json_has_the_tuples_and_the_answer() {
+    let (server, dir) = (Responder::start(zone), Dir::new());
+    let tuples = [
+        ("192.0.2.2", "h", "<a@mx.example>"),
+        ("192.0.2.2", "h", "<a@gone.example>"),
+        ("192.0.2.2", "h", "<b@GONE.example>"),
+    ];
+    let (conf, file) = (conf(&dir, server.address, ""), database(&dir, &tuples));
+    let out = simulate(&["-j"], &conf, &file).succeeds();
+    let mut object: Value = serde_json::from_slice(&out).unwrap();
+    let mut evidence = object["tuples"].take();
+    evidence.as_array_mut().unwrap().sort_by_key(|tuple| tuple["from"].to_string());
+    let tuple = |from, to| json!({"helo": "h", "from": from, "to": to});
+    assert_eq!(
+        evidence,
+        json!([
+            tuple("<a@gone.example>", "<u1@ours.example>"),
+            tuple("<b@GONE.example>", "<u2@ours.example>")
+        ])
+    );
+    let reason = object["reason"].take();
+    assert!(
+        reason
+            .as_str()
+            .unwrap()
+            .eq_ignore_ascii_case("Mailed from sender gone.example with no MX or A")
+    );
+    assert_eq!(
+        object,
+        json!({"address": "192.0.2.2", "verdict": "trap", "rule": "dns", "reason": null,
+            "answer": "no such domain", "tuples": null})
+    );
+}
+
+#[test]
+fn identity_by_address_by_pointer_not_at_all_and_unknown() {
+    let trapped = "192.0.2.1\tdomains\tHost sending from 6 domains (> 3)";
+    let confirmed = "192.0.2.1\tpass\tidentity confirmed";
+    for (helo, wanted) in [
+        ("out.host.example", confirmed),
+        // No address of its own; the PTR name has, and shares the registrable domain.
+        ("none.ptr.host.example", confirmed),
+        ("gone.other.example", trapped),
+        ("localhost", trapped),
+        ("servfail.other.example", "192.0.2.1\tpass\tidentity not known"),
+    ] {
+        let (found, said, _) = verdicts(zone, "", &nominee("192.0.2.1", helo));
+        assert_eq!(found, [wanted], "{helo}: {said}");
+    }
+}
+
+#[test]
+fn helo_counts_names_that_are_not_confirmed() {
+    let calls = |names: &[&str]| {
+        let tuples: Vec<_> =
+            names.iter().map(|name| ("192.0.2.1", *name, "<a@mx.example>")).collect();
+        verdicts(zone, "", &tuples).0.remove(0)
+    };
+    let passes = |why| format!("192.0.2.1\tpass\t{why}");
+    let trapped = "192.0.2.1\thelo\tHost calls itself 2 names (> 1)";
+    assert_eq!(calls(&["x.gone1.example", "x.gone2.example"]), trapped);
+    assert_eq!(calls(&["x.host.example", "x.gone2.example"]), passes("nothing against it"));
+    assert_eq!(calls(&["servfail.b.example", "x.gone2.example"]), passes("identity not known"));
+    // The names beyond those that are asked neither trap a host nor hide its others.
+    let many: Vec<_> = (0..20).map(|n| format!("a{n}.gone1.example")).collect();
+    let mut many: Vec<_> = many.iter().map(String::as_str).collect();
+    assert_eq!(calls(&many), passes("nothing against it"));
+    many.push("z.gone2.example");
+    assert_eq!(calls(&many), trapped);
+}
+
+#[test]
+fn nothing_is_asked_that_is_switched_off() {
+    let mut tuples = nominee("192.0.2.1", "x.gone.example");
+    tuples.push(("192.0.2.2", "h", "<a@gone.example>"));
+    let trapped = "192.0.2.1\tdomains\tHost sending from 6 domains (> 3)";
+    let passes = "192.0.2.2\tpass\tnothing against it";
+    let both = verdicts(zone, "check sender dns no\ncheck identity no", &tuples);
+    assert_eq!((both.0, both.2), (vec![trapped.into(), passes.into()], 0));
+    // Control, PTR and A.
+    let identity = verdicts(zone, "check sender dns no", &tuples);
+    assert_eq!((identity.0, identity.2), (vec![trapped.into(), passes.into()], 3));
+    // Control and one MX: the nominee is trapped without being asked about.
+    let dns = verdicts(zone, "check identity no", &tuples);
+    let gone = "192.0.2.2\tdns\tMailed from sender gone.example with no MX or A";
+    assert_eq!((dns.0, dns.2), (vec![trapped.into(), gone.into()], 2));
+}
+
+/// Nobody is trapped by DNS, or for want of it; the rules that need none go on.
+#[test]
+fn without_dns_the_other_rules_judge() {
+    let mut tuples = nominee("192.0.2.1", "x.gone.example");
+    tuples.extend(nominee("192.0.2.2", "localhost"));
+    tuples.push(("192.0.2.3", "h", "<a@gone.example>"));
+    tuples.push(("192.0.2.4", "h", "<nobody>"));
+    let wanted = [
+        "192.0.2.1\tpass\tidentity not known",
+        "192.0.2.2\tpass\tidentity not known",
+        "192.0.2.3\tpass\tnothing against it",
+        "192.0.2.4\tsyntax\tInvalid source address nobody (no @)",
+    ];
+    let silent = verdicts(|_| Vec::new(), "", &tuples);
+    let refuses = verdicts(|query| query.reply().rcode(REFUSED).send(), "", &tuples);
+    for ((found, said, _), why) in [(silent, "no answer"), (refuses, "REFUSED")] {
+        assert_eq!(found, wanted, "{why}");
+        let warning = said.lines().find(|line| line.ends_with("judging without it")).unwrap();
+        assert!(warning.contains(&format!(" put aside: {why}; ")), "{said}");
+    }
+}
+
+#[test]
+fn one_warning_and_no_more() {
+    let dir = Dir::new();
+    let dead = Responder::start(|_| Vec::new());
+    let conf = conf(&dir, dead.address, "");
+    let file = database(&dir, &[("192.0.2.3", "h", "<a@gone.example>")]);
+    let ran = simulate(&[], &conf, &file).run();
+    let said =
+        format!("greytrapctl: DNS: {} put aside: no answer; judging without it\n", dead.address);
+    assert_eq!((ran.status, ran.out, ran.err), (Some(0), Vec::new(), said));
+}
+
+/// More than a third unknown: what is bad is not believed, nor that names are not the host's.
+#[test]
+fn trouble_makes_bad_unknown() {
+    let mut tuples = nominee("192.0.2.1", "x.gone.example");
+    tuples.truncate(6);
+    let distrusted = |bad: &'static str, others: &[&'static str]| {
+        let mut tuples = vec![("192.0.2.2", "h", bad)];
+        tuples.extend(others.iter().map(|from| ("192.0.2.3", "h", *from)));
+        verdicts(zone, "", &tuples)
+    };
+    let (found, said, _) =
+        distrusted("<a@gone.example>", &["<a@mx.example>", "<a@servfail.one.example>"]);
+    assert_eq!(found[0], "192.0.2.2\tdns\tMailed from sender gone.example with no MX or A");
+    assert!(!said.contains("not believed"), "{said}");
+    let (found, said, _) = distrusted("<a@gone.example>", &["<a@servfail.one.example>"]);
+    assert_eq!(found[0], "192.0.2.2\tpass\tsender domain not known");
+    let warning = "greytrapctl: DNS: 1 of 2 lookups failed, negative answers are not believed\n";
+    assert!(said.contains(warning), "{said}");
+    let unlucky = SIX.map(|from| from.replace("mx.", "servfail."));
+    let tuples: Vec<_> =
+        unlucky.iter().map(|from| ("192.0.2.1", "x.gone.example", &**from)).collect();
+    assert_eq!(verdicts(zone, "", &tuples).0, ["192.0.2.1\tpass\tidentity not known"]);
+    let (found, ..) = verdicts(servfail, "", &[("192.0.2.3", "h", "<a@gone.example>")]);
+    assert_eq!(found, ["192.0.2.3\tpass\tsender domain not known"]);
+}
