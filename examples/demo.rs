@@ -21,6 +21,7 @@ use greytrapper::control::options::Options;
 use responder::{A, MX, NXDOMAIN, Query, Responder, SERVFAIL, mx, name};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
@@ -49,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     writeln!(out, "and {} more with nothing against them.", ordinary.len())?;
 
-    let addresses = trapped.iter().map(|verdict| verdict.address.as_str());
-    trap(&database, addresses)?;
+    let addresses: Vec<_> = trapped.iter().map(|verdict| verdict.address.as_str()).collect();
+    trap(&database, &addresses)?;
     writeln!(out, "\nAfter, it holds                  {}", counts(&database)?)?;
     let again = judge(&database, &conf)?.iter().filter(|verdict| verdict.rule != "pass").count();
     let faults = greytrapctl(&["check", text(&database)?])?;
@@ -110,14 +111,10 @@ fn judge(database: &Path, conf: &Path) -> Result<Vec<Verdict>, Box<dyn Error>> {
     Ok(verdicts.collect())
 }
 
-fn trap<'a>(
-    database: &Path,
-    addresses: impl Iterator<Item = &'a str>,
-) -> Result<(), Box<dyn Error>> {
+fn trap(database: &Path, addresses: &[&str]) -> Result<(), Box<dyn Error>> {
     let now = sample::NOW.to_string();
-    let mut arguments = vec!["-F", text(database)?, "-t", &now, "trap"];
-    arguments.extend(addresses);
-    greytrapctl(&arguments).map(drop)
+    let arguments = ["-F", text(database)?, "-t", &now, "trap"];
+    greytrapctl(&[&arguments, addresses].concat()).map(drop)
 }
 
 /// How many records of each kind there are, by the listing in spamdb's form.
@@ -133,7 +130,7 @@ fn counts(database: &Path) -> Result<String, Box<dyn Error>> {
 
 /// greytrapctl(8) with these arguments: what it prints.
 fn greytrapctl(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
-    let options = Options::parse(arguments.iter().map(Into::into))?;
+    let options = Options::parse(arguments.iter().map(OsString::from))?;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut console = Console::new(&options, &mut out, &mut err);
     let outcome = commands::run(&mut console, &options.command);
