@@ -55,10 +55,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "\nAfter, it holds                  {}", counts(&database)?)?;
     let again = judge(&database, &conf)?.iter().filter(|verdict| verdict.rule != "pass").count();
     let faults = greytrapctl(&["check", text(&database)?])?;
-    writeln!(out, "A second look finds {again} more; the file's structure is {}.", match faults.as_str() {
-        "" => "sound",
-        faults => faults,
-    })?;
+    writeln!(
+        out,
+        "A second look finds {again} more; the file's structure is {}.",
+        match faults.as_str() {
+            "" => "sound",
+            faults => faults,
+        }
+    )?;
     Ok(())
 }
 

@@ -8,9 +8,9 @@
 //! The file is never truncated, renamed or replaced: others wait on its inode.
 #![forbid(unsafe_code)]
 
+use super::memory::Memory;
 use super::{Error, ErrorKind};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::hint::black_box;
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 const MODE: u32 = 0o644;
 /// Room for what the file may grow while we wait for its lock.
 const SLACK: usize = 256 * 1024;
-/// The smallest page of memory that a system hands out.
-const MEMORY_PAGE: usize = 4096;
 /// The first pause between two attempts to lock, and the longest; each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(25));
 
@@ -77,7 +75,7 @@ impl<'a> Wait<'a> {
 #[derive(Debug)]
 pub struct Image {
     /// The whole file.
-    pub bytes: Vec<u8>,
+    pub bytes: Memory,
     /// Which file it was.
     pub file: FileId,
     /// How long the lock was waited for.
@@ -142,8 +140,8 @@ pub fn open_exclusive(path: &Path, missing: Missing, wait: &mut Wait<'_>) -> Res
 }
 
 /// The whole of a file whose lock the caller holds.
-pub fn image_of(file: &File) -> Result<Vec<u8>, ErrorKind> {
-    let mut bytes = Vec::new();
+pub fn image_of(file: &File) -> Result<Memory, ErrorKind> {
+    let mut bytes = Memory::prepared(length(file)?)?;
     fill(file, &mut bytes)?;
     Ok(bytes)
 }
@@ -177,24 +175,14 @@ fn regular(metadata: &fs::Metadata) -> Result<(), ErrorKind> {
     }))
 }
 
-/// Memory for the file, each page of it written to once.
-fn prepared(file: &File) -> Result<Vec<u8>, ErrorKind> {
-    let size = length(file)?.saturating_add(SLACK);
-    // A first look whether there is as much: the next line would end the program instead.
-    let mut probe = Vec::new();
-    reserve(&mut probe, size)?;
-    drop(black_box(probe));
-    let mut bytes = vec![0; size];
-    // Any byte but zero, lest the compiler sees that nothing changes.
-    bytes.chunks_mut(MEMORY_PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
-    Ok(bytes)
+/// Memory for the file, and for what it may grow.
+fn prepared(file: &File) -> Result<Memory, ErrorKind> {
+    Memory::prepared(length(file)?.saturating_add(SLACK))
 }
 
 /// Makes `bytes` the contents of `file`, as long as it is now.
-fn fill(file: &File, bytes: &mut Vec<u8>) -> Result<(), ErrorKind> {
-    let length = length(file)?;
-    reserve(bytes, length.saturating_sub(bytes.len()))?;
-    bytes.resize(length, 0);
+fn fill(file: &File, bytes: &mut Memory) -> Result<(), ErrorKind> {
+    bytes.set_length(length(file)?)?;
     read_exactly(file, bytes)
 }
 
@@ -203,10 +191,6 @@ fn read_exactly(file: &File, bytes: &mut [u8]) -> Result<(), ErrorKind> {
         io::ErrorKind::UnexpectedEof => ErrorKind::Shrank,
         _ => ErrorKind::Io(error),
     })
-}
-
-fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), ErrorKind> {
-    bytes.try_reserve_exact(more).map_err(|_| ErrorKind::Io(io::ErrorKind::OutOfMemory.into()))
 }
 
 fn length(file: &File) -> Result<usize, ErrorKind> {
@@ -248,7 +232,7 @@ mod tests {
         for length in [0, 1, 4096, SLACK + 1] {
             let contents: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
             let (_dir, path) = place(&contents);
-            assert_eq!(image(&path).unwrap().bytes, contents);
+            assert_eq!(*image(&path).unwrap().bytes, contents);
         }
     }
 
@@ -298,15 +282,8 @@ mod tests {
         writer.write_all_at(&after, 0).unwrap();
         drop(writer);
         let image = other.join().unwrap().unwrap();
-        assert_eq!(image.bytes, after);
+        assert_eq!(*image.bytes, after);
         assert!(image.waited >= millis(1));
-    }
-
-    #[test]
-    fn memory_that_is_not_there_is_an_error() {
-        let outcome = reserve(&mut Vec::new(), usize::MAX);
-        let Err(ErrorKind::Io(error)) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
     }
 
     #[test]

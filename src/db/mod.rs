@@ -24,6 +24,7 @@ pub mod hash;
 #[cfg(libc_db)]
 pub mod libc;
 pub mod lock;
+pub mod memory;
 pub mod native;
 pub mod snapshot;
 

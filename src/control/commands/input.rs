@@ -3,13 +3,14 @@
 
 use crate::control::console::{Console, Failure};
 use crate::db::lock::{self, Wait};
+use crate::db::memory::Memory;
 use crate::db::snapshot::Snapshot;
 use crate::db::{Damage, Error};
 use crate::escape::escaped_path;
 use std::path::Path;
 
 /// Reads `file` in one pass under a shared lock.
-pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Vec<u8>, Failure> {
+pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Memory, Failure> {
     let mut notice = || console.tell(format_args!("{}: waiting for its lock", escaped_path(file)));
     let image = lock::read_image(file, &mut Wait::usual(&mut notice))?;
     if console.verbose {

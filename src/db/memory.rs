@@ -1,0 +1,79 @@
+//! Memory for the image of a file.
+//!
+//! A mapping of its own, not the allocator's: an image may be larger than the allocator of a daemon is
+//! allowed to serve, which ends the program, while a mapping that is refused is an error to report. Where
+//! the system has large pages they are asked for: faults on small ones would cost more than reading
+//! the file.
+#![forbid(unsafe_code)]
+
+use super::ErrorKind;
+use memmap2::MmapMut;
+use std::ops::{Deref, DerefMut};
+
+/// The smallest page of memory that a system hands out.
+const PAGE: usize = 4096;
+
+/// Bytes in a mapping of their own.
+#[derive(Debug)]
+pub struct Memory {
+    mapping: MmapMut,
+    length: usize,
+}
+
+impl Memory {
+    /// So many bytes, all of them there: each page has been written to.
+    pub fn prepared(length: usize) -> Result<Memory, ErrorKind> {
+        // A mapping of nothing is an error.
+        let mut mapping = MmapMut::map_anon(length.max(1)).map_err(ErrorKind::Io)?;
+        #[cfg(target_os = "linux")]
+        // A kernel without large pages has small ones.
+        let _ = mapping.advise(memmap2::Advice::HugePage);
+        mapping.chunks_mut(PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
+        Ok(Memory { mapping, length })
+    }
+
+    /// Makes it another length; what it holds is lost where it must grow.
+    pub fn set_length(&mut self, length: usize) -> Result<(), ErrorKind> {
+        if length > self.mapping.len() {
+            *self = Memory::prepared(length)?;
+        }
+        self.length = length;
+        Ok(())
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.mapping.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.mapping.get_mut(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_length_is_to_be_had_and_changed() {
+        let mut memory = Memory::prepared(0).unwrap();
+        assert!(memory.is_empty());
+        memory.set_length(3 * PAGE + 1).unwrap();
+        assert_eq!(memory.len(), 3 * PAGE + 1);
+        memory.fill(7);
+        memory.set_length(2).unwrap();
+        assert_eq!(*memory, [7, 7]);
+    }
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        let refused = Memory::prepared(usize::MAX / 2);
+        assert!(matches!(refused, Err(ErrorKind::Io(_))), "{refused:?}");
+    }
+}
