@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let (database, conf) = (directory.path().join("spamd"), directory.path().join("demo.conf"));
     std::fs::write(&database, SAMPLE)?;
-    let server = Responder::start(|query| answer(query));
+    let server = Responder::start(answer);
     std::fs::write(&conf, configuration(&server))?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "Before, spamd's database holds   {}", counts(&database)?)?;

@@ -12,6 +12,7 @@ use super::{ByteOrder, Damage, Fault, Format, Record, btree, hash};
 pub struct Snapshot<'a>(Kind<'a>);
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it, and it is not moved about")]
 enum Kind<'a> {
     /// A zero-length file: what spamd creates for a fresh database.
     Empty,

@@ -36,6 +36,9 @@ impl Table<'_> {
         let budget = pages.saturating_add(LEFTOVER_PAGES);
         let maps = (0..self.header.maps()).map(|map| self.map(map, tell)).collect();
         let unfinished = Note::decode(self.image).is_some();
+        if !unfinished {
+            self.unmade(tell);
+        }
         let walker = Walker::new(self);
         let mut checker = Checker { table: self, walker, maps, unfinished, budget, tell };
         for bucket in 0..=self.header.max_bucket {
@@ -54,6 +57,19 @@ impl Table<'_> {
 }
 
 impl<'a> Table<'a> {
+    /// The pages of buckets that the table has yet to grow must be empty: libc puts pairs behind what it
+    /// finds there, without a look whether they fit.
+    fn unmade(&self, tell: &mut dyn FnMut(Damage)) {
+        let later = self.header.max_bucket.saturating_add(1)..=self.header.high_mask;
+        let pages = later.map(|bucket| self.header.bucket_page(bucket));
+        let made = pages.map_while(|page| Some((page, self.bytes(page).ok()?)));
+        for (page, bytes) in made {
+            if self.header.order.u16_at(bytes, 0) != Some(0) {
+                return tell(Fault::BadPage("not empty, and of no bucket yet").on(page));
+            }
+        }
+    }
+
     fn map(&self, map: usize, tell: &mut dyn FnMut(Damage)) -> Option<&'a [u8]> {
         let page = self.header.map_page(map).map_err(|fault| tell(fault.on(0))).ok()?.page;
         let bytes = self.bytes(page).map_err(|fault| tell(fault.on(page))).ok()?;

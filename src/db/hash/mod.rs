@@ -1,11 +1,12 @@
 //! The hash format of db(3): what spamd's database is written in since OpenBSD 4.1.
 //!
-//! * [`header`]: the first 260 bytes, and the arithmetic of buckets and overflow pages.
-//! * [`page`]: one page, its table of offsets and its pairs.
-//! * [`walk`]: one bucket's chain of pages; big pairs are put together here.
-//! * [`read`]: the image of a whole file, its pairs in order.
-//! * [`bitmap`]: which overflow pages are in use.
-//! * [`check`]: the image of a whole file, everything that is wrong with it.
+//! * `header`: the first 260 bytes, and the arithmetic of buckets and overflow pages; `note`: ours, in
+//!   the bytes behind them.
+//! * `page`: one page, its table of offsets and its pairs; `walk`: one bucket's chain of pages, big pairs
+//!   put together; `bitmap`: which overflow pages are in use.
+//! * `read`: the image of a whole file, its pairs in order; `check`: everything that is wrong with it.
+//! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `chain`
+//!   holds one bucket, `alloc` gives out overflow pages, `split` makes the table grow.
 //!
 //! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
 

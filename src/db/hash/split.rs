@@ -120,7 +120,10 @@ impl<F: PageFile> Writer<F> {
     fn is_vacant(&self, number: u32) -> bool {
         match self.read_page(number) {
             Ok(page) => page.view().entries() == 0,
-            Err(EngineError::Damaged(Damage { fault, .. })) => fault == Fault::BeyondEnd,
+            // A full disk may have cut a page there.
+            Err(EngineError::Damaged(Damage { fault, .. })) => {
+                matches!(fault, Fault::BeyondEnd | Fault::Cut)
+            }
             Err(_) => false,
         }
     }
