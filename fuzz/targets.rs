@@ -1,0 +1,344 @@
+//! The targets of the fuzzer: any bytes in, a panic out if a property does not hold.
+//!
+//! Called by the programs in `fuzz_targets/` under libFuzzer, and by `tests/fuzz_smoke.rs` on the stable
+//! compiler with the checked-in corpus and its mutations. Not to panic is only the least of it: results
+//! are bounded by the input, what is sound is still sound after it was changed, and what is printed reads
+//! back as the same.
+
+// Each program of the fuzzer takes one of them.
+#![allow(dead_code)]
+
+use greytrapper::config::{self, Config, Rules, Severity, Source};
+use greytrapper::db::file::PageFile;
+use greytrapper::db::snapshot::{Snapshot, format_of};
+use greytrapper::db::{ByteOrder, Engine, EngineError, Format, Record, btree as tree, hash as table};
+use greytrapper::dns::answer::{self, Answer, Data, MAX_RECORDS};
+use greytrapper::dns::name::Name;
+use greytrapper::escape::escaped;
+use greytrapper::scan::Scan;
+use greytrapper::spamd::{Entry, Gdata, Tuple, listing};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A database of hash(3), or an empty file, which becomes one.
+pub fn hash(image: &[u8]) {
+    match format_of(image) {
+        Some(Format::Hash) => database(image, |file| Ok(Box::new(table::Writer::open(file)?))),
+        None if image.is_empty() => {
+            database(image, |file| Ok(Box::new(table::Writer::create(file, 512)?)));
+        }
+        _ => {}
+    }
+}
+
+/// A database of btree(3).
+pub fn btree(image: &[u8]) {
+    if format_of(image) == Some(Format::Btree) {
+        database(image, |file| Ok(Box::new(tree::Writer::open(file)?)));
+    }
+}
+
+/// One record, then a scan. The input: a byte whose lowest bit is the byte order, the value's length,
+/// the value, the key. The key's parts between NULs are the keys of the scan, all with the same value.
+pub fn record(data: &[u8]) {
+    let [order, length, rest @ ..] = data else { return };
+    let order = if order & 1 == 0 { ByteOrder::Little } else { ByteOrder::Big };
+    let Some((value, key)) = rest.split_at_checked((*length).into()) else { return };
+    values_read_back(value, order);
+    keys_read_back(key, value, order);
+    listed_as_decoded(key, value, order);
+    let shown = escaped(key).to_string();
+    assert!(!shown.chars().any(char::is_control), "{shown:?}");
+    scanned(key, value, order);
+}
+
+/// A configuration that names another: greytrapper.conf(5), a NUL, `more.conf`.
+pub fn config(data: &[u8]) {
+    let (first, more) = data.split_at(data.iter().position(|b| *b == 0).unwrap_or(data.len()));
+    let texts = Texts { first, more: more.get(1..).unwrap_or_default() };
+    match config::load(Some(Path::new(FIRST)), &[], &texts) {
+        Ok(loaded) => {
+            assert!(loaded.warnings.iter().all(|w| w.severity == Severity::Warning));
+            assert_eq!(reloaded(&loaded.config), loaded.config);
+        }
+        Err(faults) => {
+            assert!(faults.iter().any(|fault| fault.severity == Severity::Error));
+            for line in faults.iter().map(ToString::to_string) {
+                assert!(!line.chars().any(char::is_control), "{line:?}");
+            }
+        }
+    }
+}
+
+/// A message from a name server; the same bytes as the text of a domain.
+pub fn dns_answer(data: &[u8]) {
+    let answer = answer::read(data);
+    if let Ok(answer) = &answer {
+        answer_is_bounded(answer);
+    }
+    if let Some(scrambled) = scrambled(data) {
+        assert_eq!(answer::read(&scrambled), answer, "the case of the question matters");
+    }
+    if let Ok(name) = Name::from_domain(data) {
+        assert!(name.labels().all(|label| label.iter().all(|b| is_host_name_byte(*b))), "{name:?}");
+        name_is_name(&name);
+        assert_eq!(Name::from_domain(&name.text()), Ok(name));
+    }
+}
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+type Open = fn(Memory) -> Result<Box<dyn Engine>, EngineError>;
+
+/// Reads whatever there is of a database, and changes it if the checker has nothing against it.
+fn database(image: &[u8], open: Open) {
+    let Ok(snapshot) = Snapshot::new(image) else { return };
+    let (mut items, mut bytes) = (0_usize, 0);
+    for record in snapshot.records() {
+        items += 1;
+        bytes += record.map_or(0, |record| record.key.len() + record.value.len());
+    }
+    assert!(items <= image.len() && bytes <= image.len(), "{items} items, {bytes} bytes");
+    if is_sound(image) {
+        change(image, open);
+    }
+}
+
+fn is_sound(image: &[u8]) -> bool {
+    let mut faults = 0_usize;
+    Snapshot::new(image).unwrap().check(&mut |_| faults += 1);
+    assert!(faults <= 16 * (image.len() + 1), "{faults} faults");
+    faults == 0
+}
+
+/// Writes as spamd and as a trap do: over keys that are there, new ones, and some made of the input.
+fn change(image: &[u8], open: Open) {
+    // A key may be there twice: after a split that was cut short, or in a forged file.
+    let model = listed(image);
+    let file = Memory(Rc::new(RefCell::new(image.to_vec())));
+    let mut engine = match open(file.clone()) {
+        Err(EngineError::Refused(_)) => return,
+        opened => opened.unwrap(),
+    };
+    let mut model = match model {
+        Some(model) => model,
+        None => return,
+    };
+    for (at, (key, value)) in model.clone().into_iter().enumerate() {
+        assert_eq!(engine.get(&key).unwrap(), Some(value), "{key:?}");
+        match at % 3 {
+            0 => put(engine.as_mut(), &mut model, &key, &[7; 32]),
+            1 => assert!(engine.delete(&key).unwrap() && model.remove(&key).is_some()),
+            _ => {}
+        }
+    }
+    for at in 0..24_usize {
+        put(engine.as_mut(), &mut model, format!("192.0.2.{at}").as_bytes(), &[9; 32]);
+        let end = image.len() - at * 5 % (image.len() + 1);
+        let made = &image[end.saturating_sub(1 + at * 7)..end];
+        put(engine.as_mut(), &mut model, made, &[at as u8; 20]);
+    }
+    engine.close().unwrap();
+    let after = file.0.borrow();
+    assert!(is_sound(&after), "no longer sound");
+    assert_eq!(listed(&after).unwrap(), model);
+}
+
+/// A key that the format cannot hold is refused, and nothing else has changed.
+fn put(engine: &mut dyn Engine, model: &mut Model, key: &[u8], value: &[u8]) {
+    match engine.put(key, value) {
+        Ok(()) => _ = model.insert(key.to_vec(), value.to_vec()),
+        Err(EngineError::Refused(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The records of a sound file; none if a key is there twice.
+fn listed(image: &[u8]) -> Option<Model> {
+    let mut model = Model::new();
+    for record in Snapshot::new(image).unwrap().records() {
+        let record = record.unwrap();
+        if model.insert(record.key.into_owned(), record.value.into_owned()).is_some() {
+            return None;
+        }
+    }
+    Some(model)
+}
+
+/// A file in memory.
+#[derive(Clone)]
+struct Memory(Rc<RefCell<Vec<u8>>>);
+
+impl PageFile for Memory {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.borrow().len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        buffer.fill(0);
+        let bytes = self.0.borrow();
+        let there = bytes.get(offset as usize..).unwrap_or_default();
+        let length = there.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&there[..length]);
+        Ok(())
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut file = self.0.borrow_mut();
+        let end = offset as usize + bytes.len();
+        assert!(end <= 64 << 20, "a hole of {offset} bytes");
+        if file.len() < end {
+            file.resize(end, 0);
+        }
+        file[offset as usize..end].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn values_read_back(value: &[u8], order: ByteOrder) {
+    let Ok(data) = Gdata::decode(value, order) else {
+        assert!(![Gdata::SIZE, Gdata::OLD_SIZE].contains(&value.len()));
+        return;
+    };
+    for order in [ByteOrder::Little, ByteOrder::Big] {
+        assert_eq!(Gdata::decode(&data.encode(order), order), Ok(data));
+    }
+    if value.len() == Gdata::SIZE {
+        assert_eq!(data.encode(order), value);
+    }
+}
+
+fn keys_read_back(key: &[u8], value: &[u8], order: ByteOrder) {
+    match Entry::decode(key, value, order) {
+        Ok((Entry::Grey(Tuple { address, helo, from, to }), _)) => {
+            let four = [address, helo, from, to].join(&b'\n');
+            let three = [address, from, to].join(&b'\n');
+            assert!(key == four || (helo.is_empty() && key == three));
+        }
+        Ok((Entry::White(text) | Entry::Trapped(text) | Entry::Spamtrap(text), _)) => {
+            assert!(text == key && !text.contains(&b'\n'));
+        }
+        Err(_) => {}
+    }
+}
+
+/// spamdb's line of a key without NUL begins with its kind and ends with its only newline, but for
+/// those in a recipient.
+fn listed_as_decoded(key: &[u8], value: &[u8], order: ByteOrder) {
+    let mut line = Vec::new();
+    let outcome = listing::append(&mut line, key, value, order);
+    assert_eq!(outcome.is_ok(), line.ends_with(b"\n"));
+    if key.contains(&0) {
+        return;
+    }
+    let decoded = Entry::decode(key, value, order);
+    assert_eq!(outcome, decoded.map(drop));
+    let Ok((entry, _)) = decoded else { return };
+    let start = match entry {
+        Entry::Grey(tuple) => [b"GREY|", tuple.address, b"|", tuple.helo, b"|", tuple.from].concat(),
+        Entry::White(text) => [b"WHITE|", text, b"|||"].concat(),
+        Entry::Trapped(text) => [b"TRAPPED|", text, b"|"].concat(),
+        Entry::Spamtrap(text) => [b"SPAMTRAP|", text, b"\n"].concat(),
+    };
+    assert!(line.starts_with(&start), "{}", escaped(&line));
+}
+
+/// A scan traps only whom it has seen waiting, and for what it has seen of them.
+fn scanned(keys: &[u8], value: &[u8], order: ByteOrder) {
+    let records = || {
+        keys.split(|b| *b == 0).map(|key| Ok(Record { key: key.into(), value: value.into() }))
+    };
+    let now = Gdata::decode(value, order).map_or(0, |data| data.expire.saturating_sub(1));
+    let rules = Rules { identity: false, ..Rules::default() };
+    let scan = Scan::begin(records(), order, now, &rules).unwrap();
+    assert!(scan.domains().len() <= keys.len());
+    for verdict in scan.finish(None).traps() {
+        let evidence = verdict.evidence();
+        assert!(!evidence.is_empty());
+        for tuple in evidence {
+            assert_eq!(tuple.address, verdict.address());
+            let [helo, from, to] = [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len);
+            assert!(helo + from + to <= keys.len());
+        }
+        let reason = verdict.reason().to_string();
+        assert!(!reason.is_empty() && !reason.chars().any(char::is_control), "{reason:?}");
+    }
+}
+
+const FIRST: &str = "greytrapper.conf";
+
+/// The two texts of an input; there is nothing else.
+struct Texts<'a> {
+    first: &'a [u8],
+    more: &'a [u8],
+}
+
+impl Source for Texts<'_> {
+    fn read(&self, path: &Path, _: usize) -> io::Result<Vec<u8>> {
+        match path.to_str() {
+            Some(FIRST) => Ok(self.first.to_vec()),
+            Some("more.conf") => Ok(self.more.to_vec()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn is_program(&self, _: &Path) -> bool {
+        true
+    }
+}
+
+fn reloaded(config: &Config) -> Config {
+    let text = config.to_string();
+    let texts = Texts { first: text.as_bytes(), more: &[] };
+    match config::load(Some(Path::new(FIRST)), &[], &texts) {
+        Ok(loaded) => loaded.config,
+        Err(faults) => panic!("{}\n{text}", faults[0]),
+    }
+}
+
+fn answer_is_bounded(Answer { data, .. }: &Answer) {
+    match data {
+        Data::Addresses(list) => {
+            assert!((1..=MAX_RECORDS).contains(&list.items.len()));
+            assert!(!list.more || list.items.len() == MAX_RECORDS);
+        }
+        Data::Names(list) => {
+            assert!((1..=MAX_RECORDS).contains(&list.items.len()));
+            list.items.iter().for_each(name_is_name);
+        }
+        _ => {}
+    }
+}
+
+/// RFC 1035 2.3.4: labels of 1 to 63 octets, 255 in all, and the root at the end.
+fn name_is_name(name: &Name) {
+    assert!(name.wire().len() <= 255 && name.wire().ends_with(&[0]));
+    let length: usize = name.labels().map(|label| 1 + label.len()).sum();
+    assert_eq!(length + 1, name.wire().len());
+    assert!(name.labels().all(|label| (1..=63).contains(&label.len())));
+}
+
+fn is_host_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+}
+
+/// The message with the other case in the labels of its question, as 0x20 does it
+/// (draft-vixie-dnsext-dns0x20); none if a label could be taken for a pointer.
+fn scrambled(message: &[u8]) -> Option<Vec<u8>> {
+    let mut scrambled = message.to_vec();
+    let mut rest = scrambled.get_mut(12..)?;
+    while let Some((&mut length @ 1..=63, tail)) = rest.split_first_mut() {
+        let (label, after) = tail.split_at_mut_checked(length.into())?;
+        for byte in label {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' => *byte ^= 0x20,
+                0xc0.. => return None,
+                _ => {}
+            }
+        }
+        rest = after;
+    }
+    Some(scrambled)
+}
