@@ -1,5 +1,6 @@
 //! The reader of hash files against databases that OpenBSD's own libc and spamd have written, and
 //! against the listings that OpenBSD's spamdb prints of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 use greytrapper::db::hash::Table;
 use greytrapper::db::{ByteOrder, Damage, Record};

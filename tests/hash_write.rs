@@ -1,4 +1,5 @@
 //! The hash writer against a model, against libc's own files, and against being killed at any write.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 use greytrapper::db::file::PageFile;
 use greytrapper::db::hash::Writer;

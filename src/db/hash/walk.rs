@@ -1,6 +1,6 @@
 //! Walking one bucket's chain: pages in, whole pairs out, big ones put together.
 //!
-//! Every page of a chain is fetched through [`Chain::follow`], which lets no overflow page be used twice:
+//! Every page of a chain is fetched through [`Source::follow`], which lets no overflow page be used twice:
 //! whatever the links say, a walk over all buckets is over after as many pages as the file has.
 //!
 //! A big pair begins on a page of its own (lib/libc/db/hash/hash.h, `__big_insert()`):

@@ -12,7 +12,8 @@
 //! | a big pair taken off | its first page, now a link past it; bitmaps |
 //! | a bucket split | see `split` |
 //!
-//! The header's number of keys is written at the end; libc needs it to be about right only.
+//! The header's number of keys is exact after closing; until then the file has one that is too high if
+//! anything, since libc would count down from one too low until it is negative.
 //!
 //! Before a chain is changed all of it is read and looked at; a file that does not hold is not written.
 //! The lock is the caller's.
@@ -35,6 +36,8 @@ use std::collections::HashSet;
 const LARGEST_PAGE: u32 = 32768;
 /// `MIN_FFACTOR`.
 const MIN_FFACTOR: i32 = 4;
+/// How far the number of keys in the file is ahead: one more write for so many new keys.
+const KEYS_AHEAD: i32 = 64;
 /// Larger pairs than this are refused: spamd's are of five kilobytes at most.
 const LARGEST_PAIR: usize = 1 << 20;
 
@@ -173,17 +176,28 @@ impl<F: PageFile> Writer<F> {
             self.write_bytes(page, &bytes)?;
         }
         let (mut written, note) = self.written.clone();
-        // What only hastens libc's work can wait.
+        // What only hastens libc's work can wait, and keys are counted by themselves.
         written.nkeys = self.header.nkeys;
         written.last_freed = self.header.last_freed;
         if written != self.header || note != self.note { self.write_header() } else { Ok(()) }
     }
 
+    /// Makes the number of keys in the file one that a new key may be added to.
+    fn count_ahead(&mut self) -> Result<(), EngineError> {
+        if self.written.0.nkeys > self.header.nkeys { Ok(()) } else { self.write_header() }
+    }
+
+    /// Writes the header with more keys than there are, so that some may be added.
     fn write_header(&mut self) -> Result<(), EngineError> {
-        let head = note::append(&self.header.encode(), self.note);
+        let nkeys = self.header.nkeys.saturating_add(KEYS_AHEAD);
+        self.write_exactly(Header { nkeys, ..self.header.clone() })
+    }
+
+    fn write_exactly(&mut self, header: Header) -> Result<(), EngineError> {
+        let head = note::append(&header.encode(), self.note);
         let length = if self.note == self.written.1 { super::header::SIZE } else { head.len() };
         self.file.write_at(head.get(..length).unwrap_or(&head), 0)?;
-        self.written = (self.header.clone(), self.note);
+        self.written = (header, self.note);
         Ok(())
     }
 
@@ -240,6 +254,7 @@ impl<F: PageFile> Writer<F> {
             if fits || node.page.squeezes(key, value) {
                 let mut page = node.page.clone();
                 page.put(key, value);
+                self.count_ahead()?;
                 self.write_page(node.number, &page)?;
                 return Ok(Grown::No);
             }
@@ -258,6 +273,7 @@ impl<F: PageFile> Writer<F> {
         let fresh = self.pages_for(key, value)?;
         let addresses = self.take(fresh.len())?;
         self.commit()?;
+        self.count_ahead()?;
         self.write_chain(fresh, &addresses)?;
         let mut page = last.page.clone();
         page.set_next(addresses.first().copied().unwrap_or(0));
@@ -464,6 +480,7 @@ impl<F: PageFile> Engine for Writer<F> {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), EngineError> {
-        if self.written.0 == self.header { Ok(()) } else { self.write_header() }
+        let header = self.header.clone();
+        if self.written.0 == header { Ok(()) } else { self.write_exactly(header) }
     }
 }
