@@ -11,7 +11,9 @@
 use greytrapper::config::{self, Config, Rules, Severity, Source};
 use greytrapper::db::file::PageFile;
 use greytrapper::db::snapshot::{Snapshot, format_of};
-use greytrapper::db::{ByteOrder, Engine, EngineError, Format, Record, btree as tree, hash as table};
+use greytrapper::db::{
+    ByteOrder, Engine, EngineError, Format, Record, btree as tree, hash as table,
+};
 use greytrapper::dns::answer::{self, Answer, Data, MAX_RECORDS};
 use greytrapper::dns::name::Name;
 use greytrapper::escape::escaped;
@@ -237,7 +239,9 @@ fn listed_as_decoded(key: &[u8], value: &[u8], order: ByteOrder) {
     assert_eq!(outcome, decoded.map(drop));
     let Ok((entry, _)) = decoded else { return };
     let start = match entry {
-        Entry::Grey(tuple) => [b"GREY|", tuple.address, b"|", tuple.helo, b"|", tuple.from].concat(),
+        Entry::Grey(tuple) => {
+            [b"GREY|", tuple.address, b"|", tuple.helo, b"|", tuple.from].concat()
+        }
         Entry::White(text) => [b"WHITE|", text, b"|||"].concat(),
         Entry::Trapped(text) => [b"TRAPPED|", text, b"|"].concat(),
         Entry::Spamtrap(text) => [b"SPAMTRAP|", text, b"\n"].concat(),
@@ -247,9 +251,8 @@ fn listed_as_decoded(key: &[u8], value: &[u8], order: ByteOrder) {
 
 /// A scan traps only whom it has seen waiting, and for what it has seen of them.
 fn scanned(keys: &[u8], value: &[u8], order: ByteOrder) {
-    let records = || {
-        keys.split(|b| *b == 0).map(|key| Ok(Record { key: key.into(), value: value.into() }))
-    };
+    let records =
+        || keys.split(|b| *b == 0).map(|key| Ok(Record { key: key.into(), value: value.into() }));
     let now = Gdata::decode(value, order).map_or(0, |data| data.expire.saturating_sub(1));
     let rules = Rules { identity: false, ..Rules::default() };
     let scan = Scan::begin(records(), order, now, &rules).unwrap();
