@@ -12,7 +12,7 @@ use greytrapper::config::{self, Config, Rules, Severity, Source};
 use greytrapper::db::file::PageFile;
 use greytrapper::db::snapshot::{Snapshot, format_of};
 use greytrapper::db::{
-    ByteOrder, Engine, EngineError, Format, Record, btree as tree, hash as table,
+    ByteOrder, Damage, Engine, EngineError, Fault, Format, Record, btree as tree, hash as table,
 };
 use greytrapper::dns::answer::{self, Answer, Data, MAX_RECORDS};
 use greytrapper::dns::name::Name;
@@ -91,6 +91,9 @@ pub fn dns_answer(data: &[u8]) {
     }
 }
 
+/// No shorter key is too big for a page of any btree.
+const BIG: usize = 200;
+
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Open = fn(Memory) -> Result<Box<dyn Engine>, EngineError>;
 
@@ -103,30 +106,28 @@ fn database(image: &[u8], open: Open) {
         bytes += record.map_or(0, |record| record.key.len() + record.value.len());
     }
     assert!(items <= image.len() && bytes <= image.len(), "{items} items, {bytes} bytes");
-    if is_sound(image) {
+    if faults(image).is_empty() {
         change(image, open);
     }
 }
 
-fn is_sound(image: &[u8]) -> bool {
-    let mut faults = 0_usize;
-    Snapshot::new(image).unwrap().check(&mut |_| faults += 1);
-    assert!(faults <= 16 * (image.len() + 1), "{faults} faults");
-    faults == 0
+/// What the checker tells: no more than the image can be wrong in.
+fn faults(image: &[u8]) -> Vec<Damage> {
+    let mut faults = Vec::new();
+    Snapshot::new(image).unwrap().check(&mut |damage| faults.push(damage));
+    assert!(faults.len() <= 16 * (image.len() + 1), "{} faults", faults.len());
+    faults
 }
 
 /// Writes as spamd and as a trap do: over keys that are there, new ones, and some made of the input.
 fn change(image: &[u8], open: Open) {
-    // A key may be there twice: after a split that was cut short, or in a forged file.
-    let model = listed(image);
+    let Some(mut model) = listed(image) else { return };
+    // With big keys the checker could not tell whether those of internal pages were in order.
+    let big = model.keys().any(|key| key.len() > BIG);
     let file = Memory(Rc::new(RefCell::new(image.to_vec())));
     let mut engine = match open(file.clone()) {
         Err(EngineError::Refused(_)) => return,
         opened => opened.unwrap(),
-    };
-    let mut model = match model {
-        Some(model) => model,
-        None => return,
     };
     for (at, (key, value)) in model.clone().into_iter().enumerate() {
         assert_eq!(engine.get(&key).unwrap(), Some(value), "{key:?}");
@@ -144,7 +145,11 @@ fn change(image: &[u8], open: Open) {
     }
     engine.close().unwrap();
     let after = file.0.borrow();
-    assert!(is_sound(&after), "no longer sound");
+    let told = faults(&after);
+    if big && told.iter().any(|damage| damage.fault == Fault::BadPage("keys out of order")) {
+        return;
+    }
+    assert_eq!(told, [], "no longer sound");
     assert_eq!(listed(&after).unwrap(), model);
 }
 
@@ -157,12 +162,17 @@ fn put(engine: &mut dyn Engine, model: &mut Model, key: &[u8], value: &[u8]) {
     }
 }
 
-/// The records of a sound file; none if a key is there twice.
+/// The records of a file that the checker has nothing against.
+///
+/// None if a key is there twice, as after a split that was cut short, or if a btree's keys are out of
+/// order, which the checker cannot tell where there are big keys.
 fn listed(image: &[u8]) -> Option<Model> {
     let mut model = Model::new();
     for record in Snapshot::new(image).unwrap().records() {
         let record = record.unwrap();
-        if model.insert(record.key.into_owned(), record.value.into_owned()).is_some() {
+        let last = model.last_key_value().is_some_and(|(last, _)| **last > *record.key);
+        let again = model.insert(record.key.into_owned(), record.value.into_owned()).is_some();
+        if again || (last && format_of(image) == Some(Format::Btree)) {
             return None;
         }
     }

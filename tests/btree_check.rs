@@ -229,6 +229,15 @@ fn tells_a_chain_that_meets_itself() {
 }
 
 #[test]
+fn tells_a_chain_that_leads_into_a_preserved_one() {
+    let mut image = with_chains();
+    // P_OVERFLOW | P_PRESERVE (btree.h), which only the first page of a chain may have.
+    image[19 * 512 + 12] = 0x24;
+    let expected = "page 19: big pair: its chain leads to the beginning of another";
+    assert_eq!(faults(&image), [expected]);
+}
+
+#[test]
 fn tells_that_an_update_was_cut_short() {
     let told = faults(&patched("btree/multi.db", 4096, 0, 24, b"dnem"));
     assert_eq!(told, ["page 0: an update was cut short; the next one will mend it"]);

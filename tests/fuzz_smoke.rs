@@ -12,12 +12,12 @@ use std::path::Path;
 
 #[test]
 fn hash() {
-    smoke("hash", 2_000, targets::hash);
+    smoke("hash", 6_000, targets::hash);
 }
 
 #[test]
 fn btree() {
-    smoke("btree", 2_000, targets::btree);
+    smoke("btree", 6_000, targets::btree);
 }
 
 #[test]

@@ -221,6 +221,10 @@ impl<'a> Check<'_, 'a, '_> {
             }
             if left > 0 {
                 page = self.tree.page(page.next)?;
+                // Only the first may be (`bt_preserve()` in bt_split.c); no writer could release it.
+                if page.kind == Kind::PreservedOverflow {
+                    return wrong("its chain leads to the beginning of another", page.number);
+                }
             }
         }
         Ok(())
