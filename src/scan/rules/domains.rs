@@ -19,9 +19,7 @@ pub(in crate::scan) fn nominate(
         let runs = sent.chunk_by(|one, next| one.from.domain == next.from.domain);
         runs.filter_map(|run| run.first()).map(|one| one.from.domain)
     };
-    if domains().nth(max as usize).is_none() {
-        return None;
-    }
+    domains().nth(max as usize)?;
     scratch.clear();
     domains().for_each(|domain| scratch.add(|out| name::registrable(domain, out)));
     Some(scratch.count()).filter(|&domains| domains > max)
