@@ -17,9 +17,6 @@ use std::borrow::Cow;
 /// No tuple: the end of a chain.
 const NONE: u32 = u32::MAX;
 
-/// Up to so many tuples are compared each with each.
-const FEW: usize = 16;
-
 /// How many notes are entered at once.
 pub(super) const BATCH: usize = 128;
 
@@ -119,32 +116,38 @@ impl<'a> Waiting<'a> {
             numbers.push(last);
             last = held.before;
         }
-        if numbers.len() > FEW {
+        if self.may_repeat(numbers) {
             numbers.sort_unstable_by_key(|&number| (self.key(number), self.place(number)));
             numbers.dedup_by(|a, b| self.key(*a) == self.key(*b));
-            return numbers.sort_unstable_by_key(|&number| self.place(number));
         }
         numbers.sort_unstable_by_key(|&number| self.place(number));
-        let mut seen = [&b""[..]; FEW];
-        let mut count = 0;
-        numbers.retain(|&number| {
-            let key = self.key(number);
-            let is_new = !seen.iter().take(count).any(|&other| other == key);
-            if let (true, Some(place)) = (is_new, seen.get_mut(count)) {
-                *place = key;
-                count = count.wrapping_add(1);
-            }
-            is_new
-        });
+    }
+
+    /// False if no two of these tuples are the same; true says nothing.
+    fn may_repeat(&self, numbers: &[u32]) -> bool {
+        let mut seen = [0u64; 64];
+        let mut is_new = |&number: &u32| {
+            let hash = self.table.seed().hash(self.key(number));
+            let bit = 1u64 << (hash >> 26);
+            let Some(word) = seen.get_mut(hash as usize % 64) else { return false };
+            std::mem::replace(word, *word | bit) & bit == 0
+        };
+        numbers.len() > 1 && !numbers.iter().all(&mut is_new)
     }
 
     /// Reads a little of every tuple of `hosts`, so that it is at hand when they are judged.
+    ///
+    /// One step along every chain at a time: the next of one chain is not known before the tuple is
+    /// there, those of others are.
     pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
-        let tuples = |host: &Host| {
-            let last = Some(host.last).filter(|_| host.is_waiting());
-            std::iter::successors(last, |&number| self.held(number).map(|held| held.before))
-        };
-        touch(hosts.flat_map(tuples).map(|number| self.key(number)));
+        let mut chains: Vec<u32> = hosts.map(|host| host.last).collect();
+        while !chains.is_empty() {
+            touch(chains.iter().map(|&number| self.key(number)));
+            chains.retain_mut(|number| {
+                *number = self.held(*number).map_or(NONE, |held| held.before);
+                *number != NONE
+            });
+        }
     }
 
     /// The tuple of this number.
@@ -178,8 +181,10 @@ impl<'a> Waiting<'a> {
 /// itself; these reads do not wait for each other.
 pub(super) fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
     let lines = keys.map(|key| {
-        let at = |place| key.get(place).copied().unwrap_or(0);
-        at(0) ^ at(64) ^ key.last().copied().unwrap_or(0)
+        let last = key.len().saturating_sub(1);
+        // No branch on the length: a wrong guess would have to wait for what is not yet there.
+        let at = |place: usize| key.get(place.min(last)).copied().unwrap_or(0);
+        at(0) ^ at(64) ^ at(last)
     });
     std::hint::black_box(lines.fold(0, |all, line| all ^ line));
 }

@@ -25,7 +25,7 @@ use crate::db::{ByteOrder, Damage, Record};
 use crate::spamd::Tuple;
 
 /// How many hosts are made ready to be judged at once: as many as have their tuples in a CPU's cache.
-const AHEAD: usize = 64;
+const AHEAD: usize = 256;
 
 /// A scan whose hosts are settled as far as the database alone allows.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         {
             return Outcome::Trap(ground);
         }
-        if let Some(ground) = self.nominate() {
+        if let Some(ground) = self.nominate(host) {
             if !self.rules.identity {
                 return Outcome::Trap(ground);
             }
@@ -211,15 +211,19 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
     /// Whether any rule could hit, by what the first pass noted: so most hosts are settled without
     /// another look at their tuples.
     fn is_worth_a_look(&self, host: &Host) -> bool {
-        let is_many_named = match self.rules.max_helo_domains {
-            Some(0) => true,
-            Some(_) => host.marks.any(Marks::HELO),
-            None => false,
-        };
         let is_suspect =
             host.senders == u16::MAX || u32::from(host.senders) > self.rules.suspect_tuples;
         let is_marked = host.marks.any(Marks::SENDER) || host.marks.any(Marks::RECIPIENT);
-        is_marked || is_suspect || is_many_named
+        is_marked || is_suspect || self.may_be_many_named(host)
+    }
+
+    /// Whether the rule `helo` could hit.
+    fn may_be_many_named(&self, host: &Host) -> bool {
+        match self.rules.max_helo_domains {
+            Some(0) => true,
+            Some(_) => host.marks.any(Marks::HELO),
+            None => false,
+        }
     }
 
     fn bad_sender(&self) -> Option<Ground> {
@@ -237,17 +241,27 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
     /// What the first of the counting rules holds against the host whose tuples are at hand.
     ///
     /// The others need not be asked: identity, or the lack of it, settles all of them alike.
-    fn nominate(&mut self) -> Option<Ground> {
-        let (waiting, rules) = (self.waiting, self.rules);
-        self.sent.clear();
-        let tuples = self.numbers.iter().map(|&number| waiting.tuple(number));
-        self.sent.extend(tuples.filter_map(|tuple| Sent::new(&tuple)));
+    fn nominate(&mut self, host: &Host) -> Option<Ground> {
+        let rules = self.rules;
         let mut ground = None;
-        if self.sent.len() > rules.suspect_tuples as usize {
+        if self.is_suspect() {
             ground = rules.max_sender_domains.and_then(|max| self.domains(max));
             ground = ground.or_else(|| self.senders(rules.max_sender_ratio?));
         }
-        ground.or_else(|| self.helo(rules.max_helo_domains?, |_| true))
+        let max = rules.max_helo_domains.filter(|_| self.may_be_many_named(host));
+        ground.or_else(|| self.helo(max?, |_| true))
+    }
+
+    /// Whether the host whose tuples are at hand has more senders than `suspect tuples`; puts them at
+    /// hand too, if it may have.
+    fn is_suspect(&mut self) -> bool {
+        let (waiting, few) = (self.waiting, self.rules.suspect_tuples as usize);
+        self.sent.clear();
+        if self.numbers.len() > few {
+            let tuples = self.numbers.iter().map(|&number| waiting.tuple(number));
+            self.sent.extend(tuples.filter_map(|tuple| Sent::new(&tuple)));
+        }
+        self.sent.len() > few
     }
 
     fn domains(&mut self, max: u32) -> Option<Ground> {

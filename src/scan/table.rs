@@ -34,6 +34,10 @@ impl Table {
         &self.hosts
     }
 
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
     /// Reads what [`entry`](Self::entry) will read for each of `addresses`. Looked up one by one they
     /// would miss the cache one by one; these reads do not wait for each other.
     pub fn expect(&self, addresses: impl Iterator<Item = Address>) {
@@ -110,15 +114,26 @@ impl Seed {
         high ^ low
     }
 
-    /// A hash of bytes; equal bytes have equal hashes.
+    /// A hash of bytes in 32 bits.
     pub fn hash(self, bytes: &[u8]) -> u32 {
+        (self.wide_hash(bytes) >> 32) as u32
+    }
+
+    /// A hash of bytes; equal bytes have equal hashes.
+    pub fn wide_hash(self, bytes: &[u8]) -> u64 {
         let (words, rest) = bytes.as_chunks::<8>();
         let mut last = [0; 8];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         let start = bytes.len() as u64;
         let state =
             words.iter().fold(start, |state, word| self.fold(state, u64::from_le_bytes(*word)));
-        (self.fold(state, u64::from_le_bytes(last)) >> 32) as u32
+        self.fold(state, u64::from_le_bytes(last))
+    }
+}
+
+impl Default for Seed {
+    fn default() -> Seed {
+        Seed::new()
     }
 }
 

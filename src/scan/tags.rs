@@ -130,17 +130,27 @@ fn after_encoded<'a>(text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
 
 /// Appends `local` in lower case with every counter as one token.
 fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
-    for run in local.chunk_by(|a, b| a.is_ascii_hexdigit() == b.is_ascii_hexdigit()) {
-        let has_digit = run.iter().any(u8::is_ascii_digit);
-        if has_digit && run.len() >= 4 && run.iter().all(u8::is_ascii_hexdigit) {
-            out.push(TOKEN);
-        } else {
-            for part in run.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
-                match part.first() {
-                    Some(byte) if byte.is_ascii_digit() => out.push(TOKEN),
-                    _ => name::lower(part, out),
-                }
+    let mut rest = local.iter().peekable();
+    while let Some(byte) = rest.next() {
+        if !byte.is_ascii_hexdigit() {
+            out.push(byte.to_ascii_lowercase());
+            continue;
+        }
+        let start = out.len();
+        let (mut length, mut has_digit, mut in_digits) = (0u32, false, false);
+        let mut next = Some(byte);
+        while let Some(byte) = next {
+            let is_digit = byte.is_ascii_digit();
+            if !(is_digit && in_digits) {
+                out.push(if is_digit { TOKEN } else { byte.to_ascii_lowercase() });
             }
+            length = length.saturating_add(1);
+            (has_digit, in_digits) = (has_digit | is_digit, is_digit);
+            next = rest.next_if(|byte| byte.is_ascii_hexdigit());
+        }
+        if has_digit && length >= 4 {
+            out.truncate(start);
+            out.push(TOKEN);
         }
     }
 }

@@ -14,15 +14,14 @@ pub(in crate::scan) fn nominate(
     max: u32,
     scratch: &mut Distinct,
 ) -> Option<u32> {
+    // Most hosts send from one domain.
+    let domains = || {
+        let runs = sent.chunk_by(|one, next| one.from.domain == next.from.domain);
+        runs.filter_map(|run| run.first()).map(|one| one.from.domain)
+    };
+    domains().nth(max as usize)?;
     scratch.clear();
-    let mut before: &[u8] = b"";
-    for one in sent {
-        // Most hosts send from one domain.
-        if one.from.domain != before {
-            before = one.from.domain;
-            scratch.add(|out| name::registrable(before, out));
-        }
-    }
+    domains().for_each(|domain| scratch.add(|out| name::registrable(domain, out)));
     Some(scratch.count()).filter(|&domains| domains > max)
 }
 
