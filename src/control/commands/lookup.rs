@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::slice;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a line may lie in the buffer while others are being made.
@@ -66,7 +67,10 @@ fn answer(
         if asked.is_empty() && domains.is_over() {
             return Ok(());
         }
-        let wait = if given == AT_ONCE { Some(Duration::ZERO) } else { printer.patience() };
+        let wait = match given {
+            AT_ONCE => Some(Duration::ZERO),
+            _ => printer.patience().or(domains.patience()),
+        };
         resolver.turn(wait, |_| {}).map_err(|error| failure("DNS", &error))?;
         printer.flush_in_time(console)?;
         tell_notices(console, resolver);
@@ -76,7 +80,9 @@ fn answer(
 /// Where the domains come from.
 enum Domains<'o> {
     Typed(slice::Iter<'o, OsString>),
-    Input(Lines),
+    /// The waker lives here too: closing it would take back what it has told the poller. Not every
+    /// system has one (OpenBSD's kqueue lacks EVFILT_USER); then input is looked after now and then.
+    Input(Lines, Option<Arc<Waker>>),
 }
 
 impl<'o> Domains<'o> {
@@ -84,18 +90,22 @@ impl<'o> Domains<'o> {
         if !typed.is_empty() {
             return Ok(Domains::Typed(typed.iter()));
         }
-        let lines = Waker::new(resolver.registry(), INPUT).and_then(|waker| {
+        let waker = Waker::new(resolver.registry(), INPUT).ok().map(Arc::new);
+        let ours = waker.clone();
+        let lines = Lines::read(io::stdin(), move || {
             // Without waking, which fails for want of memory only, an answer or two comes late.
-            Lines::read(io::stdin(), move || drop(waker.wake()))
+            drop(ours.as_ref().map(|waker| waker.wake()));
         });
-        lines.map(Domains::Input).map_err(|error| failure("standard input", &error))
+        lines
+            .map(|lines| Domains::Input(lines, waker))
+            .map_err(|error| failure("standard input", &error))
     }
 
     /// The next one, if it is there already. Blanks around it do not count, nor do empty lines.
     fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let lines = match self {
             Domains::Typed(domains) => return Ok(domains.next().map(|d| d.as_bytes().to_vec())),
-            Domains::Input(lines) => lines,
+            Domains::Input(lines, _) => lines,
         };
         while let Some(line) = lines.next().map_err(|error| failure("standard input", &error))? {
             let domain = line.trim_ascii();
@@ -109,7 +119,15 @@ impl<'o> Domains<'o> {
     fn is_over(&self) -> bool {
         match self {
             Domains::Typed(domains) => domains.len() == 0,
-            Domains::Input(lines) => lines.is_over(),
+            Domains::Input(lines, _) => lines.is_over(),
+        }
+    }
+
+    /// How long to sleep at most although nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Domains::Input(_, None) => Some(HELD),
+            _ => None,
         }
     }
 }
