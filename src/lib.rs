@@ -31,5 +31,6 @@ pub mod dns;
 pub mod errno;
 pub mod escape;
 pub mod inquiry;
+pub mod privsep;
 pub mod scan;
 pub mod spamd;
