@@ -50,7 +50,7 @@ fn describe(header: &str) -> Result<(), Box<dyn Error>> {
         .parse_callbacks(Box::new(PlainNames))
         .allowlist_function("([a-z0-9]+_)?dbopen")
         .allowlist_type("DB|DBT|DBTYPE|HASHINFO")
-        .allowlist_var("O_RDWR|EFTYPE")
+        .allowlist_var("O_RDONLY|O_RDWR|EFTYPE|R_FIRST|R_NEXT")
         .prepend_enum_name(false)
         .rust_edition(bindgen::RustEdition::Edition2024)
         .rust_target(bindgen::RustTarget::stable(85, 0).map_err(|error| error.to_string())?)

@@ -31,7 +31,7 @@ fn main() {
         let mut database = Database::new(copy.path(), Missing::Fail);
         let cost = database
             .in_batches(&addresses, &mut Wait::usual(&mut || {}), &mut |engine, address| {
-                trap(engine, address, NOW, TRAP_SECONDS, Over::Nothing).map(drop)
+                trap(engine, address, NOW, TRAP_SECONDS, Over::Trap).map(drop)
             })
             .expect("traps");
         let took = start.elapsed();

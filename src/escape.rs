@@ -12,22 +12,37 @@ use std::path::Path;
 
 /// Shows `bytes` with everything that could disturb a terminal or a log escaped.
 pub fn escaped(bytes: &[u8]) -> Escaped<'_> {
-    Escaped(bytes)
+    Escaped { bytes, backslash: Backslash::Doubled }
 }
 
 /// Shows a path the same way.
 pub fn escaped_path(path: &Path) -> Escaped<'_> {
-    Escaped(path.as_os_str().as_bytes())
+    escaped(path.as_os_str().as_bytes())
+}
+
+/// Shows `text` in which strangers' bytes are escaped already, if whoever sent it kept to that: a
+/// backslash stays one, everything that could disturb a terminal is escaped all the same.
+pub fn harmless(text: &str) -> Escaped<'_> {
+    Escaped { bytes: text.as_bytes(), backslash: Backslash::Kept }
 }
 
 /// The result of [`escaped`]: bytes to be displayed.
 #[derive(Clone, Copy, Debug)]
-pub struct Escaped<'a>(&'a [u8]);
+pub struct Escaped<'a> {
+    bytes: &'a [u8],
+    backslash: Backslash,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Backslash {
+    Doubled,
+    Kept,
+}
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            text(f, chunk.valid())?;
+        for chunk in self.bytes.utf8_chunks() {
+            text(f, chunk.valid(), self.backslash)?;
             octal(f, chunk.invalid())?;
         }
         Ok(())
@@ -35,10 +50,11 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// Most of what is shown is harmless from end to end, and is written in one piece.
-fn text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+fn text(f: &mut fmt::Formatter<'_>, text: &str, backslash: Backslash) -> fmt::Result {
+    let doubled = |c| c == '\\' && backslash == Backslash::Doubled;
     let mut rest = text;
     let mut chars = text.chars();
-    while let Some(c) = chars.find(|c| *c == '\\' || !is_harmless(*c)) {
+    while let Some(c) = chars.find(|c| doubled(*c) || !is_harmless(*c)) {
         let after = chars.as_str();
         let harmless = rest.len().saturating_sub(after.len()).saturating_sub(c.len_utf8());
         f.write_str(rest.get(..harmless).unwrap_or_default())?;
@@ -105,6 +121,12 @@ mod tests {
     fn text_that_turns_or_hides_becomes_octal() {
         assert_eq!(shown("\u{202e}moc".as_bytes()), "\\342\\200\\256moc");
         assert_eq!(shown("\u{200b}".as_bytes()), "\\342\\200\\213");
+    }
+
+    #[test]
+    fn what_is_escaped_already_is_not_escaped_twice() {
+        assert_eq!(harmless("a\\033 b\\\\").to_string(), "a\\033 b\\\\");
+        assert_eq!(harmless("\x1b[2J\u{202e}\t").to_string(), "\\033[2J\\342\\200\\256\\011");
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! scan takes as its [`Answers`](scan::Answers). Domains and HELO names are strangers' choice.
 #![forbid(unsafe_code)]
 
+use crate::dns::Notice;
 use crate::dns::identity::Confirmation;
 use crate::dns::resolver::{Found, Resolver};
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::scan::identity::Question;
 use crate::scan::{self, Domains, Scan};
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 
 /// What a scan wants to know.
@@ -34,16 +36,24 @@ pub struct Inquiry {
     domains: Vec<Option<DomainVerdict>>,
 }
 
+/// The answers to a scan's questions, in their order: plain data that can cross a socket.
+#[derive(Debug, Default)]
+pub struct Answered {
+    /// For each host one for each of its names.
+    pub hosts: Vec<Vec<Confirmation>>,
+    /// For each domain one, if it was asked for.
+    pub domains: Vec<Option<DomainVerdict>>,
+    /// How the lookups of sender domains ended.
+    pub tally: Tally,
+}
+
 /// What came of a scan's questions.
 #[derive(Debug)]
 pub struct Findings {
     questions: Questions,
     /// The numbers of the hosts.
     by_address: HashMap<IpAddr, usize>,
-    /// For each host one for each of its names.
-    hosts: Vec<Vec<Confirmation>>,
-    domains: Vec<Option<DomainVerdict>>,
-    tally: Tally,
+    answered: Answered,
 }
 
 impl Questions {
@@ -89,12 +99,10 @@ impl Inquiry {
     }
 
     /// Ends the scan. What is not answered stays unknown.
-    pub fn end(self, resolver: &mut Resolver) -> Findings {
+    pub fn end(self, resolver: &mut Resolver) -> (Questions, Answered) {
         let Inquiry { questions, hosts, domains, .. } = self;
         let tally = resolver.end_scan();
-        let numbered = questions.hosts.iter().enumerate();
-        let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
-        Findings { questions, by_address, hosts, domains, tally }
+        (questions, Answered { hosts, domains, tally })
     }
 
     fn ask(&mut self, resolver: &mut Resolver) {
@@ -129,10 +137,33 @@ impl Inquiry {
 }
 
 impl Findings {
+    /// These answers to those questions.
+    pub fn new(questions: Questions, answered: Answered) -> Findings {
+        let numbered = questions.hosts.iter().enumerate();
+        let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
+        Findings { questions, by_address, answered }
+    }
+
     /// How the lookups of sender domains ended.
     pub fn tally(&self) -> Tally {
-        self.tally
+        self.answered.tally
     }
+}
+
+/// What is wrong if no server was fit to be asked, by the resolver's notices.
+pub fn unfit(notices: &[Notice], servers: usize) -> Option<io::Error> {
+    if servers == 0 {
+        return Some(io::Error::other("no name server"));
+    }
+    let mut last = None;
+    for notice in notices {
+        match notice {
+            Notice::Fit(_) => return None,
+            Notice::Unfit(..) => last = Some(notice),
+            Notice::Lowered(_) => {}
+        }
+    }
+    last.map(|notice| io::Error::other(notice.to_string()))
 }
 
 impl scan::Answers for Findings {
@@ -141,16 +172,19 @@ impl scan::Answers for Findings {
         let found = self.by_address.get(&address).and_then(|&number| {
             let names = &self.questions.hosts.get(number)?.names;
             let place = names.iter().position(|asked| asked == name)?;
-            self.hosts.get(number)?.get(place).copied()
+            self.answered.hosts.get(number)?.get(place).copied()
         });
         match found {
-            Some(Confirmation::NotConfirmed) if !self.tally.trusted() => Confirmation::Unknown,
+            Some(Confirmation::NotConfirmed) if !self.answered.tally.trusted() => {
+                Confirmation::Unknown
+            }
             found => found.unwrap_or(Confirmation::Unknown),
         }
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         let number = self.questions.domains.number(domain)?;
-        self.domains.get(number).copied().flatten().map(|verdict| self.tally.settle(verdict))
+        let verdict = self.answered.domains.get(number).copied().flatten()?;
+        Some(self.answered.tally.settle(verdict))
     }
 }

@@ -2,10 +2,13 @@
 //! same in every run. `FUZZ_SMOKE_ROUNDS` makes it longer; the real thing is `cargo +nightly fuzz run`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "../fuzz/targets.rs"]
 #[allow(clippy::panic)]
 mod targets;
 
+use dice::Dice;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -48,11 +51,11 @@ fn smoke(name: &str, rounds: usize, target: fn(&[u8])) {
         }
     };
     corpus.iter().for_each(|input| try_one(input));
-    let mut random = Random(1);
+    let mut dice = Dice(1);
     for round in 0..rounds {
         let mut input = corpus[round % corpus.len()].clone();
-        for _ in 0..1 + random.below(3) {
-            mutate(&mut input, &corpus, &mut random);
+        for _ in 0..1 + dice.roll(3) {
+            mutate(&mut input, &corpus, &mut dice);
         }
         try_one(&input);
     }
@@ -69,41 +72,29 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 
 /// Flips a bit, sets a byte to a value that often means something, cuts, doubles, or splices in a
 /// piece of another input.
-fn mutate(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Random) {
-    let at = random.below(input.len() + 1);
-    match random.below(12) {
+fn mutate(input: &mut Vec<u8>, corpus: &[Vec<u8>], dice: &mut Dice) {
+    let at = dice.roll(input.len() + 1);
+    match dice.roll(12) {
         0 => input.truncate(at),
-        1 => _ = input.drain(at..(at + 1 + random.below(16)).min(input.len())),
+        1 => _ = input.drain(at..(at + 1 + dice.roll(16)).min(input.len())),
         2 => {
-            let piece = input[at..(at + random.below(64)).min(input.len())].to_vec();
+            let piece = input[at..(at + dice.roll(64)).min(input.len())].to_vec();
             input.splice(at..at, piece);
         }
         3 => {
-            let other = &corpus[random.below(corpus.len())];
-            let start = random.below(other.len() + 1);
-            let piece = &other[start..(start + random.below(128)).min(other.len())];
+            let other = &corpus[dice.roll(corpus.len())];
+            let start = dice.roll(other.len() + 1);
+            let piece = &other[start..(start + dice.roll(128)).min(other.len())];
             let end = (at + piece.len()).min(input.len());
             input.splice(at..end, piece.iter().copied());
         }
         kind => {
             // Headers, of the file or of a page, are where most of the structure is.
-            let at = if kind < 8 { at } else { at / 512 * 512 + random.below(24) };
-            let value = [0, 1, 2, 3, 0x7f, 0x80, 0xff, random.below(256) as u8][random.below(8)];
+            let at = if kind < 8 { at } else { at / 512 * 512 + dice.roll(24) };
+            let value = [0, 1, 2, 3, 0x7f, 0x80, 0xff, dice.roll(256) as u8][dice.roll(8)];
             if let Some(byte) = input.get_mut(at) {
-                *byte = if kind % 2 == 0 { *byte ^ (1 << random.below(8)) } else { value };
+                *byte = if kind % 2 == 0 { *byte ^ (1 << dice.roll(8)) } else { value };
             }
         }
-    }
-}
-
-/// splitmix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
     }
 }

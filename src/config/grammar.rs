@@ -210,18 +210,6 @@ mod tests {
     }
 
     #[test]
-    fn every_keyword_has_its_place_in_the_manual() {
-        let manual = include_str!("../../man/greytrapper.conf.5");
-        for word in tables().concat() {
-            let marked = manual
-                .lines()
-                .filter(|line| line.starts_with('.'))
-                .any(|line| line.split([' ', '"', '|']).any(|part| part == word));
-            assert!(marked, "{word}");
-        }
-    }
-
-    #[test]
     fn no_option_of_a_block_is_taken_for_a_statement() {
         let statements = words(STATEMENTS);
         assert!(words(DNS).iter().all(|option| !statements.contains(option)));

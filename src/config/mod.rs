@@ -48,6 +48,7 @@ pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
 pub use rules::{RcptRules, Rules};
 pub use source::{Disk, Source};
+pub(crate) use value::duration_text;
 
 /// Where the configuration is, unless said otherwise: beside spamd.conf(5).
 pub const DEFAULT_FILE: &str = "/etc/mail/greytrapper.conf";
@@ -88,6 +89,18 @@ pub fn load(
         return Err(input.into_diagnostics());
     }
     Ok(Loaded { config, warnings: input.into_diagnostics() })
+}
+
+/// Reads a configuration that is displayed as `text`, without looking at any file.
+///
+/// # Errors
+/// The first fault of the text.
+pub fn from_text(text: &str) -> Result<Config, String> {
+    let path = Path::new("configuration");
+    match load(Some(path), &[], &source::Given(text)) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(faults) => Err(faults.first().map(ToString::to_string).unwrap_or_default()),
+    }
 }
 
 /// Everything greytrapper.conf(5) can say, checked. Displayed as the text that says it.

@@ -26,7 +26,7 @@ pub(super) fn duration(word: &str) -> Option<Duration> {
 
 /// A duration as the configuration has it, in the largest unit that divides it; one day is `24h` and
 /// one week `7d`.
-pub(super) fn duration_text(duration: Duration) -> String {
+pub(crate) fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let fits = |unit: u64| seconds.is_multiple_of(unit) && seconds >= unit;
     match seconds {

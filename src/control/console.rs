@@ -4,6 +4,7 @@
 //! `println!` is no use here: it panics when the reader has gone (`| head`) and writes line by line.
 #![forbid(unsafe_code)]
 
+use super::json;
 use super::options::{Format, Options};
 use crate::db;
 use crate::errno::reason;
@@ -64,7 +65,7 @@ impl<'a> Console<'a> {
     pub fn json(&mut self, object: &impl Serialize) -> Result<(), Failure> {
         let mut outcome = Ok(());
         self.put(|buffer| {
-            outcome = serde_json::to_writer(&mut *buffer, object);
+            outcome = json::write(buffer, object);
             buffer.push(b'\n');
         })?;
         outcome.map_err(|error| Failure::Because(error.to_string()))

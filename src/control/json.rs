@@ -5,14 +5,59 @@
 //! had back, and none can harm a terminal.
 #![forbid(unsafe_code)]
 
-use crate::db::Damage;
+use super::protocol;
+use super::status::Scan;
+use crate::db::{Damage, compare};
 use crate::dns::failure::Failure;
 use crate::dns::verdict::DomainVerdict;
-use crate::escape::escaped;
-use crate::scan;
+use crate::escape::{escaped, harmless};
+use crate::scan::{self, Rule};
 use crate::spamd::{Entry, Gdata};
 use serde::{Serialize, Serializer};
+use serde_json::ser::{CharEscape, Formatter};
 use std::fmt;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+/// Appends `object` to `buffer`.
+///
+/// Texts in it are harmless even where whoever made them, the daemon say, did not see to it.
+pub fn write(buffer: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
+    object.serialize(&mut serde_json::Serializer::with_formatter(buffer, Harmless))
+}
+
+/// serde_json's compact form, what could disturb a terminal escaped as everywhere.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        // There is no backslash in a fragment, so each that comes out begins an escape.
+        to.write_all(harmless(text).to_string().replace('\\', "\\\\").as_bytes())
+    }
+
+    fn write_char_escape<W: Write + ?Sized>(
+        &mut self,
+        to: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        let byte = match escape {
+            CharEscape::Quote => return to.write_all(b"\\\""),
+            CharEscape::ReverseSolidus => return to.write_all(b"\\\\"),
+            CharEscape::Solidus => b'/',
+            CharEscape::Backspace => 8,
+            CharEscape::FormFeed => 12,
+            CharEscape::LineFeed => b'\n',
+            CharEscape::CarriageReturn => b'\r',
+            CharEscape::Tab => b'\t',
+            CharEscape::AsciiControl(byte) => byte,
+        };
+        write!(to, "\\\\{byte:03o}")
+    }
+}
 
 /// One record of the database.
 #[derive(Debug, Serialize)]
@@ -64,6 +109,37 @@ pub struct Data {
     expire: i64,
     block_count: i32,
     pass_count: i32,
+}
+
+/// What the daemon's last scan found about a host.
+#[derive(Debug, Serialize)]
+pub struct Explained<'a> {
+    /// When it was judged, in seconds since 1970.
+    judged: i64,
+    #[serde(flatten)]
+    verdict: Verdict<'a>,
+}
+
+/// Something that happened in the daemon.
+#[derive(Debug, Serialize)]
+pub struct Event<'a> {
+    /// When, in seconds since 1970.
+    time: i64,
+    #[serde(flatten)]
+    what: What<'a>,
+}
+
+/// What happened.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum What<'a> {
+    ScanStarted,
+    ScanDone(&'a Scan),
+    Verdict { address: IpAddr, verdict: &'static str, rule: Option<Rule>, reason: &'a str },
+    Trapped { address: IpAddr, rule: Option<Rule>, reason: &'a str },
+    Released { address: IpAddr },
+    Notice { text: &'a str },
+    Failure { text: &'a str },
 }
 
 /// What became of an address that was to be trapped or released.
@@ -119,6 +195,14 @@ pub struct Fault {
     fault: String,
 }
 
+/// What libc's walk has and ours has not, or the other way round.
+#[derive(Debug, Serialize)]
+pub struct Difference<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Bytes<'a>>,
+    difference: String,
+}
+
 /// Bytes from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes<'a>(pub &'a [u8]);
@@ -157,7 +241,6 @@ impl<'a> Record<'a> {
 
 impl<'a> From<&scan::Verdict<'a>> for Verdict<'a> {
     fn from(verdict: &scan::Verdict<'a>) -> Verdict<'a> {
-        let rule = verdict.rule().map(scan::Rule::name);
         let tuples = verdict.evidence().into_iter().map(|tuple| Tuple {
             helo: Bytes(tuple.helo),
             from: Bytes(tuple.from),
@@ -165,13 +248,62 @@ impl<'a> From<&scan::Verdict<'a>> for Verdict<'a> {
         });
         Verdict {
             address: Bytes(verdict.address()),
-            verdict: if rule.is_some() { "trap" } else { "pass" },
-            rule,
+            verdict: word(verdict.rule()),
+            rule: verdict.rule().map(Rule::name),
             reason: verdict.reason().to_string(),
             answer: verdict.answer().map(|answer| answer.to_string()),
             tuples: tuples.collect(),
         }
     }
+}
+
+impl<'a> Explained<'a> {
+    /// The object of the daemon's answer; `address` is the host's.
+    pub fn new(
+        address: &'a str,
+        explained: &protocol::Explained,
+        tuples: &'a [protocol::Tuple],
+    ) -> Explained<'a> {
+        let tuples = tuples.iter().map(|tuple| Tuple {
+            helo: Bytes(&tuple.helo),
+            from: Bytes(&tuple.from),
+            to: Bytes(&tuple.to),
+        });
+        let verdict = Verdict {
+            address: Bytes(address.as_bytes()),
+            verdict: word(explained.rule),
+            rule: explained.rule.map(Rule::name),
+            reason: explained.reason.clone(),
+            answer: explained.answer.clone(),
+            tuples: tuples.collect(),
+        };
+        Explained { judged: explained.judged, verdict }
+    }
+}
+
+impl<'a> From<&'a protocol::Event> for Event<'a> {
+    fn from(event: &'a protocol::Event) -> Event<'a> {
+        use protocol::What as Told;
+        let what = match &event.what {
+            Told::ScanStarted => What::ScanStarted,
+            Told::ScanDone(scan) => What::ScanDone(scan),
+            Told::Verdict { address, rule, reason } => {
+                What::Verdict { address: *address, verdict: word(*rule), rule: *rule, reason }
+            }
+            Told::Trapped { address, rule, reason } => {
+                What::Trapped { address: *address, rule: *rule, reason }
+            }
+            Told::Released { address } => What::Released { address: *address },
+            Told::Notice(text) => What::Notice { text },
+            Told::Failure(text) => What::Failure { text },
+        };
+        Event { time: event.time, what }
+    }
+}
+
+/// The verdict that goes with a rule.
+fn word(rule: Option<Rule>) -> &'static str {
+    if rule.is_some() { "trap" } else { "pass" }
 }
 
 impl<'a> Lookup<'a> {
@@ -206,5 +338,34 @@ impl From<&Gdata> for Data {
 impl From<Damage> for Fault {
     fn from(damage: Damage) -> Fault {
         Fault { page: damage.page, fault: damage.fault.to_string() }
+    }
+}
+
+impl<'a> From<&'a compare::Difference<'_>> for Difference<'a> {
+    fn from(difference: &'a compare::Difference<'_>) -> Difference<'a> {
+        match difference {
+            compare::Difference::Record { key, how } => {
+                Difference { record: Some(Bytes(key)), difference: how.to_string() }
+            }
+            compare::Difference::Order => {
+                Difference { record: None, difference: difference.to_string() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_disturbs_a_terminal_and_every_byte_can_be_had_back() {
+        let text = "a\\\"é\u{1b}[2J\t\n\u{8}\u{c}\r\u{7f}\u{202e}";
+        let mut buffer = Vec::new();
+        write(&mut buffer, &text).unwrap();
+        assert!(buffer.is_ascii() || str::from_utf8(&buffer).unwrap().chars().all(|c| c >= ' '));
+        let read: String = serde_json::from_slice(&buffer).unwrap();
+        let escapes = "\\033[2J\\011\\012\\010\\014\\015\\177\\342\\200\\256";
+        assert_eq!(read, format!("a\\\"é{escapes}"));
     }
 }

@@ -4,6 +4,7 @@
 //! means. Addresses and domains are not looked at here: a wrong one is a failure, not a wrong usage.
 #![forbid(unsafe_code)]
 
+use super::protocol::Verbosity;
 use super::typed::Typed;
 use super::usage::UsageError;
 use crate::spamd::trap::Over;
@@ -40,7 +41,7 @@ pub enum Command {
     /// Print every record of a file.
     List(PathBuf),
     /// Walk the structure of a file.
-    Check(PathBuf),
+    Check(Check),
     /// Judge the hosts of a file.
     Simulate(Simulate),
     /// Ask DNS about sender domains.
@@ -54,6 +55,24 @@ pub enum Command {
         /// What it is asked.
         request: Request,
     },
+}
+
+/// `check`: whether the structure of a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The database.
+    pub file: PathBuf,
+    /// Whose reading of it is asked for.
+    pub readers: Readers,
+}
+
+/// Whose code reads a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Ours.
+    Ours,
+    /// Ours and libc's, to be compared.
+    OursAndLibcs,
 }
 
 /// `simulate`: one scan of a file, nothing written.
@@ -114,7 +133,7 @@ pub enum Request {
     /// Trap or release addresses, as typed.
     Change(Action, Vec<OsString>),
     /// How much to log.
-    Log(Level),
+    Log(Verbosity),
 }
 
 /// What `show` shows.
@@ -128,15 +147,6 @@ pub enum Topic {
     Hosts,
     /// Counters, in OpenMetrics form.
     Metrics,
-}
-
-/// How much the daemon logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Everything.
-    Verbose,
-    /// What an operator should know.
-    Brief,
 }
 
 /// Where the time comes from.
@@ -193,8 +203,14 @@ mod tests {
     #[test]
     fn commands_on_files() {
         assert_eq!(command("list x"), Command::List("x".into()));
-        assert_eq!(command("check x"), Command::Check("x".into()));
         let file = PathBuf::from("x");
+        for (line, readers) in [
+            ("check x", Readers::Ours),
+            ("check -x x", Readers::OursAndLibcs),
+            ("-j c x -x", Readers::OursAndLibcs),
+        ] {
+            assert_eq!(command(line), Command::Check(Check { file: file.clone(), readers }));
+        }
         let simulate = Simulate { conf: None, clock: Clock::System, file: file.clone() };
         assert_eq!(command("simulate x"), Command::Simulate(simulate.clone()));
         let simulate =
@@ -202,7 +218,7 @@ mod tests {
         for line in ["sim -f c -t 1795420010 x", "-t1795420010 simulate x -fc"] {
             assert_eq!(command(line), Command::Simulate(simulate.clone()));
         }
-        let action = Action::Trap(Over::Nothing);
+        let action = Action::Trap(Over::Trap);
         let change = Change { file, clock: Clock::At(5), action, addresses: addresses() };
         let trap = Command::Change(change.clone());
         assert_eq!(command("-F x -t 5 trap 192.0.2.1 ::1"), trap);
@@ -223,10 +239,10 @@ mod tests {
             ("scan", Request::Scan),
             ("reload", Request::Reload),
             ("monitor", Request::Monitor),
-            ("trap 192.0.2.1 ::1", Request::Change(Action::Trap(Over::Nothing), addresses())),
+            ("trap 192.0.2.1 ::1", Request::Change(Action::Trap(Over::Trap), addresses())),
             ("release 192.0.2.1 ::1", Request::Change(Action::Release, addresses())),
-            ("log verbose", Request::Log(Level::Verbose)),
-            ("log b", Request::Log(Level::Brief)),
+            ("log verbose", Request::Log(Verbosity::Verbose)),
+            ("log b", Request::Log(Verbosity::Brief)),
         ];
         for (line, request) in rows {
             assert_eq!(command(line), daemon(request), "{line}");

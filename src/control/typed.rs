@@ -1,14 +1,15 @@
 //! The arguments of greytrapctl(8) sorted into options, command and operands (`Typed::read`), and the
 //! [`Options`] that they amount to (`Typed::check`).
 //!
-//! Options for all commands (`-j`, `-v`) may stand anywhere; `-f` belongs to the command before it. An
-//! option that the command has no use for is refused, so that nobody believes it did something.
+//! Options for all commands (`-j`, `-v`) may stand anywhere; `-f` and `-x` belong to the command before
+//! them. An option that the command has no use for is refused, so that nobody believes it did something.
 #![forbid(unsafe_code)]
 
 use super::options::{
-    Action, Change, Clock, Command, Format, Level, Lookup, Options, Request, SOCKET, Simulate,
-    Topic,
+    Action, Change, Check, Clock, Command, Format, Lookup, Options, Readers, Request, SOCKET,
+    Simulate, Topic,
 };
+use super::protocol::Verbosity;
 use super::usage::UsageError;
 use super::words::{Words, choose};
 use crate::escape::escaped;
@@ -24,6 +25,7 @@ pub struct Typed {
     json: bool,
     verbose: bool,
     force: bool,
+    cross: bool,
     socket: Option<OsString>,
     file: Option<OsString>,
     time: Option<OsString>,
@@ -43,6 +45,7 @@ impl Typed {
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
                 (Short('F'), _) => typed.file = Some(parser.value()?),
                 (Short('t'), _) => typed.time = Some(parser.value()?),
+                (Short('x'), Some(Verb::Check)) => typed.cross = true,
                 (Short('f'), Some(Verb::Trap)) => typed.force = true,
                 (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
                     typed.conf = Some(parser.value()?);
@@ -60,7 +63,10 @@ impl Typed {
         let verb = self.verb.ok_or(UsageError::NoCommand)?;
         let command = match verb {
             Verb::List => Command::List(self.one(verb, "one file")?.into()),
-            Verb::Check => Command::Check(self.one(verb, "one file")?.into()),
+            Verb::Check => Command::Check(Check {
+                readers: if self.cross { Readers::OursAndLibcs } else { Readers::Ours },
+                file: self.one(verb, "one file")?.into(),
+            }),
             Verb::Simulate => Command::Simulate(Simulate {
                 conf: self.conf.take().map(PathBuf::from),
                 clock: self.clock()?,
@@ -117,7 +123,7 @@ impl Typed {
     }
 
     fn over(&self) -> Over {
-        if self.force { Over::White } else { Over::Nothing }
+        if self.force { Over::White } else { Over::Trap }
     }
 
     /// The only operand.
@@ -191,7 +197,7 @@ const VERBS: &Words<Verb> = &[
 const TOPICS: &Words<Topic> =
     &[("hosts", Topic::Hosts), ("metrics", Topic::Metrics), ("traps", Topic::Traps)];
 
-const LEVELS: &Words<Level> = &[("brief", Level::Brief), ("verbose", Level::Verbose)];
+const LEVELS: &Words<Verbosity> = &[("brief", Verbosity::Brief), ("verbose", Verbosity::Verbose)];
 
 impl Verb {
     fn name(self) -> &'static str {

@@ -8,10 +8,12 @@
 //! The file is never truncated, renamed or replaced: others wait on its inode.
 #![forbid(unsafe_code)]
 
-use super::memory::Memory;
+use super::memory::{Memory, PIECE};
 use super::{Error, ErrorKind};
+use crate::threads::each;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::DerefMut;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
@@ -29,6 +31,7 @@ pub struct Wait<'a> {
     patience: Duration,
     notice_after: Duration,
     notice: &'a mut dyn FnMut(),
+    is_over: Option<&'a mut dyn FnMut() -> bool>,
 }
 
 impl<'a> Wait<'a> {
@@ -40,7 +43,12 @@ impl<'a> Wait<'a> {
 
     /// Waits as long as `patience` and calls `notice` once when it has waited `notice_after`.
     pub fn new(patience: Duration, notice_after: Duration, notice: &'a mut dyn FnMut()) -> Self {
-        Wait { patience, notice_after, notice }
+        Wait { patience, notice_after, notice, is_over: None }
+    }
+
+    /// Asks `is_over` again and again while it waits, and gives up once that is true.
+    pub fn unless(self, is_over: &'a mut dyn FnMut() -> bool) -> Self {
+        Wait { is_over: Some(is_over), ..self }
     }
 
     /// Calls `attempt` until it has the lock; how long that took.
@@ -52,6 +60,9 @@ impl<'a> Wait<'a> {
         let (mut pause, longest) = PAUSES;
         let mut noticed = false;
         loop {
+            if self.is_over.as_mut().is_some_and(|is_over| is_over()) {
+                return Err(ErrorKind::GivenUp);
+            }
             match attempt() {
                 Ok(()) => return Ok(start.elapsed()),
                 Err(TryLockError::Error(error)) => return Err(ErrorKind::Io(error)),
@@ -92,16 +103,62 @@ pub fn read_image(path: &Path, wait: &mut Wait<'_>) -> Result<Image, Error> {
     read(path, wait).map_err(|kind| Error { path: path.to_path_buf(), kind })
 }
 
+/// Where the bytes of a file may go: memory whose length can be chosen.
+pub trait Room: DerefMut<Target = [u8]> {
+    /// Makes it so long, all of it there; what it holds is lost where it must grow.
+    fn set_length(&mut self, length: usize) -> Result<(), ErrorKind>;
+}
+
+impl Room for Memory {
+    fn set_length(&mut self, length: usize) -> Result<(), ErrorKind> {
+        Memory::set_length(self, length)
+    }
+}
+
+/// What was read, when its bytes are somewhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// Which file it was.
+    pub file: FileId,
+    /// Another one whenever the file was written to: device, inode, length, and time of change in
+    /// seconds and nanoseconds.
+    pub version: [u64; 5],
+    /// How long the lock was waited for.
+    pub waited: Duration,
+    /// How long the lock was held.
+    pub held: Duration,
+}
+
+/// Reads the whole file at `path` under a shared lock into `room`, as [`read_image`] does.
+pub fn read_into(path: &Path, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, Error> {
+    let opened = open(path, OpenOptions::new().read(true));
+    let passed = opened.and_then(|file| {
+        room.set_length(length(&file)?.saturating_add(SLACK))?;
+        pass(file, room, wait)
+    });
+    passed.map_err(|kind| Error { path: path.to_path_buf(), kind })
+}
+
 fn read(path: &Path, wait: &mut Wait<'_>) -> Result<Image, ErrorKind> {
     let file = open(path, OpenOptions::new().read(true))?;
-    let mut bytes = prepared(&file)?;
+    let mut bytes = Memory::prepared(length(&file)?.saturating_add(SLACK))?;
+    let Pass { file, waited, held, .. } = pass(file, &mut bytes, wait)?;
+    Ok(Image { bytes, file, waited, held })
+}
+
+/// Waits for the lock, reads, gives the lock back.
+fn pass(file: File, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, ErrorKind> {
     let waited = wait.until(|| file.try_lock_shared())?;
     let locked = Instant::now();
-    let outcome = fill(&file, &mut bytes);
-    let id = FileId::of(&file).map_err(ErrorKind::Io)?;
+    let outcome = fill(&file, room);
+    let metadata = file.metadata().map_err(ErrorKind::Io)?;
     drop(file);
     let held = locked.elapsed();
-    outcome.map(|()| Image { bytes, file: id, waited, held })
+    outcome?;
+    let file = FileId { device: metadata.dev(), inode: metadata.ino() };
+    let time = [metadata.mtime(), metadata.mtime_nsec()].map(i64::cast_unsigned);
+    let version = [file.device, file.inode, metadata.len(), time[0], time[1]];
+    Ok(Pass { file, version, waited, held })
 }
 
 /// A file's identity on this machine, whatever its path.
@@ -134,6 +191,15 @@ pub fn open_exclusive(path: &Path, missing: Missing, wait: &mut Wait<'_>) -> Res
     options.read(true).write(true).mode(MODE).create(missing == Missing::Create);
     let locked = open(path, &options).and_then(|file| {
         wait.until(|| file.try_lock())?;
+        Ok(file)
+    });
+    locked.map_err(|kind| Error { path: path.to_path_buf(), kind })
+}
+
+/// Opens the file at `path` for reading, sharing its lock; closing it gives the lock back.
+pub fn open_shared(path: &Path, wait: &mut Wait<'_>) -> Result<File, Error> {
+    let locked = open(path, OpenOptions::new().read(true)).and_then(|file| {
+        wait.until(|| file.try_lock_shared())?;
         Ok(file)
     });
     locked.map_err(|kind| Error { path: path.to_path_buf(), kind })
@@ -175,19 +241,19 @@ fn regular(metadata: &fs::Metadata) -> Result<(), ErrorKind> {
     }))
 }
 
-/// Memory for the file, and for what it may grow.
-fn prepared(file: &File) -> Result<Memory, ErrorKind> {
-    Memory::prepared(length(file)?.saturating_add(SLACK))
-}
-
 /// Makes `bytes` the contents of `file`, as long as it is now.
-fn fill(file: &File, bytes: &mut Memory) -> Result<(), ErrorKind> {
+fn fill(file: &File, bytes: &mut impl Room) -> Result<(), ErrorKind> {
     bytes.set_length(length(file)?)?;
     read_exactly(file, bytes)
 }
 
 fn read_exactly(file: &File, bytes: &mut [u8]) -> Result<(), ErrorKind> {
-    file.read_exact_at(bytes, 0).map_err(|error| match error.kind() {
+    let pieces = bytes.chunks_mut(PIECE).enumerate();
+    let read = |(number, piece): (usize, &mut [u8])| {
+        file.read_exact_at(piece, number.saturating_mul(PIECE) as u64)
+    };
+    let outcome: io::Result<()> = each(pieces, read).into_iter().collect();
+    outcome.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => ErrorKind::Shrank,
         _ => ErrorKind::Io(error),
     })

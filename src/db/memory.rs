@@ -7,11 +7,15 @@
 #![forbid(unsafe_code)]
 
 use super::ErrorKind;
+use crate::threads::each;
 use memmap2::MmapMut;
 use std::ops::{Deref, DerefMut};
 
 /// The smallest page of memory that a system hands out.
 const PAGE: usize = 4096;
+
+/// How much of a mapping or a file one thread takes at once: many large pages.
+pub(super) const PIECE: usize = 16 << 20;
 
 /// Bytes in a mapping of their own.
 #[derive(Debug)]
@@ -28,7 +32,9 @@ impl Memory {
         #[cfg(target_os = "linux")]
         // A kernel without large pages has small ones.
         let _ = mapping.advise(memmap2::Advice::HugePage);
-        mapping.chunks_mut(PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
+        each(mapping.chunks_mut(PIECE), |piece| {
+            piece.chunks_mut(PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
+        });
         Ok(Memory { mapping, length })
     }
 

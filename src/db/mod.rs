@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 pub mod btree;
 pub mod bytes;
+pub mod compare;
 pub mod damage;
 pub mod file;
 pub mod hash;
@@ -129,6 +130,8 @@ pub enum ErrorKind {
     NotAFile(&'static str),
     /// Another process kept the lock for the whole time we were ready to wait.
     Locked,
+    /// Whoever waited for the lock must not wait any longer.
+    GivenUp,
     /// The file became shorter while it was read.
     Shrank,
     /// The structure does not hold.
@@ -152,6 +155,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),
+            ErrorKind::GivenUp => f.write_str("locked by another process, given up"),
             ErrorKind::Shrank => f.write_str("became shorter while it was read"),
             ErrorKind::Damaged(damage) => damage.fmt(f),
             ErrorKind::Refused(why) => f.write_str(why),

@@ -1,6 +1,7 @@
 //! Why a question has no definite answer: what every `unknown` verdict is made of.
 #![forbid(unsafe_code)]
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use domain::base::iana::OptRcode;
@@ -8,14 +9,14 @@ use domain::base::iana::OptRcode;
 use super::name::NameError;
 
 /// The reason why nothing is known. None of these may ever trap a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// The text is no name to be asked for.
     Name(NameError),
     /// No answer within all attempts.
     Timeout,
     /// A response code that is neither NOERROR nor NXDOMAIN: SERVFAIL, REFUSED and the like.
-    Rcode(OptRcode),
+    Rcode(#[serde(with = "rcode")] OptRcode),
     /// The answer does not keep to RFC 1035, or contradicts itself.
     Malformed,
     /// Its CNAME records go round in a circle.
@@ -57,3 +58,17 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A response code among processes: its number.
+mod rcode {
+    use domain::base::iana::OptRcode;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(rcode: &OptRcode, serializer: S) -> Result<S::Ok, S::Error> {
+        rcode.to_int().serialize(serializer)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<OptRcode, D::Error> {
+        u16::deserialize(deserializer).map(OptRcode::masked_from_int)
+    }
+}

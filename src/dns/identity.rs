@@ -7,6 +7,7 @@
 //! definitely counts, and every doubt is in favour of the host.
 #![forbid(unsafe_code)]
 
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 use domain::base::Rtype;
@@ -20,7 +21,7 @@ use super::name::Name;
 pub const MAX_NAMES: usize = 8;
 
 /// What DNS says of a HELO name, or of all of a host's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirmation {
     /// The name is the host's.
     Confirmed,

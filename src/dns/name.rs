@@ -13,6 +13,7 @@
     clippy::cast_possible_truncation
 )]
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
@@ -30,7 +31,7 @@ const MAX_NAME: usize = 255;
 pub struct Name(Box<[u8]>);
 
 /// Why a text is no name that could be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameError {
     /// Nothing there, or the root alone.
     Empty,

@@ -4,12 +4,13 @@
 //! everything that is not definite is unknown and never traps.
 #![forbid(unsafe_code)]
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use super::failure::Failure;
 
 /// What is thought of a sender domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DomainVerdict {
     /// Mail can be sent to it.
     Good(Good),
@@ -20,7 +21,7 @@ pub enum DomainVerdict {
 }
 
 /// Why a domain is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Good {
     /// It has an MX record with a target.
     Mx,
@@ -29,7 +30,7 @@ pub enum Good {
 }
 
 /// Why a domain is bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bad {
     /// It exists and has neither MX nor A nor AAAA.
     NoMxOrAddress,
@@ -70,7 +71,7 @@ impl fmt::Display for DomainVerdict {
 }
 
 /// How a scan's lookups ended, whether over the network or out of the cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Domains that take mail.
     pub good: u64,

@@ -120,6 +120,10 @@ impl Decoder {
     ///
     /// # Errors
     /// What has arrived is no message; every further call says the same.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "no iterator: the type is chosen at each call"
+    )]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let Some((header, rest)) = self.rest().split_first_chunk() else { return Ok(None) };
         let length = u32::from_le_bytes(*header);

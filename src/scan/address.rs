@@ -33,11 +33,6 @@ impl Address {
         Some(Address::from(ip))
     }
 
-    /// One half of all addresses, or the other.
-    pub fn is_odd(self) -> bool {
-        (self.high ^ self.low).count_ones() & 1 == 1
-    }
-
     /// The address as the standard library has it, mapped ones as IPv4.
     pub fn ip(self) -> IpAddr {
         let bits = u128::from(self.high).rotate_left(64) | u128::from(self.low);

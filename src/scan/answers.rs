@@ -1,8 +1,9 @@
-//! What DNS answered, as far as a scan wants to know it.
+//! What others answered, as far as a scan wants to know it.
 //!
-//! A scan asks with [`Question`](super::identity::Question)s about nominees and with
-//! [`Domains`](super::Domains) about senders; whoever can ask DNS answers through [`Answers`]. The meaning
-//! of single answers is `dns`'s, the judgement is the scan's.
+//! A scan asks with [`Question`](super::identity::Question)s about nominees, with
+//! [`Domains`](super::Domains) about senders, and has a list of recipients for the external program;
+//! whoever can ask answers through [`Answers`]. The meaning of single answers is `dns`'s, the judgement
+//! is the scan's.
 
 pub use crate::dns::identity::Confirmation;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
@@ -19,4 +20,11 @@ pub trait Answers {
 
     /// What is thought of a sender domain, in lower case; `None` if nobody asked.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict>;
+
+    /// Whether the external program said that this recipient, without its brackets, is bad; no verdict
+    /// is none.
+    fn is_bad_recipient(&self, address: &[u8]) -> bool {
+        let _ = address;
+        false
+    }
 }

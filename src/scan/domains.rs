@@ -26,6 +26,13 @@ impl Default for Domains {
     }
 }
 
+/// Takes domains in, in lower case; one that is there already keeps its number.
+impl<D: AsRef<[u8]>> Extend<D> for Domains {
+    fn extend<I: IntoIterator<Item = D>>(&mut self, domains: I) {
+        domains.into_iter().for_each(|domain| self.add(domain.as_ref()));
+    }
+}
+
 impl Domains {
     /// How many there are.
     pub fn len(&self) -> usize {

@@ -1,66 +1,52 @@
-//! The walk over a database: every record read once, by two threads, and handed to the share of the
-//! hosts that it belongs to.
+//! The walk over a database: every record read once, by two threads, and what it tells noted by the
+//! share of the hosts that it belongs to.
 //!
-//! Records come in, in the file's order; hosts with their tuples go out, and the counts for the log.
-//! `judge` calls. The threads draw records by the batch from one walk; what they enter carries its
-//! place in the file, so that it does not show in which order they came.
+//! Records come in, in the file's order; notes go out, and the counts for the log. `stages` calls. The
+//! threads draw records by the batch from one walk; what they note carries its place in the file, so
+//! that it does not show in which order they came.
 
-use super::hosts::{BATCH, Waiting, touch};
-use super::notes::{Counts, Marks, Notes, UnknownRecord};
-use super::table::Seed;
+use super::hosts::touch;
+use super::notes::{Counts, Note, Notes, UnknownRecord};
+use super::table::{SHARES, Seed};
+use crate::config::Rules;
 use crate::db::{ByteOrder, Damage, Record};
-use crate::spamd::Tuple;
+use crate::threads::{both, lock};
 use std::iter::Fuse;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Mutex;
+
+/// How many records are drawn at once.
+const BATCH: usize = 256;
 
 /// All that a database tells.
 #[derive(Debug)]
 pub(super) struct Gathered<'a> {
-    /// The hosts, in two shares that have nothing to do with each other.
-    pub shares: [Waiting<'a>; 2],
+    /// What each share of the hosts will be made of.
+    pub shares: Vec<[Vec<Note<'a>>; 2]>,
+    /// Without the number of hosts, which is not known yet.
     pub counts: Counts,
     /// The first few unknown records.
     pub unknown: Vec<UnknownRecord<'a>>,
 }
 
-/// Gathers the hosts of a database; `screen` tells what a tuple by itself says about its host.
+/// Gathers what a database tells about hosts.
 ///
 /// Tuples whose time is over at `now` (seconds since 1970) are left out. A damaged database is an
 /// error: half of what is known about a host is no ground to judge it on.
 pub(super) fn gather<'a>(
     records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
     (order, now): (ByteOrder, i64),
-    screen: impl Fn(&Tuple<'_>) -> Marks + Sync,
+    rules: &Rules,
+    seed: Seed,
 ) -> Result<Gathered<'a>, Damage> {
-    let seed = Seed::new();
     let walk = Mutex::new(Walk { records: records.fuse(), place: 0, damage: None });
-    let shares = [Waiting::new(seed), Waiting::new(seed)].map(Mutex::new);
-    let work = || draw(&walk, &shares, Notes::new(order, now, seed), &screen);
-    let [one, other] = both(work, work);
+    let work = || draw(&walk, Notes::new(order, now, rules, seed), seed);
+    let [(one, shares), (other, others)] = both(work);
     if let Some(damage) = lock(&walk).damage {
         return Err(damage);
     }
-    let shares = shares.map(|share| share.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let (mut counts, unknown) = one.and(other);
-    for share in &shares {
-        let greys = share.hosts().iter().filter(|host| host.marks.any(Marks::GREY)).count();
-        counts.greys = counts.greys.saturating_add(greys as u64);
-        counts.tuples = counts.tuples.saturating_add(share.tuples() as u64);
-    }
+    let (counts, unknown) = one.and(other);
+    let shares = shares.into_iter().zip(others).map(|(one, other)| [one, other]).collect();
     Ok(Gathered { shares, counts, unknown })
-}
-
-/// Two pieces of work at the same time; one after the other where the system gives no thread.
-pub(super) fn both<T: Send>(here: impl FnOnce() -> T, there: impl Fn() -> T + Sync) -> [T; 2] {
-    thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, &there) {
-        Ok(thread) => {
-            let one = here();
-            let other = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            [one, other]
-        }
-        Err(_) => [here(), there()],
-    })
 }
 
 /// A walk that is drawn from.
@@ -86,58 +72,54 @@ impl<'a, R: Iterator<Item = Result<Record<'a>, Damage>>> Walk<R> {
     }
 }
 
-/// Draws records until there are no more.
-fn draw<'a, R: Iterator<Item = Result<Record<'a>, Damage>>>(
+/// Draws records until there are no more; the notes are parted by share.
+fn draw<'a, 'r, R: Iterator<Item = Result<Record<'a>, Damage>>>(
     walk: &Mutex<Walk<R>>,
-    shares: &[Mutex<Waiting<'a>>; 2],
-    mut notes: Notes<'a>,
-    screen: impl Fn(&Tuple<'_>) -> Marks,
-) -> Notes<'a> {
+    mut notes: Notes<'a, 'r>,
+    seed: Seed,
+) -> (Notes<'a, 'r>, Vec<Vec<Note<'a>>>) {
     let mut records = Vec::with_capacity(BATCH);
-    let mut taken = [Vec::with_capacity(BATCH), Vec::with_capacity(BATCH)];
+    let mut shares: Vec<Vec<Note<'a>>> = (0..SHARES).map(|_| Vec::new()).collect();
     loop {
         lock(walk).read(&mut records);
         if records.is_empty() {
-            return notes;
+            return (notes, shares);
         }
         touch(records.iter().map(|(_, record)| &*record.key));
-        for note in records.drain(..).filter_map(|record| notes.take(record, &screen)) {
-            let [even, odd] = &mut taken;
-            if note.address.is_odd() { odd.push(note) } else { even.push(note) }
-        }
-        for (share, notes) in shares.iter().zip(&mut taken) {
-            lock(share).enter(notes);
+        for note in records.drain(..).filter_map(|record| notes.take(record)) {
+            if let Some(share) = shares.get_mut(seed.share(note.address)) {
+                share.push(note);
+            }
         }
     }
 }
 
-/// A thread that panics takes the process down with it: what it leaves is never looked at.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::hosts::Waiting;
     use super::super::testing::{NOW, grey, record};
     use super::*;
     use crate::db::{Fault, Record};
     use proptest::prelude::*;
 
+    fn begin(
+        records: impl Iterator<Item = Result<Record<'static>, Damage>> + Send,
+    ) -> Result<Gathered<'static>, Damage> {
+        gather(records, (ByteOrder::NATIVE, NOW), &Rules::default(), Seed::new())
+    }
+
     fn collect(records: &[Record<'static>]) -> Gathered<'static> {
-        let records = records.iter().cloned().map(Ok);
-        gather(records, (ByteOrder::NATIVE, NOW), |_| Marks::default()).unwrap()
+        begin(records.iter().cloned().map(Ok)).unwrap()
     }
 
     /// The HELO names of each host, hosts and names in the file's order.
-    fn helos(gathered: &Gathered<'_>) -> Vec<Vec<String>> {
+    fn helos(gathered: Gathered<'_>) -> Vec<Vec<String>> {
         let mut found = Vec::new();
-        for share in &gathered.shares {
+        for share in gathered.shares.into_iter().map(|notes| Waiting::new(notes, Seed::new())) {
             for host in share.hosts() {
-                let mut numbers = Vec::new();
-                share.tuples_of(host, &mut numbers);
-                let helo =
-                    |&number: &u32| String::from_utf8(share.tuple(number).helo.to_vec()).unwrap();
-                found.push((host.place, numbers.iter().map(helo).collect::<Vec<_>>()));
+                let helos = share.tuples_of(host).map(|tuple| tuple.helo.to_vec());
+                let helos = helos.map(|helo| String::from_utf8(helo).unwrap());
+                found.push((host.place, helos.collect::<Vec<_>>()));
             }
         }
         found.sort();
@@ -163,11 +145,11 @@ mod tests {
         let wanted = Counts {
             white: 2,
             trapped: 1,
-            greys: 4,
             tuples: 3,
             no_address: 1,
             spamtraps: 1,
             unknown: 2,
+            ..Counts::default()
         };
         assert_eq!(waiting.counts, wanted);
         assert_eq!(waiting.unknown.len(), 2);
@@ -189,15 +171,14 @@ mod tests {
             record("10.0.0.1\nlive\nb\nc", NOW + 1, 0),
             record("10.0.0.1\nlong over\nb\nc", 0, 0),
         ]);
-        assert_eq!(helos(&waiting), [["live"]]);
+        assert_eq!(helos(waiting), [["live"]]);
     }
 
     #[test]
     fn damage_anywhere_is_an_error() {
         let damage = Fault::Cut.on(7);
         let records = [Ok(grey("10.0.0.1", "a", "b", "c")), Err(damage)];
-        let found = gather(records.into_iter(), (ByteOrder::NATIVE, NOW), |_| Marks::default());
-        assert_eq!(found.unwrap_err(), damage);
+        assert_eq!(begin(records.into_iter()).unwrap_err(), damage);
     }
 
     #[test]
@@ -206,7 +187,7 @@ mod tests {
             let mut records = vec![grey("10.0.0.1", "first", "b", "c"); copies];
             records.insert(1, grey("10.0.0.1", "second", "b", "c"));
             let waiting = collect(&records);
-            assert_eq!(helos(&waiting), [["first", "second"]]);
+            assert_eq!(helos(waiting), [["first", "second"]]);
         }
     }
 
@@ -228,7 +209,7 @@ mod tests {
                 }
             }
             let wanted: Vec<_> = wanted.into_iter().map(|(_, helos)| helos).collect();
-            prop_assert_eq!(helos(&waiting), wanted);
+            prop_assert_eq!(helos(waiting), wanted);
         }
     }
 }

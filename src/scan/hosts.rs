@@ -1,183 +1,187 @@
-//! The hosts of a database with the tuples they wait with.
+//! The hosts of a share of a database, with the tuples they wait with.
 //!
 //! Notes about records come in (`notes`), in any order, by `gather`; [`Waiting`] is what becomes of
-//! them: one [`Host`] an address, its live GREY tuples on a chain. Keys stay where they are in the
+//! them: one [`Host`] an address, its live GREY tuples side by side. Keys stay where they are in the
 //! image.
 //!
-//! The file's order is that of a hash over whole keys: a host's tuples lie anywhere, and finding the
-//! host of a tuple misses the cache. So notes are entered by the batch ([`Table::expect`]), and what
-//! they tell is put down on the host: most hosts need never be looked at again.
+//! A share is what a CPU's cache holds: its notes are looked up, sorted and judged while they are there.
+//! What they tell settles most hosts; of the others the keys are read again ([`Waiting::expect`]).
 
 use super::address::Address;
-use super::notes::{Marks, Note};
+use super::notes::{Marks, NO_TUPLE, Note};
 use super::table::{Seed, Table};
 use crate::spamd::Tuple;
-use std::borrow::Cow;
+use std::ops::Range;
 
-/// No tuple: the end of a chain.
-const NONE: u32 = u32::MAX;
+/// No host's number.
+const NOBODY: u32 = u32::MAX;
 
-/// How many notes are entered at once.
-pub(super) const BATCH: usize = 128;
-
-/// One address, and what a walk over the records told about it: 32 bytes that lie on one line of the
-/// cache.
+/// One address, and what the records told about it.
 #[derive(Debug)]
-#[repr(align(32))]
 pub(super) struct Host {
     pub address: Address,
     /// Where in the file it first appears.
     pub place: u32,
-    /// Its last tuple in the file.
-    last: u32,
-    /// A hash of its first HELO string that may be a host name, or 0.
-    helo: u32,
-    /// How many live GREY records it has with a mailbox for a sender, or `u16::MAX` if there are more;
-    /// one that the file holds twice counts twice here.
-    pub senders: u16,
+    /// The numbers of its tuples.
+    first: u32,
+    end: u32,
     pub marks: Marks,
 }
 
 impl Host {
     pub fn new(address: Address, place: u32) -> Host {
-        Host { address, place, last: NONE, helo: 0, senders: 0, marks: Marks::default() }
+        Host { address, place, first: 0, end: 0, marks: Marks::default() }
     }
 
     /// Whether it has a live tuple.
     pub fn is_waiting(&self) -> bool {
-        self.last != NONE
+        self.marks.any(Marks::LIVE)
     }
 
-    /// Puts down what a live tuple tells, and that it is the last; returns the last before it.
-    fn enter(&mut self, marks: Marks, helo: u32, number: u32) -> u32 {
-        self.senders = self.senders.saturating_add(u16::from(marks.any(Marks::MAILBOX)));
-        match (self.helo, helo) {
-            (_, 0) => {}
-            (0, _) => self.helo = helo,
-            (one, other) if one != other => self.marks |= Marks::HELO,
-            _ => {}
-        }
-        std::mem::replace(&mut self.last, number)
+    /// How many tuples it has.
+    pub fn tuples(&self) -> usize {
+        self.range().len()
     }
-}
 
-/// A GREY record's key and place, and the tuple of the same host that was entered before it.
-#[derive(Debug)]
-struct Held<'a> {
-    key: Cow<'a, [u8]>,
-    before: u32,
-    place: u32,
+    /// Puts down what a record tells; until all are known, `end` is the number of its tuples.
+    fn enter(&mut self, note: &Note<'_>) {
+        self.place = self.place.min(note.place);
+        self.marks |= note.marks;
+        self.end = self.end.saturating_add(u32::from(note.marks.any(Marks::LIVE)));
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.first as usize..self.end as usize
+    }
 }
 
 /// Hosts and their tuples.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
-    table: Table,
-    tuples: Vec<Held<'a>>,
+    hosts: Vec<Host>,
+    /// Where the note of each tuple is; those of one host in the file's order, each once.
+    tuples: Vec<Spot>,
+    notes: [Vec<Note<'a>>; 2],
+}
+
+/// A place in the first list of notes, or, with the highest bit, in the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spot(u32);
+
+impl Spot {
+    const OTHER: u32 = 1 << 31;
+
+    fn note<'n, 'a>(self, [one, other]: &'n [Vec<Note<'a>>; 2]) -> Option<&'n Note<'a>> {
+        let list = if self.0 < Spot::OTHER { one } else { other };
+        list.get((self.0 & !Spot::OTHER) as usize)
+    }
 }
 
 impl<'a> Waiting<'a> {
-    /// Nobody yet.
-    pub fn new(seed: Seed) -> Waiting<'a> {
-        Waiting { table: Table::new(seed), tuples: Vec::new() }
+    /// The hosts that these notes are about.
+    pub fn new(notes: [Vec<Note<'a>>; 2], seed: Seed) -> Waiting<'a> {
+        let count = notes.iter().map(Vec::len).sum();
+        let (mut table, mut numbers) = (Table::new(count, seed), Vec::with_capacity(count));
+        for note in notes.iter().flatten() {
+            numbers.push(table.entry(note.address, note.place).map_or(NOBODY, |(number, host)| {
+                host.enter(note);
+                number
+            }));
+        }
+        let mut waiting = Waiting { hosts: table.into_hosts(), tuples: Vec::new(), notes };
+        waiting.part(&numbers);
+        waiting.sort();
+        waiting
     }
 
-    /// Enters at most [`BATCH`] notes, in any order, and empties `notes`.
-    pub fn enter(&mut self, notes: &mut Vec<Note<'a>>) {
-        self.table.expect(notes.iter().map(|note| note.address));
-        for Note { address, marks, helo, key, place } in notes.drain(..) {
-            let number = u32::try_from(self.tuples.len());
-            let (Some(host), Ok(number)) = (self.table.entry(address, place), number) else {
-                continue;
-            };
-            host.marks |= marks;
-            if let Some(key) = key {
-                self.tuples.push(Held { key, before: host.enter(marks, helo, number), place });
+    /// Brings the tuples of each host together.
+    fn part(&mut self, numbers: &[u32]) {
+        let mut end = 0u32;
+        for host in &mut self.hosts {
+            let count = host.end;
+            (host.first, host.end) = (end, end);
+            end = end.saturating_add(count);
+        }
+        self.tuples.resize(end as usize, Spot::default());
+        let [one, other] = &self.notes;
+        let spots = one.iter().zip(0..).chain(other.iter().zip(Spot::OTHER..));
+        let live = |((note, _), _): &((&Note<'_>, u32), &u32)| note.marks.any(Marks::LIVE);
+        for ((_, spot), number) in spots.zip(numbers).filter(live) {
+            let Some(host) = self.hosts.get_mut(*number as usize) else { continue };
+            if let Some(place) = self.tuples.get_mut(host.end as usize) {
+                *place = Spot(spot);
+                host.end = host.end.saturating_add(1);
             }
+        }
+    }
+
+    /// Brings each host's tuples into the file's order, without those that are there twice: a writer
+    /// killed at the wrong moment may leave such.
+    fn sort(&mut self) {
+        let notes = &self.notes;
+        let place = |spot: &Spot| spot.note(notes).map(|note| note.place);
+        for host in self.hosts.iter_mut().filter(|host| host.range().len() > 1) {
+            let spots = self.tuples.get_mut(host.range()).unwrap_or_default();
+            if may_repeat(spots.iter().filter_map(|spot| spot.note(notes))) {
+                let key = |spot: &Spot| spot.note(notes).map(Note::key);
+                let mut distinct = spots.to_vec();
+                distinct.sort_unstable_by_key(|spot| (key(spot), place(spot)));
+                distinct.dedup_by(|a, b| key(a) == key(b));
+                spots.iter_mut().zip(&distinct).for_each(|(to, from)| *to = *from);
+                let excess = u32::try_from(spots.len().saturating_sub(distinct.len()));
+                host.end = host.end.saturating_sub(excess.unwrap_or(0));
+            }
+            let spots = self.tuples.get_mut(host.range()).unwrap_or_default();
+            spots.sort_unstable_by_key(place);
         }
     }
 
     /// Every host, waiting or not.
     pub fn hosts(&self) -> &[Host] {
-        self.table.hosts()
+        &self.hosts
     }
 
-    /// How many live tuples there are.
-    pub fn tuples(&self) -> usize {
-        self.tuples.len()
+    /// How many hosts have a GREY record, be it expired.
+    pub fn greys(&self) -> u64 {
+        let greys = self.hosts.iter().filter(|host| host.marks.any(Marks::GREY));
+        greys.count() as u64
     }
 
-    /// Fills `numbers` with the host's tuples in the file's order, without those that are there twice:
-    /// a writer killed at the wrong moment may leave such.
-    pub fn tuples_of(&self, host: &Host, numbers: &mut Vec<u32>) {
-        numbers.clear();
-        let mut last = host.last;
-        while let Some(held) = self.held(last) {
-            numbers.push(last);
-            last = held.before;
-        }
-        if self.may_repeat(numbers) {
-            numbers.sort_unstable_by_key(|&number| (self.key(number), self.place(number)));
-            numbers.dedup_by(|a, b| self.key(*a) == self.key(*b));
-        }
-        numbers.sort_unstable_by_key(|&number| self.place(number));
+    /// What is noted of a host's tuples, in the file's order.
+    pub fn notes_of(&self, host: &Host) -> impl Iterator<Item = &Note<'a>> + Clone {
+        let spots = self.tuples.get(host.range()).unwrap_or_default();
+        spots.iter().filter_map(|spot| spot.note(&self.notes))
     }
 
-    /// False if no two of these tuples are the same; true says nothing.
-    fn may_repeat(&self, numbers: &[u32]) -> bool {
-        let mut seen = [0u64; 64];
-        let mut is_new = |&number: &u32| {
-            let hash = self.table.seed().hash(self.key(number));
-            let bit = 1u64 << (hash >> 26);
-            let Some(word) = seen.get_mut(hash as usize % 64) else { return false };
-            std::mem::replace(word, *word | bit) & bit == 0
-        };
-        numbers.len() > 1 && !numbers.iter().all(&mut is_new)
+    /// A host's tuples in the file's order.
+    pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> {
+        self.notes_of(host).map(Note::tuple)
     }
 
-    /// Reads a little of every tuple of `hosts`, so that it is at hand when they are judged.
-    ///
-    /// One step along every chain at a time: the next of one chain is not known before the tuple is
-    /// there, those of others are.
-    pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
-        let mut chains: Vec<u32> = hosts.map(|host| host.last).collect();
-        while !chains.is_empty() {
-            touch(chains.iter().map(|&number| self.key(number)));
-            chains.retain_mut(|number| {
-                *number = self.held(*number).map_or(NONE, |held| held.before);
-                *number != NONE
-            });
-        }
+    /// A host's tuples in the file's order, with their numbers.
+    pub fn numbered(&self, host: &Host) -> impl Iterator<Item = (u32, Tuple<'_>)> {
+        (host.first..).zip(self.tuples_of(host))
     }
 
     /// The tuple of this number.
     pub fn tuple(&self, number: u32) -> Tuple<'_> {
-        match Tuple::decode(self.key(number)) {
-            Some(Ok(tuple)) => tuple,
-            // Only keys that have once been decoded are held.
-            _ => Tuple { address: b"", helo: b"", from: b"", to: b"" },
-        }
+        let spot = self.tuples.get(number as usize);
+        spot.and_then(|spot| spot.note(&self.notes)).map_or(NO_TUPLE, Note::tuple)
     }
 
     /// The address of a host that has tuples, as spamd wrote it.
     pub fn address_text(&self, host: &Host) -> &[u8] {
-        self.tuple(host.last).address
+        self.tuple(host.first).address
     }
 
-    fn held(&self, number: u32) -> Option<&Held<'a>> {
-        self.tuples.get(number as usize)
-    }
-
-    fn place(&self, number: u32) -> u32 {
-        self.held(number).map_or(NONE, |held| held.place)
-    }
-
-    fn key(&self, number: u32) -> &[u8] {
-        self.held(number).map_or(b"", |held| &held.key)
+    /// Reads a little of every key of `hosts`, so that they are at hand when they are judged.
+    pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
+        let keys: Vec<_> = hosts.flat_map(|host| self.notes_of(host)).map(Note::key).collect();
+        touch(keys.into_iter());
     }
 }
 
-/// Reads a little of every key. Read one by one as they are judged, each would miss the cache by
+/// Reads a little of every key. Read one by one as they are looked at, each would miss the cache by
 /// itself; these reads do not wait for each other.
 pub(super) fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
     let lines = keys.map(|key| {
@@ -189,13 +193,22 @@ pub(super) fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
     std::hint::black_box(lines.fold(0, |all, line| all ^ line));
 }
 
+/// False if no two of these tuples are the same; true says nothing.
+fn may_repeat<'n, 'a: 'n>(mut notes: impl Iterator<Item = &'n Note<'a>>) -> bool {
+    let mut seen = [0u64; 64];
+    !notes.all(|note| {
+        let bit = 1u64 << (note.print % 64);
+        let Some(word) = seen.get_mut(usize::from(note.print >> 10)) else { return false };
+        std::mem::replace(word, *word | bit) & bit == 0
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_half_a_line_of_the_cache() {
-        assert_eq!(size_of::<Host>(), 32);
-        assert_eq!(size_of::<Held<'_>>(), 32);
+    fn notes_and_hosts_are_small() {
+        assert_eq!((size_of::<Note<'_>>(), size_of::<Host>()), (48, 32));
     }
 }

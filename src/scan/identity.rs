@@ -9,11 +9,12 @@ use super::answers::{Answers, Confirmation};
 use super::name;
 use crate::dns::identity::MAX_NAMES;
 use crate::spamd::Tuple;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// What DNS is to be asked about a nominated host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The host's address.
     pub address: IpAddr,

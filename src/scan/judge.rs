@@ -1,290 +1,63 @@
-//! The judging itself, in two steps with DNS in between.
+//! The judging itself: the rules at work on the hosts of one share.
 //!
-//! [`Scan::begin`] takes a database's records and settles all hosts but those that a counting rule
-//! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
-//! sender domains of all hosts that are not trapped already; [`Scan::finish`] settles them by the answers
-//! and hands out the [`Report`]. Without answers nominees go free and no sender domain traps.
-//!
-//! Hosts have nothing to do with each other: two threads judge half of them each. It does not show in
-//! what comes out.
+//! Hosts with their tuples come in (`hosts`), an [`Outcome`] for each goes out; `stages` calls, once with
+//! what the database says and once more with what DNS says. Most hosts are settled by what was noted
+//! of their tuples; bytes decide about all that are trapped.
 
 use super::answers::{Answers, Confirmation};
 use super::distinct::Distinct;
-use super::domains::Domains;
-use super::gather::{Gathered, both, gather};
 use super::hosts::{Host, Waiting};
-use super::identity::{self, Question};
-use super::name;
-use super::notes::Marks;
-use super::report::{Judged, Report};
-use super::rules::{Sent, dns, domains, helo, rcpt, senders, syntax};
-use super::sender::Sender;
+use super::identity;
+use super::notes::{Marks, Note};
+use super::rules::{Sent, checker, dns, domains, helo, rcpt, senders, syntax};
 use super::verdict::{Ground, Outcome, Why};
 use crate::config::Rules;
-use crate::db::{ByteOrder, Damage, Record};
 use crate::spamd::Tuple;
 
-/// How many hosts are made ready to be judged at once: as many as have their tuples in a CPU's cache.
-const AHEAD: usize = 256;
-
-/// A scan whose hosts are settled as far as the database alone allows.
-#[derive(Debug)]
-pub struct Scan<'a, 'r> {
-    rules: &'r Rules,
-    /// The nominees as if they went free.
-    report: Report<'a>,
-    /// Those of each share.
-    nominees: [Vec<Nominee>; 2],
-}
+/// How many hosts are made ready to be judged at once: as many as have their keys in a CPU's cache.
+pub(super) const AHEAD: usize = 256;
 
 /// A host that a counting rule holds something against, by its number.
 #[derive(Debug)]
-struct Nominee {
-    host: usize,
+pub(super) struct Nominee {
+    pub host: usize,
     ground: Ground,
 }
 
-impl<'a, 'r> Scan<'a, 'r> {
-    /// Judges the hosts of a database by the offline rules.
-    ///
-    /// `records` and `order` are those of a snapshot; `now` is in seconds since 1970. A damaged
-    /// database is an error.
-    pub fn begin(
-        records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
-        order: ByteOrder,
-        now: i64,
-        rules: &'r Rules,
-    ) -> Result<Scan<'a, 'r>, Damage> {
-        let Gathered { shares, counts, unknown } =
-            gather(records, (order, now), |tuple| screen(tuple, rules))?;
-        let [one, other] = &shares;
-        let settled =
-            both(|| Judge::new(one, rules).settle_all(), || Judge::new(other, rules).settle_all());
-        let [(one, of_one), (other, of_other)] = settled;
-        let [first, second] = shares;
-        let shares =
-            [Judged { waiting: first, outcomes: one }, Judged { waiting: second, outcomes: other }];
-        let report = Report { shares, counts, unknown };
-        Ok(Scan { rules, report, nominees: [of_one, of_other] })
-    }
-
-    /// What DNS is to be asked about the nominees, in the order of their first appearance.
-    pub fn questions(&self) -> Vec<Question> {
-        let mut numbers = Vec::new();
-        let mut questions = Vec::new();
-        for (Judged { waiting, .. }, nominees) in self.report.shares.iter().zip(&self.nominees) {
-            let hosts = nominees.iter().filter_map(|nominee| waiting.hosts().get(nominee.host));
-            for host in hosts {
-                waiting.tuples_of(host, &mut numbers);
-                let tuples = numbers.iter().map(|&number| waiting.tuple(number));
-                questions.push((host.place, Question::new(host.address.ip(), tuples)));
-            }
-        }
-        questions.sort_unstable_by_key(|(place, _)| *place);
-        questions.into_iter().map(|(_, question)| question).collect()
-    }
-
-    /// Which sender domains DNS is to be asked about: those of every host that no rule traps yet, be it
-    /// a nominee. None if the rule `dns` is off.
-    pub fn domains(&self) -> Domains {
-        let mut domains = Domains::default();
-        if !self.rules.sender_dns {
-            return domains;
-        }
-        let (mut numbers, mut lower) = (Vec::new(), Vec::new());
-        for Judged { waiting, outcomes } in &self.report.shares {
-            for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
-                let is_open = |(host, outcome): (_, &Outcome)| outcome.is_open().then_some(host);
-                let open = || hosts.iter().zip(outcomes).filter_map(is_open);
-                waiting.expect(open());
-                for host in open() {
-                    waiting.tuples_of(host, &mut numbers);
-                    let tuples = numbers.iter().map(|&number| waiting.tuple(number));
-                    for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
-                        lower.clear();
-                        name::lower(domain, &mut lower);
-                        domains.add(&lower);
-                    }
-                }
-            }
-        }
-        domains
-    }
-
-    /// Settles the nominees, and hosts whose sender domains take no mail. Without answers, or with one
-    /// that is not definite, they go free as far as these rules are concerned.
-    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'a> {
-        let mut report = self.report;
-        for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
-        {
-            let mut judge = Judge::new(waiting, self.rules);
-            judge.settle_nominees(nominees, outcomes, answers);
-            if let Some(answers) = answers.filter(|_| self.rules.sender_dns) {
-                judge.settle_senders(outcomes, answers);
-            }
-        }
-        report
-    }
-}
-
-/// What one tuple by itself says about its host.
-fn screen(tuple: &Tuple<'_>, rules: &Rules) -> Marks {
-    let mut marks = match Sender::parse(tuple.from) {
-        Sender::Mailbox(_) => Marks::MAILBOX,
-        Sender::Invalid(_) if rules.sender_syntax => Marks::SENDER,
-        Sender::Invalid(_) | Sender::Null | Sender::Cut => Marks::default(),
-    };
-    if rcpt::hits(tuple, &rules.rcpt) {
-        marks |= Marks::RECIPIENT;
-    }
-    marks
-}
-
 /// The rules at work on one host after the other, with what they need to work in.
-struct Judge<'w, 'a, 'r> {
+pub(super) struct Judge<'w, 'a, 'r> {
     waiting: &'w Waiting<'a>,
     rules: &'r Rules,
     nominees: Vec<Nominee>,
-    numbers: Vec<u32>,
     sent: Vec<Sent<'w>>,
+    firsts: Vec<&'w Note<'a>>,
     scratch: Distinct,
 }
 
 impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
-    fn new(waiting: &'w Waiting<'a>, rules: &'r Rules) -> Self {
-        let (numbers, sent, scratch) = (Vec::new(), Vec::new(), Distinct::default());
-        Judge { waiting, rules, nominees: Vec::new(), numbers, sent, scratch }
+    pub fn new(waiting: &'w Waiting<'a>, rules: &'r Rules) -> Self {
+        let (nominees, sent, firsts) = (Vec::new(), Vec::new(), Vec::new());
+        Judge { waiting, rules, nominees, sent, firsts, scratch: Distinct::default() }
     }
 
     /// What every host is, and the nominees among them.
-    fn settle_all(mut self) -> (Vec<Outcome>, Vec<Nominee>) {
+    pub fn settle_all(mut self) -> (Vec<Outcome>, Vec<Nominee>) {
         let waiting = self.waiting;
-        let mut outcomes = Vec::with_capacity(waiting.hosts().len());
-        for hosts in waiting.hosts().chunks(AHEAD) {
-            waiting.expect(hosts.iter().filter(|host| self.is_worth_a_look(host)));
-            for host in hosts {
-                outcomes.push(self.settle(outcomes.len(), host));
+        let glance = |host| self.at_a_glance(host).ok_or(host);
+        let glances: Vec<_> = waiting.hosts().iter().map(glance).collect();
+        let mut outcomes = Vec::with_capacity(glances.len());
+        for glances in glances.chunks(AHEAD) {
+            waiting.expect(glances.iter().filter_map(|glance| glance.err()));
+            for glance in glances {
+                let outcome = glance.unwrap_or_else(|host| self.settle(outcomes.len(), host));
+                outcomes.push(outcome);
             }
         }
         (outcomes, self.nominees)
     }
 
-    /// What a host is, or for a nominee what it is if it goes free.
-    fn settle(&mut self, number: usize, host: &Host) -> Outcome {
-        if !host.is_waiting() {
-            return Outcome::Absent;
-        }
-        if let Some(why) = self.spared(host) {
-            return Outcome::Pass(why);
-        }
-        if !self.is_worth_a_look(host) {
-            return Outcome::Pass(Why::Nothing);
-        }
-        self.waiting.tuples_of(host, &mut self.numbers);
-        if host.marks.any(Marks::SENDER)
-            && let Some(ground) = self.bad_sender()
-        {
-            return Outcome::Trap(ground);
-        }
-        if let Some(ground) = self.nominate(host) {
-            if !self.rules.identity {
-                return Outcome::Trap(ground);
-            }
-            self.nominees.push(Nominee { host: number, ground });
-        }
-        match host.marks.any(Marks::RECIPIENT).then(|| self.bad_recipient()).flatten() {
-            Some(ground) => Outcome::Trap(ground),
-            None => Outcome::Pass(Why::Nothing),
-        }
-    }
-
-    fn spared(&self, host: &Host) -> Option<Why> {
-        if host.marks.any(Marks::WHITE) {
-            Some(Why::Whitelisted)
-        } else if host.marks.any(Marks::TRAPPED) {
-            Some(Why::Trapped)
-        } else {
-            self.rules.allow.contains(host.address.ip()).then_some(Why::Allowed)
-        }
-    }
-
-    /// Whether any rule could hit, by what the first pass noted: so most hosts are settled without
-    /// another look at their tuples.
-    fn is_worth_a_look(&self, host: &Host) -> bool {
-        let is_suspect =
-            host.senders == u16::MAX || u32::from(host.senders) > self.rules.suspect_tuples;
-        let is_marked = host.marks.any(Marks::SENDER) || host.marks.any(Marks::RECIPIENT);
-        is_marked || is_suspect || self.may_be_many_named(host)
-    }
-
-    /// Whether the rule `helo` could hit.
-    fn may_be_many_named(&self, host: &Host) -> bool {
-        match self.rules.max_helo_domains {
-            Some(0) => true,
-            Some(_) => host.marks.any(Marks::HELO),
-            None => false,
-        }
-    }
-
-    fn bad_sender(&self) -> Option<Ground> {
-        self.numbers.iter().find_map(|&tuple| {
-            let fault = syntax::fault(&self.waiting.tuple(tuple))?;
-            Some(Ground::Sender { tuple, fault })
-        })
-    }
-
-    fn bad_recipient(&self) -> Option<Ground> {
-        let hits = |&&tuple: &&u32| rcpt::hits(&self.waiting.tuple(tuple), &self.rules.rcpt);
-        self.numbers.iter().find(hits).map(|&tuple| Ground::Recipient { tuple })
-    }
-
-    /// What the first of the counting rules holds against the host whose tuples are at hand.
-    ///
-    /// The others need not be asked: identity, or the lack of it, settles all of them alike.
-    fn nominate(&mut self, host: &Host) -> Option<Ground> {
-        let rules = self.rules;
-        let mut ground = None;
-        if self.is_suspect() {
-            ground = rules.max_sender_domains.and_then(|max| self.domains(max));
-            ground = ground.or_else(|| self.senders(rules.max_sender_ratio?));
-        }
-        let max = rules.max_helo_domains.filter(|_| self.may_be_many_named(host));
-        ground.or_else(|| self.helo(max?, |_| true))
-    }
-
-    /// Whether the host whose tuples are at hand has more senders than `suspect tuples`; puts them at
-    /// hand too, if it may have.
-    fn is_suspect(&mut self) -> bool {
-        let (waiting, few) = (self.waiting, self.rules.suspect_tuples as usize);
-        self.sent.clear();
-        if self.numbers.len() > few {
-            let tuples = self.numbers.iter().map(|&number| waiting.tuple(number));
-            self.sent.extend(tuples.filter_map(|tuple| Sent::new(&tuple)));
-        }
-        self.sent.len() > few
-    }
-
-    fn domains(&mut self, max: u32) -> Option<Ground> {
-        let domains = domains::nominate(&self.sent, max, &mut self.scratch)?;
-        Some(Ground::Domains { domains, max })
-    }
-
-    fn senders(&mut self, max: f64) -> Option<Ground> {
-        let senders = senders::nominate(&self.sent, max, &mut self.scratch)?;
-        let tuples = u32::try_from(self.sent.len()).ok()?;
-        Some(Ground::Senders { senders, tuples, max })
-    }
-
-    fn helo(&mut self, max: u32, counts: impl Fn(&[u8]) -> bool) -> Option<Ground> {
-        if self.numbers.len() < 2 {
-            return None;
-        }
-        let names = self.numbers.iter().map(|&number| self.waiting.tuple(number).helo);
-        let domains = helo::nominate(names.filter(|name| counts(name)), max, &mut self.scratch)?;
-        Some(Ground::Helo { domains, max })
-    }
-
-    fn settle_nominees(
+    /// Settles the nominees by the answers. Without, or with one that is not definite, they go free.
+    pub fn settle_nominees(
         &mut self,
         nominees: &[Nominee],
         outcomes: &mut [Outcome],
@@ -301,18 +74,36 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         }
     }
 
-    /// The rule `dns`, which comes last, for every host that no other rule traps.
-    fn settle_senders(&mut self, outcomes: &mut [Outcome], answers: &dyn Answers) {
+    /// The hosts that the rule `checker` may still hit.
+    pub fn suspects(&self, outcomes: &[Outcome]) -> impl Iterator<Item = (usize, &'w Host)> {
+        let judged = self.waiting.hosts().iter().zip(outcomes).enumerate();
+        judged.filter_map(|(number, (host, outcome))| {
+            (outcome.is_open() && self.is_suspect(host)).then_some((number, host))
+        })
+    }
+
+    /// The rule `checker`, for every suspect that no rule before it traps.
+    pub fn settle_recipients(&self, outcomes: &mut [Outcome], answers: &dyn Answers) {
         let waiting = self.waiting;
-        let chunks = waiting.hosts().chunks(AHEAD).zip(outcomes.chunks_mut(AHEAD));
-        for (hosts, outcomes) in chunks {
-            let judged = hosts.iter().zip(&*outcomes);
-            waiting.expect(judged.filter(|(_, outcome)| outcome.is_open()).map(|(host, _)| host));
+        let bad = self.suspects(outcomes).filter_map(|(number, host)| {
+            let tuple = checker::judge(waiting.numbered(host), &self.rules.rcpt, answers)?;
+            Some((number, tuple))
+        });
+        for (number, tuple) in bad.collect::<Vec<_>>() {
+            if let Some(outcome) = outcomes.get_mut(number) {
+                *outcome = Outcome::Trap(Ground::Checked { tuple });
+            }
+        }
+    }
+
+    /// The rule `dns`, which comes last, for every host that no other rule traps.
+    pub fn settle_senders(&mut self, outcomes: &mut [Outcome], answers: &dyn Answers) {
+        let waiting = self.waiting;
+        for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks_mut(AHEAD)) {
+            waiting.expect(open(hosts, outcomes));
             let judged = hosts.iter().zip(outcomes);
             for (host, outcome) in judged.filter(|(_, outcome)| outcome.is_open()) {
-                waiting.tuples_of(host, &mut self.numbers);
-                let tuples = self.numbers.iter().map(|&number| (number, waiting.tuple(number)));
-                *outcome = match dns::judge(tuples, answers) {
+                *outcome = match dns::judge(waiting.numbered(host), answers) {
                     dns::Finding::Bad(tuple, bad) => Outcome::Trap(Ground::Domain { tuple, bad }),
                     dns::Finding::Unknown if *outcome == Outcome::Pass(Why::Nothing) => {
                         Outcome::Pass(Why::DomainUnknown)
@@ -323,94 +114,162 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         }
     }
 
+    /// What a host is, if what was noted tells: so most are settled without a look at their keys.
+    fn at_a_glance(&self, host: &Host) -> Option<Outcome> {
+        if !host.is_waiting() {
+            return Some(Outcome::Absent);
+        }
+        let is_marked = host.marks.any(Marks::SENDER) || host.marks.any(Marks::RECIPIENT);
+        let may_hit = is_marked || self.is_suspect(host) || self.may_be_many_named(host);
+        let why = self.spared(host).or_else(|| (!may_hit).then_some(Why::Nothing));
+        why.map(Outcome::Pass)
+    }
+
+    /// What a host is by its tuples, or for a nominee what it is if it goes free.
+    fn settle(&mut self, number: usize, host: &Host) -> Outcome {
+        if host.marks.any(Marks::SENDER)
+            && let Some(ground) = self.bad_sender(host)
+        {
+            return Outcome::Trap(ground);
+        }
+        if let Some(ground) = self.nominate(host) {
+            if !self.rules.identity {
+                return Outcome::Trap(ground);
+            }
+            self.nominees.push(Nominee { host: number, ground });
+        }
+        match host.marks.any(Marks::RECIPIENT).then(|| self.bad_recipient(host)).flatten() {
+            Some(ground) => Outcome::Trap(ground),
+            None => Outcome::Pass(Why::Nothing),
+        }
+    }
+
+    fn spared(&self, host: &Host) -> Option<Why> {
+        if host.marks.any(Marks::WHITE) {
+            Some(Why::Whitelisted)
+        } else if host.marks.any(Marks::TRAPPED) {
+            Some(Why::Trapped)
+        } else {
+            self.rules.allow.contains(host.address.ip()).then_some(Why::Allowed)
+        }
+    }
+
+    /// Whether there are more senders than `suspect tuples`.
+    fn is_suspect(&self, host: &Host) -> bool {
+        let few = self.rules.suspect_tuples as usize;
+        let is_mailbox = |note: &&Note<'_>| note.marks.any(Marks::MAILBOX);
+        host.tuples() > few && self.waiting.notes_of(host).filter(is_mailbox).count() > few
+    }
+
+    /// Whether the rule `helo` could hit.
+    fn may_be_many_named(&self, host: &Host) -> bool {
+        if host.tuples() < 2 {
+            return false;
+        }
+        let helos = self.waiting.notes_of(host).map(|note| note.helo);
+        let mut names = helos.filter(|helo| *helo != 0);
+        match self.rules.max_helo_domains {
+            Some(0) => true,
+            Some(_) => names.next().is_some_and(|one| names.any(|other| other != one)),
+            None => false,
+        }
+    }
+
+    fn bad_sender(&self, host: &Host) -> Option<Ground> {
+        self.waiting.numbered(host).find_map(|(tuple, sender)| {
+            let fault = syntax::fault(&sender)?;
+            Some(Ground::Sender { tuple, fault })
+        })
+    }
+
+    fn bad_recipient(&self, host: &Host) -> Option<Ground> {
+        let hits = |(_, tuple): &(u32, Tuple<'_>)| rcpt::hits(tuple, &self.rules.rcpt);
+        self.waiting.numbered(host).find(hits).map(|(tuple, _)| Ground::Recipient { tuple })
+    }
+
+    /// What the first of the counting rules holds against a host.
+    ///
+    /// The others need not be asked: identity, or the lack of it, settles all of them alike.
+    fn nominate(&mut self, host: &Host) -> Option<Ground> {
+        let rules = self.rules;
+        let mut ground = None;
+        if self.is_suspect(host) {
+            ground = rules.max_sender_domains.and_then(|max| self.domains(host, max));
+            ground = ground.or_else(|| self.senders(host, rules.max_sender_ratio?));
+        }
+        let max = rules.max_helo_domains.filter(|_| self.may_be_many_named(host));
+        ground.or_else(|| self.helo(host, max?, |_| true))
+    }
+
+    fn domains(&mut self, host: &Host, max: u32) -> Option<Ground> {
+        let waiting = self.waiting;
+        self.firsts.clear();
+        let mailboxes = waiting.notes_of(host).filter(|note| note.marks.any(Marks::MAILBOX));
+        self.firsts.extend(mailboxes);
+        // One of each domain, as far as hashes tell.
+        self.firsts.sort_unstable_by_key(|note| note.domain);
+        self.firsts.dedup_by_key(|note| note.domain);
+        if self.firsts.len() <= max as usize {
+            return None;
+        }
+        let senders = self.firsts.iter().filter_map(|note| Sent::new(&note.tuple()));
+        let domains = senders.map(|sent| sent.from.domain);
+        let domains = domains::nominate(domains, max, &mut self.scratch)?;
+        Some(Ground::Domains { domains, max })
+    }
+
+    fn senders(&mut self, host: &Host, max: f64) -> Option<Ground> {
+        self.sent.clear();
+        self.sent.extend(self.waiting.tuples_of(host).filter_map(|tuple| Sent::new(&tuple)));
+        let senders = senders::nominate(&self.sent, max, &mut self.scratch)?;
+        let tuples = u32::try_from(self.sent.len()).ok()?;
+        Some(Ground::Senders { senders, tuples, max })
+    }
+
+    fn helo(&mut self, host: &Host, max: u32, counts: impl Fn(&[u8]) -> bool) -> Option<Ground> {
+        if host.tuples() < 2 {
+            return None;
+        }
+        let names = self.waiting.tuples_of(host).map(|tuple| tuple.helo);
+        let domains = helo::nominate(names.filter(|name| counts(name)), max, &mut self.scratch)?;
+        Some(Ground::Helo { domains, max })
+    }
+
     /// What a nominee is trapped for, or why it goes free.
     fn ask(&mut self, nominee: &Nominee, answers: Option<&dyn Answers>) -> Result<Ground, Why> {
         let answers = answers.ok_or(Why::IdentityUnknown)?;
         let host = self.waiting.hosts().get(nominee.host).ok_or(Why::Nothing)?;
         let address = host.address.ip();
-        self.waiting.tuples_of(host, &mut self.numbers);
-        let tuples = self.numbers.iter().map(|&number| self.waiting.tuple(number));
-        match identity::of_host(answers, address, tuples) {
+        match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
             Confirmation::Confirmed => return Err(Why::Identity),
             Confirmation::Unknown => return Err(Why::IdentityUnknown),
             Confirmation::NotConfirmed => {}
         }
         let Ground::Helo { max, .. } = nominee.ground else { return Ok(nominee.ground) };
         let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
-        if let Some(ground) = self.helo(max, |name| is(name, Confirmation::NotConfirmed)) {
+        if let Some(ground) = self.helo(host, max, |name| is(name, Confirmation::NotConfirmed)) {
             return Ok(ground);
         }
         // Names of which nothing is known may be the ones too many.
-        let could_be = self.helo(max, |name| !is(name, Confirmation::Confirmed)).is_some();
+        let could_be = self.helo(host, max, |name| !is(name, Confirmation::Confirmed)).is_some();
         Err(if could_be { Why::IdentityUnknown } else { Why::Nothing })
     }
 }
 
+/// The hosts that a later rule may still hit.
+pub(super) fn open<'h>(hosts: &'h [Host], outcomes: &[Outcome]) -> impl Iterator<Item = &'h Host> {
+    let judged = hosts.iter().zip(outcomes);
+    judged.filter_map(|(host, outcome)| outcome.is_open().then_some(host))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::answers::{Bad, DomainVerdict};
-    use super::super::rules::Rule;
-    use super::super::testing::{NOW, grey, host, lines, record, scan};
+    use super::super::testing::{
+        NOW, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, record, rules, scan, verdicts,
+    };
     use super::*;
     use crate::config::{Network, Networks};
-    use crate::dns::failure::Failure;
-    use crate::dns::verdict::Good;
-    use regex::bytes::Regex;
-    use std::net::IpAddr;
-
-    const SIX_DOMAINS: [&str; 6] = [
-        "<a@a.example>",
-        "<a@b.example>",
-        "<a@c.example>",
-        "<a@d.example>",
-        "<a@e.example>",
-        "<a@f.example>",
-    ];
-    const SIX_SENDERS: [&str; 6] = [
-        "<a@x.example>",
-        "<b@x.example>",
-        "<c@x.example>",
-        "<d@x.example>",
-        "<e@x.example>",
-        "<f@x.example>",
-    ];
-
-    /// Confirms names by their beginning: `yes.`, `no.`, anything else is not known.
-    struct Oracle;
-
-    impl Answers for Oracle {
-        fn helo(&self, _: IpAddr, name: &str) -> Confirmation {
-            match name.split_once('.') {
-                Some(("yes", _)) => Confirmation::Confirmed,
-                Some(("no", _)) => Confirmation::NotConfirmed,
-                _ => Confirmation::Unknown,
-            }
-        }
-
-        /// Takes domains for bad or unknown by their beginning.
-        fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-            Some(match domain.split(|byte| *byte == b'.').next() {
-                Some(b"gone") => DomainVerdict::Bad(Bad::NxDomain),
-                Some(b"null") => DomainVerdict::Bad(Bad::NullMx),
-                Some(b"dunno") => DomainVerdict::Unknown(Failure::Timeout),
-                _ => DomainVerdict::Good(Good::Mx),
-            })
-        }
-    }
-
-    fn rules() -> Rules {
-        let mut rules = Rules { identity: false, ..Rules::default() };
-        rules.rcpt.trap = vec![Regex::new("(?i)@old\\.test$").unwrap()];
-        rules
-    }
-
-    fn verdicts(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
-        lines(&scan(records, rules).finish(None))
-    }
-
-    fn asked(records: &[Record<'static>]) -> Vec<String> {
-        lines(&scan(records, &Rules { identity: true, ..rules() }).finish(Some(&Oracle)))
-    }
+    use crate::db::Record;
 
     #[test]
     fn every_rule_has_its_reason() {
@@ -512,18 +371,6 @@ mod tests {
     }
 
     #[test]
-    fn without_answers_nominees_pass() {
-        let rules = Rules { identity: true, ..rules() };
-        let mut records = host("10.0.0.1", "mail.x.example", &SIX_DOMAINS);
-        records.extend(host("10.0.0.2", "h", &SIX_SENDERS));
-        records.push(grey("10.0.0.2", "h", "<>", "<x@old.test>"));
-        assert_eq!(
-            verdicts(&records, &rules),
-            ["10.0.0.1 - identity not known", "10.0.0.2 rcpt Mailed to trap address x@old.test",]
-        );
-    }
-
-    #[test]
     fn identity_settles_nominees() {
         let helo = |names: &[&str]| -> Vec<Record<'static>> {
             let mut records = host("10.0.0.1", names[0], &SIX_DOMAINS);
@@ -566,110 +413,5 @@ mod tests {
             asked(&helo(&["dunno.x.example", "no.y.example"])),
             ["10.0.0.1 - identity not known"]
         );
-    }
-
-    #[test]
-    fn sender_domains_that_take_no_mail_trap() {
-        let one = |address, from| grey(address, "h", from, "<u@ours.test>");
-        let mut records = vec![
-            one("10.0.0.1", "<a@good.example>"),
-            one("10.0.0.1", "<a@dunno.example>"),
-            one("10.0.0.1", "<a@Gone.example>"),
-            one("10.0.0.1", "<a@null.example>"),
-            one("10.0.0.2", "<a@null.example>"),
-            one("10.0.0.3", "<a@dunno.example>"),
-            one("10.0.0.4", "<>"),
-            one("10.0.0.5", "<nobody>"),
-        ];
-        // Identity is no excuse for a domain that takes no mail, and known hosts are left alone.
-        records.extend(host("10.0.0.6", "yes.x.example", &SIX_DOMAINS));
-        records.push(grey("10.0.0.6", "yes.x.example", "<a@gone.example>", "<u@ours.test>"));
-        records.extend(host("10.0.0.7", "yes.x.example", &SIX_DOMAINS));
-        records.push(grey("10.0.0.7", "yes.x.example", "<a@dunno.example>", "<u@ours.test>"));
-        records.push(one("10.0.0.8", "<a@gone.example>"));
-        records.push(record("10.0.0.8", NOW + 1, 3));
-        assert_eq!(
-            asked(&records),
-            [
-                "10.0.0.1 dns Mailed from sender Gone.example with no MX or A",
-                "10.0.0.2 dns Mailed from sender null.example with no MX or A (null MX)",
-                "10.0.0.3 - sender domain not known",
-                "10.0.0.4 - nothing against it",
-                "10.0.0.5 syntax Invalid source address nobody (no @)",
-                "10.0.0.6 dns Mailed from sender gone.example with no MX or A",
-                "10.0.0.7 - identity confirmed",
-                "10.0.0.8 - whitelisted",
-            ]
-        );
-        let off = Rules { sender_dns: false, identity: true, ..rules() };
-        let report = scan(&records, &off).finish(Some(&Oracle));
-        assert!(report.traps().all(|verdict| verdict.rule() == Some(Rule::Syntax)));
-    }
-
-    #[test]
-    fn domains_are_those_of_hosts_not_trapped_yet_each_once() {
-        let one = |address, from| grey(address, "h", from, "<u@ours.test>");
-        let records = [
-            one("10.0.0.1", "<a@One.example>"),
-            one("10.0.0.2", "<b@one.EXAMPLE>"),
-            one("10.0.0.2", "<b@two.example>"),
-            one("10.0.0.2", "<>"),
-            one("10.0.0.2", "<b@[192.0.2.1]>"),
-            one("10.0.0.3", "<c@trapped.example>"),
-            one("10.0.0.3", "<nobody>"),
-            one("10.0.0.4", "<c@white.example>"),
-            record("10.0.0.4", NOW + 1, 3),
-        ];
-        let listed = |rules: &Rules| {
-            let domains = scan(&records, rules).domains();
-            let text = |n| String::from_utf8(domains.get(n).unwrap().to_vec()).unwrap();
-            let mut texts: Vec<_> = (0..domains.len()).map(text).collect();
-            texts.sort();
-            texts
-        };
-        assert_eq!(listed(&rules()), ["one.example", "two.example"]);
-        assert!(listed(&Rules { sender_dns: false, ..rules() }).is_empty());
-    }
-
-    #[test]
-    fn questions_name_each_name_once() {
-        let rules = Rules { identity: true, ..rules() };
-        let mut records = host("10.0.0.2", "Mail.X.example", &SIX_DOMAINS);
-        records.push(grey("10.0.0.2", "mail.x.example.", "<>", "<u@ours.test>"));
-        records.push(grey("10.0.0.2", "[10.0.0.2]", "<>", "<u@ours.test>"));
-        records.extend(host("10.0.0.1", "h", &SIX_DOMAINS));
-        records.extend(host("10.0.0.3", "a.example", &SIX_DOMAINS[..2]));
-        let questions = scan(&records, &rules).questions();
-        let names = vec!["mail.x.example".to_owned()];
-        let wanted = [("10.0.0.2", names), ("10.0.0.1", vec![])]
-            .map(|(address, names)| Question { address: address.parse().unwrap(), names });
-        assert_eq!(questions, wanted);
-    }
-
-    #[test]
-    fn how_many_threads_there_are_does_not_show() {
-        let mut records = Vec::new();
-        for n in 0..500 {
-            records.extend(host(
-                &format!("10.0.{}.{}", n / 250, n % 250),
-                "h",
-                &SIX_SENDERS[..n % 7],
-            ));
-            records.push(grey(&format!("2001:db8::{n:x}"), "h", "<nobody>", "<u@ours.test>"));
-        }
-        let rules = rules();
-        let wanted = lines(&scan(&records, &rules).finish(None));
-        assert_eq!(wanted.len(), 928);
-        let mut sorted = wanted.clone();
-        sorted.sort_by_key(|line| {
-            let address = line.split(' ').next().unwrap().as_bytes();
-            records.iter().position(|record| {
-                record.key.strip_prefix(address).is_some_and(|rest| rest[0] == b'\n')
-            })
-        });
-        assert_eq!(wanted, sorted);
-        for _ in 0..20 {
-            assert_eq!(lines(&scan(&records, &rules).finish(None)), wanted);
-        }
     }
 }

@@ -42,6 +42,7 @@ mod punycode;
 mod report;
 pub mod rules;
 pub mod sender;
+mod stages;
 mod table;
 mod tags;
 #[cfg(test)]
@@ -50,11 +51,11 @@ mod verdict;
 
 pub use answers::Answers;
 pub use domains::Domains;
-pub use judge::Scan;
 pub use name::NameFault;
 pub use notes::{Counts, UnknownRecord};
 pub use report::{Reason, Report, Verdict};
 pub use rules::Rule;
+pub use stages::Scan;
 pub use verdict::Why;
 
 use crate::config::Rules;

@@ -12,6 +12,7 @@ use super::sender;
 use super::verdict::{Ground, Outcome, Why};
 use crate::escape::escaped;
 use crate::spamd::Tuple;
+use crate::threads::each;
 use std::fmt;
 use std::net::IpAddr;
 use std::vec::IntoIter;
@@ -19,7 +20,7 @@ use std::vec::IntoIter;
 /// The verdicts of one scan.
 #[derive(Debug)]
 pub struct Report<'a> {
-    pub(super) shares: [Judged<'a>; 2],
+    pub(super) shares: Vec<Judged<'a>>,
     pub(super) counts: Counts,
     pub(super) unknown: Vec<UnknownRecord<'a>>,
 }
@@ -36,6 +37,7 @@ pub(super) struct Judged<'a> {
 pub struct Verdict<'r> {
     waiting: &'r Waiting<'r>,
     host: &'r Host,
+    address: &'r [u8],
     outcome: Outcome,
 }
 
@@ -61,13 +63,17 @@ impl<'a> Report<'a> {
         self.in_order(|outcome| matches!(outcome, Outcome::Trap(_)))
     }
 
-    fn in_order(&self, is_wanted: impl Fn(&Outcome) -> bool) -> IntoIter<Verdict<'_>> {
-        let mut verdicts = Vec::new();
-        for Judged { waiting, outcomes } in &self.shares {
+    fn in_order(&self, is_wanted: impl Fn(&Outcome) -> bool + Sync) -> IntoIter<Verdict<'_>> {
+        let verdicts = each(&self.shares, |Judged { waiting, outcomes }| {
             let judged = waiting.hosts().iter().zip(outcomes);
             let wanted = judged.filter(|(_, outcome)| is_wanted(outcome));
-            verdicts.extend(wanted.map(|(host, &outcome)| Verdict { waiting, host, outcome }));
-        }
+            let verdict = |(host, &outcome)| {
+                let address = waiting.address_text(host);
+                Verdict { waiting, host, address, outcome }
+            };
+            wanted.map(verdict).collect::<Vec<_>>()
+        });
+        let mut verdicts = verdicts.concat();
         verdicts.sort_unstable_by_key(|verdict| verdict.host.place);
         verdicts.into_iter()
     }
@@ -76,7 +82,7 @@ impl<'a> Report<'a> {
 impl<'r> Verdict<'r> {
     /// The host's address, as spamd wrote it.
     pub fn address(&self) -> &'r [u8] {
-        self.waiting.address_text(self.host)
+        self.address
     }
 
     /// The host's address.
@@ -117,9 +123,11 @@ impl<'r> Verdict<'r> {
     /// with the sender domain that takes no mail, or all that the host has.
     pub fn evidence(&self) -> Vec<Tuple<'r>> {
         match self.outcome {
-            Outcome::Trap(Ground::Sender { tuple, .. } | Ground::Recipient { tuple }) => {
-                vec![self.waiting.tuple(tuple)]
-            }
+            Outcome::Trap(
+                Ground::Sender { tuple, .. }
+                | Ground::Recipient { tuple }
+                | Ground::Checked { tuple },
+            ) => vec![self.waiting.tuple(tuple)],
             Outcome::Trap(Ground::Domain { tuple, .. }) => {
                 let wanted = dns::domain(&self.waiting.tuple(tuple)).unwrap_or_default();
                 let mut tuples = self.tuples();
@@ -132,10 +140,13 @@ impl<'r> Verdict<'r> {
         }
     }
 
+    /// How many live tuples the host has.
+    pub fn tuple_count(&self) -> u32 {
+        u32::try_from(self.tuples().len()).unwrap_or(u32::MAX)
+    }
+
     fn tuples(&self) -> Vec<Tuple<'r>> {
-        let mut numbers = Vec::new();
-        self.waiting.tuples_of(self.host, &mut numbers);
-        numbers.into_iter().map(|number| self.waiting.tuple(number)).collect()
+        self.waiting.tuples_of(self.host).collect()
     }
 }
 
@@ -160,7 +171,9 @@ impl fmt::Display for Reason<'_> {
             Outcome::Trap(Ground::Helo { domains, max }) => {
                 write!(f, "Host calls itself {domains} names (> {max})")
             }
-            Outcome::Trap(Ground::Recipient { tuple: number }) => {
+            Outcome::Trap(
+                Ground::Recipient { tuple: number } | Ground::Checked { tuple: number },
+            ) => {
                 let to = escaped(sender::bare(tuple(number).to));
                 write!(f, "Mailed to trap address {to}")
             }

@@ -97,16 +97,16 @@ pub fn bare(address: &[u8]) -> &[u8] {
 
 /// The usual form and nothing else: an atom with dots, `@`, a name of at most 63 bytes.
 fn plain(text: &[u8]) -> Option<Mailbox<'_>> {
-    let at = memchr::memchr(b'@', text)?;
-    let (local, domain) = (text.get(..at)?, text.get(at.checked_add(1)?..)?);
-    let is_atom = local.iter().fold(true, |all, &byte| all & is_dot_atom(byte));
-    let is_mailbox = is_atom && !local.is_empty() && local != b"." && name::is_plain(domain);
+    let at = text.iter().position(|&byte| !is_dot_atom(byte))?;
+    let (local, rest) = text.split_at_checked(at)?;
+    let domain = rest.strip_prefix(b"@")?;
+    let is_mailbox = !local.is_empty() && local != b"." && name::is_plain(domain);
     is_mailbox.then_some(Mailbox { local, domain })
 }
 
 /// Whether spamd may have kept only the beginning: the field is full, or it ends within a quoted
 /// string or after a backslash, since `setlog()` cuts at the first blank whether quoted or not.
-fn is_cut(from: &[u8]) -> bool {
+pub(super) fn is_cut(from: &[u8]) -> bool {
     let is_open = !(from.starts_with(b"<") && from.ends_with(b">"));
     let text = without_route(from.strip_prefix(b"<").unwrap_or(from));
     from.len() >= FIELD_MAX

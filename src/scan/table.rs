@@ -1,16 +1,20 @@
-//! Hosts by address: a growing list, and an open-addressing index into it.
+//! Hosts by address: a list, and an open-addressing index into it.
 //!
-//! A scan looks up a million addresses at random, so a look-up should miss the cache as rarely as it
-//! can: four bytes in the index, then the host itself, 32 bytes that hold its address and all that the
-//! first pass notes about it. Addresses are chosen by strangers: the hash is keyed anew for each table
-//! (its order is never seen).
+//! `hosts` makes one for each share of the hosts, as large as it will ever need to be. Addresses are
+//! chosen by strangers: the hash is keyed anew for each scan (its order is never seen).
 
 use super::address::Address;
-use super::hosts::{BATCH, Host};
+use super::hosts::Host;
 use std::hash::{BuildHasher, RandomState};
 
 /// An index entry that names no host.
 const EMPTY: u32 = u32::MAX;
+
+/// The bits of an address's hash that name its share.
+const SHARE_BITS: u32 = 6;
+
+/// Into how many shares hosts are parted: of a million tuples each share lies in a CPU's second cache.
+pub(super) const SHARES: usize = 1 << SHARE_BITS;
 
 /// Every host met, by address.
 #[derive(Debug)]
@@ -26,76 +30,35 @@ pub(super) struct Table {
 pub(super) struct Seed(u64, u64);
 
 impl Table {
-    pub fn new(seed: Seed) -> Table {
-        Table { hosts: Vec::new(), index: vec![EMPTY; 1024], seed }
+    /// Room for so many hosts.
+    pub fn new(hosts: usize, seed: Seed) -> Table {
+        let entries = hosts.saturating_mul(2).next_power_of_two();
+        Table { hosts: Vec::new(), index: vec![EMPTY; entries], seed }
     }
 
-    pub fn hosts(&self) -> &[Host] {
-        &self.hosts
+    /// The hosts, in the order in which they were entered.
+    pub fn into_hosts(self) -> Vec<Host> {
+        self.hosts
     }
 
-    pub fn seed(&self) -> Seed {
-        self.seed
-    }
-
-    /// Reads what [`entry`](Self::entry) will read for each of `addresses`. Looked up one by one they
-    /// would miss the cache one by one; these reads do not wait for each other.
-    pub fn expect(&self, addresses: impl Iterator<Item = Address>) {
-        let mut entries = [EMPTY; BATCH];
-        for (entry, address) in entries.iter_mut().zip(addresses) {
-            *entry = self.index.get(self.first_slot(address)).copied().unwrap_or(EMPTY);
-        }
-        let read = |entry: u32| self.hosts.get(entry as usize).map_or(0, |host| host.place);
-        std::hint::black_box(entries.map(read));
-    }
-
-    /// The host of this address, entered now if it is new; a record of it is at `place`.
-    pub fn entry(&mut self, address: Address, place: u32) -> Option<&mut Host> {
-        let mut slot = self.first_slot(address);
-        let found = loop {
-            let entry = self.index.get_mut(slot)?;
-            if *entry == EMPTY {
-                *entry = u32::try_from(self.hosts.len()).ok()?;
-                self.hosts.push(Host::new(address, place));
-                break *entry;
-            }
-            if self.hosts.get(*entry as usize)?.address == address {
-                break *entry;
-            }
-            slot = slot.wrapping_add(1) & self.mask();
-        };
-        if self.hosts.len() > self.index.len() / 2 {
-            self.grow();
-        }
-        let host = self.hosts.get_mut(found as usize)?;
-        host.place = host.place.min(place);
-        Some(host)
-    }
-
-    fn mask(&self) -> usize {
-        self.index.len().wrapping_sub(1)
-    }
-
-    fn first_slot(&self, address: Address) -> usize {
+    /// The host with this address and its number; entered now if it is new.
+    pub fn entry(&mut self, address: Address, place: u32) -> Option<(u32, &mut Host)> {
+        let mask = self.index.len().wrapping_sub(1);
         #[allow(clippy::cast_possible_truncation)] // As many bits as the index has.
-        let hash = self.seed.fold(address.low, address.high) as usize;
-        hash & self.mask()
-    }
-
-    fn grow(&mut self) {
-        let entries = self.index.len().saturating_mul(2);
-        self.index.clear();
-        self.index.resize(entries, EMPTY);
-        for (number, host) in (0..).zip(&self.hosts) {
-            let mut slot = self.first_slot(host.address);
-            while let Some(entry) = self.index.get_mut(slot) {
-                if *entry == EMPTY {
-                    *entry = number;
-                    break;
+        let mut slot = self.seed.address(address) as usize & mask;
+        let number = loop {
+            let entry = self.index.get_mut(slot)?;
+            match self.hosts.get(*entry as usize) {
+                Some(host) if host.address == address => break *entry,
+                Some(_) => slot = slot.wrapping_add(1) & mask,
+                None => {
+                    *entry = u32::try_from(self.hosts.len()).ok()?;
+                    self.hosts.push(Host::new(address, place));
+                    break *entry;
                 }
-                slot = slot.wrapping_add(1) & self.mask();
             }
-        }
+        };
+        Some((number, self.hosts.get_mut(number as usize)?))
     }
 }
 
@@ -106,12 +69,21 @@ impl Seed {
         Seed(random.hash_one(0), random.hash_one(1) | 1)
     }
 
+    fn address(self, address: Address) -> u64 {
+        self.fold(address.low, address.high)
+    }
+
+    /// Which of the [`SHARES`] an address belongs to.
+    pub fn share(self, address: Address) -> usize {
+        #[allow(clippy::cast_possible_truncation)] // So many bits are left.
+        let share = (self.address(address) >> (u64::BITS - SHARE_BITS)) as usize;
+        share
+    }
+
     /// Two words into one, by the halves of a 128-bit product.
     fn fold(self, a: u64, b: u64) -> u64 {
-        let product = u128::from(a ^ self.0).wrapping_mul(u128::from(b ^ self.1));
-        #[allow(clippy::cast_possible_truncation)] // The halves are meant.
-        let (high, low) = ((product >> 64) as u64, product as u64);
-        high ^ low
+        let (low, high) = halves(u128::from(a ^ self.0).wrapping_mul(u128::from(b ^ self.1)));
+        low ^ high
     }
 
     /// A hash of bytes in 32 bits.
@@ -121,14 +93,37 @@ impl Seed {
 
     /// A hash of bytes; equal bytes have equal hashes.
     pub fn wide_hash(self, bytes: &[u8]) -> u64 {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        let start = bytes.len() as u64;
-        let state =
-            words.iter().fold(start, |state, word| self.fold(state, u64::from_le_bytes(*word)));
-        self.fold(state, u64::from_le_bytes(last))
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        // Hashed by itself: or a first byte could make up for a length.
+        let length = self.fold(bytes.len() as u64, 0);
+        let state = pairs.iter().fold(length, |state, pair| {
+            let (low, high) = halves(u128::from_le_bytes(*pair));
+            self.fold(state ^ low, high)
+        });
+        let (low, high) = last_words(rest);
+        self.fold(state ^ low, high)
     }
+}
+
+/// At most 16 bytes as two words; different bytes of one length are different words.
+///
+/// The two ends, which overlap where they are longer than the whole, take fewer branches than the
+/// bytes one by one.
+fn last_words(bytes: &[u8]) -> (u64, u64) {
+    if let (Some(start), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        (u64::from_le_bytes(*start), u64::from_le_bytes(*end))
+    } else if let (Some(start), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        (u32::from_le_bytes(*start).into(), u32::from_le_bytes(*end).into())
+    } else {
+        let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
+        (u16::from_le_bytes([at(0), at(1)]).into(), at(2).into())
+    }
+}
+
+/// The low and the high half.
+#[allow(clippy::cast_possible_truncation)] // The halves are meant.
+fn halves(product: u128) -> (u64, u64) {
+    (product as u64, (product >> 64) as u64)
 }
 
 impl Default for Seed {
@@ -143,7 +138,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     #[test]
-    fn hosts_keep_their_place_while_the_table_grows() {
+    fn each_address_is_one_host() {
         let addresses: Vec<Address> = (0..5000u32)
             .map(|n| match n % 2 {
                 0 => IpAddr::V4(Ipv4Addr::from_bits(n << 16)),
@@ -151,28 +146,44 @@ mod tests {
             })
             .map(Address::from)
             .collect();
-        let mut table = Table::new(Seed::new());
+        let mut table = Table::new(addresses.len(), Seed::new());
         for (place, address) in (0..).zip(addresses.iter().chain(&addresses)) {
-            let host = table.entry(*address, place).unwrap();
-            assert_eq!(host.address, *address);
-            host.senders += 1;
+            let (number, host) = table.entry(*address, place).unwrap();
+            assert_eq!((host.address, number), (*address, place % 5000));
         }
-        assert!(table.hosts().iter().map(|host| host.address).eq(addresses));
-        assert!(table.hosts().iter().all(|host| host.senders == 2));
-        assert!((0..).zip(table.hosts()).all(|(place, host)| host.place == place));
+        let hosts = table.into_hosts();
+        assert!(hosts.iter().map(|host| host.address).eq(addresses));
+        assert!((0..).zip(&hosts).all(|(place, host)| host.place == place));
+    }
+
+    #[test]
+    fn shares_are_of_like_size() {
+        let seed = Seed::new();
+        let mut sizes = [0; SHARES];
+        for n in 0..1000 * SHARES as u128 {
+            sizes[seed.share(Address::from(IpAddr::V6(Ipv6Addr::from_bits(n))))] += 1;
+        }
+        assert!(sizes.iter().all(|size| (500..2000).contains(size)), "{sizes:?}");
     }
 
     #[test]
     fn hashes_see_length_and_every_byte() {
         let seed = Seed::new();
-        let bytes = b"mail.example.com";
-        let mut hashes: Vec<u32> = (0..=bytes.len()).map(|end| seed.hash(&bytes[..end])).collect();
-        hashes.push(seed.hash(b"mail.example.com\0"));
-        hashes.push(seed.hash(b"mail.example.con"));
-        hashes.push(seed.hash(b"nail.example.com"));
+        let bytes: Vec<u8> = (1..70).collect();
+        let mut hashes = Vec::new();
+        for end in 0..=bytes.len() {
+            let mut bytes = bytes[..end].to_vec();
+            hashes.push(seed.wide_hash(&bytes));
+            assert_eq!(seed.wide_hash(&bytes), seed.wide_hash(&bytes.clone()));
+            for at in 0..end {
+                bytes[at] ^= 0x80;
+                hashes.push(seed.wide_hash(&bytes));
+                bytes[at] ^= 0x80;
+            }
+        }
+        let count = hashes.len();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), bytes.len() + 4);
-        assert_eq!(seed.hash(bytes), seed.hash(b"mail.example.com"));
+        assert_eq!(hashes.len(), count);
     }
 }

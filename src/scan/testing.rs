@@ -1,10 +1,15 @@
-//! Records for tests, as spamd would have written them.
+//! Records for tests, as spamd would have written them, and somebody who answers.
 
+use super::answers::{Answers, Bad, Confirmation, DomainVerdict};
 use super::{Report, Scan};
 use crate::config::Rules;
 use crate::db::{ByteOrder, Record};
+use crate::dns::failure::Failure;
+use crate::dns::verdict::Good;
 use crate::spamd::Gdata;
+use regex::bytes::Regex;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// The clock of all tests.
 pub(super) const NOW: i64 = 1_795_420_000;
@@ -40,4 +45,69 @@ pub(super) fn lines(report: &Report<'_>) -> Vec<String> {
         format!("{address} {rule} {}", verdict.reason())
     };
     report.verdicts().map(line).collect()
+}
+
+/// Senders of six domains.
+pub(super) const SIX_DOMAINS: [&str; 6] = [
+    "<a@a.example>",
+    "<a@b.example>",
+    "<a@c.example>",
+    "<a@d.example>",
+    "<a@e.example>",
+    "<a@f.example>",
+];
+
+/// Six senders of one domain.
+pub(super) const SIX_SENDERS: [&str; 6] = [
+    "<a@x.example>",
+    "<b@x.example>",
+    "<c@x.example>",
+    "<d@x.example>",
+    "<e@x.example>",
+    "<f@x.example>",
+];
+
+/// Confirms names by their beginning: `yes.`, `no.`, anything else is not known.
+pub(super) struct Oracle;
+
+impl Answers for Oracle {
+    fn helo(&self, _: IpAddr, name: &str) -> Confirmation {
+        match name.split_once('.') {
+            Some(("yes", _)) => Confirmation::Confirmed,
+            Some(("no", _)) => Confirmation::NotConfirmed,
+            _ => Confirmation::Unknown,
+        }
+    }
+
+    /// Takes domains for bad or unknown by their beginning.
+    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+        Some(match domain.split(|byte| *byte == b'.').next() {
+            Some(b"gone") => DomainVerdict::Bad(Bad::NxDomain),
+            Some(b"null") => DomainVerdict::Bad(Bad::NullMx),
+            Some(b"dunno") => DomainVerdict::Unknown(Failure::Timeout),
+            _ => DomainVerdict::Good(Good::Mx),
+        })
+    }
+
+    /// Knows everybody but those who left.
+    fn is_bad_recipient(&self, address: &[u8]) -> bool {
+        address.starts_with(b"left")
+    }
+}
+
+/// Rules that do without DNS, and a recipient nobody writes to.
+pub(super) fn rules() -> Rules {
+    let mut rules = Rules { identity: false, ..Rules::default() };
+    rules.rcpt.trap = vec![Regex::new("(?i)@old\\.test$").unwrap()];
+    rules
+}
+
+/// What comes out without answers.
+pub(super) fn verdicts(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
+    lines(&scan(records, rules).finish(None))
+}
+
+/// What comes out when the [`Oracle`] is asked.
+pub(super) fn asked(records: &[Record<'static>]) -> Vec<String> {
+    lines(&scan(records, &Rules { identity: true, ..rules() }).finish(Some(&Oracle)))
 }

@@ -33,6 +33,7 @@ pub(super) enum Ground {
     Senders { senders: u32, tuples: u32, max: f64 },
     Helo { domains: u32, max: u32 },
     Recipient { tuple: u32 },
+    Checked { tuple: u32 },
     Domain { tuple: u32, bad: Bad },
 }
 
@@ -44,6 +45,7 @@ impl Ground {
             Ground::Senders { .. } => Rule::Senders,
             Ground::Helo { .. } => Rule::Helo,
             Ground::Recipient { .. } => Rule::Rcpt,
+            Ground::Checked { .. } => Rule::Checker,
             Ground::Domain { .. } => Rule::Dns,
         }
     }

@@ -10,6 +10,9 @@
 //! | TRAPPED | `ip` | `pcount` = −1 |
 //! | SPAMTRAP | address in lower case, without brackets | `pcount` = −2 |
 //!
+//! A key ends at its first NUL: spamd and spamdb handle keys as C strings, and only damage can bring a NUL
+//! into one.
+//!
 //! Source: `print_entry()` in usr.sbin/spamdb/spamdb.c, `greyupdate()` in libexec/spamd/grey.c.
 #![forbid(unsafe_code)]
 #![deny(
@@ -105,36 +108,83 @@ impl<'a> Entry<'a> {
         let data = Gdata::decode(value, order)?;
         let entry = match Tuple::decode(key) {
             Some(tuple) => Entry::Grey(tuple?),
-            None => match data.pcount {
-                PCOUNT_TRAPPED => Entry::Trapped(key),
-                PCOUNT_SPAMTRAP => Entry::Spamtrap(key),
-                _ => Entry::White(key),
-            },
+            None => {
+                let text = until_nul(key);
+                match data.pcount {
+                    PCOUNT_TRAPPED => Entry::Trapped(text),
+                    PCOUNT_SPAMTRAP => Entry::Spamtrap(text),
+                    _ => Entry::White(text),
+                }
+            }
         };
         Ok((entry, data))
     }
 }
 
 impl<'a> Tuple<'a> {
-    /// The fields of a GREY key; `None` if the key has no newline and thus is no tuple at all.
+    /// The fields of a GREY key; `None` if the key has no newline in front of its first NUL and thus is
+    /// no tuple at all.
     ///
     /// Newlines beyond the third belong to the recipient, as they do for spamdb.
     pub fn decode(key: &'a [u8]) -> Option<Result<Tuple<'a>, Unknown>> {
-        let (address, rest) = split_line(key)?;
-        let Some((second, rest)) = split_line(rest) else {
+        let key = until_nul(key);
+        let [one, two, three] = line_ends(key);
+        let field = |before: usize, end| key.get(before.saturating_add(1)..end);
+        let address = key.get(..one)?;
+        let (Some(second), Some(last)) = (field(one, two), field(two, key.len())) else {
             return Some(Err(Unknown::NoSender));
         };
-        Some(Ok(match split_line(rest) {
-            Some((from, to)) => Tuple { address, helo: second, from, to },
-            None => Tuple { address, helo: b"", from: second, to: rest },
+        Some(Ok(match (field(two, three), field(three, key.len())) {
+            (Some(from), Some(to)) => Tuple { address, helo: second, from, to },
+            _ => Tuple { address, helo: b"", from: second, to: last },
         }))
     }
 }
 
-fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(b'\n', bytes)?;
-    let (line, rest) = bytes.split_at_checked(end)?;
-    Some((line, rest.get(1..)?))
+/// The key as spamd's programs see it, who handle it as a C string.
+fn until_nul(key: &[u8]) -> &[u8] {
+    memchr::memchr(0, key).and_then(|nul| key.get(..nul)).unwrap_or(key)
+}
+
+/// Where the first three newlines of a key are; a place beyond its end for each that is not there.
+///
+/// Nearly every key is short: all its newlines are found at once, since searches for one after the other
+/// would each end with a branch that nobody can foresee.
+fn line_ends(key: &[u8]) -> [usize; 3] {
+    let mut ends = [usize::MAX; 3];
+    match newlines(key) {
+        Some(mut newlines) => {
+            for end in &mut ends {
+                *end = newlines.trailing_zeros() as usize;
+                newlines &= newlines.wrapping_sub(1);
+            }
+        }
+        None => ends.iter_mut().zip(memchr::memchr_iter(b'\n', key)).for_each(|(to, at)| *to = at),
+    }
+    ends
+}
+
+/// A bit for each newline, the first byte's the lowest, if there are at least 8 bytes and fewer than 128.
+fn newlines(key: &[u8]) -> Option<u128> {
+    let (words, rest) = key.as_chunks::<8>();
+    let last = key.last_chunk().filter(|_| key.len() < 128)?;
+    let last =
+        newlines_of(*last).wrapping_shr(8u32.saturating_sub(u32::try_from(rest.len()).ok()?));
+    let all = words
+        .iter()
+        .rev()
+        .fold(u128::from(last), |all, word| all.wrapping_shl(8) | u128::from(newlines_of(*word)));
+    Some(all)
+}
+
+/// Eight bits for eight bytes.
+fn newlines_of(word: [u8; 8]) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+    let word = u64::from_le_bytes(word) ^ u64::from_le_bytes([b'\n'; 8]);
+    // The high bit of each byte that is 0, and of no other.
+    let zeros = !((word & LOW).wrapping_add(LOW) | word | LOW);
+    // Side by side: byte i's bit goes from 8 i + 7 to 56 + i.
+    zeros.wrapping_shr(7).wrapping_mul(0x0102_0408_1020_4080).wrapping_shr(56)
 }
 
 impl Gdata {
@@ -183,6 +233,7 @@ impl Gdata {
 mod tests {
     use super::*;
     use crate::db::snapshot::Snapshot;
+    use proptest::prelude::*;
 
     const DATA: Gdata =
         Gdata { first: 1795400000, pass: 1795401500, expire: 1795414400, bcount: 3, pcount: 0 };
@@ -253,7 +304,7 @@ mod tests {
         let rows: [(&[u8], [&[u8]; 4]); 6] = [
             (b"192.0.2.1\nh\n<f>\n<t>", [b"192.0.2.1", b"h", b"<f>", b"<t>"]),
             (b"192.0.2.1\n<f>\n<t>", [b"192.0.2.1", b"", b"<f>", b"<t>"]),
-            (b"192.0.2.1\nh|\xff\0\n<>\n<t>", [b"192.0.2.1", b"h|\xff\0", b"<>", b"<t>"]),
+            (b"192.0.2.1\nh|\xff\n<>\n<t>", [b"192.0.2.1", b"h|\xff", b"<>", b"<t>"]),
             (b"1\nh\nf\nt\nu\nv", [b"1", b"h", b"f", b"t\nu\nv"]),
             (b"\n\n\n", [b"", b"", b"", b""]),
             (b"\n\n", [b"", b"", b"", b""]),
@@ -271,6 +322,47 @@ mod tests {
         let said = [Unknown::EmptyKey, Unknown::NoSender, Unknown::ValueSize(33)]
             .map(|unknown| unknown.to_string());
         assert_eq!(said, ["empty key", "no sender in grey key", "value of 33 bytes"]);
+    }
+
+    /// As spamdb prints such keys: tests/data/listing/nul.txt.
+    #[test]
+    fn keys_end_at_their_first_nul() {
+        let rows: [(&[u8], [&[u8]; 4]); 3] = [
+            (b"1\nh\n<f>\n<t\0x>", [b"1", b"h", b"<f>", b"<t"]),
+            (b"1\nh\n<f>\n<t>\0\nu", [b"1", b"h", b"<f>", b"<t>"]),
+            (b"1\nh\n<f\0>\n<t>", [b"1", b"", b"h", b"<f"]),
+        ];
+        for (key, [address, helo, from, to]) in rows {
+            assert_eq!(decode(key, 0), Ok(Entry::Grey(Tuple { address, helo, from, to })));
+        }
+        assert_eq!(decode(b"1\nh\0\n<f>\n<t>", 0), Err(Unknown::NoSender));
+        assert_eq!(decode(b"1\0\nh\n<f>\n<t>", 0), Ok(Entry::White(b"1")));
+        assert_eq!(decode(b"1\0", -1), Ok(Entry::Trapped(b"1")));
+        assert_eq!(decode(b"a@b\0", -2), Ok(Entry::Spamtrap(b"a@b")));
+        assert_eq!(decode(b"\0", 0), Ok(Entry::White(b"")));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        /// However long the fields are: the standard library's way to say it is the measure.
+        #[test]
+        fn fields_end_at_newlines(fields in prop::collection::vec("[\\x09\\x0b\u{10a}ab]{0,50}", 0..6)) {
+            let key = fields.join("\n");
+            let mut parts = key.as_bytes().splitn(4, |byte| *byte == b'\n');
+            let parts = [(); 4].map(|()| parts.next());
+            let wanted = match parts {
+                [Some(address), Some(helo), Some(from), Some(to)] => {
+                    Some(Ok(Tuple { address, helo, from, to }))
+                }
+                [Some(address), Some(from), Some(to), None] => {
+                    Some(Ok(Tuple { address, helo: b"", from, to }))
+                }
+                [_, Some(_), None, None] => Some(Err(Unknown::NoSender)),
+                _ => None,
+            };
+            prop_assert_eq!(Tuple::decode(key.as_bytes()), wanted);
+        }
     }
 
     /// The kinds, counted, in files that OpenBSD's code wrote; what it printed is the measure.

@@ -22,11 +22,13 @@ use crate::db::{Engine, EngineError};
 /// How long spamd(8) traps a host, in seconds (`TRAPEXP` in libexec/spamd/grey.h).
 pub const TRAP_SECONDS: i64 = 24 * 60 * 60;
 
-/// What a trap may be written over, besides another trap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a trap may be written over; what comes later includes what comes before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Over {
     /// Nothing.
     Nothing,
+    /// Another trap, which gets a new end.
+    Trap,
     /// A WHITE record: somebody insists.
     White,
 }
@@ -55,9 +57,11 @@ pub enum Released {
     Refused(Holds),
 }
 
-/// What the record of an address is, if not a trap.
+/// What the record of an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
+    /// The host is trapped.
+    Trap,
     /// The host may pass.
     White,
     /// An address of a spam trap that looks like one of a host.
@@ -77,8 +81,9 @@ pub fn trap(
     let expire = now.saturating_add(seconds);
     let (trapped, before) = match find(engine, address)? {
         Found::Nothing => (Trapped::New, Gdata { first: now, bcount: 1, ..Gdata::default() }),
+        Found::Trap(_) if over < Over::Trap => return Ok(Trapped::Refused(Holds::Trap)),
         Found::Trap(data) => (Trapped::Renewed, data),
-        Found::Other(Holds::White, data) if over == Over::White => (Trapped::WasWhite, data),
+        Found::Other(Holds::White, data) if over >= Over::White => (Trapped::WasWhite, data),
         Found::Other(holds, _) => return Ok(Trapped::Refused(holds)),
     };
     let data = Gdata { expire, pcount: PCOUNT_TRAPPED, ..before };
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn a_new_trap_is_spamdbs() {
         let mut memory = Memory::default();
-        assert_eq!(memory.trap(Over::Nothing), Trapped::New);
+        assert_eq!(memory.trap(Over::Trap), Trapped::New);
         let expire = NOW + 86_400;
         assert_eq!(memory.data(), Gdata { first: NOW, pass: 0, expire, bcount: 1, pcount: -1 });
         assert_eq!(memory.records.len(), 1);
@@ -189,7 +194,7 @@ mod tests {
     #[test]
     fn an_old_trap_only_gets_a_new_end() {
         let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
-        assert_eq!(memory.trap(Over::Nothing), Trapped::Renewed);
+        assert_eq!(memory.trap(Over::Trap), Trapped::Renewed);
         assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
     }
 
@@ -197,7 +202,7 @@ mod tests {
     fn a_value_of_2013_comes_out_in_the_current_layout() {
         let old = [11, 12, 13, 14, -1].map(|number| ByteOrder::Big.i32_bytes(number)).concat();
         let mut memory = Memory::with(&old);
-        assert_eq!(memory.trap(Over::Nothing), Trapped::Renewed);
+        assert_eq!(memory.trap(Over::Trap), Trapped::Renewed);
         assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
     }
 
@@ -205,7 +210,7 @@ mod tests {
     fn a_white_host_is_trapped_only_by_force() {
         for pcount in [0, 53, -3] {
             let mut memory = Memory::with(&record(pcount).encode(ByteOrder::Big));
-            assert_eq!(memory.trap(Over::Nothing), Trapped::Refused(Holds::White));
+            assert_eq!(memory.trap(Over::Trap), Trapped::Refused(Holds::White));
             assert_eq!((memory.data(), memory.writes), (record(pcount), 0));
             assert_eq!(memory.trap(Over::White), Trapped::WasWhite);
             assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
@@ -217,7 +222,7 @@ mod tests {
         let spamtrap = record(-2).encode(ByteOrder::Big);
         for (value, holds) in [(&spamtrap[..], Holds::Spamtrap), (b"?", Holds::Foreign)] {
             let mut memory = Memory::with(value);
-            for over in [Over::Nothing, Over::White] {
+            for over in [Over::Nothing, Over::Trap, Over::White] {
                 assert_eq!(memory.trap(over), Trapped::Refused(holds));
             }
             assert_eq!(release(&mut memory, &address()).unwrap(), Released::Refused(holds));
@@ -241,7 +246,7 @@ mod tests {
     #[test]
     fn the_end_of_time_does_not_overflow() {
         let mut memory = Memory::default();
-        trap(&mut memory, &address(), i64::MAX, TRAP_SECONDS, Over::Nothing).unwrap();
+        trap(&mut memory, &address(), i64::MAX, TRAP_SECONDS, Over::Trap).unwrap();
         assert_eq!(memory.data().expire, i64::MAX);
     }
 }

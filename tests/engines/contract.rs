@@ -1,10 +1,10 @@
 //! What [`Engine`](greytrapper::db::Engine) promises, of every engine and format.
 
+use crate::golden::databases;
 use crate::operations::{delete, get, put};
-use crate::subject::{Code, Subject, golden, records};
+use crate::subject::{Code, Subject, records};
 use greytrapper::db::Format;
 use std::fs;
-use std::path::Path;
 
 const KEY: &[u8] = b"192.0.2.1";
 const VALUE: &[u8] = &[7; 32];
@@ -142,14 +142,10 @@ fn a_database_can_be_emptied_and_filled_again(code: Code, format: Format) {
 /// The golden operations: from the reference's file before to the reference's records after.
 fn what_the_real_programs_changed_can_be_changed(code: Code, format: Format) {
     let folder = format!("ops/{}", folder(format));
-    let after =
-        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&folder))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".after.db"));
+    let after = databases(&folder).into_iter().filter(|path| !path.ends_with("before.db"));
     let mut met = 0;
-    for name in after {
-        let wanted = records(&golden(&format!("{folder}/{name}")));
+    for path in after {
+        let wanted = records(&fs::read(&path).unwrap());
         let mut subject = Subject::golden(&format!("{folder}/before.db"));
         let before = subject.model.clone();
         subject.turn(code, |engine, model| {
@@ -162,7 +158,7 @@ fn what_the_real_programs_changed_can_be_changed(code: Code, format: Format) {
                 },
             );
         });
-        assert!(subject.model == wanted, "{name}");
+        assert!(subject.model == wanted, "{path:?}");
         met += 1;
     }
     assert_eq!(met, 5);

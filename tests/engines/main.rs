@@ -8,10 +8,18 @@
 //! `ENGINE_OPERATIONS` says how many random operations each test of that kind makes (default 3,000),
 //! `ENGINE_SEED` which (default 1).
 
-#![allow(clippy::unwrap_used)]
+#![cfg(test)]
 
 mod contract;
+#[path = "../support/dice.rs"]
+mod dice;
+#[path = "../support/golden.rs"]
+mod golden;
 mod mutated;
 mod operations;
+#[cfg(libc_db)]
+mod order;
 mod random;
 mod subject;
+#[cfg(libc_db)]
+mod walks;

@@ -3,24 +3,20 @@
 //! The libc engine validates nothing and relies on the checker alone; under an address sanitizer these
 //! tests tell whether it may.
 
+use crate::golden::{databases, image};
 use crate::operations::{delete, get, put};
-use crate::random::{Dice, number};
-use crate::subject::{Code, Subject, golden};
+use crate::random::{dice, number};
+use crate::subject::{Code, Subject};
 use greytrapper::db::snapshot::Snapshot;
 use greytrapper::db::{EngineError, Format};
 use std::fs;
-use std::path::Path;
 
 const VALUE: &[u8] = &[7; 32];
 
 #[test]
 fn damaged_files_that_pass_the_check_can_be_changed() {
-    for format in ["hash", "btree"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/damaged").join(format);
-        for entry in fs::read_dir(folder).unwrap() {
-            let image = fs::read(entry.unwrap().path()).unwrap();
-            change_if_sound(&image);
-        }
+    for path in ["damaged/hash", "damaged/btree"].into_iter().flat_map(databases) {
+        change_if_sound(&fs::read(path).unwrap());
     }
 }
 
@@ -36,10 +32,10 @@ fn btree_files_with_wrong_bytes_that_pass_the_check_can_be_changed() {
 
 /// Changes one or two bytes at random places, mostly such that mean something to the structure.
 fn spoil(format: Format, names: &[&str]) {
-    let mut dice = Dice::new();
+    let mut dice = dice();
     let mut passed = 0;
     for round in 0..number("ENGINE_OPERATIONS", 3_000) / 5 {
-        let mut image = golden(names[round % names.len()]);
+        let mut image = image(names[round % names.len()]);
         for _ in 0..1 + dice.roll(2) {
             let pages = image.len() / 512;
             let at = match (dice.roll(3), format) {
@@ -63,6 +59,8 @@ fn change_if_sound(image: &[u8]) -> bool {
     if faults > 0 || snapshot.records().any(|record| record.is_err()) {
         return false;
     }
+    #[cfg(libc_db)]
+    crate::walks::passed_over(&Subject::of(image, 4096));
     for code in Code::ALL {
         let changed = Subject::of(image, 4096).turn_unless_refused(*code, |engine, model| {
             let before = model.clone();

@@ -1,5 +1,6 @@
 //! Random operations: an engine alone, and all engines in turns on one file.
 
+use crate::dice::Dice;
 use crate::operations::Operation;
 use crate::subject::{Code, Subject};
 use greytrapper::db::Format;
@@ -7,31 +8,19 @@ use std::env;
 
 /// What keys and values look like.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub enum Kind {
     /// As spamd's: addresses and tuples, values of 32 bytes.
     Spamd,
     /// Also keys as long as spamd's can be, and values longer than a page.
     Long,
 }
 
-/// SplitMix64, and what is made of its numbers.
-pub struct Dice(u64);
+/// The dice of a test, as `ENGINE_SEED` says.
+pub fn dice() -> Dice {
+    Dice(number("ENGINE_SEED", 1) as u64)
+}
 
 impl Dice {
-    /// As `ENGINE_SEED` says.
-    pub fn new() -> Dice {
-        Dice(number("ENGINE_SEED", 1) as u64)
-    }
-
-    /// A number below `sides`.
-    pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % sides as u64).unwrap()
-    }
-
     /// One of a limited number of keys, always the same for its number.
     fn key(&mut self, kind: Kind, longest: usize) -> Vec<u8> {
         let number = self.roll(3000);
@@ -70,23 +59,34 @@ impl Dice {
 /// Random turns of `codes` on one file.
 fn play(codes: &[Code], format: Format, page_size: u32, kind: Kind) {
     let operations = number("ENGINE_OPERATIONS", 3_000);
-    let mut dice = Dice::new();
+    let mut dice = dice();
     let mut subject = Subject::empty(format, page_size);
-    let (mut done, mut turn) = (0, 0);
+    let (mut done, mut turns) = (0, 0);
     while done < operations {
         let code = codes[dice.roll(codes.len())];
         // Long times of growing and of shrinking.
-        let deletions = if turn / 40 % 2 == 0 { 2 } else { 7 };
-        let length = 1 + dice.roll(60);
-        subject.turn(code, |engine, model| {
-            for _ in 0..length {
-                dice.operation(kind, longest_key(format, page_size), deletions)
-                    .apply(engine, model);
-            }
-        });
-        done += length;
-        turn += 1;
+        let deletions = if turns / 40 % 2 == 0 { 2 } else { 7 };
+        done += turn(&mut subject, code, &mut dice, kind, deletions);
+        turns += 1;
     }
+}
+
+/// One turn of up to 60 operations, of which `deletions` in 10 take a record out; how many they were.
+pub fn turn(
+    subject: &mut Subject,
+    code: Code,
+    dice: &mut Dice,
+    kind: Kind,
+    deletions: usize,
+) -> usize {
+    let length = 1 + dice.roll(60);
+    let longest = longest_key(subject.format, subject.page_size);
+    subject.turn(code, |engine, model| {
+        for _ in 0..length {
+            dice.operation(kind, longest, deletions).apply(engine, model);
+        }
+    });
+    length
 }
 
 /// A key too long for a btree's page (`bt_ovflsize` less a stub) goes to pages of its own. dbopen(3)

@@ -1,5 +1,6 @@
 //! A database file, what must be in it, and the engines that change it.
 
+use crate::golden::image;
 #[cfg(libc_db)]
 use greytrapper::db::libc;
 use greytrapper::db::snapshot::{Snapshot, format_of};
@@ -33,7 +34,8 @@ pub type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 /// A database file and what must be in it.
 pub struct Subject {
     pub model: Model,
-    page_size: u32,
+    pub format: Format,
+    pub page_size: u32,
     directory: TempDir,
 }
 
@@ -49,7 +51,7 @@ impl Subject {
 
     /// A copy of a golden file, `hash/kinds.db`.
     pub fn golden(name: &str) -> Subject {
-        Subject::of(&golden(name), 4096)
+        Subject::of(&image(name), 4096)
     }
 
     /// A copy of that image.
@@ -57,7 +59,8 @@ impl Subject {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("before"), image).unwrap();
         fs::write(directory.path().join("db"), image).unwrap();
-        Subject { model: records(image), page_size, directory }
+        let format = format_of(image).unwrap_or(Format::Hash);
+        Subject { model: records(image), format, page_size, directory }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -104,11 +107,6 @@ impl Drop for Subject {
             eprintln!("kept: {}", self.directory.path().display());
         }
     }
-}
-
-/// The bytes of a golden file.
-pub fn golden(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)).unwrap()
 }
 
 /// The records of a whole file; none occurs twice.

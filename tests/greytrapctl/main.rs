@@ -4,18 +4,28 @@
 //! printed of each, `listing` with odd keys and values, `ops` before and after the real spamdb's
 //! changes, `damaged` broken in one known way each.
 
-#![allow(clippy::unwrap_used)]
+#![cfg(test)]
 
+#[path = "../support/golden.rs"]
+mod golden;
 #[path = "../support/responder.rs"]
 mod responder;
 mod util;
 
 mod change;
+mod cross_check;
+mod crowd;
 mod damaged;
 mod dns;
+mod fake_daemon;
 mod input;
 mod list;
 mod lookup;
+mod metrics;
+mod monitor;
+mod orders;
+mod sample;
+mod show;
 mod simulate;
 mod simulate_dns;
 mod usage;

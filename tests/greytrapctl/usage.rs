@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 const USAGE: &str = "\
 usage: greytrapctl [-jv] [-s socket] command [argument ...]
        greytrapctl [-jv] list file
-       greytrapctl [-jv] check file
+       greytrapctl [-jv] check [-x] file
        greytrapctl [-jv] simulate [-f conf] [-t epoch] file
        greytrapctl [-jv] lookup [-f conf] [domain ...]
        greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...

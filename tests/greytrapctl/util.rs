@@ -1,5 +1,6 @@
 //! A directory of one's own for each test, and greytrapctl run in it, never for ever.
 
+pub use crate::golden::{data, databases, image};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,21 +8,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// The golden files.
-pub fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
-}
-
-/// The databases in a directory of golden files, sorted by name.
-pub fn databases(directory: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(data(directory)).unwrap();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension() == Some(OsStr::new("db")));
-    paths.sort();
-    assert!(!paths.is_empty(), "{directory}");
-    paths
-}
 
 /// A directory that goes with the test.
 pub struct Dir(TempDir);
@@ -111,7 +97,12 @@ pub fn sorted(listing: &[u8]) -> Vec<Vec<u8>> {
     lines
 }
 
-/// What `list` prints of a sound file, sorted.
+/// What `list` prints of a sound file.
+pub fn listing(file: &Path) -> Vec<u8> {
+    ctl([OsStr::new("list"), file.as_os_str()]).succeeds()
+}
+
+/// The same, sorted.
 pub fn contents(file: &Path) -> Vec<Vec<u8>> {
-    sorted(&ctl([OsStr::new("list"), file.as_os_str()]).succeeds())
+    sorted(&listing(file))
 }

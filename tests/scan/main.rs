@@ -1,6 +1,6 @@
 //! Judging, seen from outside: databases that OpenBSD's own code wrote against a second, slow judge,
 //! the faults of the original script, and what strangers may send.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+#![cfg(test)]
 
 mod faults;
 mod golden;

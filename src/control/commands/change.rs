@@ -35,7 +35,7 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     if all_done { Ok(()) } else { Err(Failure::Told) }
 }
 
-fn parse(typed: &[OsString]) -> Result<Vec<Address>, Failure> {
+pub(super) fn parse(typed: &[OsString]) -> Result<Vec<Address>, Failure> {
     let addresses = typed.iter().map(|typed| Address::parse(typed.as_bytes()));
     addresses.collect::<Result<_, _>>().map_err(|invalid| Failure::Because(invalid.to_string()))
 }
@@ -99,12 +99,13 @@ impl Outcome {
             Outcome::Release(Released::Removed) => "released",
             Outcome::Release(Released::NotThere) => "not trapped",
             Outcome::Trap(Trapped::Refused(holds)) => match holds {
+                Holds::Trap => "trapped already",
                 Holds::White => "whitelisted, not trapped (-f traps it)",
                 Holds::Spamtrap => "the name of a spam trap, not trapped",
                 Holds::Foreign => "holds a value not spamd's, not trapped",
             },
             Outcome::Release(Released::Refused(holds)) => match holds {
-                Holds::White => "whitelisted, not trapped",
+                Holds::Trap | Holds::White => "whitelisted, not trapped",
                 Holds::Spamtrap => "the name of a spam trap, not released",
                 Holds::Foreign => "holds a value not spamd's, not released",
             },

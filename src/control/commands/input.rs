@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Reads `file` in one pass under a shared lock.
 pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Memory, Failure> {
-    let mut notice = || console.tell(format_args!("{}: waiting for its lock", escaped_path(file)));
+    let mut notice = || waiting(console, file);
     let image = lock::read_image(file, &mut Wait::usual(&mut notice))?;
     if console.verbose {
         let (size, held, waited) = (image.bytes.len(), image.held, image.waited);
@@ -23,6 +23,16 @@ pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Memory, Failure> {
         ));
     }
     Ok(image.bytes)
+}
+
+/// Opens `file` with a shared lock, which goes when it is closed.
+#[cfg(libc_db)]
+pub fn open(console: &mut Console<'_>, file: &Path) -> Result<std::fs::File, Failure> {
+    Ok(lock::open_shared(file, &mut Wait::usual(&mut || waiting(console, file)))?)
+}
+
+fn waiting(console: &mut Console<'_>, file: &Path) {
+    console.tell(format_args!("{}: waiting for its lock", escaped_path(file)));
 }
 
 /// Looks at the header of what was read from `file`.

@@ -7,20 +7,25 @@
 use super::console::{Console, Failure};
 use super::options::Command;
 
+mod ask;
 mod change;
 mod check;
 mod conf;
+#[cfg(libc_db)]
+mod cross_check;
 mod daemon;
 mod input;
 mod list;
 mod lookup;
+mod monitor;
+mod show;
 mod simulate;
 
 /// Carries a command out.
 pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> {
     match command {
         Command::List(file) => list::run(console, file),
-        Command::Check(file) => check::run(console, file),
+        Command::Check(check) => check::run(console, check),
         Command::Simulate(simulate) => simulate::run(console, simulate),
         Command::Lookup(lookup) => lookup::run(console, lookup),
         Command::Change(change) => change::run(console, change),

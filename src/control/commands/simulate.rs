@@ -9,11 +9,10 @@ use crate::control::json;
 use crate::control::options::{Format, Simulate};
 use crate::control::progress::Progress;
 use crate::db::Error;
-use crate::dns::Notice;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
 use crate::escape::{escaped, escaped_path};
-use crate::inquiry::{Findings, Inquiry, Questions};
+use crate::inquiry::{Findings, Inquiry, Questions, unfit};
 use crate::scan::{Answers, Report, Scan, Verdict};
 use std::io::{self, Write};
 use std::path::Path;
@@ -38,6 +37,8 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
             Format::Json => console.json(&json::Verdict::from(&verdict))?,
         }
     }
+    // The program ends here; to give back what was judged, piece by piece, would only take time.
+    std::mem::forget(report);
     Ok(())
 }
 
@@ -92,24 +93,9 @@ fn ask(
     if console.verbose {
         notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
     }
-    let findings = inquiry.end(resolver);
+    let (questions, answered) = inquiry.end(resolver);
+    let findings = Findings::new(questions, answered);
     unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
-}
-
-/// What is wrong if no server was fit to be asked.
-fn unfit(notices: &[Notice], servers: usize) -> Option<io::Error> {
-    if servers == 0 {
-        return Some(io::Error::other("no name server"));
-    }
-    let mut last = None;
-    for notice in notices {
-        match notice {
-            Notice::Fit(_) => return None,
-            Notice::Unfit(..) => last = Some(notice),
-            Notice::Lowered(_) => {}
-        }
-    }
-    last.map(|notice| io::Error::other(notice.to_string()))
 }
 
 fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {

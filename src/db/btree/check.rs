@@ -2,9 +2,11 @@
 //! other.
 //!
 //! A sound file is one that the reference can have written: that includes empty page numbers, which
-//! nothing leads to (it leaks pages), and keys out of order in a tree that holds a big key, since it
-//! files those by their reference instead of their bytes. A page is entered once, so the work is
-//! bounded by the size of the file.
+//! nothing leads to (it leaks pages), and keys out of order in a tree that holds a big key: it files
+//! those by their reference instead of their bytes, compares others with their bytes, and so files
+//! others out of order too. What order there is to demand beside big keys nobody can tell; the writer
+//! looks for keys in such a file everywhere. A page is entered once, so the work is bounded by the size
+//! of the file.
 //!
 //! Source: lib/libc/db/btree: bt_split.c and bt_delete.c for what a page may hold.
 

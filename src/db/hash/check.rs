@@ -22,6 +22,7 @@ use super::note::Note;
 use super::read::{Table, Walker};
 use super::walk::{Chain, Place, Source};
 use crate::db::{Damage, Fault};
+use std::collections::HashSet;
 
 /// Pages that the search for copies of misplaced keys may visit beyond the number of pages in the file.
 const LEFTOVER_PAGES: usize = 4096;
@@ -57,17 +58,33 @@ impl Table<'_> {
 }
 
 impl<'a> Table<'a> {
-    /// The pages of buckets that the table has yet to grow must be empty: libc puts pairs behind what it
-    /// finds there, without a look whether they fit.
+    /// Pages of which the header knows nothing must be empty, wherever the file ends: they may become
+    /// those of buckets, and libc puts pairs behind what it finds there, without a look whether they fit.
     fn unmade(&self, tell: &mut dyn FnMut(Damage)) {
-        let later = self.header.max_bucket.saturating_add(1)..=self.header.high_mask;
-        let pages = later.map(|bucket| self.header.bucket_page(bucket));
-        let made = pages.map_while(|page| Some((page, self.bytes(page).ok()?)));
-        for (page, bytes) in made {
-            if self.header.order.u16_at(bytes, 0) != Some(0) {
+        let made = self.made();
+        let later = (1_u32..).map_while(|page| Some((page, self.bytes_from(page)?)));
+        for (page, bytes) in later.filter(|(page, _)| !made.contains(page)) {
+            // The number of entries.
+            if bytes.iter().take(2).any(|byte| *byte != 0) {
                 return tell(Fault::BadPage("not empty, and of no bucket yet").on(page));
             }
         }
+    }
+
+    /// The pages of all buckets and the overflow pages of all split points, as far as the file has them.
+    fn made(&self) -> HashSet<u32> {
+        let header = &self.header;
+        let buckets = (0..=header.max_bucket).map(|bucket| header.bucket_page(bucket));
+        let mut before = 0;
+        let overflow = (0..=header.ovfl_point).zip(header.spares).flat_map(|(split, made)| {
+            let last_bucket = 1_u32.checked_shl(split).unwrap_or(0).saturating_sub(1);
+            let first = header.bucket_page(last_bucket).saturating_add(1);
+            let count = made.saturating_sub(before);
+            before = made;
+            first..first.saturating_add(count)
+        });
+        let there = |page: &u32| self.bytes_from(*page).is_some();
+        buckets.take_while(there).chain(overflow.filter(there)).collect()
     }
 
     fn map(&self, map: usize, tell: &mut dyn FnMut(Damage)) -> Option<&'a [u8]> {

@@ -63,6 +63,12 @@ impl PageBuf {
             && pair_size(key, value).saturating_add(LINK_SIZE) <= usize::from(page.free())
     }
 
+    /// Whether there are pairs on it, and no part of a big one.
+    pub fn has_pairs(&self) -> bool {
+        let page = self.view();
+        page.entries() >= 2 && page.entry(2) >= REAL_KEY
+    }
+
     /// Whether a pair fits in front of the link that the page ends with.
     pub fn squeezes(&self, key: &[u8], value: &[u8]) -> bool {
         let page = self.view();

@@ -5,6 +5,7 @@
 //! * `page`: one page, its table of offsets and its pairs; `walk`: one bucket's chain of pages, big pairs
 //!   put together; `bitmap`: which overflow pages are in use.
 //! * `read`: the image of a whole file, its pairs in order; `check`: everything that is wrong with it.
+//! * `unseen`: what libc's own walk passes over.
 //! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `chain`
 //!   holds one bucket, `alloc` gives out overflow pages, `split` makes the table grow.
 //!
@@ -23,6 +24,7 @@ mod note;
 mod page;
 mod read;
 mod split;
+mod unseen;
 mod walk;
 mod write;
 

@@ -60,15 +60,16 @@ impl<'a> Table<'a> {
 
     /// The bytes of the page of that number.
     pub(super) fn bytes(&self, number: u32) -> Result<&'a [u8], Fault> {
+        let rest = self.bytes_from(number).ok_or(Fault::BeyondEnd)?;
+        let size = usize::try_from(self.header.bsize).map_err(|_| Fault::BeyondEnd)?;
+        rest.get(..size).ok_or(Fault::Cut)
+    }
+
+    /// The image from the page of that number on; none if it ends before it.
+    pub(super) fn bytes_from(&self, number: u32) -> Option<&'a [u8]> {
         let start = u64::from(number).wrapping_shl(self.header.bshift);
-        let start = usize::try_from(start).map_err(|_| Fault::BeyondEnd)?;
-        match self.image.get(start..) {
-            None | Some([]) => Err(Fault::BeyondEnd),
-            Some(rest) => {
-                let size = usize::try_from(self.header.bsize).map_err(|_| Fault::BeyondEnd)?;
-                rest.get(..size).ok_or(Fault::Cut)
-            }
-        }
+        let rest = self.image.get(usize::try_from(start).ok()?..)?;
+        if rest.is_empty() { None } else { Some(rest) }
     }
 
     /// The overflow page that a link on page `from` leads to.

@@ -15,6 +15,10 @@
 //! The header's number of keys is exact after closing; until then the file has one that is too high if
 //! anything, since libc would count down from one too low until it is negative.
 //!
+//! Pairs go where libc would put them, so that a walk gives them in the same order. Two things differ: a
+//! pair that is alone on a page in front of a link is replaced there, in one write, where libc would move
+//! it to a later page; and a split packs what stays and what moves closer than libc does around big pairs.
+//!
 //! Before a chain is changed all of it is read and looked at; a file that does not hold is not written.
 //! The lock is the caller's.
 
@@ -28,7 +32,7 @@ use super::edit::PageBuf;
 use super::header::{FFACTOR_UNKNOWN, Header, hash};
 use super::note::{self, Note};
 use crate::db::file::PageFile;
-use crate::db::{ByteOrder, Engine, EngineError, Fault};
+use crate::db::{ByteOrder, Engine, EngineError, Fault, Record};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -40,6 +44,9 @@ const MIN_FFACTOR: i32 = 4;
 const KEYS_AHEAD: i32 = 64;
 /// Larger pairs than this are refused: spamd's are of five kilobytes at most.
 const LARGEST_PAIR: usize = 1 << 20;
+
+/// Where a pair is, and its value.
+type Found = (Spot, Vec<u8>);
 
 /// A hash file open for writing.
 #[derive(Debug)]
@@ -204,6 +211,29 @@ impl<F: PageFile> Writer<F> {
     /// Reads a bucket's chain and looks at all of it.
     pub(super) fn load(&self, bucket: u32) -> Result<Loaded, EngineError> {
         let chain = self.load_pages(bucket)?;
+        self.look_along(&chain, bucket, &mut |_, _| {})?;
+        Ok(chain)
+    }
+
+    /// The same; also tells where in the chain `key` is, and with which values.
+    fn search(&self, bucket: u32, key: &[u8]) -> Result<(Loaded, Vec<Found>), EngineError> {
+        let chain = self.load_pages(bucket)?;
+        let mut found = Vec::new();
+        self.look_along(&chain, bucket, &mut |spot, record| {
+            if *record.key == *key {
+                found.push((spot, record.value.into_owned()));
+            }
+        })?;
+        Ok((chain, found))
+    }
+
+    /// Every pair of a chain must be in its own bucket, or a copy of one that is.
+    fn look_along(
+        &self,
+        chain: &Loaded,
+        bucket: u32,
+        tell: &mut dyn FnMut(Spot, Record<'_>),
+    ) -> Result<(), EngineError> {
         for (spot, record) in chain.records()? {
             let home = self.header.bucket_of(hash(&record.key));
             if home != bucket && self.note.is_none() && !self.is_copy(&record.key, home)? {
@@ -211,8 +241,9 @@ impl<F: PageFile> Writer<F> {
                 let number = chain.nodes.get(node).map_or(0, |node| node.number);
                 return Err(Fault::BadPage("key in the wrong bucket").on(number).into());
             }
+            tell(spot, record);
         }
-        Ok(chain)
+        Ok(())
     }
 
     /// Whether a key found elsewhere is in its own bucket too: a split that was not finished.
@@ -243,25 +274,22 @@ impl<F: PageFile> Writer<F> {
         Ok(Loaded { nodes })
     }
 
-    /// Puts a pair whose key the chain need not be searched for.
-    fn insert(&mut self, chain: &Loaded, key: &[u8], value: &[u8]) -> Result<Grown, EngineError> {
-        let mut nodes = chain.nodes.iter();
-        let last = loop {
-            let Some(node) = nodes.next() else {
-                return Err(Fault::BadPage("chain has no end").on(0).into());
-            };
-            let fits = node.page.fits(key, value);
-            if fits || node.page.squeezes(key, value) {
-                let mut page = node.page.clone();
-                page.put(key, value);
-                self.count_ahead()?;
-                self.write_page(node.number, &page)?;
-                return Ok(Grown::No);
-            }
-            if node.page.view().next().is_none() {
-                break node;
-            }
+    /// Puts a pair whose key the chain need not be searched for where `__addel()` in hash_page.c puts
+    /// it: on the first page of `nodes`, the end of its chain, that has pairs already and room for one
+    /// more, otherwise on the last.
+    fn insert(&mut self, nodes: &[Node], key: &[u8], value: &[u8]) -> Result<Grown, EngineError> {
+        let Some(last) = nodes.last() else {
+            return Err(Fault::BadPage("chain has no end").on(0).into());
         };
+        let squeezes = |node: &&Node| node.page.has_pairs() && node.page.squeezes(key, value);
+        let fits = || Some(last).filter(|last| last.page.fits(key, value));
+        if let Some(node) = nodes.iter().find(squeezes).or_else(fits) {
+            let mut page = node.page.clone();
+            page.put(key, value);
+            self.count_ahead()?;
+            self.write_page(node.number, &page)?;
+            return Ok(Grown::No);
+        }
         if !last.page.links() {
             return Err(Fault::BadPage("no room for a link").on(last.number).into());
         }
@@ -367,6 +395,7 @@ impl<F: PageFile> Writer<F> {
         let Some(node) = chain.nodes.get(node) else { return Ok(false) };
         let mut page = node.page.clone();
         page.remove(index);
+        // libc leaves a page with nothing but its link as it is; this saves a write and a gap.
         let fits = page.fits(key, value) || page.squeezes(key, value);
         if fits {
             page.put(key, value);
@@ -375,33 +404,27 @@ impl<F: PageFile> Writer<F> {
         Ok(fits)
     }
 
-    fn spots(&self, chain: &Loaded, key: &[u8]) -> Result<Vec<(Spot, Vec<u8>)>, EngineError> {
-        let records = chain.records()?.into_iter().filter(|(_, record)| *record.key == *key);
-        Ok(records.map(|(spot, record)| (spot, record.value.into_owned())).collect())
-    }
-
     /// Puts a pair; tells whether its bucket needed a new page, and whether the key is new.
     fn put_pair(&mut self, key: &[u8], value: &[u8]) -> Result<(Grown, bool), EngineError> {
         let bucket = self.header.bucket_of(hash(key));
-        let chain = self.load(bucket)?;
-        let spots = self.spots(&chain, key)?;
+        let (chain, spots) = self.search(bucket, key)?;
         let Some((first, _)) = spots.first() else {
-            return Ok((self.insert(&chain, key, value)?, true));
+            return Ok((self.insert(chain.last(), key, value)?, true));
         };
         let alone = spots.len() == 1;
         if alone && self.replace(&chain, *first, key, value)? {
             return Ok((Grown::No, false));
         }
-        let grown = self.insert(&chain, key, value)?;
+        let grown = self.insert(chain.from(*first), key, value)?;
         self.drop_others(bucket, key, value)?;
         Ok((grown, false))
     }
 
     /// Puts a pair where it belongs unless its key is there.
     pub(super) fn put_missing(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
-        let chain = self.load(self.header.bucket_of(hash(key)))?;
-        if self.spots(&chain, key)?.is_empty() {
-            self.insert(&chain, key, value)?;
+        let (chain, spots) = self.search(self.header.bucket_of(hash(key)), key)?;
+        if spots.is_empty() {
+            self.insert(chain.last(), key, value)?;
         }
         Ok(())
     }
@@ -409,8 +432,7 @@ impl<F: PageFile> Writer<F> {
     /// Takes out every pair with this key but one with this value.
     fn drop_others(&mut self, bucket: u32, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         loop {
-            let chain = self.load(bucket)?;
-            let spots = self.spots(&chain, key)?;
+            let (chain, spots) = self.search(bucket, key)?;
             let keep = spots.iter().position(|(_, found)| found == value);
             let other = spots.iter().enumerate().find(|(at, _)| Some(*at) != keep);
             match other {
@@ -444,7 +466,8 @@ impl<F: PageFile> Engine for Writer<F> {
     }
 
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let chain = self.load(self.header.bucket_of(hash(key)))?;
+        // Nothing is built on what is only read: that the keys are at home need not be proved.
+        let chain = self.load_pages(self.header.bucket_of(hash(key)))?;
         let mut records = chain.records()?.into_iter();
         let found = records.find(|(_, record)| *record.key == *key);
         Ok(found.map(|(_, record)| Cow::into_owned(record.value)))
@@ -470,8 +493,8 @@ impl<F: PageFile> Engine for Writer<F> {
         self.finish_split()?;
         let mut found = false;
         loop {
-            let chain = self.load(bucket)?;
-            let Some((spot, _)) = self.spots(&chain, key)?.into_iter().next() else { break };
+            let (chain, spots) = self.search(bucket, key)?;
+            let Some((spot, _)) = spots.into_iter().next() else { break };
             self.take_out(&chain, spot)?;
             found = true;
         }

@@ -1,7 +1,7 @@
 //! dbopen(3) made safe to call: paths and byte slices in, owned bytes and `io::Error`s out.
 //!
-//! The only file of the database code with `unsafe` in it; [`super::Writer`] is the only caller. What
-//! <db.h> declares is taken from there by build.rs. The library believes the file: it follows whatever
+//! The only file of the database code with `unsafe` in it; its callers are [`super::Writer`] and
+//! [`super::walk`]. What <db.h> declares is taken from there by build.rs. The library believes the file: it follows whatever
 //! numbers it finds, out of its own memory if need be. So the caller has checked the whole structure
 //! under the lock, which it keeps ([`super`] tells how); that is trusted here and cannot be proved.
 
@@ -22,7 +22,25 @@ mod sys {
 /// `EFTYPE` of errno(2): a file of another type than the one asked for.
 pub const EFTYPE: i32 = sys::EFTYPE.cast_signed();
 
-/// A `DB *`, open for reading and writing until it is closed or dropped.
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `O_RDONLY`.
+    Read,
+    /// `O_RDWR`.
+    Write,
+}
+
+/// Where `seq` goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `R_FIRST`.
+    First,
+    /// `R_NEXT`.
+    Next,
+}
+
+/// A `DB *`, open until it is closed or dropped.
 ///
 /// Not `Send`: nothing says that the library may be called from one thread now and another later.
 #[derive(Debug)]
@@ -31,12 +49,12 @@ pub struct Handle {
     db: NonNull<sys::DB>,
 }
 
-/// What `del`, `get` and `put` return, besides errors.
+/// What `del`, `get`, `put` and `seq` return, besides errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// `RET_SUCCESS`.
     Done,
-    /// `RET_SPECIAL`: the key is not there.
+    /// `RET_SPECIAL`: the key, or a further record, is not there.
     Special,
 }
 
@@ -47,7 +65,7 @@ impl Handle {
     /// # Errors
     ///
     /// What dbopen(3) says: [`EFTYPE`] for a file that is not of that format, or an error of open(2).
-    pub fn open(path: &CStr, format: Format, page_size: u32) -> io::Result<Handle> {
+    pub fn open(path: &CStr, format: Format, page_size: u32, access: Access) -> io::Result<Handle> {
         // Zeros ask for what spamd gets by default; `bsize` matters to an empty file alone.
         let info = sys::HASHINFO {
             bsize: page_size,
@@ -61,9 +79,13 @@ impl Handle {
             Format::Hash => (sys::DB_HASH, (&raw const info).cast()),
             Format::Btree => (sys::DB_BTREE, ptr::null()),
         };
+        let flags = match access {
+            Access::Read => sys::O_RDONLY,
+            Access::Write => sys::O_RDWR,
+        };
         // SAFETY: `path` ends in a NUL; `info` is null or points to the structure that this `kind`
         // reads, which lives until the end of this function: the library copies what it wants to keep.
-        let db = unsafe { sys::dbopen(path.as_ptr(), sys::O_RDWR.cast_signed(), 0, kind, info) };
+        let db = unsafe { sys::dbopen(path.as_ptr(), flags.cast_signed(), 0, kind, info) };
         let db = NonNull::new(db).ok_or_else(io::Error::last_os_error)?;
         Ok(Handle { db })
     }
@@ -91,14 +113,29 @@ impl Handle {
         if outcome(code)? == Outcome::Special {
             return Ok(None);
         }
-        if value.size == 0 || value.data.is_null() {
-            // An empty value may come without an address.
-            return Ok(Some(Vec::new()));
-        }
         // SAFETY: after success `value` names bytes in the library's buffers, which no call has changed
         // since: `self` is borrowed mutably, and they are copied before that ends.
-        let value = unsafe { slice::from_raw_parts(value.data.cast::<u8>(), value.size) };
-        Ok(Some(value.to_vec()))
+        Ok(Some(unsafe { copied(&value) }))
+    }
+
+    /// Copies of the first record, or of the one after the last that this gave; none at the end.
+    pub fn seq(&mut self, step: Step) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let mut key = sys::DBT { data: ptr::null_mut(), size: 0 };
+        let mut value = sys::DBT { data: ptr::null_mut(), size: 0 };
+        let flag = match step {
+            Step::First => sys::R_FIRST,
+            Step::Next => sys::R_NEXT,
+        };
+        let seq = self.methods().seq.ok_or(NO_METHOD)?;
+        // SAFETY: the invariant of `db`; both DBTs live throughout the call, and with these flags the
+        // library does not read what they hold.
+        let code = unsafe { seq(self.db.as_ptr(), &raw mut key, &raw mut value, flag) };
+        if outcome(code)? == Outcome::Special {
+            return Ok(None);
+        }
+        // SAFETY: after success both name bytes in the library's buffers, which no call has changed
+        // since: `self` is borrowed mutably, and they are copied before that ends.
+        Ok(Some(unsafe { (copied(&key), copied(&value)) }))
     }
 
     /// Enters `key` with `value`, in place of any value it has.
@@ -174,6 +211,20 @@ const NO_METHOD: io::ErrorKind = io::ErrorKind::Unsupported;
 /// `bytes` as the library wants them. The pointer is as good as the slice, for reading.
 fn dbt(bytes: &[u8]) -> sys::DBT {
     sys::DBT { data: bytes.as_ptr().cast_mut().cast(), size: bytes.len() }
+}
+
+/// The bytes that a `DBT` names.
+///
+/// # Safety
+///
+/// They can be read, `size` of them, unless there are none or no address.
+unsafe fn copied(dbt: &sys::DBT) -> Vec<u8> {
+    if dbt.size == 0 || dbt.data.is_null() {
+        // What is empty may come without an address.
+        return Vec::new();
+    }
+    // SAFETY: the contract of this function.
+    unsafe { slice::from_raw_parts(dbt.data.cast::<u8>(), dbt.size) }.to_vec()
 }
 
 /// The return value of one of the library's functions: -1 with errno(2) set, 0, or 1.

@@ -1,6 +1,6 @@
 //! The second engine: dbopen(3), the code with which spamd itself writes its database.
 //!
-//! A path and its locked file come in, a [`Writer`] goes out. Built where libc has dbopen(3), and where
+//! A path and its locked file come in, a [`Writer`] goes out; [`compare`] sets libc's walk against ours. Built where libc has dbopen(3), and where
 //! build.rs was given a directory with OpenBSD's (`cfg(libc_db)`).
 //!
 //! dbopen(3) opens a path and not a descriptor, so the file is open twice: our descriptor holds the
@@ -25,18 +25,21 @@
 // All unsafe code of the database is in this one file; lib.rs has the list of such files.
 #[allow(unsafe_code)]
 mod handle;
+mod walk;
 
 use super::bytes::ByteOrder;
 use super::file::PageFile;
 use super::lock::{self, FileId};
 use super::snapshot::{Snapshot, format_of};
 use super::{Engine, EngineError, ErrorKind, Fault, Format, btree};
-use handle::{EFTYPE, Handle};
+use handle::{Access, EFTYPE, Handle};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+pub use walk::compare;
 
 /// Two pages of the largest size: what it takes to recognise a header of either format.
 const HEAD: usize = 2 * 65536;
@@ -85,15 +88,7 @@ impl Writer {
         if shape.page_size == UNWRITABLE_PAGE {
             return refuse("dbopen(3) cannot write pages of 65536 bytes");
         }
-        let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
-        let handle = Handle::open(&path, shape.format, shape.page_size).map_err(refusal)?;
-        let theirs = File::from(handle.descriptor()?.try_clone_to_owned()?);
-        if FileId::of(&theirs)? != FileId::of(&lock)? {
-            // The other file is neither locked nor checked: not even its header may be written.
-            handle.abandon();
-            return refuse("replaced by another program while it was opened");
-        }
-        Ok(Writer { shape, handle, lock })
+        Ok(Writer { shape, handle: shape.open(path, &lock, Access::Write)?, lock })
     }
 }
 
@@ -152,6 +147,19 @@ impl Shape {
             Format::Btree => order.u32_at(&head, 8),
         };
         Ok(Shape { format, order, page_size: page_size.ok_or(Fault::TooShort.on(0))? })
+    }
+
+    /// dbopen(3) of the file at `path`, if that is the locked one.
+    fn open(self, path: &Path, lock: &File, access: Access) -> Result<Handle, EngineError> {
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
+        let handle = Handle::open(&path, self.format, self.page_size, access).map_err(refusal)?;
+        let theirs = File::from(handle.descriptor()?.try_clone_to_owned()?);
+        if FileId::of(&theirs)? != FileId::of(lock)? {
+            // The other file is neither locked nor checked: not even its header may be written.
+            handle.abandon();
+            return refuse("replaced by another program while it was opened");
+        }
+        Ok(handle)
     }
 
     fn refuse_what_is_not_for_it(self, file: &File) -> Result<(), EngineError> {
@@ -399,7 +407,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_told_when_closing() {
         let lock = tempfile::tempfile().unwrap();
-        let handle = Handle::open(c"/dev/full", Format::Hash, 4096).unwrap();
+        let handle = Handle::open(c"/dev/full", Format::Hash, 4096, Access::Write).unwrap();
         let shape = Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size: 4096 };
         let writer = Writer { shape, handle, lock };
         let EngineError::Io(error) = Box::new(writer).close().unwrap_err() else {

@@ -4,24 +4,17 @@
 //! registered: `a.example.com` and `b.example.com` are one. Source: the original's `MAX_DOMAINS`,
 //! less its fault of counting one too many.
 
-use super::Sent;
 use crate::scan::distinct::Distinct;
 use crate::scan::name;
 
-/// How many domains the senders are from, if more than `max`.
-pub(in crate::scan) fn nominate(
-    sent: &[Sent<'_>],
+/// How many domains `senders` are from, if more than `max`.
+pub(in crate::scan) fn nominate<'t>(
+    senders: impl Iterator<Item = &'t [u8]>,
     max: u32,
     scratch: &mut Distinct,
 ) -> Option<u32> {
-    // Most hosts send from one domain.
-    let domains = || {
-        let runs = sent.chunk_by(|one, next| one.from.domain == next.from.domain);
-        runs.filter_map(|run| run.first()).map(|one| one.from.domain)
-    };
-    domains().nth(max as usize)?;
     scratch.clear();
-    domains().for_each(|domain| scratch.add(|out| name::registrable(domain, out)));
+    senders.for_each(|domain| scratch.add(|out| name::registrable(domain, out)));
     Some(scratch.count()).filter(|&domains| domains > max)
 }
 
@@ -31,7 +24,8 @@ mod tests {
     use crate::scan::rules::tests::sent;
 
     fn count(from: &[&str]) -> Option<u32> {
-        nominate(&sent(from, &["<x@example.org>"]), 3, &mut Distinct::default())
+        let sent = sent(from, &["<x@example.org>"]);
+        nominate(sent.iter().map(|sent| sent.from.domain), 3, &mut Distinct::default())
     }
 
     #[test]

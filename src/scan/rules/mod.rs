@@ -2,9 +2,10 @@
 //!
 //! A host's tuples come in, what a rule found goes out. `syntax` and `rcpt` judge one tuple by
 //! itself, so `hosts` asks them while it has the tuple at hand. `domains`, `senders` and `helo`
-//! count over all tuples of a host, and only nominate: identity may set the host free. `dns` goes by the
-//! answers about sender domains. The rules read nothing but their arguments and trust nothing in a tuple.
+//! count over all tuples of a host, and only nominate: identity may set the host free. `checker` and
+//! `dns` go by the answers about recipients and sender domains. The rules read nothing but their arguments and trust nothing in a tuple.
 
+pub(super) mod checker;
 pub(super) mod dns;
 pub(super) mod domains;
 pub(super) mod helo;
@@ -17,7 +18,10 @@ use crate::spamd::Tuple;
 use std::fmt;
 
 /// The name of a rule, in the rules' order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Rule {
     /// The envelope sender is no mailbox.
     Syntax,
@@ -36,6 +40,17 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in order.
+    pub const ALL: [Rule; 7] = [
+        Rule::Syntax,
+        Rule::Domains,
+        Rule::Senders,
+        Rule::Helo,
+        Rule::Rcpt,
+        Rule::Checker,
+        Rule::Dns,
+    ];
+
     /// The name in listings and JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,181 @@
+//! One program for one address: spawn, wait, kill.
+//!
+//! An address comes in, a verdict goes out. [`super::pool`] calls, from its threads. The address is
+//! untrusted: it reaches the program as one argument or not at all, and meets no shell.
+//!
+//! The thread that spawned a program is the only one that waits for it and the only one that kills it,
+//! and it kills only what it has not reaped: the number of a program that has ended may be somebody
+//! else's. Hence the wait is a look now and then, at growing intervals. A blocking wait(2) reaps, so that
+//! whoever watched the clock beside it could not know whom it kills; and waitid(2) with WNOWAIT is out of
+//! safe code's reach on OpenBSD.
+
+use super::{Verdict, Why};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a killed program is waited for. What the kernel does not let go by then (a file server that
+/// is down) is left to it.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
+
+/// Longer addresses are not passed on. RFC 5321 4.5.3.1 allows 254 bytes.
+const LONGEST_ADDRESS: usize = 1024;
+
+/// What daemons find on OpenBSD. Source: PATH in rc(8), and `_PATH_STDPATH` of <paths.h>.
+const PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin";
+
+/// How long to sleep between two looks at a program: this at least,
+const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+/// this at most,
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// and in between this part of the time that it has been running.
+const PAUSE_PART: u32 = 8;
+
+/// The program, how long it may take, and what it reads and writes.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+    timeout: Duration,
+    null: File,
+}
+
+impl Program {
+    /// Opens /dev/null, once and for all: later the sandbox may forbid it. Fails if that fails.
+    pub fn new(path: &Path, timeout: Duration) -> io::Result<Self> {
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        Ok(Self { path: path.to_owned(), timeout, null })
+    }
+
+    /// Runs the program and waits for its end. `pause` sleeps so long and returns true; if it returns
+    /// false, the program is killed and nothing is returned.
+    pub fn ask(&self, address: &[u8], pause: impl Fn(Duration) -> bool) -> Option<Verdict> {
+        if !is_fit(address) {
+            return Some(Verdict::Unknown(Why::Address));
+        }
+        match self.spawn(address) {
+            Ok(child) => self.wait(child, pause),
+            Err(error) => Some(system(&error)),
+        }
+    }
+
+    /// Not with `current_dir`: chdir(2) in the child would want pledge(2)'s `rpath`.
+    fn spawn(&self, address: &[u8]) -> io::Result<Child> {
+        Command::new(&self.path)
+            .arg(OsStr::from_bytes(address))
+            .env_clear()
+            .env("PATH", PATH)
+            .stdin(self.null.try_clone()?)
+            .stdout(self.null.try_clone()?)
+            .stderr(self.null.try_clone()?)
+            .process_group(0)
+            .spawn()
+    }
+
+    fn wait(&self, mut child: Child, pause: impl Fn(Duration) -> bool) -> Option<Verdict> {
+        let started = Instant::now();
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Some(said(status)),
+                Ok(None) => {}
+                Err(error) => return Some(system(&error)),
+            }
+            let elapsed = started.elapsed();
+            let left = self.timeout.saturating_sub(elapsed);
+            if left.is_zero() {
+                kill(child);
+                return Some(Verdict::Unknown(Why::Timeout));
+            }
+            if !pause(pause_after(elapsed).min(left)) {
+                kill(child);
+                return None;
+            }
+        }
+    }
+}
+
+/// Whether the address can be handed to a program that was written for addresses, not for options or
+/// terminals.
+fn is_fit(address: &[u8]) -> bool {
+    let starts_well = address.first().is_some_and(|first| *first != b'-');
+    starts_well && address.len() <= LONGEST_ADDRESS && !address.iter().any(u8::is_ascii_control)
+}
+
+/// Short programs are not kept waiting, and long ones not disturbed.
+fn pause_after(elapsed: Duration) -> Duration {
+    (elapsed / PAUSE_PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+}
+
+fn said(status: ExitStatus) -> Verdict {
+    match status.code() {
+        Some(0) => Verdict::Good,
+        Some(_) => Verdict::Bad,
+        None => Verdict::Unknown(Why::Signal(status.signal().unwrap_or_default())),
+    }
+}
+
+/// The verdict when the system refuses. std has errors of its own only for what `is_fit` and the
+/// configuration do not let pass.
+pub(super) fn system(error: &io::Error) -> Verdict {
+    let number = error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+    Verdict::Unknown(Why::System(number))
+}
+
+/// Kills the program and everything in its process group, and reaps it.
+fn kill(mut child: Child) {
+    if let Ok(group) = i32::try_from(child.id()) {
+        // Fails if all have ended by themselves, or have become another user's: then there is nothing
+        // more to be done.
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    let killed = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) && killed.elapsed() < GRACE {
+        thread::sleep(pause_after(killed.elapsed()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_looks_like_an_address_is_fit() {
+        let long = [b'a'; LONGEST_ADDRESS + 1];
+        for (address, fit) in [
+            (&b"user@example.org"[..], true),
+            (b"$(touch x)@example.org", true),
+            (b"a b;c|d>e'f\"g`h\\@example.org", true),
+            ("j\u{f6}rg@b\u{fc}cher.example".as_bytes(), true),
+            (b"\xff@example.org", true),
+            (b"a-b", true),
+            (&long[1..], true),
+            (&long, false),
+            (b"", false),
+            (b"-", false),
+            (b"-rf", false),
+            (b"--help@example.org", false),
+            (b"a\0b", false),
+            (b"a\nb", false),
+            (b"a\x1b[2Jb", false),
+            (b"a\x7fb", false),
+        ] {
+            assert_eq!(is_fit(address), fit, "{}", crate::escape::escaped(address));
+        }
+    }
+
+    #[test]
+    fn pauses_grow_with_the_time_but_stay_within_bounds() {
+        for (elapsed, pause) in [(0, 500), (4_000, 500), (8_000, 1_000), (160_000, 20_000)] {
+            assert_eq!(pause_after(Duration::from_micros(elapsed)), Duration::from_micros(pause));
+        }
+        assert_eq!(pause_after(Duration::MAX), LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,125 @@
+//! greytrapctl's side of the control socket: a request goes out, the daemon's answer comes in, part by
+//! part.
+//!
+//! The daemon is not trusted: what it sends is bounded in length, and printed escaped. Waiting for it is
+//! what the operator asked for, so there is no timeout.
+#![forbid(unsafe_code)]
+
+use super::protocol::{REPLY_MAX, REQUEST_MAX, Reply, Request};
+use crate::errno::reason;
+use crate::escape::{escaped_path, harmless};
+use crate::privsep::frame::{self, Decoder, FrameError};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// Bytes read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Why there is no answer, or not all of it.
+#[derive(Debug)]
+pub enum Error {
+    /// The socket could not be reached, or broke.
+    Io(PathBuf, io::Error),
+    /// The request is no message.
+    Request(FrameError),
+    /// The daemon went away in the middle.
+    Gone(PathBuf),
+    /// The answer is none.
+    Foreign(PathBuf, FrameError),
+    /// An answer, but to something else.
+    Unexpected(PathBuf),
+    /// The daemon says no.
+    Refused(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Io(path, error) => write!(f, "{}: {}", escaped_path(path), reason(error)),
+            Error::Request(error) => error.fmt(f),
+            Error::Gone(path) => write!(f, "{}: greytrapper has gone", escaped_path(path)),
+            Error::Foreign(path, error) => {
+                let path = escaped_path(path);
+                write!(f, "{path}: not a greytrapper of this version: {error}")
+            }
+            Error::Unexpected(path) => {
+                write!(f, "{}: greytrapper answers something else", escaped_path(path))
+            }
+            Error::Refused(why) => harmless(why).fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The answer to one request, as it comes.
+#[derive(Debug)]
+pub struct Answer {
+    path: PathBuf,
+    stream: UnixStream,
+    decoder: Decoder,
+    chunk: Vec<u8>,
+}
+
+impl Answer {
+    /// Asks the daemon at `socket`.
+    ///
+    /// # Errors
+    /// It is not there, or the request is too long.
+    pub fn to(request: &Request, socket: &Path) -> Result<Answer, Error> {
+        let mut frame = Vec::new();
+        frame::encode(request, REQUEST_MAX, &mut frame).map_err(Error::Request)?;
+        let broken = |error| Error::Io(socket.into(), error);
+        let mut stream = UnixStream::connect(socket).map_err(broken)?;
+        match stream.write_all(&frame) {
+            // Whoever closes before it was asked may have said why.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(broken(error)),
+            _ => {}
+        }
+        let (decoder, chunk) = (Decoder::new(REPLY_MAX), vec![0; CHUNK]);
+        Ok(Answer { path: socket.into(), stream, decoder, chunk })
+    }
+
+    /// The next part of the answer; `None` after its end.
+    ///
+    /// # Errors
+    /// The daemon refuses, has gone, or is no greytrapper.
+    pub fn part(&mut self) -> Result<Option<Reply>, Error> {
+        loop {
+            let reply = self.decoder.next();
+            match reply.map_err(|error| Error::Foreign(self.path.clone(), error))? {
+                Some(Reply::Done) => return Ok(None),
+                Some(Reply::Failed(why)) => return Err(Error::Refused(why)),
+                Some(reply) => return Ok(Some(reply)),
+                None => self.read()?,
+            }
+        }
+    }
+
+    /// Whether the next part has not arrived, so that asking for it means waiting.
+    pub fn must_wait(&self) -> bool {
+        self.decoder.is_empty()
+    }
+
+    /// The error for a part that does not belong here.
+    pub fn unexpected(&self) -> Error {
+        Error::Unexpected(self.path.clone())
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        match self.stream.read(&mut self.chunk) {
+            Ok(0) => Err(Error::Gone(self.path.clone())),
+            Ok(length) => {
+                self.decoder.feed(self.chunk.get(..length).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                Err(Error::Gone(self.path.clone()))
+            }
+            Err(error) => Err(Error::Io(self.path.clone(), error)),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What greytrapctl(8) and the daemon say to each other over the control socket.
+//!
+//! A connection carries one [`Request`], then one or more [`Reply`]s, as frames
+//! ([`frame`](crate::privsep::frame)), the last of which is [`Reply::Done`] or [`Reply::Failed`]; then the
+//! daemon closes it. Only [`Request::Monitor`] has no end of its own. All of it is plain data.
+//!
+//! Neither side trusts the other: the daemon checks every address again, greytrapctl escapes whatever
+//! it prints. The encoding goes by position: both programs must be of one version, and a daemon of
+//! another is told by what does not decode.
+#![forbid(unsafe_code)]
+
+use super::status::{Scan, Status};
+use crate::scan::Rule;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Bytes a request may have: the 1000 addresses of [`ADDRESSES_MAX`] with room to spare.
+pub const REQUEST_MAX: usize = 64 * 1024;
+/// Bytes a reply may have. What may be longer is sent as several.
+pub const REPLY_MAX: usize = 1024 * 1024;
+/// So many addresses fit into a request, whatever their form (46 bytes at most: INET6_ADDRSTRLEN).
+pub const ADDRESSES_MAX: usize = 1000;
+
+/// What the daemon is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// How it is: one [`Reply::Status`].
+    Show,
+    /// Hosts in a trap: a [`Reply::Trap`] for each.
+    ShowTraps,
+    /// Hosts that wait: a [`Reply::Host`] for each.
+    ShowHosts,
+    /// The last verdict on a host: [`Reply::Explained`], then a [`Reply::Tuple`] for each tuple.
+    Explain(IpAddr),
+    /// Scan now: done once the scan has begun.
+    Scan,
+    /// Read the configuration again: done once it is in force.
+    Reload,
+    /// Tell what happens: a [`Reply::Event`] for each, until one side closes.
+    Monitor,
+    /// Trap hosts: a [`Reply::Changed`] for each, in order.
+    Trap {
+        /// Their addresses as they are to stand in the database; [`ADDRESSES_MAX`] at most.
+        addresses: Vec<String>,
+        /// Also those that are whitelisted.
+        over_white: bool,
+    },
+    /// End traps: a [`Reply::Changed`] for each, in order.
+    Release {
+        /// The hosts' addresses as they stand in the database; [`ADDRESSES_MAX`] at most.
+        addresses: Vec<String>,
+    },
+    /// Log more or less from now on.
+    Log(Verbosity),
+}
+
+/// How much the daemon logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verbosity {
+    /// What an operator should know.
+    #[default]
+    Brief,
+    /// Everything.
+    Verbose,
+}
+
+/// A part of the daemon's answer. Texts hold strangers' bytes in escaped form only
+/// ([`escaped`](crate::escape::escaped)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// How the daemon is.
+    Status(Box<Status>),
+    /// A host in a trap.
+    Trap(Trap),
+    /// A host that waits.
+    Host(Host),
+    /// What the last scan found about a host.
+    Explained(Explained),
+    /// A tuple of that host.
+    Tuple(Tuple),
+    /// What became of an address.
+    Changed(Changed),
+    /// Something happened.
+    Event(Event),
+    /// That was all.
+    Done,
+    /// That was all, and it is not what was asked; why.
+    Failed(String),
+}
+
+/// A host in a trap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trap {
+    /// Its address.
+    pub address: IpAddr,
+    /// When it was first trapped, in seconds since 1970.
+    pub first: i64,
+    /// When spamd lets it go.
+    pub expire: i64,
+    /// By which rule, if it was one of the daemon's.
+    pub rule: Option<Rule>,
+    /// Why, as it was logged; empty if the daemon does not know.
+    pub reason: String,
+}
+
+/// A host that waits, as the last scan saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its address.
+    pub address: IpAddr,
+    /// How many of its tuples live.
+    pub tuples: u32,
+    /// The rule against it; `None` if it passed.
+    pub rule: Option<Rule>,
+    /// The reason, either way.
+    pub reason: String,
+}
+
+/// What the last scan found about a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The host's address.
+    pub address: IpAddr,
+    /// When it was judged, in seconds since 1970.
+    pub judged: i64,
+    /// The rule against it; `None` if it passed.
+    pub rule: Option<Rule>,
+    /// The reason, either way.
+    pub reason: String,
+    /// What DNS answered, where that made the verdict.
+    pub answer: Option<String>,
+}
+
+/// A delivery that was put off, as evidence: raw bytes that a stranger chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuple {
+    /// What the host said in HELO.
+    pub helo: Vec<u8>,
+    /// The envelope sender.
+    pub from: Vec<u8>,
+    /// The envelope recipient.
+    pub to: Vec<u8>,
+}
+
+/// What became of an address that was to be trapped or released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The address as asked.
+    pub address: String,
+    /// Whether it is as was asked.
+    pub done: bool,
+    /// What happened, or why nothing did.
+    pub text: String,
+}
+
+/// Something that happened in the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in seconds since 1970.
+    pub time: i64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// A scan began.
+    ScanStarted,
+    /// A scan ended well.
+    ScanDone(Box<Scan>),
+    /// A host was judged.
+    Verdict {
+        /// The host's address.
+        address: IpAddr,
+        /// The rule against it; `None` if it passed.
+        rule: Option<Rule>,
+        /// The reason, either way.
+        reason: String,
+    },
+    /// A host is trapped.
+    Trapped {
+        /// The host's address.
+        address: IpAddr,
+        /// By which rule; `None` if by hand.
+        rule: Option<Rule>,
+        /// Why.
+        reason: String,
+    },
+    /// A trap was ended by hand.
+    Released {
+        /// The host's address.
+        address: IpAddr,
+    },
+    /// Something the operator may want to know: a name server put aside, the configuration read again.
+    Notice(String),
+    /// Something went wrong: a scan, a write, a reload.
+    Failure(String),
+}

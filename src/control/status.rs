@@ -1,0 +1,301 @@
+//! How the daemon is: what `greytrapctl show` and `show metrics` are made of.
+//!
+//! The daemon's engine fills a [`Status`] in and sends it as one frame; it is plain data of some
+//! hundred bytes. The names of the fields are those of the JSON object that `show -j` prints, and times
+//! bear their unit there.
+#![forbid(unsafe_code)]
+
+use super::protocol::Verbosity;
+use crate::dns::verdict::Tally;
+use crate::scan::{Counts, Rule};
+use serde::{Deserialize, Serialize, Serializer};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How the daemon is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// When this was written, in seconds since 1970.
+    pub now: i64,
+    /// When the daemon started.
+    pub since: i64,
+    /// How much it logs.
+    pub log: Verbosity,
+    /// What it is doing.
+    pub phase: Phase,
+    /// When the next scan begins, from now on.
+    #[serde(rename = "next_scan_us")]
+    pub next_scan: Option<Micros>,
+    /// The last scan that ended well.
+    pub last_scan: Option<Scan>,
+    /// What went wrong last.
+    pub last_failure: Option<Failure>,
+    /// Sums since the start.
+    pub totals: Totals,
+    /// The name servers; empty if none is asked.
+    pub name_servers: Vec<NameServer>,
+    /// Who is told of traps.
+    pub peers: Vec<Peer>,
+    /// What of the configuration one wants to know at a glance.
+    pub config: Configured,
+}
+
+/// What the daemon is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It waits for the next scan.
+    #[default]
+    Idle,
+    /// It waits for the database's lock, or reads.
+    Reading,
+    /// It decodes records and judges hosts.
+    Judging,
+    /// It waits for DNS.
+    Resolving,
+    /// It waits for the address checker.
+    Checking,
+    /// It writes traps.
+    Writing,
+}
+
+/// A scan that ended well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// When it began, in seconds since 1970.
+    pub began: i64,
+    /// How long its parts took.
+    pub took: Took,
+    /// How long it waited for the database's lock.
+    #[serde(rename = "lock_waited_us")]
+    pub lock_waited: Micros,
+    /// The longest time for which it held the lock.
+    #[serde(rename = "lock_held_us")]
+    pub lock_held: Micros,
+    /// Records in the database, by kind.
+    pub records: Counts,
+    /// Hosts with a live tuple.
+    pub waiting: u64,
+    /// Of these, hosts that the rules were asked about: not whitelisted, trapped or allowed.
+    pub judged: u64,
+    /// Hosts trapped.
+    pub trapped: ByRule,
+    /// Sender domains, by what is thought of them.
+    pub domains: Tally,
+}
+
+/// How long the parts of a scan took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Took {
+    /// Reading the database.
+    #[serde(rename = "read_us")]
+    pub read: Micros,
+    /// Decoding and judging.
+    #[serde(rename = "judge_us")]
+    pub judge: Micros,
+    /// Waiting for DNS.
+    #[serde(rename = "dns_us")]
+    pub dns: Micros,
+    /// Waiting for the address checker.
+    #[serde(rename = "checker_us")]
+    pub checker: Micros,
+    /// Writing traps.
+    #[serde(rename = "write_us")]
+    pub write: Micros,
+}
+
+impl Took {
+    /// The parts with their names, in order.
+    pub fn parts(&self) -> [(&'static str, Micros); 5] {
+        [
+            ("read", self.read),
+            ("judge", self.judge),
+            ("dns", self.dns),
+            ("checker", self.checker),
+            ("write", self.write),
+        ]
+    }
+
+    /// The whole.
+    pub fn total(&self) -> Micros {
+        Micros(self.parts().iter().fold(0, |sum, (_, part)| sum.saturating_add(part.0)))
+    }
+}
+
+/// Sums since the daemon's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Scans that ended well.
+    pub scans: u64,
+    /// Scans that did not.
+    pub failed_scans: u64,
+    /// Hosts trapped by the rules.
+    pub trapped: ByRule,
+    /// Hosts trapped by hand.
+    pub trapped_by_hand: u64,
+    /// Traps ended by hand.
+    pub released: u64,
+    /// Sender domains, each counted once a scan.
+    pub domains: Tally,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When, in seconds since 1970.
+    pub time: i64,
+    /// What, as it was logged.
+    pub text: String,
+}
+
+/// A name server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameServer {
+    /// Its address and port.
+    pub address: SocketAddr,
+    /// Whether it is asked.
+    pub fitness: Fitness,
+    /// Its smoothed round-trip time.
+    #[serde(rename = "round_trip_us")]
+    pub round_trip: Option<Micros>,
+    /// Answers that were taken.
+    pub answers: u64,
+    /// Waits in vain.
+    pub timeouts: u64,
+}
+
+/// Whether a name server is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fitness {
+    /// Nothing is known yet.
+    Untested,
+    /// It answers properly.
+    Fit,
+    /// It was put aside; why.
+    Unfit(String),
+}
+
+/// Somebody who is told of traps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The name in the configuration.
+    pub name: String,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams that could not be sent.
+    pub failed: u64,
+}
+
+/// What of the configuration one wants to know at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// The database.
+    pub database: String,
+    /// Time from the beginning of one scan to that of the next.
+    #[serde(rename = "scan_every_us")]
+    pub scan_every: Micros,
+    /// How long a trap lasts.
+    #[serde(rename = "trap_for_us")]
+    pub trap_for: Micros,
+    /// The rules that are on, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// A time in microseconds: what is shown and counted needs no finer ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Micros(pub u64);
+
+impl From<Duration> for Micros {
+    fn from(duration: Duration) -> Micros {
+        Micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Micros> for Duration {
+    fn from(micros: Micros) -> Duration {
+        Duration::from_micros(micros.0)
+    }
+}
+
+/// A count for each rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ByRule([u64; Rule::ALL.len()]);
+
+impl ByRule {
+    /// Counts `many` more for `rule`.
+    pub fn add(&mut self, rule: Rule, many: u64) {
+        if let Some(count) = self.0.get_mut(rule as usize) {
+            *count = count.saturating_add(many);
+        }
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &ByRule) {
+        other.iter().for_each(|(rule, count)| self.add(rule, count));
+    }
+
+    /// The counts in the rules' order.
+    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
+        Rule::ALL.into_iter().zip(self.0)
+    }
+
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// For people a map from the rules' names, on the wire the counts alone.
+impl Serialize for ByRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_map(self.iter().map(|(rule, count)| (rule.name(), count)))
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_counted_each_by_itself() {
+        let mut counts = ByRule::default();
+        Rule::ALL.into_iter().for_each(|rule| counts.add(rule, 1 + rule as u64));
+        counts.add(Rule::Dns, u64::MAX);
+        counts.merge(&{
+            let mut other = ByRule::default();
+            other.add(Rule::Helo, 10);
+            other
+        });
+        let found: Vec<_> = counts.iter().map(|(rule, count)| (rule.name(), count)).collect();
+        assert_eq!(found[..4], [("syntax", 1), ("domains", 2), ("senders", 3), ("helo", 14)]);
+        assert_eq!(found[4..], [("rcpt", 5), ("checker", 6), ("dns", u64::MAX)]);
+        assert_eq!(counts.total(), u64::MAX, "sums end at the top");
+    }
+
+    #[test]
+    fn counts_by_rule_are_a_map_for_people_and_numbers_on_the_wire() {
+        let mut counts = ByRule::default();
+        counts.add(Rule::Domains, 300);
+        let json = serde_json::to_string(&counts).unwrap();
+        assert_eq!(
+            json,
+            r#"{"syntax":0,"domains":300,"senders":0,"helo":0,"rcpt":0,"checker":0,"dns":0}"#
+        );
+        let wire = postcard::to_stdvec(&counts).unwrap();
+        assert_eq!(wire, [0, 0xac, 2, 0, 0, 0, 0, 0]);
+        assert_eq!(postcard::from_bytes::<ByRule>(&wire), Ok(counts));
+    }
+
+    #[test]
+    fn times_longer_than_there_are_microseconds_end_at_the_top() {
+        assert_eq!(Micros::from(Duration::MAX), Micros(u64::MAX));
+        assert_eq!(Duration::from(Micros(1_500_000)), Duration::from_millis(1500));
+    }
+}

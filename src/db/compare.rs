@@ -1,0 +1,175 @@
+//! Two walks over one file compared: our reader's records and libc's in, what differs out.
+//!
+//! Called by `db::libc`, which makes the other walk. Both are in the file's order, so that as a rule
+//! one pass over both shows them equal; only if not are they sorted to name the records that differ.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use super::Record;
+use crate::escape::escaped;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A way in which the two walks differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference<'a> {
+    /// Of one record.
+    Record {
+        /// Its key.
+        key: Cow<'a, [u8]>,
+        /// How it differs.
+        how: How,
+    },
+    /// The same records, in another order.
+    Order,
+}
+
+/// How a record differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// libc's walk passes over it, as is known of it; a search finds it.
+    PassedOver,
+    /// libc's walk has not got it, and it is not known why.
+    Missing,
+    /// Our reader has not got it.
+    Strange,
+    /// Both have got it, with different values.
+    Value,
+}
+
+impl Difference<'_> {
+    /// Whether it is a known fault of libc's walk, and so nothing is wrong with the file.
+    pub fn is_known(&self) -> bool {
+        matches!(self, Difference::Record { how: How::PassedOver, .. })
+    }
+}
+
+impl fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Record { key, how } => write!(f, "record \"{}\" {how}", escaped(key)),
+            Difference::Order => f.write_str("libc's walk has another order"),
+        }
+    }
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            How::PassedOver => {
+                "is passed over by libc's walk: a known fault of it behind pairs too large for a page"
+            }
+            How::Missing => "is not in libc's walk",
+            How::Strange => "is only in libc's walk",
+            How::Value => "has another value in libc's walk",
+        })
+    }
+}
+
+/// What differs between our walk and theirs; they are expected to pass over the records of ours with the
+/// ordinals `unseen`, which ascend.
+pub fn differences<'a>(
+    ours: Vec<Record<'a>>,
+    unseen: &[usize],
+    theirs: Vec<Record<'a>>,
+) -> Vec<Difference<'a>> {
+    let mut ours: Vec<_> = ours
+        .into_iter()
+        .enumerate()
+        .map(|(at, record)| (record, unseen.binary_search(&at).is_ok()))
+        .collect();
+    let seen = ours.iter().filter(|(_, unseen)| !unseen).map(|(record, _)| record);
+    if seen.eq(&theirs) {
+        ours.retain(|(_, unseen)| *unseen);
+        return ours.into_iter().map(|(record, _)| of(record, How::PassedOver)).collect();
+    }
+    let mut differences = sorted(ours, theirs);
+    if differences.iter().all(Difference::is_known) {
+        differences.push(Difference::Order);
+    }
+    differences
+}
+
+/// What differs whatever the order.
+fn sorted<'a>(
+    mut ours: Vec<(Record<'a>, bool)>,
+    mut theirs: Vec<Record<'a>>,
+) -> Vec<Difference<'a>> {
+    let by_key_and_value =
+        |a: &Record<'_>, b: &Record<'_>| a.key.cmp(&b.key).then_with(|| a.value.cmp(&b.value));
+    ours.sort_by(|(a, _), (b, _)| by_key_and_value(a, b));
+    theirs.sort_by(by_key_and_value);
+    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
+    let mut found = Vec::new();
+    loop {
+        let order = match (ours.peek(), theirs.peek()) {
+            (None, None) => return found,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((our, _)), Some(their)) => our.key.cmp(&their.key),
+        };
+        let our = if order.is_le() { ours.next() } else { None };
+        let their = if order.is_ge() { theirs.next() } else { None };
+        found.extend(match (our, their) {
+            (Some((our, _)), Some(their)) if our.value == their.value => None,
+            (Some((our, _)), Some(_)) => Some(of(our, How::Value)),
+            (Some((our, true)), None) => Some(of(our, How::PassedOver)),
+            (Some((our, false)), None) => Some(of(our, How::Missing)),
+            (None, their) => their.map(|their| of(their, How::Strange)),
+        });
+    }
+}
+
+fn of(record: Record<'_>, how: How) -> Difference<'_> {
+    Difference::Record { key: record.key, how }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(text: &str) -> Vec<Record<'_>> {
+        let pair = |pair: &'static str| pair.as_bytes().split_at(1);
+        let pairs = text.split_whitespace().map(str::to_owned).map(String::leak);
+        pairs
+            .map(|text| pair(text))
+            .map(|(key, value)| Record { key: key.into(), value: value.into() })
+            .collect()
+    }
+
+    /// One line a case: our walk, what theirs is expected to pass over, theirs, and what is told.
+    #[test]
+    fn every_difference_is_named() {
+        let rows: [(&str, &[usize], &str, &str); 11] = [
+            ("", &[], "", ""),
+            ("b1 a2", &[], "b1 a2", ""),
+            ("b1 a2", &[0], "a2", "b PassedOver"),
+            ("b1 a2", &[1], "b1", "a PassedOver"),
+            ("b1 a2 c3", &[], "b1 c3", "a Missing"),
+            ("b1 a2", &[], "b1 a2 c3", "c Strange"),
+            ("b1 a2", &[], "b1 a3", "a Value"),
+            ("b1 a2", &[], "a2 b1", "order"),
+            ("b1 a2 c3", &[2], "a2 b1", "c PassedOver, order"),
+            // Seen all the same: our list of what it does not see was too long.
+            ("b1 a2", &[1], "b1 a2", "order"),
+            ("b1 a2 c3", &[0], "a2 d4", "b PassedOver, c Missing, d Strange"),
+        ];
+        for (ours, unseen, theirs, told) in rows {
+            let found = differences(records(ours), unseen, records(theirs));
+            let words = found.into_iter().map(|difference| match difference {
+                Difference::Record { key, how } => {
+                    format!("{} {how:?}", key.escape_ascii())
+                }
+                Difference::Order => "order".to_owned(),
+            });
+            assert_eq!(words.collect::<Vec<_>>().join(", "), told, "{ours} / {theirs}");
+        }
+    }
+}

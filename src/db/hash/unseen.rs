@@ -1,0 +1,115 @@
+//! What libc's own walk does not see: the image of a sound file in, the ordinals of the records that
+//! `hash_seq()` passes over out.
+//!
+//! Called where libc's walk is compared with ours (`db::libc`). When that walk has returned a pair too
+//! large for a page, its cursor is on the first entry of the page behind the pair; the next step moves it
+//! two entries on before anything is returned (`hash_seq()` in lib/libc/db/hash/hash.c, `__big_return()`
+//! and `collect_data()` in hash_bigkey.c):
+//!
+//! | page behind the big pair | the walk |
+//! |---|---|
+//! | pairs | passes over the first |
+//! | nothing but a link | leaves the bucket |
+//! | another big pair | takes the entries of its first page for a link or a pair, and leaves its memory |
+//!
+//! A big pair without data sends it astray too: it takes the page behind the key for data. A search for
+//! the key finds all these records, so they are there, and our walk has them.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::chain::{Loaded, Node, Spot};
+use super::edit::PageBuf;
+use super::page::FULL_KEY;
+use super::read::{Table, Walker};
+use super::walk::Source;
+use crate::db::{Damage, EngineError};
+
+const LOST: EngineError = EngineError::Refused(
+    "libc's walk would leave its memory: a pair too large for a page follows another",
+);
+const NO_DATA: EngineError = EngineError::Refused(
+    "libc's walk would leave its memory: a key too large for a page has no data",
+);
+
+impl Table<'_> {
+    /// The ordinals, in the order of [`Table::records`], of what libc's walk passes over.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged, or libc must not walk it: it would leave its own memory.
+    pub fn unseen(&self) -> Result<Vec<usize>, EngineError> {
+        let mut walker = Walker::new(self);
+        let mut unseen = Vec::new();
+        let mut before = 0_usize;
+        for bucket in 0..=self.header.max_bucket {
+            let chain = self.chain(bucket, &mut walker)?;
+            let count = look_along(&chain, &mut |at| unseen.push(before.saturating_add(at)))?;
+            before = before.saturating_add(count);
+        }
+        Ok(unseen)
+    }
+
+    fn chain(&self, bucket: u32, walker: &mut Walker<'_, '_>) -> Result<Loaded, Damage> {
+        let node = |number, address| {
+            let bytes = self.bytes(number).map(<[u8]>::to_vec);
+            let page = bytes.and_then(|bytes| PageBuf::new(bytes, self.header.order));
+            page.map(|page| Node { number, address, page }).map_err(|fault| fault.on(number))
+        };
+        let mut place = self.head(bucket)?;
+        let mut nodes = vec![node(place.number, None)?];
+        while let Some(address) = place.page.next() {
+            place = walker.follow(place.number, address)?;
+            nodes.push(node(place.number, Some(address))?);
+        }
+        Ok(Loaded { nodes })
+    }
+}
+
+/// What the walk sees of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Clear,
+    /// All but the first pair of that page, the one behind a big pair.
+    Behind(usize),
+    /// Nothing more.
+    Gone,
+}
+
+/// Tells which records of a chain the walk passes over; how many records there are.
+fn look_along(chain: &Loaded, pass_over: &mut dyn FnMut(usize)) -> Result<usize, EngineError> {
+    let records = chain.records()?;
+    let mut sight = Sight::Clear;
+    for (at, (spot, record)) in records.iter().enumerate() {
+        let (Spot::Page { node, .. } | Spot::Big { first: node, .. }) = *spot;
+        if let Sight::Behind(page) = sight
+            && page < node
+        {
+            sight = if is_bare_link(chain, page) { Sight::Gone } else { Sight::Clear };
+        }
+        match (sight, *spot) {
+            (Sight::Gone, _) | (Sight::Behind(_), Spot::Page { index: 1, .. }) => pass_over(at),
+            (Sight::Behind(_), Spot::Big { .. }) => return Err(LOST),
+            (Sight::Clear, Spot::Big { last, .. }) => {
+                if record.value.is_empty() && ends_with_key(chain, last) {
+                    return Err(NO_DATA);
+                }
+                sight = Sight::Behind(last.saturating_add(1));
+            }
+            (_, Spot::Page { .. }) => {}
+        }
+    }
+    Ok(records.len())
+}
+
+fn is_bare_link(chain: &Loaded, node: usize) -> bool {
+    chain.nodes.get(node).is_some_and(|node| {
+        let page = node.page.view();
+        page.entries() == 2 && page.link().is_some()
+    })
+}
+
+/// Whether the last page of a big pair has the end of the key and nothing else.
+fn ends_with_key(chain: &Loaded, node: usize) -> bool {
+    chain.nodes.get(node).is_some_and(|node| node.page.view().big_mark() == Some(FULL_KEY))
+}

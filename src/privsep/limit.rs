@@ -1,0 +1,75 @@
+//! So many within so long a time: `trap limit`.
+//!
+//! Kept by the store, whatever the engine asks for.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Counts what happened within the last `time`.
+#[derive(Debug)]
+pub struct Limit {
+    most: u32,
+    time: Duration,
+    /// When, and how many then; the oldest first.
+    happened: VecDeque<(Instant, u32)>,
+    count: u32,
+}
+
+impl Limit {
+    /// At most `most` within `time`.
+    pub fn new(most: u32, time: Duration) -> Limit {
+        Limit { most, time, happened: VecDeque::new(), count: 0 }
+    }
+
+    /// Whether one more may happen at `now`, which is no earlier than before; if so, it has.
+    pub fn admits(&mut self, now: Instant) -> bool {
+        while let Some(&(at, count)) = self.happened.front() {
+            if now.saturating_duration_since(at) < self.time {
+                break;
+            }
+            self.happened.pop_front();
+            self.count = self.count.saturating_sub(count);
+        }
+        if self.count >= self.most {
+            return false;
+        }
+        self.count = self.count.saturating_add(1);
+        match self.happened.back_mut() {
+            // A hundredth of the time is exact enough, and bounds what is kept.
+            Some((at, count)) if now.saturating_duration_since(*at) < self.time / 100 => {
+                *count += 1
+            }
+            _ => self.happened.push_back((now, 1)),
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_so_many_within_any_so_long_a_time() {
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut limit = Limit::new(1000, minute);
+        let mut admitted = Vec::new();
+        // Ten a second for five minutes.
+        for n in 0..3000 {
+            let now = start + Duration::from_millis(100 * n);
+            if limit.admits(now) {
+                admitted.push(now);
+            }
+            assert!(limit.happened.len() <= 102);
+        }
+        let burst: Vec<_> = (0..5000).map(|_| start + 6 * minute).collect();
+        admitted.extend(burst.into_iter().filter(|now| limit.admits(*now)));
+        for (n, at) in admitted.iter().enumerate() {
+            let within = admitted[n..].iter().take_while(|other| **other - *at < minute * 99 / 100);
+            assert!(within.count() <= 1000);
+        }
+        // All but nothing is lost to the rule.
+        assert!(admitted.len() >= 3000 + 900, "{}", admitted.len());
+    }
+}

@@ -1,0 +1,215 @@
+//! Which system calls of Linux a role may make: the promise table in the terms of this kernel.
+//!
+//! A [`Role`] comes in, a list goes out; `seccomp` makes a filter of it. `STDIO` and what follows it are
+//! what OpenBSD's kern_pledge.c has under the promise of that name, as far as the standard library, mio
+//! and two libcs (glibc and musl) use it; where OpenBSD looks at arguments, so does this. Nothing here
+//! opens, signals or executes anything but where a role's own list says so.
+#![forbid(unsafe_code)]
+
+use super::super::Role;
+use nix::libc::{self, c_int, c_long};
+
+/// The system calls of a role.
+pub enum Calls {
+    /// These and no others.
+    Only(Vec<(c_long, Vec<Check>)>),
+    /// All but these.
+    AllBut(Vec<(c_long, Vec<Check>)>),
+}
+
+/// What is asked of one argument, counted from 0.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// It is this number of 32 bits.
+    Is(u8, u32),
+    /// Of its low 32 bits those of the mask are these.
+    Bits { argument: u8, mask: u32, value: u32 },
+    /// It is a null pointer.
+    Null(u8),
+}
+
+use Check::{Is, Null};
+
+/// Those of `role`.
+pub fn of(role: &Role<'_>) -> Calls {
+    let own = match *role {
+        Role::Parent { .. } | Role::Checker { .. } => {
+            return Calls::AllBut(FORBIDDEN.iter().map(|&call| (call, vec![])).collect());
+        }
+        Role::Store { .. } => store(),
+        Role::Engine => free(&[libc::SYS_accept, libc::SYS_accept4]),
+        Role::Resolver { .. } => resolver(),
+        Role::Sync => Vec::new(),
+    };
+    Calls::Only([free(STDIO), free(OLD), stdio_checked(), own].concat())
+}
+
+fn free(calls: &[c_long]) -> Vec<(c_long, Vec<Check>)> {
+    calls.iter().map(|&call| (call, vec![])).collect()
+}
+
+/// A flag or command of a header as the kernel sees it.
+const fn bits(flags: c_int) -> u32 {
+    flags.cast_unsigned()
+}
+
+/// What needs no look at arguments.
+#[rustfmt::skip]
+const STDIO: &[c_long] = &[
+    // Descriptors that are there.
+    libc::SYS_read, libc::SYS_readv, libc::SYS_pread64, libc::SYS_preadv, libc::SYS_preadv2,
+    libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_pwritev, libc::SYS_pwritev2,
+    libc::SYS_lseek, libc::SYS_fstat, libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync,
+    libc::SYS_close, libc::SYS_close_range, libc::SYS_dup, libc::SYS_dup3, libc::SYS_pipe2,
+    // Sockets that are there.
+    libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_recvmmsg, libc::SYS_shutdown,
+    libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getsockname, libc::SYS_getpeername,
+    // Waiting.
+    libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_create1, libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, libc::SYS_eventfd2, libc::SYS_signalfd4,
+    libc::SYS_timerfd_create, libc::SYS_timerfd_settime, libc::SYS_timerfd_gettime,
+    // Memory.
+    libc::SYS_brk, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_msync,
+    libc::SYS_membarrier,
+    // Threads; clone3 as `seccomp` says.
+    libc::SYS_clone3, libc::SYS_exit, libc::SYS_exit_group, libc::SYS_futex, libc::SYS_gettid,
+    libc::SYS_set_tid_address, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity, libc::SYS_getcpu,
+    // Signals to oneself.
+    libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigsuspend, libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigpending,
+    libc::SYS_sigaltstack, libc::SYS_restart_syscall,
+    // Time.
+    libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep, libc::SYS_gettimeofday, libc::SYS_getitimer, libc::SYS_setitimer,
+    // What one is.
+    libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getpgid, libc::SYS_getsid, libc::SYS_getuid,
+    libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid,
+    libc::SYS_getresgid, libc::SYS_getgroups, libc::SYS_getrusage, libc::SYS_getrandom,
+    libc::SYS_sysinfo, libc::SYS_uname, libc::SYS_umask,
+];
+
+/// What x86-64 had before its successors, and libcs still call.
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+const OLD: &[c_long] = &[
+    libc::SYS_dup2, libc::SYS_pipe, libc::SYS_poll, libc::SYS_select, libc::SYS_epoll_create,
+    libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_getpgrp, libc::SYS_getrlimit,
+    libc::SYS_pause, libc::SYS_time, libc::SYS_arch_prctl,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD: &[c_long] = &[];
+
+/// What is a promise only with some arguments.
+fn stdio_checked() -> Vec<(c_long, Vec<Check>)> {
+    let own = std::process::id();
+    let not_executable = |call| (call, vec![without(2, libc::PROT_EXEC)]);
+    let mut list = vec![
+        not_executable(libc::SYS_mmap),
+        not_executable(libc::SYS_mprotect),
+        // A thread, not a process.
+        (libc::SYS_clone, vec![with(0, libc::CLONE_THREAD)]),
+        (libc::SYS_kill, vec![Is(0, own)]),
+        (libc::SYS_tgkill, vec![Is(0, own)]),
+        // Looking, not raising.
+        (libc::SYS_prlimit64, vec![Is(0, 0), Null(2)]),
+        (libc::SYS_prlimit64, vec![Is(0, own), Null(2)]),
+        // fstat(2) of newer libcs.
+        (libc::SYS_newfstatat, vec![with(3, libc::AT_EMPTY_PATH)]),
+        (libc::SYS_statx, vec![with(2, libc::AT_EMPTY_PATH)]),
+        // A datagram socket could be connected to whoever listens anywhere.
+        (libc::SYS_socketpair, vec![Is(0, bits(libc::AF_UNIX)), socket_type(libc::SOCK_STREAM)]),
+        // send(2): without an address.
+        (libc::SYS_sendto, vec![Null(4)]),
+    ];
+    list.extend(FCNTL.iter().map(|&command| (libc::SYS_fcntl, vec![Is(1, bits(command))])));
+    list.extend(IOCTL.iter().map(|&request| (libc::SYS_ioctl, vec![Is(1, request)])));
+    list.extend(PRCTL.iter().map(|&option| (libc::SYS_prctl, vec![Is(0, bits(option))])));
+    list
+}
+
+/// Not F_SETOWN: it sends signals.
+const FCNTL: &[c_int] = &[
+    libc::F_DUPFD,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_ADD_SEALS,
+    libc::F_GET_SEALS,
+];
+
+/// TCGETS is isatty(3).
+#[allow(clippy::cast_possible_truncation)] // Requests have 32 bits; musl's constants are signed.
+const IOCTL: &[u32] = &[
+    libc::FIONBIO as u32,
+    libc::FIONREAD as u32,
+    libc::FIOCLEX as u32,
+    libc::FIONCLEX as u32,
+    libc::TCGETS as u32,
+];
+
+/// Names of threads, and of the allocator's mappings.
+const PRCTL: &[c_int] = &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA];
+
+/// Opening files that exist, stat(2), locks. Which files is Landlock's matter.
+fn store() -> Vec<(c_long, Vec<Check>)> {
+    // O_TMPFILE is a bit of its own and O_DIRECTORY.
+    let creating = libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
+    let mut list = free(&[libc::SYS_flock, libc::SYS_newfstatat, libc::SYS_statx]);
+    list.push((libc::SYS_openat, vec![without(2, creating)]));
+    #[cfg(target_arch = "x86_64")]
+    list.extend([
+        (libc::SYS_open, vec![without(1, creating)]),
+        (libc::SYS_stat, vec![]),
+        (libc::SYS_lstat, vec![]),
+    ]);
+    list
+}
+
+/// Sockets of the Internet, connected, never bound.
+fn resolver() -> Vec<(c_long, Vec<Check>)> {
+    let mut list = free(&[libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg]);
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_STREAM] {
+            list.push((libc::SYS_socket, vec![Is(0, bits(family)), socket_type(kind)]));
+        }
+    }
+    list
+}
+
+/// The argument has all these bits.
+const fn with(argument: u8, flags: c_int) -> Check {
+    Check::Bits { argument, mask: bits(flags), value: bits(flags) }
+}
+
+/// The argument has none of these bits.
+const fn without(argument: u8, flags: c_int) -> Check {
+    Check::Bits { argument, mask: bits(flags), value: 0 }
+}
+
+/// The second argument is a kind of socket, with whatever flags.
+const fn socket_type(kind: c_int) -> Check {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    Check::Bits { argument: 1, mask: !bits(flags), value: bits(kind) }
+}
+
+/// What neither the daemon's programs nor a checker ever do: looking into other processes, changing the
+/// kernel, the mounts, the clock or the machine, and what many a hole was found in.
+#[rustfmt::skip]
+const FORBIDDEN: &[c_long] = &[
+    libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp, libc::SYS_perf_event_open,
+    libc::SYS_bpf, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter, libc::SYS_io_uring_register,
+    libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl,
+    libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module,
+    libc::SYS_kexec_load, libc::SYS_kexec_file_load, libc::SYS_reboot,
+    libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_move_mount,
+    libc::SYS_mount_setattr, libc::SYS_open_tree, libc::SYS_fsopen, libc::SYS_fsconfig,
+    libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_setns, libc::SYS_open_by_handle_at,
+    libc::SYS_swapon, libc::SYS_swapoff, libc::SYS_acct, libc::SYS_quotactl,
+    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_adjtimex, libc::SYS_clock_adjtime,
+    libc::SYS_sethostname, libc::SYS_setdomainname, libc::SYS_vhangup,
+];

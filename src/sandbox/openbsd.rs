@@ -1,0 +1,43 @@
+//! The locks of OpenBSD: unveil(2) for paths, then pledge(2) for all the rest, as the table says.
+//!
+//! The last pledge(2) lacks the promise `unveil`, so nothing can be unveiled after it. Without
+//! execpromises what a process executes begins without promises and with all files in sight
+//! (`sys_execve` in kern_exec.c), and makes its own. A script's interpreter and ld.so(1) need no unveil(2)
+//! of their own (`check_exec` in the same file).
+
+use super::{Error, Role, Row, Strength};
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub fn enter(role: &Role<'_>) -> Result<Strength, Error> {
+    let Row { promises, paths } = role.row();
+    for (path, permissions) in paths {
+        unveil(path, permissions)
+            .map_err(|error| Error::Path { path: path.to_path_buf(), error })?;
+    }
+    pledge(promises).map_err(|error| Error::Lock { what: "pledge", error })?;
+    Ok(Strength::Full)
+}
+
+fn unveil(path: &Path, permissions: &str) -> io::Result<()> {
+    unveil::unveil(path.as_os_str().as_bytes(), permissions).map_err(|error| match error {
+        unveil::Error::Os(number) => io::Error::from_raw_os_error(number),
+        other => io::Error::new(io::ErrorKind::InvalidInput, other),
+    })
+}
+
+fn pledge(promises: &str) -> io::Result<()> {
+    pledge::pledge(promises, None).map_err(|error| match error {
+        pledge::Error::Other(number) => io::Error::from_raw_os_error(number),
+        other => io::Error::new(io::ErrorKind::InvalidInput, other),
+    })
+}
+
+pub fn title(role: &str) {
+    let Ok(role) = CString::new(role) else { return };
+    // SAFETY: the format takes one string, `role` is one that ends in a NUL and outlives the call, and
+    // setproctitle(3) copies what it prints.
+    unsafe { nix::libc::setproctitle(c"%s".as_ptr(), role.as_ptr()) }
+}

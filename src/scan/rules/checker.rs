@@ -1,0 +1,54 @@
+//! Rule `checker`: mail to an address that the external program (`check rcpt with`) does not know.
+//!
+//! A tuple comes in, the address that the program is asked about goes out, and which tuple of a host the
+//! answers condemn. Asked for hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose
+//! `pass rcpt` holds here too. Source: the original's `greytrap_checkrcpt`; no verdict, no trap.
+
+use crate::config::RcptRules;
+use crate::scan::answers::Answers;
+use crate::scan::sender;
+use crate::spamd::Tuple;
+
+/// The recipient to ask about: none where `pass rcpt` names it, or spamd kept only a part of it.
+pub(in crate::scan) fn recipient<'t>(tuple: &Tuple<'t>, rules: &RcptRules) -> Option<&'t [u8]> {
+    let address = sender::bare(tuple.to);
+    let is_whole = !address.is_empty() && !sender::is_cut(tuple.to);
+    (is_whole && !rules.pass.is_match(address)).then_some(address)
+}
+
+/// The number of the first tuple whose recipient is bad.
+pub(in crate::scan) fn judge<'t>(
+    mut tuples: impl Iterator<Item = (u32, Tuple<'t>)>,
+    rules: &RcptRules,
+    answers: &dyn Answers,
+) -> Option<u32> {
+    let is_bad =
+        |tuple: &Tuple<'t>| recipient(tuple, rules).is_some_and(|to| answers.is_bad_recipient(to));
+    tuples.find(|(_, tuple)| is_bad(tuple)).map(|(number, _)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::rules::tests::tuple;
+    use regex::bytes::RegexSet;
+
+    #[test]
+    fn whole_recipients_that_nobody_passes_are_asked_about() {
+        let pass = RegexSet::new(["(?i)^postmaster@"]).unwrap();
+        let rules = RcptRules { pass, ..RcptRules::default() };
+        let long = format!("<{}", "a".repeat(1022));
+        for (to, wanted) in [
+            ("<A@x.example>", Some("A@x.example")),
+            ("a@x.example", Some("a@x.example")),
+            ("<\"a b\"@x.example>", Some("\"a b\"@x.example")),
+            ("<Postmaster@x.example>", None),
+            ("<>", None),
+            ("", None),
+            ("<\"john", None),
+            (&long, None),
+        ] {
+            assert_eq!(recipient(&tuple("", to), &rules), wanted.map(str::as_bytes), "{to}");
+        }
+    }
+}

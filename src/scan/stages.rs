@@ -1,0 +1,326 @@
+//! A scan in its stages, with DNS and the external program in between.
+//!
+//! [`Scan::begin`] takes a database's records and settles all hosts but those that a counting rule
+//! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
+//! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
+//! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
+//! Without answers nominees go free, and no recipient and no sender domain traps.
+//!
+//! Hosts have nothing to do with each other: two threads judge one share of them after the other. It
+//! does not show in what comes out.
+
+use super::answers::Answers;
+use super::domains::Domains;
+use super::gather::{Gathered, gather};
+use super::hosts::{Host, Waiting};
+use super::identity::Question;
+use super::judge::{AHEAD, Judge, Nominee, open};
+use super::name;
+use super::report::{Judged, Report};
+use super::rules::{checker, dns};
+use super::table::Seed;
+use crate::config::Rules;
+use crate::db::{ByteOrder, Damage, Record};
+use crate::threads::each;
+use std::collections::HashSet;
+
+/// A scan whose hosts are settled as far as the database alone allows.
+#[derive(Debug)]
+pub struct Scan<'a, 'r> {
+    rules: &'r Rules,
+    /// The nominees as if they went free.
+    report: Report<'a>,
+    /// Those of each share.
+    nominees: Vec<Vec<Nominee>>,
+}
+
+impl<'a, 'r> Scan<'a, 'r> {
+    /// Judges the hosts of a database by the offline rules.
+    ///
+    /// `records` and `order` are those of a snapshot; `now` is in seconds since 1970. A damaged
+    /// database is an error.
+    pub fn begin(
+        records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
+        order: ByteOrder,
+        now: i64,
+        rules: &'r Rules,
+    ) -> Result<Scan<'a, 'r>, Damage> {
+        let seed = Seed::new();
+        let Gathered { shares, mut counts, unknown } = gather(records, (order, now), rules, seed)?;
+        let settled = each(shares, |notes| {
+            let waiting = Waiting::new(notes, seed);
+            let (outcomes, nominees) = Judge::new(&waiting, rules).settle_all();
+            (Judged { waiting, outcomes }, nominees)
+        });
+        let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
+        counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
+        Ok(Scan { rules, report: Report { shares, counts, unknown }, nominees })
+    }
+
+    /// What DNS is to be asked about the nominees, in the order of their first appearance.
+    pub fn questions(&self) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for (Judged { waiting, .. }, nominees) in self.report.shares.iter().zip(&self.nominees) {
+            let hosts = nominees.iter().filter_map(|nominee| waiting.hosts().get(nominee.host));
+            let ask = |host: &Host| Question::new(host.address.ip(), waiting.tuples_of(host));
+            questions.extend(hosts.map(|host| (host.place, ask(host))));
+        }
+        questions.sort_unstable_by_key(|(place, _)| *place);
+        questions.into_iter().map(|(_, question)| question).collect()
+    }
+
+    /// Which sender domains DNS is to be asked about: those of every host that no rule traps yet, be it
+    /// a nominee. None if the rule `dns` is off.
+    pub fn domains(&self) -> Domains {
+        let mut domains = Domains::default();
+        if !self.rules.sender_dns {
+            return domains;
+        }
+        let mut lower = Vec::new();
+        for Judged { waiting, outcomes } in &self.report.shares {
+            for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
+                waiting.expect(open(hosts, outcomes));
+                let tuples = open(hosts, outcomes).flat_map(|host| waiting.tuples_of(host));
+                for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
+                    lower.clear();
+                    name::lower(domain, &mut lower);
+                    domains.add(&lower);
+                }
+            }
+        }
+        domains
+    }
+
+    /// Which recipients the external program is to be asked about, each once and without its brackets, in
+    /// the order of their hosts: those of hosts with more than `suspect tuples` tuples that no rule traps
+    /// yet, be they nominees, but for what `pass rcpt` names.
+    pub fn recipients(&self) -> Vec<Vec<u8>> {
+        let mut suspects = Vec::new();
+        for Judged { waiting, outcomes } in &self.report.shares {
+            let judge = Judge::new(waiting, self.rules);
+            suspects.extend(judge.suspects(outcomes).map(|(_, host)| (host.place, waiting, host)));
+        }
+        suspects.sort_unstable_by_key(|(place, ..)| *place);
+        let tuples = suspects.into_iter().flat_map(|(_, waiting, host)| waiting.tuples_of(host));
+        let recipients = tuples.filter_map(|tuple| checker::recipient(&tuple, &self.rules.rcpt));
+        let mut seen = HashSet::new();
+        recipients.filter(|to| seen.insert(*to)).map(<[u8]>::to_vec).collect()
+    }
+
+    /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
+    /// Without answers, or with one that is not definite, they go free as far as these rules are
+    /// concerned.
+    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'a> {
+        let mut report = self.report;
+        for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
+        {
+            let mut judge = Judge::new(waiting, self.rules);
+            judge.settle_nominees(nominees, outcomes, answers);
+            if let Some(answers) = answers {
+                judge.settle_recipients(outcomes, answers);
+            }
+            if let Some(answers) = answers.filter(|_| self.rules.sender_dns) {
+                judge.settle_senders(outcomes, answers);
+            }
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::Rule;
+    use super::super::testing::{
+        NOW, Oracle, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, lines, record, rules, scan,
+        verdicts,
+    };
+    use super::*;
+
+    #[test]
+    fn without_answers_nominees_pass() {
+        let rules = Rules { identity: true, ..rules() };
+        let mut records = host("10.0.0.1", "mail.x.example", &SIX_DOMAINS);
+        records.extend(host("10.0.0.2", "h", &SIX_SENDERS));
+        records.push(grey("10.0.0.2", "h", "<>", "<x@old.test>"));
+        assert_eq!(
+            verdicts(&records, &rules),
+            ["10.0.0.1 - identity not known", "10.0.0.2 rcpt Mailed to trap address x@old.test",]
+        );
+    }
+
+    #[test]
+    fn sender_domains_that_take_no_mail_trap() {
+        let one = |address, from| grey(address, "h", from, "<u@ours.test>");
+        let mut records = vec![
+            one("10.0.0.1", "<a@good.example>"),
+            one("10.0.0.1", "<a@dunno.example>"),
+            one("10.0.0.1", "<a@Gone.example>"),
+            one("10.0.0.1", "<a@null.example>"),
+            one("10.0.0.2", "<a@null.example>"),
+            one("10.0.0.3", "<a@dunno.example>"),
+            one("10.0.0.4", "<>"),
+            one("10.0.0.5", "<nobody>"),
+        ];
+        // Identity is no excuse for a domain that takes no mail, and known hosts are left alone.
+        records.extend(host("10.0.0.6", "yes.x.example", &SIX_DOMAINS));
+        records.push(grey("10.0.0.6", "yes.x.example", "<a@gone.example>", "<u@ours.test>"));
+        records.extend(host("10.0.0.7", "yes.x.example", &SIX_DOMAINS));
+        records.push(grey("10.0.0.7", "yes.x.example", "<a@dunno.example>", "<u@ours.test>"));
+        records.push(one("10.0.0.8", "<a@gone.example>"));
+        records.push(record("10.0.0.8", NOW + 1, 3));
+        assert_eq!(
+            asked(&records),
+            [
+                "10.0.0.1 dns Mailed from sender Gone.example with no MX or A",
+                "10.0.0.2 dns Mailed from sender null.example with no MX or A (null MX)",
+                "10.0.0.3 - sender domain not known",
+                "10.0.0.4 - nothing against it",
+                "10.0.0.5 syntax Invalid source address nobody (no @)",
+                "10.0.0.6 dns Mailed from sender gone.example with no MX or A",
+                "10.0.0.7 - identity confirmed",
+                "10.0.0.8 - whitelisted",
+            ]
+        );
+        let off = Rules { sender_dns: false, identity: true, ..rules() };
+        let report = scan(&records, &off).finish(Some(&Oracle));
+        assert!(report.traps().all(|verdict| verdict.rule() == Some(Rule::Syntax)));
+    }
+
+    /// Five tuples and one to `to`: as many as make a suspect.
+    fn suspect(address: &str, helo: &str, to: &str) -> Vec<crate::db::Record<'static>> {
+        let mut records = host(address, helo, &["<a@x.example>"; 5]);
+        records.push(grey(address, helo, "<a@x.example>", to));
+        records
+    }
+
+    #[test]
+    fn bad_recipients_trap_suspects_before_their_domains_do() {
+        let left = "<left@ours.test>";
+        let mut records = suspect("10.0.0.1", "no.x.example", left);
+        records.extend(suspect("10.0.0.2", "no.x.example", "<u@ours.test>"));
+        records.extend(suspect("10.0.0.3", "no.x.example", "<left@old.test>"));
+        // One tuple less: null senders do not count.
+        records.extend(host("10.0.0.4", "no.x.example", &["<a@x.example>"; 4]));
+        records.push(grey("10.0.0.4", "no.x.example", "<>", left));
+        records.push(grey("10.0.0.4", "no.x.example", "<a@x.example>", left));
+        // Identity is no excuse, be it confirmed or not known, and before it comes what it denies.
+        for (address, helo) in [
+            ("10.0.0.5", "yes.x.example"),
+            ("10.0.0.6", "dunno.x.example"),
+            ("10.0.0.7", "no.x.example"),
+        ] {
+            records.extend(host(address, helo, &SIX_DOMAINS));
+            records.push(grey(address, helo, "<a@x.example>", left));
+        }
+        records.extend(suspect("10.0.0.8", "no.x.example", left));
+        records.push(grey("10.0.0.8", "no.x.example", "<a@gone.example>", "<u@ours.test>"));
+        records.extend(suspect("10.0.0.9", "no.x.example", left));
+        records.push(record("10.0.0.9", NOW + 1, 3));
+        assert_eq!(
+            asked(&records),
+            [
+                "10.0.0.1 checker Mailed to trap address left@ours.test",
+                "10.0.0.2 - nothing against it",
+                "10.0.0.3 rcpt Mailed to trap address left@old.test",
+                "10.0.0.4 - nothing against it",
+                "10.0.0.5 checker Mailed to trap address left@ours.test",
+                "10.0.0.6 checker Mailed to trap address left@ours.test",
+                "10.0.0.7 domains Host sending from 7 domains (> 3)",
+                "10.0.0.8 checker Mailed to trap address left@ours.test",
+                "10.0.0.9 - whitelisted",
+            ]
+        );
+        let report = scan(&records, &rules()).finish(Some(&Oracle));
+        let verdict = report.traps().next().unwrap();
+        assert_eq!(verdict.rule(), Some(Rule::Checker));
+        assert_eq!(verdict.evidence()[0].to, left.as_bytes());
+    }
+
+    #[test]
+    fn recipients_are_those_of_suspects_not_trapped_yet_each_once() {
+        let mut rules = Rules { identity: true, ..rules() };
+        rules.rcpt.pass = regex::bytes::RegexSet::new(["(?i)^U[234]@"]).unwrap();
+        let mut records = suspect("10.0.0.2", "h", "<B@ours.test>");
+        records.extend(suspect("10.0.0.1", "h", "b@ours.test"));
+        records.extend(suspect("10.0.0.1", "h", "<B@ours.test>"));
+        records.extend(host("10.0.0.3", "h", &SIX_DOMAINS));
+        records.extend(host("10.0.0.4", "h", &["<a@x.example>"; 5]));
+        records.push(grey("10.0.0.5", "h", "<a@x.example>", "<few@ours.test>"));
+        for known in ["10.0.0.6", "10.0.0.7"] {
+            records.extend(suspect(known, "h", "<known@ours.test>"));
+        }
+        records.push(record("10.0.0.6", NOW + 1, 3));
+        records.push(grey("10.0.0.7", "h", "<nobody>", "<u@ours.test>"));
+        let recipients = scan(&records, &rules).recipients();
+        let recipients = recipients.into_iter().map(|to| String::from_utf8(to).unwrap());
+        let wanted = ["u0@ours.test", "u1@ours.test", "B@ours.test", "b@ours.test", "u5@ours.test"];
+        assert_eq!(recipients.collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn domains_are_those_of_hosts_not_trapped_yet_each_once() {
+        let one = |address, from| grey(address, "h", from, "<u@ours.test>");
+        let records = [
+            one("10.0.0.1", "<a@One.example>"),
+            one("10.0.0.2", "<b@one.EXAMPLE>"),
+            one("10.0.0.2", "<b@two.example>"),
+            one("10.0.0.2", "<>"),
+            one("10.0.0.2", "<b@[192.0.2.1]>"),
+            one("10.0.0.3", "<c@trapped.example>"),
+            one("10.0.0.3", "<nobody>"),
+            one("10.0.0.4", "<c@white.example>"),
+            record("10.0.0.4", NOW + 1, 3),
+        ];
+        let listed = |rules: &Rules| {
+            let domains = scan(&records, rules).domains();
+            let text = |n| String::from_utf8(domains.get(n).unwrap().to_vec()).unwrap();
+            let mut texts: Vec<_> = (0..domains.len()).map(text).collect();
+            texts.sort();
+            texts
+        };
+        assert_eq!(listed(&rules()), ["one.example", "two.example"]);
+        assert!(listed(&Rules { sender_dns: false, ..rules() }).is_empty());
+    }
+
+    #[test]
+    fn questions_name_each_name_once() {
+        let rules = Rules { identity: true, ..rules() };
+        let mut records = host("10.0.0.2", "Mail.X.example", &SIX_DOMAINS);
+        records.push(grey("10.0.0.2", "mail.x.example.", "<>", "<u@ours.test>"));
+        records.push(grey("10.0.0.2", "[10.0.0.2]", "<>", "<u@ours.test>"));
+        records.extend(host("10.0.0.1", "h", &SIX_DOMAINS));
+        records.extend(host("10.0.0.3", "a.example", &SIX_DOMAINS[..2]));
+        let questions = scan(&records, &rules).questions();
+        let names = vec!["mail.x.example".to_owned()];
+        let wanted = [("10.0.0.2", names), ("10.0.0.1", vec![])]
+            .map(|(address, names)| Question { address: address.parse().unwrap(), names });
+        assert_eq!(questions, wanted);
+    }
+
+    #[test]
+    fn how_many_threads_there_are_does_not_show() {
+        let mut records = Vec::new();
+        for n in 0..500 {
+            records.extend(host(
+                &format!("10.0.{}.{}", n / 250, n % 250),
+                "h",
+                &SIX_SENDERS[..n % 7],
+            ));
+            records.push(grey(&format!("2001:db8::{n:x}"), "h", "<nobody>", "<u@ours.test>"));
+        }
+        let rules = rules();
+        let wanted = lines(&scan(&records, &rules).finish(None));
+        assert_eq!(wanted.len(), 928);
+        let mut sorted = wanted.clone();
+        sorted.sort_by_key(|line| {
+            let address = line.split(' ').next().unwrap().as_bytes();
+            records.iter().position(|record| {
+                record.key.strip_prefix(address).is_some_and(|rest| rest[0] == b'\n')
+            })
+        });
+        assert_eq!(wanted, sorted);
+        for _ in 0..20 {
+            assert_eq!(lines(&scan(&records, &rules).finish(None)), wanted);
+        }
+    }
+}

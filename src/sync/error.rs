@@ -1,0 +1,114 @@
+//! Why nobody can be told of traps: one line for each fault of the `sync` statements' surroundings,
+//! beginning with the statement or the file that it is about.
+#![forbid(unsafe_code)]
+
+use crate::errno::reason;
+use crate::escape::{escaped, escaped_path};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Who is told, as the configuration names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `sync to HOST`.
+    Host(String),
+    /// `sync multicast on INTERFACE`.
+    Group(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Host(name) => write!(f, "sync to {}", escaped(name.as_bytes())),
+            Target::Group(name) => write!(f, "sync multicast on {}", escaped(name.as_bytes())),
+        }
+    }
+}
+
+/// What [`Announcer::open`](super::Announcer::open) could not do.
+#[derive(Debug)]
+pub enum Error {
+    /// The key file cannot be used.
+    Key(PathBuf, KeyFault),
+    /// A host or an interface cannot be reached.
+    Target(Target, TargetFault),
+}
+
+/// What is wrong with a key file.
+#[derive(Debug)]
+pub enum KeyFault {
+    /// open(2), fstat(2) or read(2) failed.
+    Io(io::Error),
+    /// It is a directory, a fifo or something else that holds no key.
+    NotAFile,
+    /// Others could know or change the secret.
+    Exposed,
+}
+
+/// What is wrong with a host or an interface.
+#[derive(Debug)]
+pub enum TargetFault {
+    /// The host's name cannot be resolved.
+    Unresolved(io::Error),
+    /// The host has addresses, but the protocol knows IPv4 alone.
+    HostWithoutIpv4,
+    /// There is no such interface.
+    NoInterface,
+    /// The interface has no IPv4 address to send from.
+    InterfaceWithoutIpv4,
+    /// The system would not make, set up or connect the socket.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Key(path, fault) => write!(f, "{}: {fault}", escaped_path(path)),
+            Error::Target(target, fault) => write!(f, "{target}: {fault}"),
+        }
+    }
+}
+
+impl fmt::Display for KeyFault {
+    /// The last wording is that of OpenBSD's daemons about their own files (`check_file_secrecy()`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyFault::Io(error) => reason(error).fmt(f),
+            KeyFault::NotAFile => f.write_str("not a regular file"),
+            KeyFault::Exposed => f.write_str("group writable or world read/writable"),
+        }
+    }
+}
+
+impl fmt::Display for TargetFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetFault::Unresolved(error) => write!(f, "host does not resolve: {}", lookup(error)),
+            TargetFault::HostWithoutIpv4 => f.write_str("host has no IPv4 address"),
+            TargetFault::NoInterface => f.write_str("no such interface"),
+            TargetFault::InterfaceWithoutIpv4 => f.write_str("interface has no IPv4 address"),
+            TargetFault::Io(error) => reason(error).fmt(f),
+        }
+    }
+}
+
+/// gai_strerror(3)'s words alone, without those that std puts before them.
+fn lookup(error: &io::Error) -> String {
+    let text = reason(error).to_string();
+    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for KeyFault {
+    fn from(error: io::Error) -> Self {
+        KeyFault::Io(error)
+    }
+}
+
+impl From<io::Error> for TargetFault {
+    fn from(error: io::Error) -> Self {
+        TargetFault::Io(error)
+    }
+}

@@ -1,0 +1,210 @@
+//! One peer: a connected datagram socket, what went through it, and whether that worked.
+//!
+//! A peer is a host, told by unicast, or an interface on whose side spamd's multicast group is told.
+//! The sockets differ from spamd's own (`sync_init()` in libexec/spamd/sync.c) where they must:
+//!
+//! * They are connected: under `stdio` OpenBSD kills whoever names an address to sendto(2). And only a
+//!   connected socket hears that a host refuses.
+//! * Their source port is any. spamd sends from the port that it listens at; on the same host, it would
+//!   have to share what comes in there. Receivers do not look at it.
+//! * IP_MULTICAST_IF chooses the interface, as spamd.8 promises, where spamd leaves it to the routes;
+//!   the source is then the interface's address, as with spamd.
+//! * Multicast does not loop back. spamd throws its own messages away by their source; the spamd of this
+//!   host has the trap in its database already.
+#![forbid(unsafe_code)]
+
+use super::error::{Error, Target, TargetFault};
+use crate::errno::reason;
+use nix::ifaddrs::getifaddrs;
+use socket2::SockRef;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// The group that spamd listens to (SPAM_SYNC_MCASTADDR in sync.h).
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 240);
+
+/// How long after an error a peer must have shown no other to be taken for working. An ICMP message
+/// comes later than the datagram it is about, and routers send only so many of them.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Somebody who is told, and what became of it.
+pub struct Peer {
+    target: Target,
+    socket: UdpSocket,
+    sent: u64,
+    failed: u64,
+    last_failure: Option<Instant>,
+}
+
+/// A change for the log.
+#[derive(Debug)]
+pub enum Notice {
+    /// The peer did not get a datagram; nothing more is said of it until it works again.
+    Fails(Target, io::Error),
+    /// It has not failed for a while.
+    WorksAgain(Target),
+}
+
+impl Peer {
+    /// The host called `name`: its first IPv4 address, as spamd takes it (`sync_addhost()`).
+    pub(super) fn host(name: &str, port: u16) -> Result<Self, Error> {
+        let open = || connected(resolve(name)?, port, |_| Ok(()));
+        Self::new(Target::Host(name.to_owned()), open)
+    }
+
+    /// The group on the side of the interface called `name`.
+    pub(super) fn group(name: &str, ttl: u8, port: u16) -> Result<Self, Error> {
+        let open = || {
+            let interface = interface_address(name)?;
+            connected(GROUP, port, |socket| {
+                SockRef::from(socket).set_multicast_if_v4(&interface)?;
+                // std's, since BSDs want a byte here where others take an int.
+                socket.set_multicast_ttl_v4(ttl.into())?;
+                socket.set_multicast_loop_v4(false)
+            })
+        };
+        Self::new(Target::Group(name.to_owned()), open)
+    }
+
+    fn new(
+        target: Target,
+        open: impl FnOnce() -> Result<UdpSocket, TargetFault>,
+    ) -> Result<Self, Error> {
+        match open() {
+            Ok(socket) => Ok(Self { target, socket, sent: 0, failed: 0, last_failure: None }),
+            Err(fault) => Err(Error::Target(target, fault)),
+        }
+    }
+
+    /// Who it is.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Where its datagrams go.
+    ///
+    /// # Errors
+    /// getpeername(2)'s.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr()
+    }
+
+    /// Datagrams that the system took.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Datagrams that it did not take, and those of which it heard later that nobody took them.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Sends `datagrams`, if there are any, and says what has changed.
+    pub(super) fn tell(&mut self, datagrams: &[Vec<u8>], now: Instant) -> Option<Notice> {
+        let mut error = None;
+        for datagram in datagrams {
+            error = error.or(self.send(datagram).err());
+        }
+        match (error, self.last_failure) {
+            (Some(error), before) => {
+                self.last_failure = Some(now);
+                before.is_none().then(|| Notice::Fails(self.target.clone(), error))
+            }
+            (None, Some(last)) if !datagrams.is_empty() && now.duration_since(last) >= QUIET => {
+                self.last_failure = None;
+                Some(Notice::WorksAgain(self.target.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends one. What became of an earlier one is an error of this send(2), which then sends nothing,
+    /// so after an error it is tried once more.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let outcome = self.try_send(datagram);
+        if outcome.is_err() {
+            self.failed += 1;
+            self.try_send(datagram).ok();
+        }
+        outcome
+    }
+
+    fn try_send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.socket.send(datagram)?;
+        self.sent += 1;
+        Ok(())
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Fails(target, error) => write!(f, "{target}: {}", reason(error)),
+            Notice::WorksAgain(target) => write!(f, "{target}: works again"),
+        }
+    }
+}
+
+fn resolve(name: &str) -> Result<Ipv4Addr, TargetFault> {
+    let mut addresses = (name, 0).to_socket_addrs().map_err(TargetFault::Unresolved)?;
+    let ipv4 = addresses.find_map(|address| match address {
+        SocketAddr::V4(address) => Some(*address.ip()),
+        SocketAddr::V6(_) => None,
+    });
+    ipv4.ok_or(TargetFault::HostWithoutIpv4)
+}
+
+/// The first IPv4 address of the interface, which is what SIOCGIFADDR tells spamd.
+fn interface_address(name: &str) -> Result<Ipv4Addr, TargetFault> {
+    let mut addresses = getifaddrs()
+        .map_err(|errno| TargetFault::Io(errno.into()))?
+        .filter(|entry| entry.interface_name == name)
+        .map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
+        .peekable();
+    addresses.peek().ok_or(TargetFault::NoInterface)?;
+    addresses.flatten().next().ok_or(TargetFault::InterfaceWithoutIpv4)
+}
+
+/// A socket that never waits, set up before it is connected: the interface decides on its source.
+fn connected(
+    address: Ipv4Addr,
+    port: u16,
+    set_up: impl FnOnce(&UdpSocket) -> io::Result<()>,
+) -> Result<UdpSocket, TargetFault> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    set_up(&socket)?;
+    socket.connect((address, port))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the kernel has it, not as it was asked for.
+    #[test]
+    fn the_groups_socket_is_set_up_as_configured() {
+        let interfaces = getifaddrs().unwrap();
+        let loopback = interfaces
+            .filter(|entry| entry.address.is_some_and(|a| is_loopback(&a)))
+            .map(|entry| entry.interface_name)
+            .next()
+            .unwrap();
+        let peer = Peer::group(&loopback, 7, 8025).unwrap();
+        assert_eq!(peer.address().unwrap().to_string(), "224.0.1.240:8025");
+        assert_eq!(peer.socket.local_addr().unwrap().ip(), Ipv4Addr::LOCALHOST);
+        assert_eq!(SockRef::from(&peer.socket).multicast_if_v4().unwrap(), Ipv4Addr::LOCALHOST);
+        assert_eq!(peer.socket.multicast_ttl_v4().unwrap(), 7);
+        assert!(!peer.socket.multicast_loop_v4().unwrap());
+        let nothing = peer.socket.recv(&mut [0]).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(peer.target().to_string(), format!("sync multicast on {loopback}"));
+    }
+
+    fn is_loopback(address: &nix::sys::socket::SockaddrStorage) -> bool {
+        address.as_sockaddr_in().is_some_and(|address| address.ip() == Ipv4Addr::LOCALHOST)
+    }
+}

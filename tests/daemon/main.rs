@@ -1,0 +1,23 @@
+//! The daemon's life, by the real program: its main job, what it answers, start, reload, end, what it
+//! tells others.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
+#[path = "../support/sync_decoder.rs"]
+#[allow(dead_code, reason = "only traps are told")]
+mod decoder;
+#[path = "../support/responder.rs"]
+mod responder;
+#[path = "../daemon_support/mod.rs"]
+mod support;
+
+mod answers;
+mod background;
+mod end;
+mod limit;
+mod metrics;
+mod monitor;
+mod reload;
+mod scan;
+mod start;
+mod sync;
+mod world;

@@ -1,0 +1,72 @@
+//! Traps are told to the other MXes, in spamd's words.
+
+use crate::decoder::{Entry, decode, key_text};
+use crate::support::records::{grey, now};
+use crate::support::{NO_DNS, PATIENCE, Place};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const KEY: &[u8] = b"shared by all MXes\n";
+
+/// The port is spamd's alone; another test of this kind has it for some seconds.
+fn receiver() -> Option<UdpSocket> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, greytrapper::sync::port())) {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            return Some(socket);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    None
+}
+
+/// The hosts of the next datagram, each trapped for an hour from about now on.
+fn told(receiver: &UdpSocket) -> (u32, Vec<Ipv4Addr>) {
+    let mut buffer = [0; 2048];
+    let length = receiver.recv(&mut buffer).unwrap();
+    let message = decode(&buffer[..length], &key_text(KEY)).unwrap();
+    let hosts = message.entries.into_iter().map(|entry| {
+        let Entry::Trapped { timestamp, expire, address } = entry else { panic!("{entry:?}") };
+        assert!((now() - i64::from(timestamp)).abs() < 60);
+        assert_eq!(expire - timestamp, 3600);
+        address
+    });
+    (message.counter, hosts.collect())
+}
+
+#[test]
+fn traps_of_scans_and_by_hand_are_told() {
+    let Some(receiver) = receiver() else {
+        return eprintln!("traps_of_scans_and_by_hand_are_told: SKIPPED, the port is taken");
+    };
+    let place = Place::new();
+    let key = place.write("key", KEY, 0o600);
+    place.configure(&format!(
+        "{NO_DNS}trap for 1h\nsync to \"127.0.0.1\"\nsync key \"{}\"\n",
+        key.display()
+    ));
+    let bad = |host| grey(host, "h.example", "nobody", "user@example.org");
+    place.enter(&[bad("192.0.2.1"), bad("192.0.2.2"), bad("2001:db8::1")]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    assert_eq!(place.trapped(), ["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
+    let (first, mut hosts) = told(&receiver);
+    hosts.sort();
+    assert_eq!(hosts, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
+    // The second is in a trap already: it gets a new end, which the others have to know.
+    daemon.says(&["trap", "192.0.2.3", "192.0.2.2"]);
+    let (second, hosts) = told(&receiver);
+    assert_eq!(hosts, [Ipv4Addr::new(192, 0, 2, 3), Ipv4Addr::new(192, 0, 2, 2)]);
+    assert_eq!(second, first + 1);
+    // The protocol knows no release: nothing comes of it, nor of what was refused.
+    daemon.says(&["release", "192.0.2.3"]);
+    daemon.ctl(&["trap", "2001:db8::2"]).succeeded();
+    daemon.says(&["trap", "192.0.2.4"]);
+    assert_eq!(told(&receiver), (second + 1, vec![Ipv4Addr::new(192, 0, 2, 4)]));
+    let shown = daemon.says(&["-j", "show"]);
+    let status: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let peer = serde_json::json!({"name": "sync to 127.0.0.1", "sent": 3, "failed": 0});
+    assert_eq!(status["peers"], serde_json::json!([peer]));
+}
