@@ -3,7 +3,7 @@
 //! In: the program's arguments. Out: its exit status, messages on standard error, and with `-nv` the
 //! configuration on standard output. Called by `bin/greytrapper`.
 //! As with OpenBSD's daemons the configuration comes first, and with `-n` it is all. Then the first process
-//! ([`privsep::parent`]) starts, afresh and in a session of its own unless it is to stay in the foreground;
+//! ([`parent`]) starts, afresh and in a session of its own unless it is to stay in the foreground;
 //! whoever started it waits until all is ready, or not. A process with a role of its own comes in here too,
 //! by a flag that is not for users.
 #![forbid(unsafe_code)]

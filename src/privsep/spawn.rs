@@ -1,6 +1,6 @@
 //! New processes: this very program, executed afresh for a role, with descriptors for it to inherit.
 //!
-//! The parent calls [`Program::spawn`] with the ends of socketpairs and whatever else the role may not
+//! The parent calls [`Program::spawn_child`] with the ends of socketpairs and whatever else the role may not
 //! open by itself; the new process finds them at fixed numbers ([`Slot`]) with [`inherited`]. All other
 //! descriptors are closed in it, its environment is empty, its standard input and output are /dev/null, and it
 //! has a process group of its own, so that the terminal's signals go to the parent alone.
