@@ -28,6 +28,13 @@ pub struct Rules {
     pub allow: Networks,
 }
 
+impl Rules {
+    /// Whether name servers are asked about anything.
+    pub fn ask_dns(&self) -> bool {
+        self.sender_dns || self.identity
+    }
+}
+
 /// `pass rcpt`, `trap rcpt` and `trap rcpt unlisted`. Patterns ignore case and match anywhere in the
 /// address without its angle brackets.
 #[derive(Clone, Debug)]

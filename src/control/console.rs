@@ -8,6 +8,7 @@ use super::json;
 use super::options::{Format, Options};
 use crate::db;
 use crate::errno::reason;
+use crate::sandbox;
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
@@ -28,6 +29,12 @@ pub enum Failure {
 
 impl From<db::Error> for Failure {
     fn from(error: db::Error) -> Self {
+        Failure::Because(error.to_string())
+    }
+}
+
+impl From<sandbox::Error> for Failure {
+    fn from(error: sandbox::Error) -> Self {
         Failure::Because(error.to_string())
     }
 }

@@ -12,13 +12,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub fn enter(role: &Role<'_>) -> Result<Strength, Error> {
-    let Row { promises, paths } = role.row();
+    lock(&role.row())?;
+    Ok(Strength::Full)
+}
+
+/// Locks this process in by one row of the table.
+pub fn lock(Row { promises, paths }: &Row<'_>) -> Result<(), Error> {
     for (path, permissions) in paths {
         unveil(path, permissions)
             .map_err(|error| Error::Path { path: path.to_path_buf(), error })?;
     }
-    pledge(promises).map_err(|error| Error::Lock { what: "pledge", error })?;
-    Ok(Strength::Full)
+    pledge(promises).map_err(|error| Error::Lock { what: "pledge", error })
 }
 
 fn unveil(path: &Path, permissions: &str) -> io::Result<()> {

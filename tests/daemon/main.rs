@@ -20,4 +20,6 @@ mod reload;
 mod scan;
 mod start;
 mod sync;
+#[cfg(target_os = "linux")]
+mod syslog;
 mod world;

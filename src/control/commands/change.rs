@@ -12,6 +12,7 @@ use crate::db::lock::{Missing, Wait};
 use crate::db::native::{Cost, Database};
 use crate::db::{EngineError, Error};
 use crate::escape::escaped_path;
+use crate::sandbox::{self, Task};
 use crate::spamd::Address;
 use crate::spamd::trap::{self, Holds, Released, TRAP_SECONDS, Trapped};
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Traps or releases every address of `change`; nothing is written if one of them is no address.
 pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     let addresses = parse(&change.addresses)?;
+    sandbox::narrow(&Task::Write { database: &change.file })?;
     let mut outcomes = Vec::with_capacity(addresses.len());
     let cost = write(console, change, &addresses, &mut outcomes)?;
     let mut all_done = true;

@@ -9,12 +9,14 @@ use crate::control::options::{Check, Format, Readers};
 use crate::db::snapshot::Snapshot;
 use crate::db::{Damage, Fault};
 use crate::escape::escaped_path;
+use crate::sandbox::{self, Task};
 use std::path::Path;
 
 /// Prints a line for each fault of the file, and fails if there is one. What is no database at all has
 /// no faults to list.
 pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
     let file = &check.file;
+    sandbox::narrow(&Task::Read { database: file })?;
     match check.readers {
         Readers::Ours => {
             let image = input::read(console, file)?;

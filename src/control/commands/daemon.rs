@@ -6,6 +6,7 @@ use crate::control::client::{Answer, Error};
 use crate::control::console::{Console, Failure};
 use crate::control::options::{Request, Topic};
 use crate::control::protocol;
+use crate::sandbox::{self, Task};
 use std::path::Path;
 
 impl From<Error> for Failure {
@@ -16,6 +17,7 @@ impl From<Error> for Failure {
 
 /// Asks the daemon at `socket`, and prints what it says.
 pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Result<(), Failure> {
+    sandbox::narrow(&Task::Ask { socket })?;
     match request {
         Request::Show(Topic::State) => show::state(console, socket),
         Request::Show(Topic::Metrics) => show::metrics(console, socket),

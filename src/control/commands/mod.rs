@@ -1,7 +1,8 @@
 //! The commands of greytrapctl(8), one file each.
 //!
 //! Every `run` takes the console and what [`options`](super::options) made of the command line, and
-//! prints as it goes. `Ok` means that all was done that was asked.
+//! prints as it goes. `Ok` means that all was done that was asked. Before it looks at what a stranger or
+//! the daemon has to say, it locks itself in ([`sandbox::narrow`](crate::sandbox::narrow)).
 #![forbid(unsafe_code)]
 
 use super::console::{Console, Failure};

@@ -3,16 +3,17 @@
 #![forbid(unsafe_code)]
 
 use super::{conf, input};
-use crate::config;
 use crate::control::console::{Console, Failure};
 use crate::control::json;
 use crate::control::options::{Format, Simulate};
 use crate::control::progress::Progress;
 use crate::db::Error;
+use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
 use crate::escape::{escaped, escaped_path};
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
+use crate::sandbox::{self, Task};
 use crate::scan::{Answers, Report, Scan, Verdict};
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,12 +24,15 @@ const PASS: &str = "pass";
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
     let config = conf::load(console, simulate.conf.as_deref())?;
+    let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
+    let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
+    sandbox::narrow(&Task::Judge { database: &simulate.file, only_dns_port })?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
     let (order, now) = (snapshot.byte_order(), simulate.clock.now());
     let scan = Scan::begin(snapshot.records(), order, now, &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
-    let findings = findings(console, Questions::of(&scan), &config.dns);
+    let findings = findings(console, Questions::of(&scan), resolver);
     let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));
     tell(console, &simulate.file, &report);
     for verdict in if console.verbose { report.verdicts() } else { report.traps() } {
@@ -47,12 +51,12 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
 fn findings(
     console: &mut Console<'_>,
     questions: Questions,
-    dns: &config::Dns,
+    resolver: Option<io::Result<Resolver>>,
 ) -> Option<Findings> {
     if questions.is_empty() {
         return None;
     }
-    match Resolver::new(dns).and_then(|mut resolver| ask(console, questions, &mut resolver)) {
+    match resolver?.and_then(|mut resolver| ask(console, questions, &mut resolver)) {
         Ok(findings) => {
             let tally = findings.tally();
             if !tally.trusted() {

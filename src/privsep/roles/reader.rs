@@ -39,9 +39,8 @@ fn checked(Loaded { config, warnings }: Loaded) -> Checked {
 }
 
 fn needs(config: &Config) -> Needs {
-    let rules = &config.rules;
     Needs {
-        resolver: rules.sender_dns || rules.identity,
+        resolver: config.rules.ask_dns(),
         checker: config.checker.is_some(),
         sync: !config.sync.peers.is_empty() || !config.sync.multicast.is_empty(),
     }

@@ -1,0 +1,65 @@
+//! The daemon's log in syslog(3), which Linux alone lets a test have for itself.
+
+use crate::background::Background;
+use crate::support::process::{self, is_alive, until};
+use crate::support::records::invalid_senders;
+use crate::support::{NO_DNS, PATIENCE, Place};
+use nix::sys::signal::{Signal, kill};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+/// syslog(3)'s socket is the test's, in a file system of its own, and the daemon is root's: all its processes
+/// have left that file system's root.
+#[test]
+fn the_log_goes_to_syslog() {
+    let Some(place) = Place::of_root("the_log_goes_to_syslog") else { return };
+    let devices = place.path("dev");
+    fs::create_dir(&devices).unwrap();
+    let mut script = String::new();
+    for name in ["null", "zero", "urandom", "random"] {
+        File::create(devices.join(name)).unwrap();
+        script += &format!("mount --bind /dev/{name} {0}/{name} && ", devices.display());
+    }
+    script += &format!("mount --rbind {} /dev && exec \"$@\"", devices.display());
+    let unshared = |program: &OsStr| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh"]).arg(program);
+        command
+    };
+    if !unshared(OsStr::new("true")).status().is_ok_and(|status| status.success()) {
+        return eprintln!("the_log_goes_to_syslog: SKIPPED, no unshare(1) with mount(8)");
+    }
+    let log = UnixDatagram::bind(devices.join("log")).unwrap();
+    log.set_read_timeout(Some(PATIENCE)).unwrap();
+    place.configure(NO_DNS);
+    place.enter(&invalid_senders(1));
+    let mut command = unshared(OsStr::new(env!("CARGO_BIN_EXE_greytrapper")));
+    assert_eq!(process::run(command.arg("-f").arg(place.path("conf"))).succeeded(), "");
+    let daemon = Background::of(&place).expect("the daemon");
+    let engine = process::children(daemon.0).into_iter().find(|(role, _)| role == "engine");
+    let mut lines = Vec::new();
+    let mut buffer = [0; 2048];
+    while lines.last().is_none_or(|line: &String| !line.ends_with(": Scan completed")) {
+        let length = log.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
+        lines.push(String::from_utf8_lossy(&buffer[..length]).trim_end_matches('\0').to_owned());
+    }
+    // Facility mail (2), severity info (6) or debug (7): RFC 3164 4.1.1. Then the time, 16 octets.
+    let reason = "Invalid source address no domain (blank outside quotes)";
+    let engine = engine.unwrap().1;
+    for (priority, pid, text) in [
+        ("<23>", engine, "Scan started"),
+        ("<23>", engine, "scanned 0 whitelisted, 0 trapped, 1 unique greys"),
+        ("<22>", engine, &format!("Trapped 10.0.0.1: {reason}")),
+        ("<23>", engine, "Scan completed"),
+    ] {
+        let is_it = |line: &&String| {
+            line.starts_with(priority)
+                && line.get(20..) == Some(&format!("greytrapper[{pid}]: {text}"))
+        };
+        assert_eq!(lines.iter().filter(is_it).count(), 1, "{text}: {lines:#?}");
+    }
+    kill(daemon.0, Signal::SIGTERM).unwrap();
+    until("the end", || !is_alive(daemon.0));
+}
