@@ -223,7 +223,7 @@ pub fn describe(status: ExitStatus) -> String {
     let name = Signal::try_from(signal).map_or(String::new(), |name| format!(" ({name})"));
     let hint = match signal {
         nix::libc::SIGABRT if cfg!(target_os = "openbsd") => {
-            ", as for a pledge(2) violation: see dmesg(8)"
+            ", as for a pledge(2) violation: see lastcomm(1)"
         }
         _ => "",
     };
