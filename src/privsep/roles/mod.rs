@@ -50,7 +50,7 @@ pub fn run(process: Process, sources: &Sources) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            life.tell(&ToParent::Failed(format!("{}: {failure}", process.name())));
+            life.tell(&ToParent::Failed(failure));
             ExitCode::FAILURE
         }
     }

@@ -68,7 +68,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         jobs: VecDeque::new(),
         at_work: None,
         asked: HashMap::new(),
-        reloaders: Vec::new(),
+        reloader: None,
         next_scan: None,
         tickets: 0,
     };
@@ -119,7 +119,7 @@ struct Engine {
     /// Who wanted which change, by its ticket.
     asked: HashMap<u64, Asked>,
     /// Who wants to know how the reload ends.
-    reloaders: Vec<ClientId>,
+    reloader: Option<ClientId>,
     next_scan: Option<Instant>,
     /// The last ticket.
     tickets: u64,
@@ -144,8 +144,7 @@ impl Engine {
                     Err(failure) => What::Failure(failure.clone()),
                 };
                 self.publish(what);
-                for client in std::mem::take(&mut self.reloaders) {
-                    let Some(server) = &mut self.server else { break };
+                if let (Some(client), Some(server)) = (self.reloader.take(), &mut self.server) {
                     match &outcome {
                         Ok(()) => server.finish(client),
                         Err(failure) => server.fail(client, failure),
