@@ -127,6 +127,7 @@ impl Engine {
             self.publish(What::ScanStarted);
         }
         self.at_work = Some(at_work);
+        self.is_untidy = true;
         self.store.send(&ToStore::Read);
     }
 
@@ -374,9 +375,9 @@ impl Engine {
                 }
             }
             None => {
-                self.records.failed(&failure, version);
                 // What it did before counts nevertheless.
                 self.records.totals.trapped.merge(&at_work.scan.trapped);
+                self.records.failed(&failure, version);
                 self.publish(What::Failure(failure));
             }
         }
