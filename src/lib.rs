@@ -26,8 +26,8 @@
 //! Nothing downstream calls back upstream.
 //!
 //! `unsafe` is denied in the whole crate but for what calls C: `db::libc::handle` (dbopen(3)),
-//! `sandbox::openbsd` (setproctitle(3)), [`privsep::spawn`] (descriptors by number) and [`privsep::shared`]
-//! (mmap(2) of shared memory).
+//! `sandbox::openbsd` (setproctitle(3)), `heap` (malloc_trim(3)), [`privsep::spawn`] (descriptors by number) and
+//! [`privsep::shared`] (mmap(2) of shared memory).
 
 pub mod checker;
 pub mod config;
@@ -37,6 +37,7 @@ pub mod db;
 pub mod dns;
 pub mod errno;
 pub mod escape;
+mod heap;
 pub mod inquiry;
 pub mod log;
 pub mod privsep;

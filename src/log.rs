@@ -71,7 +71,8 @@ fn write(severity: Severity, line: &dyn fmt::Display) {
     if IN_SYSLOG.load(Ordering::Relaxed) {
         let _ = syslog(Priority::new(severity, Facility::LOG_MAIL), &line);
     } else {
-        let _ = writeln!(io::stderr(), "greytrapper: {line}");
+        // In one piece: several processes write to the same place.
+        let _ = io::stderr().write_all(format!("greytrapper: {line}\n").as_bytes());
     }
 }
 

@@ -186,7 +186,7 @@ impl Member {
     pub fn post_mortem(&mut self, broken: &Broken) -> String {
         let name = self.process.name();
         if let Some(failure) = self.failure.take() {
-            return failure;
+            return format!("{name}: {failure}");
         }
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

@@ -2,9 +2,10 @@
 //!
 //! All of it is plain data. Who receives a message believes its form, not its contents: the store checks
 //! every request of the engine by itself, the engine knows that the resolver's answers come from
-//! strangers.
+//! strangers, the parent hears from each what that one has to say and nothing else.
 #![forbid(unsafe_code)]
 
+use super::Process;
 use crate::control::status::{NameServer, Peer};
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
@@ -50,7 +51,7 @@ pub struct Start {
 pub enum ToParent {
     /// Everything is open and the process is locked in.
     Ready,
-    /// The process cannot work, and ends.
+    /// The process cannot work, and ends; why.
     Failed(String),
     /// From the reader of the configuration: what it read.
     Config(Result<Checked, Vec<String>>),
@@ -58,6 +59,19 @@ pub enum ToParent {
     Reload,
     /// From the engine: somebody wants all processes to log more, or less.
     Verbose(bool),
+}
+
+impl ToParent {
+    /// Whether it is for that process to say. A taken engine that could send a configuration would have
+    /// programs of its choice executed, and files of its choice opened.
+    pub fn may_come_from(&self, process: Process) -> bool {
+        match self {
+            ToParent::Failed(_) => true,
+            ToParent::Ready => process != Process::Reader,
+            ToParent::Config(_) => process == Process::Reader,
+            ToParent::Reload | ToParent::Verbose(_) => process == Process::Engine,
+        }
+    }
 }
 
 /// A configuration that was read and found good, and what the parent must know of it.

@@ -22,8 +22,8 @@ impl Limit {
         Limit { most, time, happened: VecDeque::new(), count: 0 }
     }
 
-    /// Whether one more may happen at `now`, which is no earlier than before; if so, it has.
-    pub fn admits(&mut self, now: Instant) -> bool {
+    /// Whether one more may happen at `now`, which is no earlier than before.
+    pub fn has_room(&mut self, now: Instant) -> bool {
         while let Some(&(at, count)) = self.happened.front() {
             if now.saturating_duration_since(at) < self.time {
                 break;
@@ -31,9 +31,11 @@ impl Limit {
             self.happened.pop_front();
             self.count = self.count.saturating_sub(count);
         }
-        if self.count >= self.most {
-            return false;
-        }
+        self.count < self.most
+    }
+
+    /// One more has happened at `now`, which is no earlier than before.
+    pub fn count(&mut self, now: Instant) {
         self.count = self.count.saturating_add(1);
         match self.happened.back_mut() {
             // A hundredth of the time is exact enough, and bounds what is kept.
@@ -42,7 +44,6 @@ impl Limit {
             }
             _ => self.happened.push_back((now, 1)),
         }
-        true
     }
 }
 
@@ -58,13 +59,19 @@ mod tests {
         // Ten a second for five minutes.
         for n in 0..3000 {
             let now = start + Duration::from_millis(100 * n);
-            if limit.admits(now) {
+            if limit.has_room(now) {
+                limit.count(now);
                 admitted.push(now);
             }
             assert!(limit.happened.len() <= 102);
         }
         let burst: Vec<_> = (0..5000).map(|_| start + 6 * minute).collect();
-        admitted.extend(burst.into_iter().filter(|now| limit.admits(*now)));
+        for now in burst {
+            if limit.has_room(now) {
+                limit.count(now);
+                admitted.push(now);
+            }
+        }
         for (n, at) in admitted.iter().enumerate() {
             let within = admitted[n..].iter().take_while(|other| **other - *at < minute * 99 / 100);
             assert!(within.count() <= 1000);

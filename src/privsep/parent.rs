@@ -89,6 +89,8 @@ struct Parent {
     scan_at: Option<Instant>,
     /// Seconds since 1970.
     since: i64,
+    /// Whether a reload was asked for in the middle of one, which may have read the old configuration.
+    reloads_again: bool,
     has_ended: bool,
 }
 
@@ -125,6 +127,7 @@ impl Parent {
             common: None,
             scan_at: None,
             since: since.cast_signed(),
+            reloads_again: false,
             has_ended: false,
         })
     }
@@ -148,6 +151,9 @@ impl Parent {
                 }
             }
             self.keep_time();
+            if self.reloads_again && self.next.is_none() {
+                self.reload();
+            }
         }
         Ok(())
     }
@@ -160,6 +166,7 @@ impl Parent {
                     log::info("terminating");
                     self.has_ended = true;
                 }
+                SIGHUP if self.next.is_some() => self.reloads_again = true,
                 SIGHUP => self.reload(),
                 _ => self.tell_engine(&FromParent::Summary),
             }
@@ -214,6 +221,12 @@ impl Parent {
     }
 
     fn understand(&mut self, token: Token, message: ToParent) -> Result<(), Failed> {
+        if let Some(process) = self.member(token).map(|member| member.process)
+            && !message.may_come_from(process)
+        {
+            let failure = format!("{}: sent what is not its to say", process.name());
+            return self.do_without(token, &failure);
+        }
         match message {
             ToParent::Ready => {
                 if let Some(member) = self.member(token) {
@@ -229,7 +242,11 @@ impl Parent {
             }
             ToParent::Config(read) => self.start_next(read),
             ToParent::Reload => {
-                self.reload();
+                if self.next.is_some() {
+                    self.tell_engine(&FromParent::Reloaded(Err("already reloading".into())));
+                } else {
+                    self.reload();
+                }
                 Ok(())
             }
             ToParent::Verbose(verbose) => {
@@ -245,21 +262,20 @@ impl Parent {
 
     /// A child has ended: by itself, or because something killed it.
     fn lose(&mut self, token: Token, broken: &Broken) -> Result<(), Failed> {
+        let failure = self.member(token).map(|member| member.post_mortem(broken));
+        self.do_without(token, &failure.unwrap_or_default())
+    }
+
+    /// A child is of no more use: that ends the daemon, or the generation that it was to be of.
+    fn do_without(&mut self, token: Token, failure: &str) -> Result<(), Failed> {
         let is_current =
             self.current.iter_mut().flat_map(Generation::members).any(|one| one.token == token);
-        let failure = self.member(token).map(|member| member.post_mortem(broken));
-        let failure = failure.unwrap_or_default();
-        if is_current {
-            return Err(told(failure));
-        }
-        self.give_up_next(&failure)
+        if is_current { Err(told(failure)) } else { self.give_up_next(failure) }
     }
 
     /// Reads the configuration again, for the next generation.
     fn reload(&mut self) {
-        if self.next.is_some() {
-            return self.tell_engine(&FromParent::Reloaded(Err("already reloading".into())));
-        }
+        self.reloads_again = false;
         if let Err(error) = self.read_config() {
             let _ = self.give_up_next(&reason(&error).to_string());
         }

@@ -5,6 +5,8 @@
 #[path = "../support/sync_decoder.rs"]
 #[allow(dead_code, reason = "only traps are told")]
 mod decoder;
+#[path = "../support/dice.rs"]
+mod dice;
 #[path = "../support/responder.rs"]
 mod responder;
 #[path = "../daemon_support/mod.rs"]
@@ -12,14 +14,22 @@ mod support;
 
 mod answers;
 mod background;
+mod clients;
+mod database;
 mod end;
+mod kill;
+mod liar;
 mod limit;
 mod metrics;
 mod monitor;
+#[cfg(target_os = "linux")]
+mod processes;
 mod reload;
 mod scan;
 mod start;
 mod sync;
 #[cfg(target_os = "linux")]
 mod syslog;
+#[cfg(target_os = "linux")]
+mod taken;
 mod world;

@@ -60,6 +60,7 @@ pub fn find(deed: &str, env: &Env) -> Option<Prepared> {
         "execute another program" => execute(path("another")),
         "start the program" => start(Command::new(path("program")), 3),
         "start a shell" => start(shell("exit 3"), 3),
+        "fork" => Ok(act(fork)),
         "trace another process" => trace(),
         "kill another process" => kill_another(),
         "raise its limits" => raise_limits(),
@@ -109,8 +110,8 @@ fn network(deed: &str, env: &Env) -> Option<Prepared> {
 }
 
 /// A deed that one call is.
-fn act<T, E: Error + 'static>(call: impl FnOnce() -> Result<T, E> + 'static) -> Act {
-    Box::new(|| Ok(call().map(drop)?))
+fn act<T, E: Into<Box<dyn Error>> + 'static>(call: impl FnOnce() -> Result<T, E> + 'static) -> Act {
+    Box::new(|| call().map(drop).map_err(Into::into))
 }
 
 fn open(path: PathBuf, options: &OpenOptions) -> Prepared {
@@ -151,6 +152,20 @@ fn start(mut command: Command, status: i32) -> Prepared {
         Some(code) if code == status => Ok(()),
         other => Err(io::Error::other(format!("exit status {other:?}"))),
     }))
+}
+
+/// A copy that ends at once.
+#[allow(unsafe_code)]
+fn fork() -> Result<(), Box<dyn Error>> {
+    // SAFETY: the child calls nothing but _exit(2).
+    match unsafe { unistd::fork() }? {
+        // SAFETY: it ends the process and runs nothing of its.
+        unistd::ForkResult::Child => unsafe { nix::libc::_exit(0) },
+        unistd::ForkResult::Parent { child } => {
+            nix::sys::wait::waitpid(child, None)?;
+            Ok(())
+        }
+    }
 }
 
 /// Another process of the same user, started before the lock; it ends when its standard input does.

@@ -44,6 +44,7 @@ pub const DEEDS: &[(&str, &str)] = &[
     ("execute another program",        "l----l-"),
     ("start the program",              "+----+-"),
     ("start a shell",                  "l----l-"),
+    ("fork",                           "+----+-"),
     ("trace another process",          "-------"),
     ("kill another process",           "+----o-"),
     ("raise its limits",               "w----w-"),

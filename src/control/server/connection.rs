@@ -100,6 +100,11 @@ impl Connection {
         matches!(self.stage, Stage::Asking(_))
     }
 
+    /// Whether it is being sent a table.
+    pub fn has_rows(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// Whether there is something for it that it has not taken.
     pub fn is_behind(&self) -> bool {
         !self.unsent.is_empty()

@@ -197,6 +197,11 @@ impl Server {
         });
     }
 
+    /// Whether somebody has not taken all of a table.
+    pub fn is_streaming(&self) -> bool {
+        self.places.iter().flatten().any(Connection::has_rows)
+    }
+
     /// From now on this client is told of events.
     pub fn monitor(&mut self, id: ClientId) {
         if let Some(client) = self.client(id) {

@@ -20,6 +20,7 @@ use super::ipc::ToParent;
 use super::life::Life;
 use super::spawn::{Slot, inherited};
 use crate::errno::reason;
+use crate::heap;
 use crate::log;
 use mio::net::UnixStream;
 use mio::{Events, Poll, Registry, Token};
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 /// Runs this process as `process` until its parent is gone; `sources` say where the configuration is.
 pub fn run(process: Process, sources: &Sources) -> ExitCode {
+    heap::keep_little();
     let mut life = match Life::begin(process) {
         Ok(life) => life,
         Err(error) => {
@@ -50,7 +52,7 @@ pub fn run(process: Process, sources: &Sources) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            life.tell(&ToParent::Failed(format!("{}: {failure}", process.name())));
+            life.tell(&ToParent::Failed(failure));
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,7 @@ use crate::control::status::{Fitness, NameServer};
 use crate::dns::resolver::Resolver;
 use crate::dns::{self, Promise};
 use crate::errno::reason;
+use crate::heap;
 use crate::inquiry::{Answered, Inquiry, Questions, unfit};
 use crate::log;
 use crate::privsep::become_role::{EMPTY, GREYTRAPPER};
@@ -46,6 +47,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         let has_ended = inquiry.as_mut().is_some_and(|inquiry| inquiry.advance(&mut resolver));
         if let Some(inquiry) = inquiry.take_if(|_| has_ended) {
             answer((&mut engine, life), &mut resolver, inquiry);
+            heap::give_back();
             continue;
         }
         resolver.turn(None, |_| {}).map_err(|error| reason(&error).to_string())?;

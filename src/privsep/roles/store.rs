@@ -4,7 +4,9 @@
 //! the engine, its socketpairs. It never decodes what it reads; what it writes are traps and their ends,
 //! for which it believes the engine nothing: an address must be one, must not be in `allow`, must be within
 //! `trap limit`, and what lies under it is looked at again under the lock. How long a trap lasts is the
-//! configuration's. The worst that a taken engine can do here is to trap hosts, at that rate.
+//! configuration's. The worst that a taken engine can do here is to trap hosts at that rate, and to end
+//! traps. Since it is the engine that hears the operator, it can say that the operator wants a whitelisted
+//! host trapped; `allow` holds against that too, and so does the rate.
 //!
 //! It waits for messages, for the lock, and for the engine to take answers: everywhere it watches for its
 //! parent's end. A write under way is finished first.
@@ -125,14 +127,20 @@ impl Store {
             By::Operator { over_white: false } => Over::Trap,
             By::Operator { over_white: true } => Over::White,
         };
-        let admit = |store: &mut Store, address: &Address| {
-            if store.config.rules.allow.contains(address.ip()) {
-                return Err(Refusal::Allowed);
-            }
-            if store.limit.admits(Instant::now()) { Ok(()) } else { Err(Refusal::Limit) }
+        let admit = |config: &Config, address: &Address| {
+            if config.rules.allow.contains(address.ip()) { Err(Refusal::Allowed) } else { Ok(()) }
         };
-        let work = |engine: &mut dyn Engine, address: &Address| {
-            trap::trap(engine, address, now, seconds, over).map(trapped)
+        let work = |engine: &mut dyn Engine, limit: &mut Limit, address: &Address| {
+            let begun = Instant::now();
+            if !limit.has_room(begun) {
+                return Ok(Outcome::Refused(Refusal::Limit));
+            }
+            let outcome = trap::trap(engine, address, now, seconds, over);
+            // A write that failed may be in the file.
+            if !matches!(outcome, Ok(Trapped::Refused(_))) {
+                limit.count(begun);
+            }
+            outcome.map(trapped)
         };
         let (changed, addresses) = self.change(life, change, admit, work);
         self.announce(&changed, &addresses, (now, now.saturating_add(seconds)));
@@ -140,7 +148,7 @@ impl Store {
     }
 
     fn release(&mut self, life: &mut Life, change: &Change) -> FromStore {
-        let work = |engine: &mut dyn Engine, address: &Address| {
+        let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| {
             trap::release(engine, address).map(released)
         };
         self.change(life, change, |_, _| Ok(()), work).0
@@ -151,15 +159,15 @@ impl Store {
         &mut self,
         life: &mut Life,
         change: &Change,
-        admit: impl Fn(&mut Store, &Address) -> Result<(), Refusal>,
-        work: impl Fn(&mut dyn Engine, &Address) -> Result<Outcome, EngineError>,
+        admit: impl Fn(&Config, &Address) -> Result<(), Refusal>,
+        work: impl Fn(&mut dyn Engine, &mut Limit, &Address) -> Result<Outcome, EngineError>,
     ) -> (FromStore, Vec<Result<Address, Refusal>>) {
         let addresses: Vec<_> = change
             .addresses
             .iter()
             .map(|text| {
                 let address = Address::parse(text.as_bytes()).map_err(|_| Refusal::NoAddress)?;
-                admit(self, &address).map(|()| address)
+                admit(&self.config, &address).map(|()| address)
             })
             .collect();
         let mut outcomes: Vec<_> = addresses
@@ -172,7 +180,7 @@ impl Store {
             .filter_map(|(place, address)| Some(Planned { place, address: address.as_ref().ok()? }))
             .collect();
         let mut work = |engine: &mut dyn Engine, planned: &Planned<'_>| {
-            let outcome = work(engine, planned.address)?;
+            let outcome = work(engine, &mut self.limit, planned.address)?;
             outcomes[planned.place] = Some(outcome);
             Ok(())
         };

@@ -1,8 +1,8 @@
 //! Which system calls of Linux a role may make: the promise table in the terms of this kernel.
 //!
-//! A [`Role`] comes in, a list goes out; `seccomp` makes a filter of it. `STDIO` and what follows it are
-//! what OpenBSD's kern_pledge.c has under the promise of that name, as far as the standard library, mio
-//! and two libcs (glibc and musl) use it; where OpenBSD looks at arguments, so does this. Nothing here
+//! A [`Role`] comes in, a list goes out; `seccomp` makes a filter of it. `STDIO` and what follows it are of
+//! what OpenBSD's kern_pledge.c has under the promise of that name as much as the standard library, mio
+//! and two libcs (glibc and musl) use; where OpenBSD looks at arguments, so does this. Nothing here
 //! opens, signals or executes anything but where a role's own list says so.
 #![forbid(unsafe_code)]
 
@@ -57,17 +57,16 @@ const fn bits(flags: c_int) -> u32 {
 #[rustfmt::skip]
 const STDIO: &[c_long] = &[
     // Descriptors that are there.
-    libc::SYS_read, libc::SYS_readv, libc::SYS_pread64, libc::SYS_preadv, libc::SYS_preadv2,
-    libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_pwritev, libc::SYS_pwritev2,
+    libc::SYS_read, libc::SYS_readv, libc::SYS_pread64, libc::SYS_preadv,
+    libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_pwritev,
     libc::SYS_lseek, libc::SYS_fstat, libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync,
     libc::SYS_close, libc::SYS_close_range, libc::SYS_dup, libc::SYS_dup3, libc::SYS_pipe2,
     // Sockets that are there.
-    libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_recvmmsg, libc::SYS_shutdown,
+    libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_shutdown,
     libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getsockname, libc::SYS_getpeername,
     // Waiting.
-    libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_create1, libc::SYS_epoll_ctl,
-    libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, libc::SYS_eventfd2, libc::SYS_signalfd4,
-    libc::SYS_timerfd_create, libc::SYS_timerfd_settime, libc::SYS_timerfd_gettime,
+    libc::SYS_ppoll, libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
     // Memory.
     libc::SYS_brk, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_msync,
     libc::SYS_membarrier,
@@ -77,25 +76,21 @@ const STDIO: &[c_long] = &[
     libc::SYS_sched_getaffinity, libc::SYS_getcpu,
     // Signals to oneself.
     libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn,
-    libc::SYS_rt_sigsuspend, libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigpending,
     libc::SYS_sigaltstack, libc::SYS_restart_syscall,
     // Time.
     libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep, libc::SYS_gettimeofday, libc::SYS_getitimer, libc::SYS_setitimer,
+    libc::SYS_nanosleep, libc::SYS_gettimeofday,
     // What one is.
-    libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getpgid, libc::SYS_getsid, libc::SYS_getuid,
-    libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid,
-    libc::SYS_getresgid, libc::SYS_getgroups, libc::SYS_getrusage, libc::SYS_getrandom,
-    libc::SYS_sysinfo, libc::SYS_uname, libc::SYS_umask,
+    libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid,
+    libc::SYS_getegid, libc::SYS_getrandom, libc::SYS_sysinfo, libc::SYS_uname,
 ];
 
 /// What x86-64 had before its successors, and libcs still call.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const OLD: &[c_long] = &[
-    libc::SYS_dup2, libc::SYS_pipe, libc::SYS_poll, libc::SYS_select, libc::SYS_epoll_create,
-    libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_getpgrp, libc::SYS_getrlimit,
-    libc::SYS_pause, libc::SYS_time, libc::SYS_arch_prctl,
+    libc::SYS_dup2, libc::SYS_pipe, libc::SYS_poll, libc::SYS_epoll_wait, libc::SYS_getrlimit,
+    libc::SYS_time,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OLD: &[c_long] = &[];
@@ -111,6 +106,8 @@ fn stdio_checked() -> Vec<(c_long, Vec<Check>)> {
         (libc::SYS_clone, vec![with(0, libc::CLONE_THREAD)]),
         (libc::SYS_kill, vec![Is(0, own)]),
         (libc::SYS_tgkill, vec![Is(0, own)]),
+        // raise(3) and abort(3) of musl, in the first thread.
+        (libc::SYS_tkill, vec![Is(0, own)]),
         // Looking, not raising.
         (libc::SYS_prlimit64, vec![Is(0, 0), Null(2)]),
         (libc::SYS_prlimit64, vec![Is(0, own), Null(2)]),
@@ -170,7 +167,8 @@ fn store() -> Vec<(c_long, Vec<Check>)> {
 
 /// Sockets of the Internet, connected, never bound.
 fn resolver() -> Vec<(c_long, Vec<Check>)> {
-    let mut list = free(&[libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg]);
+    let mut list =
+        free(&[libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg]);
     for family in [libc::AF_INET, libc::AF_INET6] {
         for kind in [libc::SOCK_DGRAM, libc::SOCK_STREAM] {
             list.push((libc::SYS_socket, vec![Is(0, bits(family)), socket_type(kind)]));

@@ -28,8 +28,9 @@ use std::time::{Duration, Instant};
 
 /// Names in a message to the resolver or the checker.
 const CHUNK: usize = 1000;
-/// Tuples that are kept as evidence of a trap.
-const EVIDENCE: usize = 20;
+/// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
+/// traps stay in memory.
+const EVIDENCE: (usize, usize) = (20, 1024);
 /// Verdicts that are told to whoever monitors: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
@@ -367,5 +368,12 @@ fn evidence(verdict: &Verdict<'_>) -> Vec<Tuple> {
         from: tuple.from.to_vec(),
         to: tuple.to.to_vec(),
     };
-    verdict.evidence().iter().take(EVIDENCE).map(tuple).collect()
+    let (most, mut left) = EVIDENCE;
+    let fits = |tuple: &&crate::spamd::Tuple<'_>| {
+        let length = tuple.helo.len() + tuple.from.len() + tuple.to.len();
+        let has_room = left > 0;
+        left = left.saturating_sub(length);
+        has_room
+    };
+    verdict.evidence().iter().take(most).take_while(fits).map(tuple).collect()
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::protocol::What;
 use crate::control::server::{ClientId, Server};
 use crate::errno::reason;
+use crate::heap;
 use crate::log;
 use crate::privsep::become_role::{EMPTY, GREYTRAPPER};
 use crate::privsep::ipc::{
@@ -68,9 +69,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         jobs: VecDeque::new(),
         at_work: None,
         asked: HashMap::new(),
-        reloaders: Vec::new(),
+        reloader: None,
         next_scan: None,
         tickets: 0,
+        is_untidy: false,
     };
     let mut listener = Some(UnixListener::from(inherited(Slot::Control).map_err(said)?));
     life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Engine)?;
@@ -92,6 +94,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         if engine.is_busy_now() {
             continue;
         }
+        engine.tidy();
         let deadline = engine.server.as_ref().and_then(Server::next_deadline);
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         wait(&mut poll, &mut events, longest)?;
@@ -119,10 +122,12 @@ struct Engine {
     /// Who wanted which change, by its ticket.
     asked: HashMap<u64, Asked>,
     /// Who wants to know how the reload ends.
-    reloaders: Vec<ClientId>,
+    reloader: Option<ClientId>,
     next_scan: Option<Instant>,
     /// The last ticket.
     tickets: u64,
+    /// Whether a job has left free memory behind.
+    is_untidy: bool,
 }
 
 impl Engine {
@@ -144,8 +149,7 @@ impl Engine {
                     Err(failure) => What::Failure(failure.clone()),
                 };
                 self.publish(what);
-                for client in std::mem::take(&mut self.reloaders) {
-                    let Some(server) = &mut self.server else { break };
+                if let (Some(client), Some(server)) = (self.reloader.take(), &mut self.server) {
                     match &outcome {
                         Ok(()) => server.finish(client),
                         Err(failure) => server.fail(client, failure),
@@ -192,6 +196,15 @@ impl Engine {
     fn ticket(&mut self) -> u64 {
         self.tickets += 1;
         self.tickets
+    }
+
+    /// Gives back the memory that the last job needed, once nobody has need of it.
+    fn tidy(&mut self) {
+        let is_streaming = self.server.as_ref().is_some_and(Server::is_streaming);
+        if self.is_untidy && self.at_work.is_none() && !is_streaming {
+            self.is_untidy = false;
+            heap::give_back();
+        }
     }
 
     /// Whether there is something to do that no event will tell of.

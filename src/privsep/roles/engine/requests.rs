@@ -17,6 +17,10 @@ use std::time::Instant;
 
 /// Jobs that wait; whoever asks for more has to come again.
 const WAITING: usize = 8;
+/// The same of changes that the store was asked for: clients may ask and go faster than it gets the lock.
+const CHANGES: usize = 64;
+/// What whoever has to come again is told.
+const BUSY: &str = "too many questions, try again";
 
 /// A change that a client wants.
 pub struct Asked {
@@ -61,18 +65,19 @@ impl Engine {
                     false => server.fail(client, "a scan is under way"),
                 });
             }
+            Request::Reload if self.reloader.is_some() => {
+                self.served(|server| server.fail(client, "already reloading"));
+            }
             Request::Reload => {
-                self.reloaders.push(client);
+                self.reloader = Some(client);
                 life.tell(&ToParent::Reload);
             }
             Request::Monitor => self.served(|server| server.monitor(client)),
             Request::Trap { addresses, over_white } => {
-                let (change, by) = (self.change(client, addresses), By::Operator { over_white });
-                self.store.send(&ToStore::Trap(Change { by, ..change }));
+                self.ask_store(client, addresses, over_white, ToStore::Trap);
             }
             Request::Release { addresses } => {
-                let change = self.change(client, addresses);
-                self.store.send(&ToStore::Untrap(change));
+                self.ask_store(client, addresses, false, ToStore::Untrap);
             }
             Request::Log(wanted) => {
                 self.records.log = wanted;
@@ -93,13 +98,24 @@ impl Engine {
         if self.jobs.len() < WAITING {
             return self.jobs.push_back(Job { purpose, client: Some(client) });
         }
-        self.served(|server| server.fail(client, "too many questions, try again"));
+        self.served(|server| server.fail(client, BUSY));
     }
 
-    fn change(&mut self, client: ClientId, addresses: Vec<String>) -> Change {
+    /// Has the store make a change that a client wants.
+    fn ask_store(
+        &mut self,
+        client: ClientId,
+        addresses: Vec<String>,
+        over_white: bool,
+        message: fn(Change) -> ToStore,
+    ) {
+        if self.asked.len() >= CHANGES {
+            return self.served(|server| server.fail(client, BUSY));
+        }
         let ticket = self.ticket();
         self.asked.insert(ticket, Asked { client, addresses: addresses.clone() });
-        Change { ticket, addresses, by: By::Operator { over_white: false } }
+        let by = By::Operator { over_white };
+        self.store.send(&message(Change { ticket, addresses, by }));
     }
 
     /// The store has done what a client wanted, as far as it could.

@@ -22,12 +22,13 @@ use crate::log;
 use crate::privsep::ipc::{
     By, Change, FromChecker, FromResolver, Image, Outcome, Refusal, ToChecker, ToStore,
 };
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Hosts in one request to the store, so that others get their turn between two.
-const CHUNK: usize = 1000;
+/// Hosts in one request to the store: others get their turn between two, clients here too.
+const CHUNK: usize = 500;
 
 /// Something the database is to be read for.
 pub struct Job {
@@ -49,11 +50,11 @@ pub struct AtWork {
     answered: Answered,
     /// The checker's answers, and how many are missing.
     checked: (Vec<Option<bool>>, usize),
-    /// What is to be trapped, by the ticket under which the store was asked.
-    wanted: Vec<(u64, Vec<Case>)>,
+    /// What is to be trapped, and the store was not yet asked for.
+    left: VecDeque<Case>,
+    /// What the store was asked for last, and under which ticket.
+    wanted: Option<(u64, Vec<Case>)>,
     over_limit: usize,
-    /// What went wrong while the store wrote: what it did write counts nevertheless.
-    failure: Option<String>,
 }
 
 impl AtWork {
@@ -117,15 +118,16 @@ impl Engine {
             judging: None,
             answered: Answered::default(),
             checked: (Vec::new(), 0),
-            wanted: Vec::new(),
+            left: VecDeque::new(),
+            wanted: None,
             over_limit: 0,
-            failure: None,
         };
         if at_work.is_scan() {
             log::debug("Scan started");
             self.publish(What::ScanStarted);
         }
         self.at_work = Some(at_work);
+        self.is_untidy = true;
         self.store.send(&ToStore::Read);
     }
 
@@ -285,15 +287,24 @@ impl Engine {
             let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
             self.publish(What::Verdict { address, rule, reason });
         }
-        for cases in found.traps.chunks(CHUNK) {
-            let ticket = self.ticket();
-            let addresses = cases.iter().map(|case| case.key.clone()).collect();
-            self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
-            if let Some(at_work) = &mut self.at_work {
-                at_work.wanted.push((ticket, cases.to_vec()));
-            }
+        if let Some(at_work) = &mut self.at_work {
+            at_work.left = found.traps.into();
         }
-        self.finish_if_written();
+        self.write();
+    }
+
+    /// Asks the store for the next traps. Without any the scan is done.
+    fn write(&mut self) {
+        let ticket = self.ticket();
+        let Some(at_work) = &mut self.at_work else { return };
+        let count = at_work.left.len().min(CHUNK);
+        if count == 0 {
+            return self.finish();
+        }
+        let cases: Vec<_> = at_work.left.drain(..count).collect();
+        let addresses = cases.iter().map(|case| case.key.clone()).collect();
+        at_work.wanted = Some((ticket, cases));
+        self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
     }
 
     /// The store has done what a ticket stands for, as far as it could.
@@ -305,9 +316,9 @@ impl Engine {
         longest: Duration,
     ) {
         let wanted = self.at_work.as_mut().and_then(|at_work| {
-            let place = at_work.wanted.iter().position(|(wanted, _)| *wanted == ticket)?;
+            let (_, cases) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
             at_work.scan.lock_held = at_work.scan.lock_held.max(longest.into());
-            Some(at_work.wanted.swap_remove(place).1)
+            Some(cases)
         });
         let Some(cases) = wanted else {
             return self.changed_for_client(ticket, outcomes, failure);
@@ -315,10 +326,11 @@ impl Engine {
         for (case, outcome) in cases.into_iter().zip(outcomes) {
             self.note_outcome(case, *outcome);
         }
-        if let Some(at_work) = &mut self.at_work {
-            at_work.failure = at_work.failure.take().or(failure);
+        match failure {
+            // The rest would fail as well, after as long a wait for the lock.
+            Some(failure) => self.fail(failure, None),
+            None => self.write(),
         }
-        self.finish_if_written();
     }
 
     fn note_outcome(&mut self, case: Case, outcome: Option<Outcome>) {
@@ -331,7 +343,9 @@ impl Engine {
                 self.records.remember(case);
                 self.publish(What::Trapped { address, rule, reason });
             }
-            Some(Outcome::Refused(Refusal::Limit)) => at_work.over_limit += 1,
+            Some(Outcome::Refused(Refusal::Limit)) => {
+                at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();
+            }
             Some(outcome) => {
                 log::verbose(format_args!("{}: not trapped after all: {outcome}", case.key));
             }
@@ -339,14 +353,7 @@ impl Engine {
         }
     }
 
-    fn finish_if_written(&mut self) {
-        let Some(at_work) = self.at_work.as_mut().filter(|at_work| at_work.wanted.is_empty())
-        else {
-            return;
-        };
-        if let Some(failure) = at_work.failure.take() {
-            return self.fail(failure, None);
-        }
+    fn finish(&mut self) {
         let Some(mut at_work) = self.at_work.take() else { return };
         at_work.scan.took.write = at_work.enter(Phase::Idle);
         if at_work.over_limit > 0 {
@@ -368,6 +375,8 @@ impl Engine {
                 }
             }
             None => {
+                // What it did before counts nevertheless.
+                self.records.totals.trapped.merge(&at_work.scan.trapped);
                 self.records.failed(&failure, version);
                 self.publish(What::Failure(failure));
             }
