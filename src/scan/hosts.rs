@@ -153,6 +153,11 @@ impl<'a> Waiting<'a> {
         spots.iter().filter_map(|spot| spot.note(&self.notes))
     }
 
+    /// How many of a host's tuples have a mailbox for a sender.
+    pub fn mailboxes(&self, host: &Host) -> usize {
+        self.notes_of(host).filter(|note| note.marks.any(Marks::MAILBOX)).count()
+    }
+
     /// A host's tuples in the file's order.
     pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> {
         self.notes_of(host).map(Note::tuple)
