@@ -71,7 +71,6 @@ fn judge(bencher: Bencher<'_, '_>) {
 fn questions(bencher: Bencher<'_, '_>) {
     let rules = Rules::default();
     let snapshot = Snapshot::new(&IMAGE).expect("snapshot");
-    let order = snapshot.byte_order();
-    let scan = Scan::begin(snapshot.records(), order, NOW, &rules).expect("sound");
+    let scan = Scan::of(&snapshot, NOW, &rules).expect("sound");
     bencher.bench_local(|| (scan.questions().len(), scan.domains().len()));
 }

@@ -19,8 +19,10 @@ pub fn database(tuples: u64) -> NamedTempFile {
     let handle = file.reopen().expect("database");
     let mut engine = hash::Writer::create(handle, PAGE_SIZE).expect("database");
     let order = engine.byte_order();
-    population::populate(tuples, |(key, data)| engine.put(&key, &data.encode(order)))
-        .expect("records");
+    population::populate(population::MEASURED, tuples, |(key, data)| {
+        engine.put(&key, &data.encode(order))
+    })
+    .expect("records");
     Box::new(engine).close().expect("database");
     file
 }

@@ -18,11 +18,15 @@ impl ByteOrder {
 
     /// The u16 at `offset`.
     pub fn u16_at(self, bytes: &[u8], offset: usize) -> Option<u16> {
-        let raw = array_at(bytes, offset)?;
-        Some(match self {
+        array_at(bytes, offset).map(|raw| self.u16_of(raw))
+    }
+
+    /// The u16 that two bytes are.
+    pub fn u16_of(self, raw: [u8; 2]) -> u16 {
+        match self {
             ByteOrder::Little => u16::from_le_bytes(raw),
             ByteOrder::Big => u16::from_be_bytes(raw),
-        })
+        }
     }
 
     /// The u32 at `offset`.

@@ -7,6 +7,9 @@
 
 use super::{ByteOrder, Damage, Fault, Format, Record, btree, hash};
 
+/// How many records are read at once where the format has no pieces of its own.
+const BATCH: usize = 256;
+
 /// The bytes of a database file whose header makes sense.
 #[derive(Debug)]
 pub struct Snapshot<'a>(Kind<'a>);
@@ -54,6 +57,16 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// The same in pieces of some hundred records: to find these is little work, so that one can do it
+    /// for several who read the records. The faults met stand in between, or in a piece at its end; the
+    /// walk goes on behind them.
+    pub fn pieces(&self) -> Pieces<'_, 'a> {
+        Pieces(match &self.0 {
+            Kind::Hash(table) => Walks::Hash(table.pieces()),
+            Kind::Empty | Kind::Btree(_) => Walks::Batches(Batches(self.records())),
+        })
+    }
+
     /// Walks the whole structure and tells every fault found; a sound file has none.
     pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
         match &self.0 {
@@ -95,5 +108,75 @@ impl<'a> Iterator for Records<'_, 'a> {
             Walk::Hash(records) => records.next(),
             Walk::Btree(records) => records.next(),
         }
+    }
+}
+
+/// The walk that [`Snapshot::pieces`] begins.
+#[derive(Debug)]
+pub struct Pieces<'s, 'a>(Walks<'s, 'a>);
+
+#[derive(Debug)]
+enum Walks<'s, 'a> {
+    Hash(hash::Pieces<'s, 'a>),
+    Batches(Batches<Records<'s, 'a>>),
+}
+
+impl<'a> Iterator for Pieces<'_, 'a> {
+    type Item = Result<Piece<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walks::Hash(pieces) => Some(pieces.next()?.map(Piece::Hash)),
+            Walks::Batches(batches) => batches.next(),
+        }
+    }
+}
+
+/// Records that follow each other, and the faults met; their number is at most the upper `size_hint`.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// A hash's page.
+    Hash(hash::Piece<'a>),
+    /// Read already.
+    Batch(std::vec::IntoIter<Result<Record<'a>, Damage>>),
+}
+
+impl Piece<'_> {
+    /// Makes ready what will be read: worth while for whoever reads all of it.
+    pub fn fetch(&self) {
+        if let Piece::Hash(piece) = self {
+            piece.fetch();
+        }
+    }
+}
+
+impl<'a> Iterator for Piece<'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Piece::Hash(piece) => piece.next(),
+            Piece::Batch(records) => records.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Piece::Hash(piece) => piece.size_hint(),
+            Piece::Batch(records) => records.size_hint(),
+        }
+    }
+}
+
+/// Any walk over records in pieces.
+#[derive(Debug)]
+pub struct Batches<R>(pub R);
+
+impl<'a, R: Iterator<Item = Result<Record<'a>, Damage>>> Iterator for Batches<R> {
+    type Item = Result<Piece<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch: Vec<_> = self.0.by_ref().take(BATCH).collect();
+        if batch.is_empty() { None } else { Some(Ok(Piece::Batch(batch.into_iter()))) }
     }
 }

@@ -7,8 +7,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The longest IPv4 address as text.
-const QUAD_LONGEST: usize = "255.255.255.255".len();
 /// The longest address as text.
 const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
 
@@ -25,10 +23,15 @@ impl Address {
     /// The address at the beginning of a record's key: all before the first newline, or the whole key.
     /// `None` for everything else, scoped addresses included: such a host could not be trapped.
     pub fn of_key(key: &[u8]) -> Option<Address> {
-        if let Some(ip) = dotted_quad(key) {
+        Address::of_text(key.split(|&byte| byte == b'\n').next()?)
+    }
+
+    /// The address that this text is.
+    pub fn of_text(text: &[u8]) -> Option<Address> {
+        if let Some(ip) = dotted_quad(text) {
             return Some(Address::from(IpAddr::V4(ip)));
         }
-        let text = key.split(|&byte| byte == b'\n').next().filter(|text| text.len() <= LONGEST)?;
+        let text = Some(text).filter(|text| text.len() <= LONGEST)?;
         let ip: IpAddr = str::from_utf8(text).ok()?.parse().ok()?;
         Some(Address::from(ip))
     }
@@ -55,24 +58,30 @@ impl From<IpAddr> for Address {
 }
 
 /// The common case, and the one that is met a million times a scan: `d.d.d.d`, each part 0 to 255
-/// without leading zeros, which is what the standard library takes as well. There is nothing to guess
-/// about such digits, so all that can be is computed instead of branched on.
-fn dotted_quad(key: &[u8]) -> Option<Ipv4Addr> {
-    let (mut address, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
-    let mut is_bad = false;
-    for &byte in key.iter().take_while(|&&byte| byte != b'\n').take(QUAD_LONGEST.saturating_add(1))
-    {
-        let is_dot = byte == b'.';
-        let digit = u32::from(byte.wrapping_sub(b'0'));
-        let longer = octet.wrapping_mul(10).wrapping_add(digit);
-        let is_leading_zero = digits > 0 && octet == 0;
-        is_bad |= if is_dot { digits == 0 } else { digit > 9 || longer > 255 || is_leading_zero };
-        address = if is_dot { address << 8 | octet } else { address };
-        octet = if is_dot { 0 } else { longer };
-        digits = if is_dot { 0 } else { digits.wrapping_add(1) };
-        dots = dots.wrapping_add(u32::from(is_dot));
-    }
-    (!is_bad && dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(address << 8 | octet))
+/// without leading zeros, which is what the standard library takes as well.
+fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
+    let (a, rest) = octet(text)?;
+    let (b, rest) = octet(rest.strip_prefix(b".")?)?;
+    let (c, rest) = octet(rest.strip_prefix(b".")?)?;
+    let (d, rest) = octet(rest.strip_prefix(b".")?)?;
+    rest.is_empty().then_some(Ipv4Addr::new(a, b, c, d))
+}
+
+/// The number that `text` begins with, and what follows it.
+fn octet(text: &[u8]) -> Option<(u8, &[u8])> {
+    let value = |digit: u8| u16::from(digit.wrapping_sub(b'0'));
+    let (number, rest) = match text {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            let tens = value(*a).wrapping_mul(10).wrapping_add(value(*b));
+            (tens.wrapping_mul(10).wrapping_add(value(*c)), rest)
+        }
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => {
+            (value(*a).wrapping_mul(10).wrapping_add(value(*b)), rest)
+        }
+        [a @ b'0'..=b'9', rest @ ..] => (value(*a), rest),
+        _ => return None,
+    };
+    Some((u8::try_from(number).ok()?, rest))
 }
 
 #[cfg(test)]

@@ -1,21 +1,22 @@
 //! The walk over a database: every record read once, by two threads, and what it tells noted by the
 //! share of the hosts that it belongs to.
 //!
-//! Records come in, in the file's order; notes go out, and the counts for the log. `stages` calls. The
-//! threads draw records by the batch from one walk; what they note carries its place in the file, so
-//! that it does not show in which order they came.
+//! Pieces of a database come in, in the file's order; notes go out, and the counts for the log. `stages`
+//! calls. The threads draw pieces from one walk and read their records; what they note carries its place
+//! in the file, so that it does not show in which order they came.
 
-use super::hosts::touch;
 use super::notes::{Counts, Note, Notes, UnknownRecord};
 use super::table::{SHARES, Seed};
 use crate::config::Rules;
-use crate::db::{ByteOrder, Damage, Record};
+use crate::db::snapshot::Piece;
+use crate::db::{ByteOrder, Damage};
 use crate::threads::{both, lock};
 use std::iter::Fuse;
 use std::sync::Mutex;
 
-/// How many records are drawn at once.
-const BATCH: usize = 256;
+/// For so many notes each share has room at first: a list that outgrows its room again and again leaves
+/// as much memory behind as it takes, while memory that is never written to costs nothing.
+const ROOM: usize = 4096;
 
 /// All that a database tells.
 #[derive(Debug)]
@@ -33,15 +34,15 @@ pub(super) struct Gathered<'a> {
 /// Tuples whose time is over at `now` (seconds since 1970) are left out. A damaged database is an
 /// error: half of what is known about a host is no ground to judge it on.
 pub(super) fn gather<'a>(
-    records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
+    pieces: impl Iterator<Item = Result<Piece<'a>, Damage>> + Send,
     (order, now): (ByteOrder, i64),
     rules: &Rules,
     seed: Seed,
 ) -> Result<Gathered<'a>, Damage> {
-    let walk = Mutex::new(Walk { records: records.fuse(), place: 0, damage: None });
+    let walk = Mutex::new(Walk { pieces: pieces.fuse(), place: 0, damage: None });
     let work = || draw(&walk, Notes::new(order, now, rules, seed), seed);
     let [(one, shares), (other, others)] = both(work);
-    if let Some(damage) = lock(&walk).damage {
+    if let Some((_, damage)) = lock(&walk).damage {
         return Err(damage);
     }
     let (counts, unknown) = one.and(other);
@@ -49,49 +50,75 @@ pub(super) fn gather<'a>(
     Ok(Gathered { shares, counts, unknown })
 }
 
-/// A walk that is drawn from.
-struct Walk<R> {
-    records: Fuse<R>,
+/// A walk that is drawn from, up to the first damage.
+struct Walk<P> {
+    pieces: Fuse<P>,
     /// The next record's.
     place: u32,
-    /// What ended it before its time.
-    damage: Option<Damage>,
+    /// What ended it before its time, and where.
+    damage: Option<(u32, Damage)>,
 }
 
-impl<'a, R: Iterator<Item = Result<Record<'a>, Damage>>> Walk<R> {
-    /// Appends the next records with their places, until there are [`BATCH`].
-    fn read(&mut self, batch: &mut Vec<(u32, Record<'a>)>) {
-        while batch.len() < BATCH && self.damage.is_none() {
-            match self.records.next() {
-                Some(Ok(record)) => batch.push((self.place, record)),
-                Some(Err(damage)) => self.damage = Some(damage),
-                None => break,
+impl<'a, P: Iterator<Item = Result<Piece<'a>, Damage>>> Walk<P> {
+    /// The next piece, and its first record's place.
+    fn next(&mut self) -> Option<(u32, Piece<'a>)> {
+        if self.damage.is_some() {
+            return None;
+        }
+        let place = self.place;
+        match self.pieces.next()? {
+            Ok(piece) => {
+                let most = piece.size_hint().1.and_then(|most| u32::try_from(most).ok());
+                self.place = place.saturating_add(most.unwrap_or(u32::MAX));
+                Some((place, piece))
             }
-            self.place = self.place.saturating_add(1);
+            Err(damage) => {
+                self.end(place, damage);
+                None
+            }
+        }
+    }
+
+    /// Ends it. Of several faults the first in the file counts, whoever was faster.
+    fn end(&mut self, place: u32, damage: Damage) {
+        if self.damage.is_none_or(|(first, _)| place < first) {
+            self.damage = Some((place, damage));
         }
     }
 }
 
-/// Draws records until there are no more; the notes are parted by share.
-fn draw<'a, 'r, R: Iterator<Item = Result<Record<'a>, Damage>>>(
-    walk: &Mutex<Walk<R>>,
+/// Draws pieces until there are no more; the notes are parted by share.
+fn draw<'a, 'r, P: Iterator<Item = Result<Piece<'a>, Damage>>>(
+    walk: &Mutex<Walk<P>>,
     mut notes: Notes<'a, 'r>,
     seed: Seed,
 ) -> (Notes<'a, 'r>, Vec<Vec<Note<'a>>>) {
-    let mut records = Vec::with_capacity(BATCH);
-    let mut shares: Vec<Vec<Note<'a>>> = (0..SHARES).map(|_| Vec::new()).collect();
-    loop {
-        lock(walk).read(&mut records);
-        if records.is_empty() {
-            return (notes, shares);
-        }
-        touch(records.iter().map(|(_, record)| &*record.key));
-        for note in records.drain(..).filter_map(|record| notes.take(record)) {
-            if let Some(share) = shares.get_mut(seed.share(note.address)) {
+    let mut shares: Vec<Vec<Note<'a>>> = (0..SHARES).map(|_| Vec::with_capacity(ROOM)).collect();
+    while let Some((place, piece)) = next(walk) {
+        piece.fetch();
+        for (place, record) in (place..).zip(piece) {
+            let note = match record {
+                Ok(record) => notes.take((place, record)),
+                Err(damage) => {
+                    lock(walk).end(place, damage);
+                    break;
+                }
+            };
+            if let Some(note) = note
+                && let Some(share) = shares.get_mut(seed.share(note.address))
+            {
                 share.push(note);
             }
         }
     }
+    (notes, shares)
+}
+
+/// A piece, drawn under a lock that is given back at once.
+fn next<'a, P: Iterator<Item = Result<Piece<'a>, Damage>>>(
+    walk: &Mutex<Walk<P>>,
+) -> Option<(u32, Piece<'a>)> {
+    lock(walk).next()
 }
 
 #[cfg(test)]
@@ -99,13 +126,14 @@ mod tests {
     use super::super::hosts::Waiting;
     use super::super::testing::{NOW, grey, record};
     use super::*;
+    use crate::db::snapshot::Batches;
     use crate::db::{Fault, Record};
     use proptest::prelude::*;
 
     fn begin(
         records: impl Iterator<Item = Result<Record<'static>, Damage>> + Send,
     ) -> Result<Gathered<'static>, Damage> {
-        gather(records, (ByteOrder::NATIVE, NOW), &Rules::default(), Seed::new())
+        gather(Batches(records), (ByteOrder::NATIVE, NOW), &Rules::default(), Seed::new())
     }
 
     fn collect(records: &[Record<'static>]) -> Gathered<'static> {
@@ -179,6 +207,17 @@ mod tests {
         let damage = Fault::Cut.on(7);
         let records = [Ok(grey("10.0.0.1", "a", "b", "c")), Err(damage)];
         assert_eq!(begin(records.into_iter()).unwrap_err(), damage);
+    }
+
+    #[test]
+    fn of_several_faults_the_first_is_told_whoever_is_faster() {
+        for _ in 0..100 {
+            let mut records = vec![Ok(grey("10.0.0.1", "a", "b", "c")); 1000];
+            for (place, page) in [(255, 3), (257, 2), (900, 1)] {
+                records[place] = Err(Fault::Cut.on(page));
+            }
+            assert_eq!(begin(records.into_iter()).unwrap_err(), Fault::Cut.on(3));
+        }
     }
 
     #[test]

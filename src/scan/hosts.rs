@@ -153,6 +153,11 @@ impl<'a> Waiting<'a> {
         spots.iter().filter_map(|spot| spot.note(&self.notes))
     }
 
+    /// How many of a host's tuples have a mailbox for a sender.
+    pub fn mailboxes(&self, host: &Host) -> usize {
+        self.notes_of(host).filter(|note| note.marks.any(Marks::MAILBOX)).count()
+    }
+
     /// A host's tuples in the file's order.
     pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> {
         self.notes_of(host).map(Note::tuple)
@@ -174,17 +179,18 @@ impl<'a> Waiting<'a> {
         self.tuple(host.first).address
     }
 
-    /// Reads a little of every key of `hosts`, so that they are at hand when they are judged.
+    /// Reads a little of every key of `hosts`, so that they are at hand when they are judged: read one
+    /// by one as they are looked at, each would miss the cache by itself; these reads do not wait for
+    /// each other.
     pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
         let keys: Vec<_> = hosts.flat_map(|host| self.notes_of(host)).map(Note::key).collect();
-        touch(keys.into_iter());
+        touch(&keys);
     }
 }
 
-/// Reads a little of every key. Read one by one as they are looked at, each would miss the cache by
-/// itself; these reads do not wait for each other.
-pub(super) fn touch<'k>(keys: impl Iterator<Item = &'k [u8]>) {
-    let lines = keys.map(|key| {
+/// Reads a little of every key.
+fn touch(keys: &[&[u8]]) {
+    let lines = keys.iter().map(|key| {
         let last = key.len().saturating_sub(1);
         // No branch on the length: a wrong guess would have to wait for what is not yet there.
         let at = |place: usize| key.get(place.min(last)).copied().unwrap_or(0);

@@ -29,24 +29,23 @@ pub(super) struct Judge<'w, 'a, 'r> {
     waiting: &'w Waiting<'a>,
     rules: &'r Rules,
     nominees: Vec<Nominee>,
-    sent: Vec<Sent<'w>>,
     firsts: Vec<&'w Note<'a>>,
     scratch: Distinct,
 }
 
 impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
     pub fn new(waiting: &'w Waiting<'a>, rules: &'r Rules) -> Self {
-        let (nominees, sent, firsts) = (Vec::new(), Vec::new(), Vec::new());
-        Judge { waiting, rules, nominees, sent, firsts, scratch: Distinct::default() }
+        let (nominees, firsts) = (Vec::new(), Vec::new());
+        Judge { waiting, rules, nominees, firsts, scratch: Distinct::default() }
     }
 
     /// What every host is, and the nominees among them.
     pub fn settle_all(mut self) -> (Vec<Outcome>, Vec<Nominee>) {
         let waiting = self.waiting;
-        let glance = |host| self.at_a_glance(host).ok_or(host);
-        let glances: Vec<_> = waiting.hosts().iter().map(glance).collect();
-        let mut outcomes = Vec::with_capacity(glances.len());
-        for glances in glances.chunks(AHEAD) {
+        let mut outcomes = Vec::with_capacity(waiting.hosts().len());
+        for hosts in waiting.hosts().chunks(AHEAD) {
+            let glance = |host| self.at_a_glance(host).ok_or(host);
+            let glances: Vec<_> = hosts.iter().map(glance).collect();
             waiting.expect(glances.iter().filter_map(|glance| glance.err()));
             for glance in glances {
                 let outcome = glance.unwrap_or_else(|host| self.settle(outcomes.len(), host));
@@ -150,15 +149,15 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         } else if host.marks.any(Marks::TRAPPED) {
             Some(Why::Trapped)
         } else {
-            self.rules.allow.contains(host.address.ip()).then_some(Why::Allowed)
+            let allow = &self.rules.allow;
+            (!allow.is_empty() && allow.contains(host.address.ip())).then_some(Why::Allowed)
         }
     }
 
     /// Whether there are more senders than `suspect tuples`.
     fn is_suspect(&self, host: &Host) -> bool {
         let few = self.rules.suspect_tuples as usize;
-        let is_mailbox = |note: &&Note<'_>| note.marks.any(Marks::MAILBOX);
-        host.tuples() > few && self.waiting.notes_of(host).filter(is_mailbox).count() > few
+        host.tuples() > few && self.waiting.mailboxes(host) > few
     }
 
     /// Whether the rule `helo` could hit.
@@ -219,11 +218,10 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
     }
 
     fn senders(&mut self, host: &Host, max: f64) -> Option<Ground> {
-        self.sent.clear();
-        self.sent.extend(self.waiting.tuples_of(host).filter_map(|tuple| Sent::new(&tuple)));
-        let senders = senders::nominate(&self.sent, max, &mut self.scratch)?;
-        let tuples = u32::try_from(self.sent.len()).ok()?;
-        Some(Ground::Senders { senders, tuples, max })
+        let tuples = u32::try_from(self.waiting.mailboxes(host)).ok()?;
+        let sent = self.waiting.tuples_of(host).filter_map(|tuple| Sent::new(&tuple));
+        let senders = senders::nominate(sent, tuples, max, &mut self.scratch)?;
+        Some(Ground::Senders { senders, max })
     }
 
     fn helo(&mut self, host: &Host, max: u32, counts: impl Fn(&[u8]) -> bool) -> Option<Ground> {

@@ -67,6 +67,5 @@ use crate::db::snapshot::Snapshot;
 /// With `check identity` no counting rule can trap here: DNS is not asked. A damaged database is an
 /// error.
 pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &Rules) -> Result<Report<'a>, Damage> {
-    let order = snapshot.byte_order();
-    Ok(Scan::begin(snapshot.records(), order, now, rules)?.finish(None))
+    Ok(Scan::of(snapshot, now, rules)?.finish(None))
 }

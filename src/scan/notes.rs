@@ -105,7 +105,7 @@ pub(super) struct Note<'a> {
     pub helo: u32,
     /// A hash of the sender's domain, if the sender is a mailbox.
     pub domain: u32,
-    /// A hash of the key.
+    /// A hash of the key's end.
     pub print: u16,
     pub marks: Marks,
 }
@@ -172,22 +172,20 @@ impl<'a, 'r> Notes<'a, 'r> {
 
     /// What `record` tells about a host, if anything.
     pub fn take(&mut self, (place, record): (u32, Record<'a>)) -> Option<Note<'a>> {
-        let address = Address::of_key(&record.key);
-        let silent = |marks| Some(Note::silent(address?, place, marks));
+        let silent = |marks| Some(Note::silent(Address::of_key(&record.key)?, place, marks));
         match Entry::decode(&record.key, &record.value, self.order) {
             Ok((Entry::Grey(tuple), data)) => {
-                let Some(address) = address else {
+                let Some(address) = Address::of_text(tuple.address) else {
                     count(&mut self.counts.no_address);
                     return None;
                 };
                 if data.expire <= self.now {
-                    return silent(Marks::GREY);
+                    return Some(Note::silent(address, place, Marks::GREY));
                 }
                 count(&mut self.counts.tuples);
                 let mut note = Note::silent(address, place, Marks::GREY);
                 self.look_at(&tuple, &mut note);
-                let [low, high, ..] = self.seed.hash(&record.key).to_le_bytes();
-                note.print = u16::from_le_bytes([low, high]);
+                note.print = self.print(&record.key);
                 note.key = record.key.into();
                 Some(note)
             }
@@ -230,6 +228,13 @@ impl<'a, 'r> Notes<'a, 'r> {
         if may_be_name(tuple.helo) {
             note.helo = self.seed.hash(tuple.helo).max(1);
         }
+    }
+
+    /// By the end of the key alone: those who write to the same recipient are few.
+    fn print(&self, key: &[u8]) -> u16 {
+        let [low, high, ..] =
+            self.seed.hash(key.last_chunk::<32>().map_or(key, |end| end)).to_le_bytes();
+        u16::from_le_bytes([low, high])
     }
 
     /// What two takers have counted, each of its own records.

@@ -165,7 +165,8 @@ impl fmt::Display for Reason<'_> {
             Outcome::Trap(Ground::Domains { domains, max }) => {
                 write!(f, "Host sending from {domains} domains (> {max})")
             }
-            Outcome::Trap(Ground::Senders { senders, tuples, max }) => {
+            Outcome::Trap(Ground::Senders { senders, max }) => {
+                let tuples = self.0.waiting.mailboxes(self.0.host);
                 write!(f, "Senders/Tuples ratio is {senders}/{tuples} senders/tuples (> {max})")
             }
             Outcome::Trap(Ground::Helo { domains, max }) => {

@@ -1,6 +1,6 @@
 //! A scan in its stages, with DNS and the external program in between.
 //!
-//! [`Scan::begin`] takes a database's records and settles all hosts but those that a counting rule
+//! [`Scan::of`] takes a database and settles all hosts but those that a counting rule
 //! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
 //! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
 //! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
@@ -20,6 +20,7 @@ use super::report::{Judged, Report};
 use super::rules::{checker, dns};
 use super::table::Seed;
 use crate::config::Rules;
+use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::threads::each;
 use std::collections::HashSet;
@@ -37,16 +38,29 @@ pub struct Scan<'a, 'r> {
 impl<'a, 'r> Scan<'a, 'r> {
     /// Judges the hosts of a database by the offline rules.
     ///
-    /// `records` and `order` are those of a snapshot; `now` is in seconds since 1970. A damaged
-    /// database is an error.
+    /// `now` is in seconds since 1970. A damaged database is an error.
+    pub fn of(snapshot: &Snapshot<'a>, now: i64, rules: &'r Rules) -> Result<Scan<'a, 'r>, Damage> {
+        Scan::judge(snapshot.pieces(), snapshot.byte_order(), now, rules)
+    }
+
+    /// The same for some of the records of a snapshot; `order` is its byte order.
     pub fn begin(
         records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
     ) -> Result<Scan<'a, 'r>, Damage> {
+        Scan::judge(Batches(records), order, now, rules)
+    }
+
+    fn judge(
+        pieces: impl Iterator<Item = Result<Piece<'a>, Damage>> + Send,
+        order: ByteOrder,
+        now: i64,
+        rules: &'r Rules,
+    ) -> Result<Scan<'a, 'r>, Damage> {
         let seed = Seed::new();
-        let Gathered { shares, mut counts, unknown } = gather(records, (order, now), rules, seed)?;
+        let Gathered { shares, mut counts, unknown } = gather(pieces, (order, now), rules, seed)?;
         let settled = each(shares, |notes| {
             let waiting = Waiting::new(notes, seed);
             let (outcomes, nominees) = Judge::new(&waiting, rules).settle_all();

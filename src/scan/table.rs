@@ -33,11 +33,12 @@ impl Table {
     /// Room for so many hosts.
     pub fn new(hosts: usize, seed: Seed) -> Table {
         let entries = hosts.saturating_mul(2).next_power_of_two();
-        Table { hosts: Vec::new(), index: vec![EMPTY; entries], seed }
+        Table { hosts: Vec::with_capacity(hosts), index: vec![EMPTY; entries], seed }
     }
 
     /// The hosts, in the order in which they were entered.
-    pub fn into_hosts(self) -> Vec<Host> {
+    pub fn into_hosts(mut self) -> Vec<Host> {
+        self.hosts.shrink_to_fit();
         self.hosts
     }
 

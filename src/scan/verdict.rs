@@ -30,7 +30,7 @@ impl Outcome {
 pub(super) enum Ground {
     Sender { tuple: u32, fault: Fault },
     Domains { domains: u32, max: u32 },
-    Senders { senders: u32, tuples: u32, max: f64 },
+    Senders { senders: u32, max: f64 },
     Helo { domains: u32, max: u32 },
     Recipient { tuple: u32 },
     Checked { tuple: u32 },
@@ -81,5 +81,15 @@ impl fmt::Display for Why {
             Why::DomainUnknown => "sender domain not known",
             Why::Nothing => "nothing against it",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_small() {
+        assert_eq!(size_of::<Outcome>(), 16);
     }
 }

@@ -4,6 +4,7 @@
 use crate::disk::Disk;
 use crate::golden::{databases, image};
 use greytrapper::db::hash::{Table, Writer};
+use greytrapper::db::snapshot::Snapshot;
 use greytrapper::db::{Damage, Engine};
 use greytrapper::spamd::listing;
 use std::fs;
@@ -26,6 +27,19 @@ fn golden_files_list_as_spamdb_lists_them() {
         let text = listed(&fs::read(&path).unwrap()).unwrap();
         let expected = fs::read(path.with_extension("txt")).unwrap();
         assert!(text == expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn pieces_hold_what_the_walk_finds() {
+    for path in [databases("hash"), databases("btree")].concat() {
+        let bytes = fs::read(&path).unwrap();
+        let snapshot = Snapshot::new(&bytes).unwrap();
+        let pieces: Vec<_> = snapshot.pieces().map(Result::unwrap).collect();
+        let most: Vec<_> = pieces.iter().map(|piece| piece.size_hint().1.unwrap()).collect();
+        let pieces: Vec<Vec<_>> = pieces.into_iter().map(Iterator::collect).collect();
+        assert!(pieces.iter().map(Vec::len).eq(most), "{}", path.display());
+        assert!(pieces.concat() == snapshot.records().collect::<Vec<_>>(), "{}", path.display());
     }
 }
 

@@ -29,8 +29,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     sandbox::narrow(&Task::Judge { database: &simulate.file, only_dns_port })?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
-    let (order, now) = (snapshot.byte_order(), simulate.clock.now());
-    let scan = Scan::begin(snapshot.records(), order, now, &config.rules)
+    let scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let findings = findings(console, Questions::of(&scan), resolver);
     let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));

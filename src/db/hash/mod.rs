@@ -28,5 +28,6 @@ mod unseen;
 mod walk;
 mod write;
 
-pub use read::{Records, Table, has_magic};
+pub use read::{Pieces, Records, Table, has_magic};
+pub use walk::Piece;
 pub use write::Writer;

@@ -19,7 +19,7 @@
 
 use super::header::{Header, MAGIC, Overflow};
 use super::page::Page;
-use super::walk::{Chain, Place, Source};
+use super::walk::{Chain, Piece, Place, Source};
 use crate::db::{ByteOrder, Damage, Fault, Record};
 
 /// The image of a hash file whose header makes sense.
@@ -55,7 +55,12 @@ impl<'a> Table<'a> {
     /// Every pair that can be reached, in the order of libc's own walk, and in between the faults met:
     /// one at most a bucket. The pairs behind a big one, which libc's walk leaves out, are there too.
     pub fn records(&self) -> Records<'_, 'a> {
-        Records { walker: Walker::new(self), bucket: 0, chain: None }
+        Records(Buckets::new(self))
+    }
+
+    /// The same a page at a time. Behind a fault on a page, its bucket may go on.
+    pub fn pieces(&self) -> Pieces<'_, 'a> {
+        Pieces(Buckets::new(self))
     }
 
     /// The bytes of the page of that number.
@@ -94,19 +99,50 @@ impl<'a> Table<'a> {
 
 /// The walk that [`Table::records`] begins.
 #[derive(Debug)]
-pub struct Records<'s, 'a> {
+pub struct Records<'s, 'a>(Buckets<'s, 'a>);
+
+impl<'a> Iterator for Records<'_, 'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next(Chain::next)
+    }
+}
+
+/// The walk that [`Table::pieces`] begins.
+#[derive(Debug)]
+pub struct Pieces<'s, 'a>(Buckets<'s, 'a>);
+
+impl<'a> Iterator for Pieces<'_, 'a> {
+    type Item = Result<Piece<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next(Chain::next_piece)
+    }
+}
+
+/// One bucket's chain after the other.
+#[derive(Debug)]
+struct Buckets<'s, 'a> {
     walker: Walker<'s, 'a>,
     /// The bucket after the one that `chain` is of.
     bucket: u32,
     chain: Option<Chain<'a>>,
 }
 
-impl<'a> Iterator for Records<'_, 'a> {
-    type Item = Result<Record<'a>, Damage>;
+impl<'s, 'a> Buckets<'s, 'a> {
+    fn new(table: &'s Table<'a>) -> Self {
+        Buckets { walker: Walker::new(table), bucket: 0, chain: None }
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    /// What `step` finds next on the chains.
+    fn next<T>(
+        &mut self,
+        step: impl Fn(&mut Chain<'a>, &mut Walker<'s, 'a>) -> Option<Result<T, Damage>>,
+    ) -> Option<Result<T, Damage>> {
         loop {
-            if let Some(item) = self.chain.as_mut().and_then(|chain| chain.next(&mut self.walker)) {
+            if let Some(item) = self.chain.as_mut().and_then(|chain| step(chain, &mut self.walker))
+            {
                 if item.is_err() {
                     self.chain = None;
                 }
@@ -117,9 +153,7 @@ impl<'a> Iterator for Records<'_, 'a> {
             }
         }
     }
-}
 
-impl Records<'_, '_> {
     fn next_bucket(&mut self) -> Option<Result<(), Damage>> {
         let table = self.walker.table;
         self.chain = None;

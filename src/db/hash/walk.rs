@@ -51,8 +51,47 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Chain<'a> {
     here: Place<'a>,
-    pairs: Pairs<'a>,
+    piece: Piece<'a>,
     next: Step<'a>,
+}
+
+/// What a chain is made of. An iterator over its pairs, which ends with the first fault.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// The pairs of the page of that number.
+    Page(u32, Pairs<'a>),
+    /// A big pair, until it is taken.
+    Big(Option<Record<'a>>),
+}
+
+impl Piece<'_> {
+    /// Makes ready what will be read.
+    pub fn fetch(&self) {
+        if let Piece::Page(_, pairs) = self {
+            pairs.fetch();
+        }
+    }
+}
+
+impl<'a> Iterator for Piece<'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Piece::Page(number, pairs) => Some(match pairs.next()? {
+                Ok((key, value)) => Ok(Record { key: key.into(), value: value.into() }),
+                Err(fault) => Err(fault.on(*number)),
+            }),
+            Piece::Big(record) => record.take().map(Ok),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Piece::Page(_, pairs) => pairs.size_hint(),
+            Piece::Big(record) => record.iter().size_hint(),
+        }
+    }
 }
 
 /// What follows on a page or on a big pair.
@@ -66,7 +105,7 @@ enum Step<'a> {
 impl<'a> Chain<'a> {
     /// Begins at a bucket's own page.
     pub fn new(head: Place<'a>) -> Chain<'a> {
-        Chain { here: head, pairs: Pairs::none(head.page), next: Step::Enter(head) }
+        Chain { here: head, piece: Piece::Big(None), next: Step::Enter(head) }
     }
 
     /// The number of the page that the walk is on.
@@ -77,32 +116,29 @@ impl<'a> Chain<'a> {
     /// The next pair, in the order of the chain.
     pub fn next(&mut self, source: &mut impl Source<'a>) -> Option<Result<Record<'a>, Damage>> {
         loop {
-            match self.pairs.next() {
-                Some(Ok((key, value))) => {
-                    return Some(Ok(Record {
-                        key: Cow::Borrowed(key),
-                        value: Cow::Borrowed(value),
-                    }));
-                }
-                Some(Err(fault)) => {
+            match self.piece.next() {
+                Some(Ok(record)) => return Some(Ok(record)),
+                Some(Err(damage)) => {
                     self.next = Step::End;
-                    return Some(Err(fault.on(self.here.number)));
+                    return Some(Err(damage));
                 }
-                None => match self.step(source).transpose()? {
-                    Ok(Some(record)) => return Some(Ok(record)),
-                    Ok(None) => {}
+                None => match self.next_piece(source)? {
+                    Ok(piece) => self.piece = piece,
                     Err(damage) => return Some(Err(damage)),
                 },
             }
         }
     }
 
-    /// Goes on to the next page: none, an ordinary one, or the first of a big pair, which is taken whole.
-    #[allow(
-        clippy::option_option,
-        reason = "the chain's end and a page without a big pair are two things"
-    )]
-    fn step(&mut self, source: &mut impl Source<'a>) -> Result<Option<Option<Record<'a>>>, Damage> {
+    /// The next piece: an ordinary page, or a big pair, which is taken whole.
+    pub fn next_piece(
+        &mut self,
+        source: &mut impl Source<'a>,
+    ) -> Option<Result<Piece<'a>, Damage>> {
+        self.step(source).transpose()
+    }
+
+    fn step(&mut self, source: &mut impl Source<'a>) -> Result<Option<Piece<'a>>, Damage> {
         let place = match std::mem::replace(&mut self.next, Step::End) {
             Step::End => return Ok(None),
             Step::Enter(place) => place,
@@ -113,11 +149,10 @@ impl<'a> Chain<'a> {
             let mut big = BigPair { here: place, key: Cow::default(), value: Cow::default() };
             self.next = big.assemble(source)?;
             self.here = big.here;
-            return Ok(Some(Some(Record { key: big.key, value: big.value })));
+            return Ok(Some(Piece::Big(Some(Record { key: big.key, value: big.value }))));
         }
-        self.pairs = place.page.pairs();
         self.next = place.page.link().map_or(Step::End, Step::Follow);
-        Ok(Some(None))
+        Ok(Some(Piece::Page(place.number, place.page.pairs())))
     }
 }
 

@@ -8,26 +8,41 @@ use super::Sent;
 use crate::scan::distinct::Distinct;
 use crate::scan::{sender, tags};
 
-/// How many senders there are, if they are more than `max` times the tuples.
-pub(in crate::scan) fn nominate(
-    sent: &[Sent<'_>],
+/// How many senders there are, if they are more than `max` times the `tuples`, as many as `sent` has.
+pub(in crate::scan) fn nominate<'t>(
+    sent: impl Iterator<Item = Sent<'t>>,
+    tuples: u32,
     max: f64,
     scratch: &mut Distinct,
 ) -> Option<u32> {
+    let is_over = |senders: u32| f64::from(senders) / f64::from(tuples) > max;
     scratch.clear();
+    let mut recipients = Recipients::default();
+    let mut left = tuples;
     for one in sent {
         scratch.add(|out| tags::normal_form(&one.from, one.to, out));
+        recipients.add(one.to);
+        left = left.saturating_sub(1);
+        // Often half of them are so alike that it does not matter who the others are.
+        if left == tuples / 2 && !is_over(scratch.count().saturating_add(left)) {
+            return None;
+        }
     }
-    let senders = scratch.count();
-    let tuples = u32::try_from(sent.len()).ok()?;
-    let is_over = f64::from(senders) / f64::from(tuples) > max;
-    (is_over && has_recipients(sent)).then_some(senders)
+    Some(scratch.count()).filter(|&senders| is_over(senders) && recipients.are_several)
 }
 
 /// Whether there are two recipients or more.
-fn has_recipients(sent: &[Sent<'_>]) -> bool {
-    let mut recipients = sent.iter().map(|one| sender::bare(one.to));
-    recipients.next().is_some_and(|one| recipients.any(|other| !other.eq_ignore_ascii_case(one)))
+#[derive(Default)]
+struct Recipients<'t> {
+    first: Option<&'t [u8]>,
+    are_several: bool,
+}
+
+impl<'t> Recipients<'t> {
+    fn add(&mut self, to: &'t [u8]) {
+        let to = sender::bare(to);
+        self.are_several |= !self.first.get_or_insert(to).eq_ignore_ascii_case(to);
+    }
 }
 
 #[cfg(test)]
@@ -38,7 +53,9 @@ mod tests {
     const TWO: &[&str] = &["<x@example.org>", "<y@example.org>"];
 
     fn count(from: &[&str], to: &[&str]) -> Option<u32> {
-        nominate(&sent(from, to), 0.75, &mut Distinct::default())
+        let sent = sent(from, to);
+        let tuples = u32::try_from(sent.len()).unwrap();
+        nominate(sent.into_iter(), tuples, 0.75, &mut Distinct::default())
     }
 
     #[test]

@@ -234,7 +234,6 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if work.purpose == Purpose::Traps {
         return traps(&snapshot);
     }
-    let order = snapshot.byte_order();
     let rules = &work.config.rules;
     let scan = match work.purpose {
         Purpose::Host(address) => {
@@ -242,9 +241,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
                 Ok(record) => is_of(&record.key, address),
                 Err(_) => true,
             });
-            Scan::begin(records, order, work.now, rules)?
+            Scan::begin(records, snapshot.byte_order(), work.now, rules)?
         }
-        _ => Scan::begin(snapshot.records(), order, work.now, rules)?,
+        _ => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
     let questions = Questions::of(&scan);
