@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 const MODE: u32 = 0o644;
 /// Room for what the file may grow while we wait for its lock.
 const SLACK: usize = 256 * 1024;
+/// How often a file may be replaced under our hands before we leave it alone.
+pub const ATTEMPTS: u32 = 3;
+/// What is said then.
+pub const REPLACED: ErrorKind = ErrorKind::Refused("replaced again and again by another program");
 /// The first pause between two attempts to lock, and the longest; each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(25));
 
@@ -155,7 +159,7 @@ fn pass(file: File, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, E
     drop(file);
     let held = locked.elapsed();
     outcome?;
-    let file = FileId { device: metadata.dev(), inode: metadata.ino() };
+    let file = FileId::from(&metadata);
     let time = [metadata.mtime(), metadata.mtime_nsec()].map(i64::cast_unsigned);
     let version = [file.device, file.inode, metadata.len(), time[0], time[1]];
     Ok(Pass { file, version, waited, held })
@@ -171,8 +175,18 @@ pub struct FileId {
 impl FileId {
     /// Which file this is.
     pub fn of(file: &File) -> io::Result<FileId> {
-        let metadata = file.metadata()?;
-        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+        file.metadata().map(|metadata| FileId::from(&metadata))
+    }
+
+    /// Which file is at `path` now.
+    pub fn at(path: &Path) -> io::Result<FileId> {
+        fs::metadata(path).map(|metadata| FileId::from(&metadata))
+    }
+}
+
+impl From<&fs::Metadata> for FileId {
+    fn from(metadata: &fs::Metadata) -> FileId {
+        FileId { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
@@ -189,20 +203,38 @@ pub enum Missing {
 pub fn open_exclusive(path: &Path, missing: Missing, wait: &mut Wait<'_>) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(MODE).create(missing == Missing::Create);
-    let locked = open(path, &options).and_then(|file| {
-        wait.until(|| file.try_lock())?;
-        Ok(file)
-    });
-    locked.map_err(|kind| Error { path: path.to_path_buf(), kind })
+    open_locked(path, &options, wait, File::try_lock)
 }
 
 /// Opens the file at `path` for reading, sharing its lock; closing it gives the lock back.
 pub fn open_shared(path: &Path, wait: &mut Wait<'_>) -> Result<File, Error> {
-    let locked = open(path, OpenOptions::new().read(true)).and_then(|file| {
-        wait.until(|| file.try_lock_shared())?;
-        Ok(file)
-    });
-    locked.map_err(|kind| Error { path: path.to_path_buf(), kind })
+    open_locked(path, OpenOptions::new().read(true), wait, File::try_lock_shared)
+}
+
+/// Opens and locks. What was put in the file's place while the lock was waited for is opened in turn:
+/// a trap in a file that has no name any more would be none.
+fn open_locked(
+    path: &Path,
+    options: &OpenOptions,
+    wait: &mut Wait<'_>,
+    lock: fn(&File) -> Result<(), TryLockError>,
+) -> Result<File, Error> {
+    let mut attempt = || {
+        let file = open(path, options)?;
+        wait.until(|| lock(&file))?;
+        Ok(is_at(path, &file).map_err(ErrorKind::Io)?.then_some(file))
+    };
+    let outcome = (0..ATTEMPTS).find_map(|_| attempt().transpose()).unwrap_or(Err(REPLACED));
+    outcome.map_err(|kind| Error { path: path.to_path_buf(), kind })
+}
+
+/// Whether the file is the one that its path leads to, if that leads anywhere.
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    match FileId::at(path) {
+        Ok(there) => Ok(there == FileId::of(file)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The whole of a file whose lock the caller holds.
@@ -350,6 +382,42 @@ mod tests {
         let image = other.join().unwrap().unwrap();
         assert_eq!(*image.bytes, after);
         assert!(image.waited >= millis(1));
+    }
+
+    /// What a writer finds that waited for the lock while `change` was made.
+    fn found_after(missing: Missing, change: impl FnOnce(&Path)) -> Result<Vec<u8>, ErrorKind> {
+        let (_dir, path) = place(b"before");
+        let holder = exclusive(&path, Missing::Fail).unwrap();
+        let (tell, told) = mpsc::channel();
+        let waiting = path.clone();
+        let writer = thread::spawn(move || {
+            let mut notice = || tell.send(()).unwrap();
+            let mut wait = Wait::new(Duration::MAX, millis(1), &mut notice);
+            let file = open_exclusive(&waiting, missing, &mut wait).map_err(|error| error.kind)?;
+            image_of(&file).map(|image| image.to_vec())
+        });
+        told.recv().unwrap();
+        change(&path);
+        drop(holder);
+        writer.join().unwrap()
+    }
+
+    #[test]
+    fn a_file_that_takes_the_place_of_the_one_waited_for_is_opened_instead() {
+        let found = found_after(Missing::Fail, |path| {
+            let successor = path.with_extension("new");
+            fs::write(&successor, b"after").unwrap();
+            fs::rename(&successor, path).unwrap();
+        });
+        assert_eq!(found.unwrap(), b"after");
+    }
+
+    #[test]
+    fn a_file_that_goes_while_it_is_waited_for_is_missing_or_made_anew() {
+        let remove = |path: &Path| fs::remove_file(path).unwrap();
+        let gone = found_after(Missing::Fail, remove).unwrap_err();
+        assert_eq!(gone.to_string(), "No such file or directory");
+        assert_eq!(found_after(Missing::Create, remove).unwrap(), b"");
     }
 
     #[test]

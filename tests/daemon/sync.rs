@@ -41,7 +41,8 @@ fn traps_of_scans_and_by_hand_are_told() {
     let Some(receiver) = receiver() else {
         return eprintln!("traps_of_scans_and_by_hand_are_told: SKIPPED, the port is taken");
     };
-    let place = Place::new();
+    let mut place = Place::new();
+    place.options.push("-v".into());
     let key = place.write("key", KEY, 0o600);
     place.configure(&format!(
         "{NO_DNS}trap for 1h\nsync to \"127.0.0.1\"\nsync key \"{}\"\n",
@@ -63,6 +64,7 @@ fn traps_of_scans_and_by_hand_are_told() {
     // The protocol knows no release: nothing comes of it, nor of what was refused.
     daemon.says(&["release", "192.0.2.3"]);
     daemon.ctl(&["trap", "2001:db8::2"]).succeeded();
+    daemon.exact_line("sync: 2 traps of IPv6 hosts not told so far");
     daemon.says(&["trap", "192.0.2.4"]);
     assert_eq!(told(&receiver), (second + 1, vec![Ipv4Addr::new(192, 0, 2, 4)]));
     let shown = daemon.says(&["-j", "show"]);

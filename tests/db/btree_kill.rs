@@ -5,7 +5,8 @@ use crate::btree_support::{Model, assert_holds, chained, records};
 use crate::dice::Dice;
 use crate::disk::{Disk, apply};
 use greytrapper::db::btree::Writer;
-use greytrapper::db::{ByteOrder, Engine};
+use greytrapper::db::snapshot::Snapshot;
+use greytrapper::db::{ByteOrder, Engine, Fault};
 use std::collections::HashSet;
 
 /// What one operation did, and where it was cut.
@@ -18,6 +19,10 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     fn holds(&self) {
+        // Otherwise nobody would write to the file again, and nobody mend it.
+        Snapshot::new(&self.image).unwrap().check(&mut |damage| {
+            assert_eq!(damage.fault, Fault::CutShort, "{damage}");
+        });
         let mut searching = Writer::open(Disk::new(self.image.clone())).unwrap();
         // Each once for our reader. The reference's walk may meet a record twice, but misses none.
         let listed = records(&self.image);

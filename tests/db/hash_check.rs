@@ -1,6 +1,6 @@
 //! The checker of hash files: silent for what libc has written, and not for what was damaged since.
 
-use crate::golden::databases;
+use crate::golden::{databases, image};
 use greytrapper::db::hash::Table;
 use std::fs;
 use std::path::Path;
@@ -90,6 +90,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
     (
         "fuzz5",
         &[
+            "page 3: bitmap has a page free that cannot be",
             "page 61: key in the wrong bucket",
             "page 37: key in the wrong bucket",
             "page 8: key in the wrong bucket",
@@ -109,6 +110,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
     (
         "fuzz7",
         &[
+            "page 3: bitmap has a page free that cannot be",
             "page 60: key in the wrong bucket",
             "page 2: key in the wrong bucket",
             "page 5: key in the wrong bucket",
@@ -189,4 +191,18 @@ fn a_cut_page_of_a_bucket_to_come_must_be_empty() {
     assert_eq!(faults(&image), ["page 14: not empty, and of no bucket yet"]);
     image[14 * 512..].fill(0);
     assert_eq!(faults(&image), [""; 0]);
+}
+
+/// The bitmap of `page512`, which has 30 overflow pages.
+const BITMAP: std::ops::Range<usize> = 3 * 512..4 * 512;
+
+/// As the file grows, libc takes every clear bit for that of a free page, made or not.
+#[test]
+fn bits_of_pages_not_made_yet_must_be_set() {
+    let sound = image("hash/page512.db");
+    for bit in 30..512 * 8 {
+        let mut image = sound.clone();
+        image[BITMAP][bit / 8] &= !(1 << (bit % 8));
+        assert_eq!(faults(&image), ["page 3: bitmap has a page free that cannot be"], "{bit}");
+    }
 }

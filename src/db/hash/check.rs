@@ -16,7 +16,6 @@
     clippy::cast_possible_truncation
 )]
 
-use super::bitmap::WORD_BITS;
 use super::header::hash;
 use super::note::Note;
 use super::read::{Table, Walker};
@@ -91,11 +90,10 @@ impl<'a> Table<'a> {
         let page = self.header.map_page(map).map_err(|fault| tell(fault.on(0))).ok()?.page;
         let bytes = self.bytes(page).map_err(|fault| tell(fault.on(page))).ok()?;
         let own = self.header.is_set(bytes, 0);
-        // libc takes the first clear bit of the last word for a free page, made or not.
+        // libc takes the first clear bit for a free page, made or not, once its search comes to that word.
         let last = self.header.bit_of(self.header.overflow_pages());
-        let mut rest =
-            last.bit.saturating_add(1)..last.bit.saturating_add(1).next_multiple_of(WORD_BITS);
-        if !own || (last.map == map && !rest.all(|bit| self.header.is_set(bytes, bit))) {
+        let mut behind = last.bit.saturating_add(1)..self.header.bits_per_map();
+        if !own || (last.map == map && !behind.all(|bit| self.header.is_set(bytes, bit))) {
             tell(Fault::BadPage("bitmap has a page free that cannot be").on(page));
         }
         Some(bytes)

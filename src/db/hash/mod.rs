@@ -7,7 +7,8 @@
 //! * `read`: the image of a whole file, its pairs in order; `check`: everything that is wrong with it.
 //! * `unseen`: what libc's own walk passes over.
 //! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `chain`
-//!   holds one bucket, `alloc` gives out overflow pages, `split` makes the table grow.
+//!   holds one bucket, `split` makes the table grow; `store` is the file under them, `alloc` gives out
+//!   its overflow pages.
 //!
 //! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
 
@@ -24,10 +25,11 @@ mod note;
 mod page;
 mod read;
 mod split;
+mod store;
 mod unseen;
 mod walk;
 mod write;
 
 pub use read::{Pieces, Records, Table, has_magic};
+pub use store::Writer;
 pub use walk::Piece;
-pub use write::Writer;

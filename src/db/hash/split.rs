@@ -32,7 +32,7 @@ use super::chain::Loaded;
 use super::edit::PageBuf;
 use super::header::{Header, SPLIT_POINTS, generation, hash};
 use super::note::{NewBucket, Note};
-use super::write::Writer;
+use super::store::Writer;
 use crate::db::file::PageFile;
 use crate::db::{Damage, EngineError, Fault, Record};
 

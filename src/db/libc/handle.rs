@@ -1,9 +1,10 @@
 //! dbopen(3) made safe to call: paths and byte slices in, owned bytes and `io::Error`s out.
 //!
 //! The only file of the database code with `unsafe` in it; its callers are [`super::Writer`] and
-//! [`super::walk`]. What <db.h> declares is taken from there by build.rs. The library believes the file: it follows whatever
-//! numbers it finds, out of its own memory if need be. So the caller has checked the whole structure
-//! under the lock, which it keeps ([`super`] tells how); that is trusted here and cannot be proved.
+//! [`super::walk`]. What <db.h> declares is taken from there by build.rs. The library believes the file:
+//! it follows whatever numbers it finds, out of its own memory if need be. So the caller has checked the
+//! whole structure under the lock, which it keeps ([`super`] tells how); that is trusted here and cannot
+//! be proved.
 
 use crate::db::Format;
 use std::ffi::{CStr, c_int, c_void};

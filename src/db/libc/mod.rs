@@ -1,12 +1,16 @@
 //! The second engine: dbopen(3), the code with which spamd itself writes its database.
 //!
-//! A path and its locked file come in, a [`Writer`] goes out; [`compare`] sets libc's walk against ours. Built where libc has dbopen(3), and where
-//! build.rs was given a directory with OpenBSD's (`cfg(libc_db)`).
+//! A path and its locked file come in, a [`Writer`] goes out; [`compare`] sets libc's walk against ours.
+//! Built where libc has dbopen(3), and where build.rs was given a directory with OpenBSD's
+//! (`cfg(libc_db)`).
 //!
 //! dbopen(3) opens a path and not a descriptor, so the file is open twice: our descriptor holds the
 //! lock, the library's does the work, and that both are of one file is checked. A lock that somebody
 //! else keeps has been waited for before, with patience and with an end ([`super::lock`]), and O_EXLOCK,
 //! which would wait for ours, is not needed.
+//!
+//! It writes what it likes when it likes, most of it when it is closed. A kill meanwhile does to the file
+//! what a kill of spamd does to it; only the native engine keeps an order of writes.
 //!
 //! Some sound files are not for it, and are refused when they are opened:
 //!
@@ -45,6 +49,7 @@ pub use walk::compare;
 const HEAD: usize = 2 * 65536;
 /// The library's offsets have 16 bits.
 const UNWRITABLE_PAGE: u32 = 65536;
+const REPLACED: &str = "replaced by another program while it was opened";
 /// The longest pair that is written. The library has lengths of 16 bits and of 31 in places; spamd's
 /// longest pair has 4.1 kB.
 const LONGEST_PAIR: usize = u16::MAX as usize;
@@ -151,13 +156,19 @@ impl Shape {
 
     /// dbopen(3) of the file at `path`, if that is the locked one.
     fn open(self, path: &Path, lock: &File, access: Access) -> Result<Handle, EngineError> {
-        let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
-        let handle = Handle::open(&path, self.format, self.page_size, access).map_err(refusal)?;
+        let ours = FileId::of(lock)?;
+        let terminated = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
+        // Of another file, which nobody has checked, dbopen(3) would believe the header.
+        if FileId::at(path)? != ours {
+            return refuse(REPLACED);
+        }
+        let handle =
+            Handle::open(&terminated, self.format, self.page_size, access).map_err(refusal)?;
         let theirs = File::from(handle.descriptor()?.try_clone_to_owned()?);
-        if FileId::of(&theirs)? != FileId::of(lock)? {
-            // The other file is neither locked nor checked: not even its header may be written.
+        if FileId::of(&theirs)? != ours {
+            // Replaced between the two looks. Closing might write its header.
             handle.abandon();
-            return refuse("replaced by another program while it was opened");
+            return refuse(REPLACED);
         }
         Ok(handle)
     }

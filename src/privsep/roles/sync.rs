@@ -31,6 +31,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     while !life.is_over() {
         while let Some(ToSync::Trapped(traps)) = store.receive()? {
             announcer.announce(&traps).iter().for_each(log::warning);
+            if traps.iter().any(|trap| trap.address.is_ipv6()) {
+                let skipped = announcer.skipped();
+                log::verbose(format_args!("sync: {skipped} traps of IPv6 hosts not told so far"));
+            }
             store.send(&FromSync::Peers(peers(&announcer)));
         }
         wait(&mut poll, &mut events, None)?;
