@@ -15,7 +15,8 @@ fn ends_well(place: &Place, daemon: Daemon, signal: Signal) -> Ended {
     daemon.signal(signal);
     let ended = daemon.wait();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
-    assert_eq!(ended.lines.last().map(String::as_str), Some("terminating"), "{ended:#?}");
+    // Other processes may still say what they have done.
+    assert!(ended.lines.contains(&"terminating".into()), "{ended:#?}");
     assert!(ended.took < SOON, "{:?}", ended.took);
     assert!(!children.iter().any(|(_, pid)| is_alive(*pid)), "{children:?}");
     assert!(!place.socket().exists());
