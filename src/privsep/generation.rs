@@ -145,13 +145,14 @@ impl Generation {
         self.members().find(|member| member.process == process)
     }
 
-    /// Ends them all: each notices that its parent has gone, and finishes what must not be cut short.
+    /// Ends them all: each notices that its parent has gone, and finishes what must not be cut short. One that
+    /// is not ready yet has begun nothing.
     pub fn end(self) {
-        let mut children: Vec<_> = self
-            .members
-            .into_iter()
-            .map(|Member { process, child, .. }| (process, child))
-            .collect();
+        let (ready, others): (Vec<_>, Vec<_>) =
+            self.members.into_iter().partition(|member| member.is_ready);
+        others.into_iter().for_each(|mut member| member.end());
+        let mut children: Vec<_> =
+            ready.into_iter().map(|Member { process, child, .. }| (process, child)).collect();
         let start = Instant::now();
         while !children.is_empty() {
             children.retain_mut(|(process, child)| !has_ended(*process, child, start.elapsed()));

@@ -87,7 +87,7 @@ impl Life {
         sandbox::title(self.process.name());
         match sandbox::enter(role).map_err(|error| error.to_string())? {
             Strength::Full => {}
-            weaker => log::verbose(format_args!("{}: {weaker}", self.process.name())),
+            weaker => log::warning(format_args!("{}: {weaker}", self.process.name())),
         }
         Ok(())
     }

@@ -355,7 +355,7 @@ impl Parent {
         let role = sandbox::Role::Parent { binary: self.program.path(), socket: &path };
         match sandbox::enter(&role) {
             Ok(Strength::Full) => {}
-            Ok(weaker) => log::verbose(format_args!("parent: {weaker}")),
+            Ok(weaker) => log::warning(format_args!("parent: {weaker}")),
             Err(error) => return Err(error.to_string()),
         }
         if !Uid::effective().is_root() {
