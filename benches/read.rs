@@ -29,7 +29,8 @@ fn main() {
     }
     let (held, cat) = (generated::median(held), generated::median(cat));
     let ratio = held.as_secs_f64() / cat.as_secs_f64();
-    println!("median: lock held {held:.3?}, cat {cat:.3?}: {ratio:.2} x (budget 2)");
+    let budget = generated::budget("2", ratio <= 2.0);
+    println!("median: lock held {held:.3?}, cat {cat:.3?}: {ratio:.2} x {budget}");
 }
 
 fn cat_takes(path: &Path) -> Duration {

@@ -13,7 +13,7 @@ use greytrapper::db::lock::{Missing, Wait};
 use greytrapper::db::native::Database;
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, TRAP_SECONDS, trap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn main() {
     let numbers = generated::numbers();
@@ -44,5 +44,7 @@ fn main() {
     }
     let most = longest.iter().max().copied().unwrap_or_default();
     let took = generated::median(times);
-    println!("median: {took:.3?} (budget 0.3 s), longest lock {most:.3?} (budget 50 ms)");
+    let work = generated::budget("0.3 s", took <= Duration::from_millis(300));
+    let lock = generated::budget("50 ms", most <= Duration::from_millis(50));
+    println!("median: {took:.3?} {work}, longest lock {most:.3?} {lock}");
 }

@@ -37,3 +37,8 @@ pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
 }
+
+/// A budget, and whether it was kept.
+pub fn budget(budget: &str, is_kept: bool) -> String {
+    format!("(budget {budget}: {})", if is_kept { "kept" } else { "MISSED" })
+}
