@@ -1,6 +1,7 @@
 //! Hostile and silly clients at the control socket of a running daemon: nobody else notices.
 
 use crate::dice::Dice;
+#[cfg(target_os = "linux")]
 use crate::support::process::until;
 use crate::support::records::invalid_senders;
 use crate::support::{Daemon, NO_DNS, PATIENCE, Place};

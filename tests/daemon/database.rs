@@ -7,7 +7,6 @@ use crate::support::records::{Record, grey, invalid_senders, white};
 use crate::support::{Daemon, NO_DNS, Place};
 use greytrapper::db::lock::{Missing, Wait};
 use greytrapper::db::native::Database;
-use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -35,7 +34,8 @@ fn everywhere(test: &str, what: impl Fn(Place)) {
     }
 }
 
-fn failures(daemon: &Daemon) -> Vec<String> {
+/// What the daemon said of failed scans.
+pub fn failures(daemon: &Daemon) -> Vec<String> {
     let lines = daemon.lines().into_iter();
     lines.filter(|line| line.starts_with("scan failed: ")).collect()
 }
@@ -239,70 +239,4 @@ fn another_writes_all_the_while() {
     daemon.line("Trapped 192.0.2.1: ");
     place.assert_sound();
     assert_eq!(failures(&daemon), [""; 0]);
-}
-
-/// A file system of its own, so small that the database has no room to grow.
-struct Small<'a>(&'a Place);
-
-impl Small<'_> {
-    fn mount(place: &Place) -> Option<Small<'_>> {
-        fs::create_dir(place.path("small")).unwrap();
-        let mounted = mount(["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs"], place);
-        mounted.then_some(Small(place))
-    }
-
-    fn resize(&self, size: &str) {
-        assert!(mount(["-o", &format!("remount,size={size}")], self.0));
-    }
-}
-
-impl Drop for Small<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path("small")).status();
-    }
-}
-
-fn mount<'a>(arguments: impl IntoIterator<Item = &'a str>, place: &Place) -> bool {
-    let mut command = Command::new("mount");
-    command.args(arguments.into_iter().map(OsStr::new)).arg(place.path("small"));
-    command.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn on_a_full_disk() {
-    let Some(place) = Place::of_root("on_a_full_disk") else { return };
-    let Some(small) = Small::mount(&place) else {
-        return eprintln!("on_a_full_disk: SKIPPED, no mount(8)");
-    };
-    let database = place.path("small/spamd");
-    crate::support::records::enter(&database, &invalid_senders(300));
-    place.give("small/spamd");
-    // Room for half a dozen pages more.
-    let length = fs::metadata(&database).unwrap().len();
-    small.resize(&(length.next_multiple_of(4096) + 3 * 4096).to_string());
-    let before =
-        crate::support::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
-    let socket = place.socket();
-    let text = format!("database {database:?}\nsocket {socket:?}\nscan every 1s\n{NO_DNS}");
-    place.write("conf", text, 0o644);
-    let mut daemon = place.start();
-    let full = format!("scan failed: {}: No space left on device", database.display());
-    daemon.exact_line(&full);
-    daemon.exact_line("Scan started");
-    let check = || crate::support::greytrapctl([OsStr::new("check"), database.as_os_str()]);
-    let list =
-        || crate::support::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
-    let now = list();
-    assert!(before.lines().all(|line| now.lines().any(|other| other == line)));
-    small.resize("16m");
-    until("all traps", || {
-        list().lines().filter(|line| line.starts_with("TRAPPED|")).count() == 300
-    });
-    daemon.scan_done();
-    assert_eq!(check().succeeded(), "");
-    let now = list();
-    assert!(before.lines().all(|line| now.lines().any(|other| other == line)));
-    assert_eq!(failures(&daemon), [full]);
-    drop(daemon.stop());
 }

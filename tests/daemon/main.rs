@@ -17,6 +17,8 @@ mod background;
 mod clients;
 mod database;
 mod end;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod kill;
 mod liar;
 mod limit;

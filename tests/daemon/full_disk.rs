@@ -1,0 +1,74 @@
+//! The database on a full disk: a file system of the test's own, which Linux makes by a command.
+
+use crate::database::failures;
+use crate::support::process::until;
+use crate::support::records::invalid_senders;
+use crate::support::{NO_DNS, Place};
+use std::ffi::OsStr;
+use std::fs;
+use std::process::Command;
+
+/// A file system of its own, so small that the database has no room to grow.
+struct Small<'a>(&'a Place);
+
+impl Small<'_> {
+    fn mount(place: &Place) -> Option<Small<'_>> {
+        fs::create_dir(place.path("small")).unwrap();
+        let mounted = mount(["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs"], place);
+        mounted.then_some(Small(place))
+    }
+
+    fn resize(&self, size: &str) {
+        assert!(mount(["-o", &format!("remount,size={size}")], self.0));
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path("small")).status();
+    }
+}
+
+fn mount<'a>(arguments: impl IntoIterator<Item = &'a str>, place: &Place) -> bool {
+    let mut command = Command::new("mount");
+    command.args(arguments.into_iter().map(OsStr::new)).arg(place.path("small"));
+    command.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn on_a_full_disk() {
+    let Some(place) = Place::of_root("on_a_full_disk") else { return };
+    let Some(small) = Small::mount(&place) else {
+        return eprintln!("on_a_full_disk: SKIPPED, no mount(8)");
+    };
+    let database = place.path("small/spamd");
+    crate::support::records::enter(&database, &invalid_senders(300));
+    place.give("small/spamd");
+    // Room for half a dozen pages more.
+    let length = fs::metadata(&database).unwrap().len();
+    small.resize(&(length.next_multiple_of(4096) + 3 * 4096).to_string());
+    let before =
+        crate::support::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
+    let socket = place.socket();
+    let text = format!("database {database:?}\nsocket {socket:?}\nscan every 1s\n{NO_DNS}");
+    place.write("conf", text, 0o644);
+    let mut daemon = place.start();
+    let full = format!("scan failed: {}: No space left on device", database.display());
+    daemon.exact_line(&full);
+    daemon.exact_line("Scan started");
+    let check = || crate::support::greytrapctl([OsStr::new("check"), database.as_os_str()]);
+    let list =
+        || crate::support::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
+    let now = list();
+    assert!(before.lines().all(|line| now.lines().any(|other| other == line)));
+    small.resize("16m");
+    until("all traps", || {
+        list().lines().filter(|line| line.starts_with("TRAPPED|")).count() == 300
+    });
+    daemon.scan_done();
+    assert_eq!(check().succeeded(), "");
+    let now = list();
+    assert!(before.lines().all(|line| now.lines().any(|other| other == line)));
+    assert_eq!(failures(&daemon), [full]);
+    drop(daemon.stop());
+}
