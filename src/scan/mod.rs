@@ -12,7 +12,7 @@
 //! speaks for the host.
 //!
 //! * `gather` reads each record once and takes `notes`, `hosts` keeps them by host (`table`, `address`).
-//! * [`sender`], `name`, `punycode` and `tags` know the forms of addresses; `distinct` counts them.
+//! * [`sender`], `name` and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] are the rules, one file each; `judge` asks them in their order.
 //! * [`identity`] is what DNS is asked about nominated hosts, [`Domains`] what about senders;
 //!   [`Answers`] is what it said.
@@ -38,7 +38,6 @@ pub mod identity;
 mod judge;
 mod name;
 mod notes;
-mod punycode;
 mod report;
 pub mod rules;
 pub mod sender;

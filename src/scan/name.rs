@@ -6,12 +6,13 @@
 //! case, and U-labels and A-labels (RFC 5890, 2.3.2.1) of one name must come out the same, so A-labels
 //! are decoded.
 
-use super::punycode;
 use psl::Psl;
 use std::fmt;
 
 /// The longest label (RFC 1035, 2.3.4).
 const LABEL_MAX: usize = 63;
+/// The same less `xn--` (RFC 5890, 2.3.2.1).
+const PUNYCODE_MAX: usize = LABEL_MAX - 4;
 /// The longest name as text (RFC 1035, 2.3.4: 255 octets on the wire).
 const NAME_MAX: usize = 253;
 
@@ -152,12 +153,19 @@ pub(super) fn canonical(domain: &[u8], out: &mut Vec<u8>) {
             out.push(b'.');
         }
         let encoded = is_a_label(label).then(|| label.get(4..)).flatten();
-        let decoded = encoded.and_then(punycode::decode);
+        let decoded = encoded.and_then(decode);
         match decoded.as_deref().or_else(|| str::from_utf8(label).ok().filter(|l| !l.is_ascii())) {
             Some(text) => out.extend_from_slice(text.to_lowercase().as_bytes()),
             None => lower(label, out),
         }
     }
+}
+
+/// The text that stands in an A-label behind `xn--`; `None` if it is no Punycode (RFC 3492), or longer than
+/// a label can be.
+fn decode(encoded: &[u8]) -> Option<String> {
+    let encoded = str::from_utf8(encoded).ok().filter(|text| text.len() <= PUNYCODE_MAX)?;
+    idna::punycode::decode_to_string(encoded)
 }
 
 /// Appends `text` with its ASCII letters in lower case.
@@ -308,6 +316,33 @@ mod tests {
         fn no_bytes_disturb_it(bytes: Vec<u8>) {
             let _ = (check(&bytes), host_name(&bytes), is_plain(&bytes));
             registrable(&bytes, &mut Vec::new());
+        }
+    }
+
+    /// The samples of RFC 3492, 7.1, and names in use.
+    #[test]
+    fn samples_of_the_rfc() {
+        for (encoded, text) in [
+            ("ihqwcrb4cv8a8dqg056pqjye", "他们为什么不说中文"),
+            ("Proprostnemluvesky-uyb24dma41a", "Pročprostěnemluvíčesky"),
+            ("TisaohkhngthchnitingVit-kjcr8268qyxafd2f1b9g", "TạisaohọkhôngthểchỉnóitiếngViệt"),
+            ("3B-ww4c5e180e575a65lsy2b", "3年B組金八先生"),
+            ("Hello-Another-Way--fc4qua05auwb3674vfr0b", "Hello-Another-Way-それぞれの場所"),
+            ("d9juau41awczczp", "そのスピードで"),
+            ("-> $1.00 <--", "-> $1.00 <-"),
+            ("bcher-kva", "bücher"),
+            ("p1ai", "рф"),
+            ("55qx5d", "公司"),
+        ] {
+            assert_eq!(decode(encoded.as_bytes()).as_deref(), Some(text), "{encoded}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_punycode_is_none() {
+        let long = "a".repeat(PUNYCODE_MAX + 1);
+        for encoded in ["a-!", "9999999999", "bcher-kv", "\u{fc}", &long] {
+            assert_eq!(decode(encoded.as_bytes()), None, "{encoded}");
         }
     }
 }
