@@ -1,9 +1,10 @@
 //! The memory through which the store hands a database's image to the engine, without another copy of it.
 //!
-//! The parent makes it ([`create`]), before it is locked in, and gives one descriptor to each of the two: the store's may be written
-//! to, the engine's may not. A request and its answer on their channel say whose turn it is: the store
-//! writes between [`ToStore::Read`](super::ipc::ToStore) and its answer, the engine reads between the
-//! answer and [`ToStore::Release`](super::ipc::ToStore), after which the memory goes back to the system.
+//! The parent makes it ([`create`]), before it is locked in, and gives one descriptor to each of the two:
+//! the store's may be written to, the engine's may not. A request and its answer on their channel say whose
+//! turn it is: the store writes between [`ToStore::Read`](super::ipc::ToStore) and its answer, the engine
+//! reads between the answer and [`ToStore::Release`](super::ipc::ToStore), after which the memory goes back
+//! to the system.
 //!
 //! `unsafe` is here for mapping the memory.
 #![allow(unsafe_code)]
