@@ -238,8 +238,11 @@ impl<'a, 'r> Notes<'a, 'r> {
 
     /// By the end of the key alone: those who write to the same recipient are few.
     fn print(&self, key: &[u8]) -> u16 {
-        let [low, high, ..] =
-            self.seed.hash(key.last_chunk::<32>().map_or(key, |end| end)).to_le_bytes();
+        let hash = match key.last_chunk() {
+            Some(end) => self.seed.hash_of_32(end),
+            None => self.seed.hash(key),
+        };
+        let [low, high, ..] = hash.to_le_bytes();
         u16::from_le_bytes([low, high])
     }
 
