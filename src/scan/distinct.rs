@@ -16,6 +16,11 @@ pub(super) struct Distinct {
 }
 
 impl Distinct {
+    /// None yet; hashes are this seed's.
+    pub fn new(seed: Seed) -> Distinct {
+        Distinct { seed, ..Distinct::default() }
+    }
+
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.hashes.clear();
@@ -28,6 +33,18 @@ impl Distinct {
         if !self.bytes.is_empty() {
             self.hashes.push(self.seed.wide_hash(&self.bytes));
         }
+    }
+
+    /// Takes in one by its [`Seed::hash`]. The others must come through [`Distinct::add_short`].
+    pub fn add_hash(&mut self, hash: u32) {
+        self.hashes.push(hash.into());
+    }
+
+    /// As [`Distinct::add`], but the hash has only 32 bits.
+    pub fn add_short(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.bytes.clear();
+        write(&mut self.bytes);
+        self.hashes.push(self.seed.hash(&self.bytes).into());
     }
 
     /// How many different ones there are.

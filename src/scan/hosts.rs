@@ -62,6 +62,7 @@ pub(super) struct Waiting<'a> {
     /// Where the note of each tuple is; those of one host in the file's order, each once.
     tuples: Vec<Spot>,
     notes: [Vec<Note<'a>>; 2],
+    seed: Seed,
 }
 
 /// A place in the first list of notes, or, with the highest bit, in the other.
@@ -88,7 +89,7 @@ impl<'a> Waiting<'a> {
                 number
             }));
         }
-        let mut waiting = Waiting { hosts: table.into_hosts(), tuples: Vec::new(), notes };
+        let mut waiting = Waiting { hosts: table.into_hosts(), tuples: Vec::new(), notes, seed };
         waiting.part(&numbers);
         waiting.sort();
         waiting
@@ -134,6 +135,11 @@ impl<'a> Waiting<'a> {
             let spots = self.tuples.get_mut(host.range()).unwrap_or_default();
             spots.sort_unstable_by_key(place);
         }
+    }
+
+    /// What the hashes in the notes were made with.
+    pub fn seed(&self) -> Seed {
+        self.seed
     }
 
     /// Every host, waiting or not.

@@ -9,6 +9,7 @@ use super::distinct::Distinct;
 use super::hosts::{Host, Waiting};
 use super::identity;
 use super::notes::{Marks, Note};
+use super::rules::domains::Domain;
 use super::rules::{Sent, checker, dns, domains, helo, rcpt, senders, syntax};
 use super::verdict::{Ground, Outcome, Why};
 use crate::config::Rules;
@@ -36,7 +37,7 @@ pub(super) struct Judge<'w, 'a, 'r> {
 impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
     pub fn new(waiting: &'w Waiting<'a>, rules: &'r Rules) -> Self {
         let (nominees, firsts) = (Vec::new(), Vec::new());
-        Judge { waiting, rules, nominees, firsts, scratch: Distinct::default() }
+        Judge { waiting, rules, nominees, firsts, scratch: Distinct::new(waiting.seed()) }
     }
 
     /// What every host is, and the nominees among them.
@@ -211,9 +212,12 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         if self.firsts.len() <= max as usize {
             return None;
         }
-        let senders = self.firsts.iter().filter_map(|note| Sent::new(&note.tuple()));
-        let domains = senders.map(|sent| sent.from.domain);
-        let domains = domains::nominate(domains, max, &mut self.scratch)?;
+        let senders =
+            self.firsts.iter().filter_map(|note| match note.marks.any(Marks::REGISTERED) {
+                true => Some(Domain::Registered(note.domain)),
+                false => Some(Domain::Written(Sent::new(&note.tuple())?.from.domain)),
+            });
+        let domains = domains::nominate(senders, max, &mut self.scratch)?;
         Some(Ground::Domains { domains, max })
     }
 

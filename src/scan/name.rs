@@ -62,7 +62,22 @@ pub(super) fn is_plain(domain: &[u8]) -> bool {
         seen |= class | (class & before & DOT) << 4;
         before = class;
     }
-    domain.len() <= LABEL_MAX && seen & !(DIGIT | OTHER) == DOT | LETTER && before != DOT
+    let is_lettered = seen & (LETTER | CAPITAL) != 0;
+    let is_odd = seen & !(DIGIT | OTHER | LETTER | CAPITAL) != DOT;
+    domain.len() <= LABEL_MAX && is_lettered && !is_odd && before != DOT
+}
+
+/// Whether a name that is none too strange is [`registrable`] as it stands, and has no other spelling that
+/// this would hold for: two labels of small letters and digits. Whatever the public suffix list has to say
+/// about them, it is not less than both. False says nothing.
+pub(super) fn is_registered(domain: &[u8]) -> bool {
+    let (mut seen, mut dots) = (0, 0u32);
+    for &byte in domain {
+        let class = class(byte);
+        seen |= class;
+        dots = dots.wrapping_add((class & DOT).into());
+    }
+    dots == 1 && seen & !(DOT | LETTER | DIGIT) == 0
 }
 
 const DOT: u8 = 1;
@@ -71,6 +86,7 @@ const DIGIT: u8 = 4;
 /// Hyphen and underscore.
 const OTHER: u8 = 8;
 const FOREIGN: u8 = 32;
+const CAPITAL: u8 = 64;
 
 fn class(byte: u8) -> u8 {
     #[allow(clippy::cast_possible_truncation, clippy::indexing_slicing)] // Built by the compiler.
@@ -81,7 +97,8 @@ fn class(byte: u8) -> u8 {
             table[byte] = match byte as u8 {
                 b'.' => DOT,
                 b'0'..=b'9' => DIGIT,
-                b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+                b'a'..=b'z' => LETTER,
+                b'A'..=b'Z' => CAPITAL,
                 b'-' | b'_' => OTHER,
                 _ => FOREIGN,
             };
@@ -264,6 +281,19 @@ mod tests {
         ] {
             let wanted = registered.trim_end_matches('.');
             assert_eq!(registrable_of(domain).trim_end_matches('.'), wanted, "{domain}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_registered_is_registrable_as_it_stands(domain in "[a-zA-Z0-9-]{1,4}\\.(co|com|uk|ck|www|[a-z]{2})(\\.(uk|ck|[a-z]{2}))?") {
+            let own = registrable_of(&domain);
+            if is_registered(domain.as_bytes()) {
+                prop_assert_eq!(own, domain);
+            } else {
+                let is_plain = domain.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.'));
+                prop_assert!(!is_plain || domain.matches('.').count() != 1);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! asks. Records that are none of spamd's, or whose address is none, are counted and left.
 
 use super::address::Address;
+use super::name;
 use super::rules::rcpt;
 use super::sender::Sender;
 use super::table::Seed;
@@ -36,6 +37,8 @@ impl Marks {
     pub const RECIPIENT: Marks = Marks(32);
     /// It has a GREY record that is not over: it waits.
     pub const LIVE: Marks = Marks(64);
+    /// Its sender's domain is [plainly](name::is_registered) what somebody registered.
+    pub const REGISTERED: Marks = Marks(128);
 
     /// Whether one of `others` is among these.
     pub fn any(self, others: Marks) -> bool {
@@ -218,6 +221,9 @@ impl<'a, 'r> Notes<'a, 'r> {
             Sender::Mailbox(from) => {
                 note.marks |= Marks::MAILBOX;
                 note.domain = self.seed.hash(from.domain);
+                if name::is_registered(from.domain) {
+                    note.marks |= Marks::REGISTERED;
+                }
             }
             Sender::Invalid(_) if self.rules.sender_syntax => note.marks |= Marks::SENDER,
             Sender::Invalid(_) | Sender::Null | Sender::Cut => {}
@@ -232,8 +238,11 @@ impl<'a, 'r> Notes<'a, 'r> {
 
     /// By the end of the key alone: those who write to the same recipient are few.
     fn print(&self, key: &[u8]) -> u16 {
-        let [low, high, ..] =
-            self.seed.hash(key.last_chunk::<32>().map_or(key, |end| end)).to_le_bytes();
+        let hash = match key.last_chunk() {
+            Some(end) => self.seed.hash_of_32(end),
+            None => self.seed.hash(key),
+        };
+        let [low, high, ..] = hash.to_le_bytes();
         u16::from_le_bytes([low, high])
     }
 

@@ -130,29 +130,39 @@ fn after_encoded<'a>(text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
 
 /// Appends `local` in lower case with every counter as one token.
 fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
-    let mut rest = local.iter().peekable();
-    while let Some(byte) = rest.next() {
-        if !byte.is_ascii_hexdigit() {
-            out.push(byte.to_ascii_lowercase());
-            continue;
-        }
-        let start = out.len();
-        let (mut length, mut has_digit, mut in_digits) = (0u32, false, false);
-        let mut next = Some(byte);
-        while let Some(byte) = next {
-            let is_digit = byte.is_ascii_digit();
-            if !(is_digit && in_digits) {
-                out.push(if is_digit { TOKEN } else { byte.to_ascii_lowercase() });
-            }
-            length = length.saturating_add(1);
-            (has_digit, in_digits) = (has_digit | is_digit, is_digit);
-            next = rest.next_if(|byte| byte.is_ascii_hexdigit());
-        }
-        if has_digit && length >= 4 {
-            out.truncate(start);
+    let mut rest = local;
+    while let Some((before, digits)) = split_before(rest, u8::is_ascii_digit) {
+        let is_other = |byte: &u8| !byte.is_ascii_hexdigit();
+        let start = before.iter().rposition(is_other).map_or(0, |at| at.saturating_add(1));
+        let (word, start) = before.split_at_checked(start).unwrap_or_default();
+        let (end, behind) = split_before(digits, is_other).unwrap_or((digits, b""));
+        name::lower(word, out);
+        if start.len().saturating_add(end.len()) >= 4 {
             out.push(TOKEN);
+        } else {
+            name::lower(start, out);
+            blur_digits(end, out);
         }
+        rest = behind;
     }
+    name::lower(rest, out);
+}
+
+/// Appends `text` in lower case with digits in a row as one token.
+fn blur_digits(text: &[u8], out: &mut Vec<u8>) {
+    let mut in_digits = false;
+    for byte in text {
+        let is_digit = byte.is_ascii_digit();
+        if !(is_digit && in_digits) {
+            out.push(if is_digit { TOKEN } else { byte.to_ascii_lowercase() });
+        }
+        in_digits = is_digit;
+    }
+}
+
+/// `text` parted in front of the first byte that is one of these.
+fn split_before(text: &[u8], is_one: impl FnMut(&u8) -> bool) -> Option<(&[u8], &[u8])> {
+    text.split_at_checked(text.iter().position(is_one)?)
 }
 
 #[cfg(test)]

@@ -7,14 +7,26 @@
 use crate::scan::distinct::Distinct;
 use crate::scan::name;
 
+/// A sender's domain.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scan) enum Domain<'t> {
+    /// As written.
+    Written(&'t [u8]),
+    /// [Plainly](name::is_registered) what somebody registered: its hash by the seed of the scratch.
+    Registered(u32),
+}
+
 /// How many domains `senders` are from, if more than `max`.
 pub(in crate::scan) fn nominate<'t>(
-    senders: impl Iterator<Item = &'t [u8]>,
+    senders: impl Iterator<Item = Domain<'t>>,
     max: u32,
     scratch: &mut Distinct,
 ) -> Option<u32> {
     scratch.clear();
-    senders.for_each(|domain| scratch.add(|out| name::registrable(domain, out)));
+    senders.for_each(|domain| match domain {
+        Domain::Written(domain) => scratch.add_short(|out| name::registrable(domain, out)),
+        Domain::Registered(hash) => scratch.add_hash(hash),
+    });
     Some(scratch.count()).filter(|&domains| domains > max)
 }
 
@@ -22,10 +34,19 @@ pub(in crate::scan) fn nominate<'t>(
 mod tests {
     use super::*;
     use crate::scan::rules::tests::sent;
+    use crate::scan::table::Seed;
 
     fn count(from: &[&str]) -> Option<u32> {
         let sent = sent(from, &["<x@example.org>"]);
-        nominate(sent.iter().map(|sent| sent.from.domain), 3, &mut Distinct::default())
+        let seed = Seed::new();
+        let written = sent.iter().map(|sent| Domain::Written(sent.from.domain));
+        let found = nominate(written, 3, &mut Distinct::new(seed));
+        let known = sent.iter().map(|sent| match sent.from.domain {
+            domain if name::is_registered(domain) => Domain::Registered(seed.hash(domain)),
+            domain => Domain::Written(domain),
+        });
+        assert_eq!(nominate(known, 3, &mut Distinct::new(seed)), found, "hashes tell the same");
+        found
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub(in crate::scan) fn nominate<'t>(
         scratch.add(|out| tags::normal_form(&one.from, one.to, out));
         recipients.add(one.to);
         left = left.saturating_sub(1);
-        // Often half of them are so alike that it does not matter who the others are.
-        if left == tuples / 2 && !is_over(scratch.count().saturating_add(left)) {
+        // Often a part of them are so alike that it does not matter who the others are.
+        let is_time = left.is_multiple_of((tuples / 8).max(1));
+        if is_time && !is_over(scratch.count().saturating_add(left)) {
             return None;
         }
     }
@@ -40,8 +41,10 @@ struct Recipients<'t> {
 
 impl<'t> Recipients<'t> {
     fn add(&mut self, to: &'t [u8]) {
-        let to = sender::bare(to);
-        self.are_several |= !self.first.get_or_insert(to).eq_ignore_ascii_case(to);
+        if !self.are_several {
+            let to = sender::bare(to);
+            self.are_several = !self.first.get_or_insert(to).eq_ignore_ascii_case(to);
+        }
     }
 }
 
