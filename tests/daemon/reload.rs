@@ -1,6 +1,7 @@
 //! A new configuration: in force as a whole, or not at all.
 
 use crate::responder::{Act, MX, Responder, mx};
+use crate::start::own_key;
 use crate::support::process::{is_alive, until};
 use crate::support::records::{grey, invalid_senders};
 use crate::support::{Daemon, NO_DNS, Place};
@@ -95,7 +96,8 @@ fn a_wrong_one_is_told_and_changes_nothing() {
 fn one_whose_processes_do_not_start_changes_nothing_either() {
     let (place, mut daemon) = lenient();
     let before = daemon.children();
-    place.configure(&format!("{NO_DNS}sync multicast on nosuch0\nsync to \"mx9.invalid\"\n"));
+    let key = own_key(&place);
+    place.configure(&format!("{NO_DNS}{key}sync multicast on nosuch0\nsync to \"mx9.invalid\"\n"));
     let told = daemon.ctl(&["reload"]).failed();
     let why = "sync: sync to mx9.invalid: host does not resolve: ";
     let other = "sync: sync multicast on nosuch0: no such interface";

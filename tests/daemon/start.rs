@@ -33,18 +33,24 @@ fn a_wrong_configuration_is_told_line_by_line() {
     assert_eq!(refused(&place), "DIR/conf: No such file or directory\n");
 }
 
+/// A statement for a key that can be read, whatever there is of spamd's on this host.
+pub fn own_key(place: &Place) -> String {
+    format!("sync key \"{}\"\n", place.write("own", "key", 0o600).display())
+}
+
 #[test]
 fn what_sync_cannot_do_without() {
     let place = Place::new();
     let key = place.write("key", "key", 0o644);
     let key = format!("sync to \"127.0.0.1\"\nsync key \"{}\"\n", key.display());
+    let interface = format!("sync multicast on nosuch0\n{}", own_key(&place));
     for (statements, told) in [
         (key.as_str(), "DIR/key: group writable or world read/writable"),
         (
             "sync to \"127.0.0.1\"\nsync key \"/nowhere/key\"\n",
             "/nowhere/key: No such file or directory",
         ),
-        ("sync multicast on nosuch0\n", "sync multicast on nosuch0: no such interface"),
+        (interface.as_str(), "sync multicast on nosuch0: no such interface"),
     ] {
         place.configure(&format!("{NO_DNS}{statements}"));
         assert_eq!(refused(&place), format!("greytrapper: sync: {told}\n"));
@@ -54,7 +60,7 @@ fn what_sync_cannot_do_without() {
 #[test]
 fn a_peer_that_does_not_resolve() {
     let place = Place::new();
-    place.configure(&format!("{NO_DNS}sync to \"mx9.invalid\"\n"));
+    place.configure(&format!("{NO_DNS}sync to \"mx9.invalid\"\n{}", own_key(&place)));
     let told = refused(&place);
     let why = "greytrapper: sync: sync to mx9.invalid: host does not resolve: ";
     assert!(told.starts_with(why) && told.lines().count() == 1, "{told}");

@@ -140,7 +140,7 @@ fn all() -> Vec<(i32, i32, String)> {
 /// All processes: their ids, their parents', their command lines.
 #[cfg(not(target_os = "linux"))]
 fn all() -> Vec<(i32, i32, String)> {
-    let output = Command::new("ps").args(["-axo", "pid=,ppid=,command="]).output().unwrap();
+    let output = Command::new("ps").args(["-axwwo", "pid=,ppid=,command="]).output().unwrap();
     let process = |line: &str| {
         let (pid, rest) = line.trim_start().split_once(' ')?;
         let (ppid, command) = rest.trim_start().split_once(' ')?;
