@@ -5,7 +5,9 @@ use crate::util::{Cmd, Dir, ctl};
 use greytrapper::control::protocol::{Reply, Request};
 use greytrapper::control::server::{ClientId, Server};
 use greytrapper::control::socket;
-use mio::{Events, Poll, Token, Waker};
+use mio::net::UnixStream;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,13 +17,15 @@ use std::time::Instant;
 
 type Job = Box<dyn FnOnce(Server) -> Option<Server> + Send>;
 
-/// Where the server's tokens begin; 0 wakes the loop.
+/// Bytes that wake the loop: not every system has what mio's Waker is made of.
+const WAKE: Token = Token(0);
+/// Where the server's tokens begin.
 const FIRST: Token = Token(1);
 
 pub struct Daemon {
     dir: Dir,
     jobs: Sender<Job>,
-    waker: Arc<Waker>,
+    waker: UnixStream,
     asked: Arc<Mutex<Vec<Request>>>,
     turns: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
@@ -36,7 +40,8 @@ impl Daemon {
         let dir = Dir::new();
         let listener = socket::bind(&dir.path("socket"), "no-such-group").unwrap();
         let poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (mut wake, waker) = UnixStream::pair().unwrap();
+        poll.registry().register(&mut wake, WAKE, Interest::READABLE).unwrap();
         let (jobs, received) = channel();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let turns = Arc::new(AtomicU64::new(0));
@@ -48,7 +53,7 @@ impl Daemon {
         let thread = thread::spawn(move || {
             let registry = poll.registry().try_clone().unwrap();
             let server = Server::new(listener, registry, FIRST).unwrap();
-            serve(poll, server, &received, &count, answer);
+            serve((poll, wake), server, &received, &count, answer);
         });
         Daemon { dir, jobs, waker, asked, turns, thread: Some(thread) }
     }
@@ -110,14 +115,14 @@ impl Daemon {
 
     fn send(&self, job: Job) {
         self.jobs.send(job).unwrap();
-        self.waker.wake().unwrap();
+        (&self.waker).write_all(&[0]).unwrap();
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.jobs.send(Box::new(|_| None));
-        let _ = self.waker.wake();
+        let _ = (&self.waker).write_all(&[0]);
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(ended.is_ok() || thread::panicking());
@@ -126,7 +131,7 @@ impl Drop for Daemon {
 }
 
 fn serve(
-    mut poll: Poll,
+    (mut poll, wake): (Poll, UnixStream),
     mut server: Server,
     jobs: &Receiver<Job>,
     turns: &AtomicU64,
@@ -140,7 +145,9 @@ fn serve(
         turns.fetch_add(1, Ordering::Relaxed);
         let (now, mut asked) = (Instant::now(), Vec::new());
         for event in &events {
-            if server.owns(event.token()) {
+            if event.token() == WAKE {
+                while (&wake).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+            } else if server.owns(event.token()) {
                 asked.extend(server.ready(event.token(), now));
             }
         }
@@ -159,7 +166,6 @@ fn serve(
 
 /// What a listener that is no greytrapper says to whoever connects, once.
 pub fn stranger(says: &'static [u8]) -> (Dir, PathBuf, JoinHandle<()>) {
-    use std::io::Write;
     let dir = Dir::new();
     let path = dir.path("socket");
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
