@@ -29,6 +29,14 @@ pub mod roles;
 pub mod shared;
 pub mod spawn;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().cast_signed()
+}
+
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Process {

@@ -14,7 +14,7 @@ use super::channel::Broken;
 use super::generation::{Common, Generation, Member};
 use super::ipc::{Checked, FromParent, Start, ToParent};
 use super::spawn::{Program, silence};
-use super::{Process, shared};
+use super::{Process, now, shared};
 use crate::control::socket;
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -29,7 +29,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// What signals arrive with.
 const SIGNALS: Token = Token(0);
@@ -116,7 +116,6 @@ impl Parent {
         // All processes stand where this one does: none has a promise that covers chdir(2).
         chdir("/")?;
         log::set_verbose(setup.verbose);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         Ok(Parent {
             setup,
             program,
@@ -126,7 +125,7 @@ impl Parent {
             next: None,
             common: None,
             scan_at: None,
-            since: since.cast_signed(),
+            since: now(),
             reloads_again: false,
             has_ended: false,
         })

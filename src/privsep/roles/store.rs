@@ -26,6 +26,7 @@ use crate::privsep::ipc::{
 };
 use crate::privsep::life::Life;
 use crate::privsep::limit::Limit;
+use crate::privsep::now;
 use crate::privsep::shared::Writer;
 use crate::privsep::spawn::{Slot, inherited};
 use crate::sandbox::Role;
@@ -34,7 +35,7 @@ use crate::spamd::sync::Trap;
 use crate::spamd::trap::{self, Holds, Over, Released, Trapped};
 use mio::{Events, Poll, Token};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const ENGINE: Token = Token(1);
 const SYNC: Token = Token(2);
@@ -222,12 +223,6 @@ impl Store {
 
 fn waiting(path: &Path) {
     log::warning(format_args!("{}: locked by another process, waiting", escaped_path(path)));
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs().cast_signed()
 }
 
 fn trapped(trapped: Trapped) -> Outcome {

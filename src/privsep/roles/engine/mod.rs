@@ -26,6 +26,7 @@ use crate::privsep::ipc::{
     FromChecker, FromParent, FromResolver, FromStore, ToChecker, ToResolver, ToStore,
 };
 use crate::privsep::life::Life;
+use crate::privsep::now;
 use crate::privsep::shared::Reader;
 use crate::privsep::spawn::{Slot, inherited};
 use crate::sandbox::Role;
@@ -38,7 +39,7 @@ use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -218,10 +219,4 @@ fn said<Out: Serialize, In: DeserializeOwned>(
     peer: &mut Option<Peer<Out, In>>,
 ) -> Result<Option<In>, String> {
     peer.as_mut().map_or(Ok(None), Peer::receive)
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs().cast_signed()
 }
