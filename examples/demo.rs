@@ -15,9 +15,9 @@ mod responder;
 #[allow(dead_code, reason = "the generator makes the records, this shows them")]
 mod sample;
 
-use greytrapper::control::commands;
-use greytrapper::control::console::{Console, Failure};
-use greytrapper::control::options::Options;
+use greytrapper::greytrapctl::commands;
+use greytrapper::greytrapctl::console::{Console, Failure};
+use greytrapper::greytrapctl::options::Options;
 use responder::{A, MX, NXDOMAIN, Query, Responder, SERVFAIL, mx, name};
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    greytrapper::control::main(std::env::args_os().skip(1))
+    greytrapper::greytrapctl::main(std::env::args_os().skip(1))
 }

@@ -8,7 +8,7 @@
 use super::protocol::{REPLY_MAX, REQUEST_MAX, Reply, Request};
 use crate::errno::reason;
 use crate::escape::{escaped_path, harmless};
-use crate::privsep::frame::{self, Decoder, FrameError};
+use crate::frame::{self, Decoder, FrameError};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,55 +1,11 @@
-//! What an operator meets: greytrapctl(8).
+//! The control socket between the two programs: greytrapctl(8) asks, the daemon answers.
 //!
-//! [`options`] makes a [`options::Command`] of the arguments, [`commands`] carries it out, each command
-//! in its own file, and prints through a [`console`]: text, or the objects of [`json`]. [`main`] turns
-//! what came of it into an exit status, and nothing else does: 0 fine, 1 failed, 2 called wrongly.
+//! [`protocol`] is what they say, [`status`] how the daemon is; [`client`] is greytrapctl's end, [`server`] the
+//! daemon's; [`socket`] makes the listening socket.
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
-use std::io::{self, Write};
-use std::process::ExitCode;
-
 pub mod client;
-pub mod commands;
-pub mod console;
-pub mod json;
-mod lines;
-mod openmetrics;
-pub mod options;
-mod progress;
 pub mod protocol;
 pub mod server;
 pub mod socket;
 pub mod status;
-mod text;
-mod time;
-mod typed;
-pub mod usage;
-mod words;
-
-use console::{Console, Failure};
-use options::Options;
-
-/// The whole of greytrapctl(8); the program's name is not among `arguments`.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let options = match Options::parse(arguments) {
-        Ok(options) => options,
-        Err(error) => {
-            let _ = write!(err, "greytrapctl: {error}\n{}", usage::USAGE);
-            return ExitCode::from(2);
-        }
-    };
-    let mut console = Console::new(&options, &mut out, &mut err);
-    let outcome = commands::run(&mut console, &options.command);
-    // What came before a failure is printed all the same.
-    let flushed = console.flush();
-    match outcome.and(flushed) {
-        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
-        Err(Failure::Told) => ExitCode::FAILURE,
-        Err(Failure::Because(why)) => {
-            console.tell(format_args!("{why}"));
-            ExitCode::FAILURE
-        }
-    }
-}

@@ -1,7 +1,7 @@
 //! What greytrapctl(8) and the daemon say to each other over the control socket.
 //!
 //! A connection carries one [`Request`], then one or more [`Reply`]s, as frames
-//! ([`frame`](crate::privsep::frame)), the last of which is [`Reply::Done`] or [`Reply::Failed`]; then the
+//! ([`frame`](crate::frame)), the last of which is [`Reply::Done`] or [`Reply::Failed`]; then the
 //! daemon closes it. Only [`Request::Monitor`] has no end of its own. All of it is plain data.
 //!
 //! Neither side trusts the other: the daemon checks every address again, greytrapctl escapes whatever

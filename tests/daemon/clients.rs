@@ -6,7 +6,7 @@ use crate::support::process::until;
 use crate::support::records::invalid_senders;
 use crate::support::{Daemon, NO_DNS, PATIENCE, Place};
 use greytrapper::control::protocol::Request;
-use greytrapper::privsep::frame;
+use greytrapper::frame;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};

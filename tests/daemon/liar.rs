@@ -6,12 +6,13 @@ use crate::support::process::{finish, is_alive, until};
 use crate::support::records::{self, grey, now, spamtrap, trapped, white};
 use crate::support::{PATIENCE, Place};
 use command_fds::{CommandFdExt, FdMapping};
-use greytrapper::privsep::channel::Channel;
-use greytrapper::privsep::ipc::{
+use greytrapper::daemon::messages::{
     By, Change, FromParent, FromStore, Outcome, Refusal, Start, ToParent, ToStore,
 };
-use greytrapper::privsep::shared::{self, Reader};
-use greytrapper::privsep::spawn::{Slot, pair};
+use greytrapper::daemon::slot::Slot;
+use greytrapper::process::channel::Channel;
+use greytrapper::process::shared::{self, Reader};
+use greytrapper::process::spawn::pair;
 use nix::unistd::Pid;
 use std::io::Write;
 use std::os::fd::OwnedFd;

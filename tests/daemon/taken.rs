@@ -4,9 +4,9 @@
 use crate::support::process::is_alive;
 use crate::support::records::invalid_senders;
 use crate::support::{Daemon, NO_DNS, Place};
-use greytrapper::privsep::frame;
-use greytrapper::privsep::ipc::{Checked, Needs, ToParent};
-use greytrapper::privsep::spawn::Slot;
+use greytrapper::daemon::messages::{Checked, Needs, ToParent};
+use greytrapper::daemon::slot::Slot;
+use greytrapper::frame;
 use nix::libc;
 use nix::unistd::Pid;
 use std::io::{self, Write};

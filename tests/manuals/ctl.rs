@@ -3,8 +3,8 @@
 
 use crate::mdoc::{Element, Item, Manual, flags};
 use crate::support::run;
-use greytrapper::control::options::Options;
-use greytrapper::control::usage::{USAGE, UsageError};
+use greytrapper::greytrapctl::options::Options;
+use greytrapper::greytrapctl::usage::{USAGE, UsageError};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};

@@ -1,7 +1,7 @@
 //! What a role must not do, or only some may: one function a deed, which prepares it and returns the act.
 
 use crate::process::{Act, Env};
-use greytrapper::privsep::become_role::Identity;
+use greytrapper::process::user::Identity;
 use nix::sys::ptrace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};

@@ -18,7 +18,7 @@ mod scene;
 mod table;
 mod work;
 
-use greytrapper::sandbox::{self, Role};
+use greytrapper::process::sandbox::{self, Role};
 use process::Outcome;
 use scene::{Scene, User};
 use std::io::Write;

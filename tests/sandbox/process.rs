@@ -5,8 +5,8 @@
 
 use crate::scene::DATABASE;
 use crate::{deeds, not_proven, work};
-use greytrapper::privsep::become_role::Identity;
-use greytrapper::sandbox::{self, Role, Strength};
+use greytrapper::process::sandbox::{self, Role, Strength};
+use greytrapper::process::user::Identity;
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;

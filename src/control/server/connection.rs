@@ -14,7 +14,7 @@
 )]
 
 use crate::control::protocol::{REPLY_MAX, REQUEST_MAX, Reply, Request};
-use crate::privsep::frame::{self, Decoder, FrameError};
+use crate::frame::{self, Decoder, FrameError};
 use mio::net::UnixStream;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};

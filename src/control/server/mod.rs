@@ -29,7 +29,7 @@ pub use connection::OUTPUT_MAX;
 
 use super::protocol::{Event, REPLY_MAX, Reply, Request};
 use crate::errno::reason;
-use crate::privsep::frame::{self, FrameError};
+use crate::frame::{self, FrameError};
 use connection::{Connection, Input, Output, Stage};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::protocol::{REQUEST_MAX, Verbosity, What};
 use crate::control::socket;
-use crate::privsep::frame::Decoder;
+use crate::frame::Decoder;
 use mio::{Events, Poll};
 use std::cell::Cell;
 use std::io::Read;

@@ -1,0 +1,223 @@
+//! The engine: it decodes what strangers left in the database, judges, and answers at the control socket.
+//!
+//! May touch: its socketpairs, the database's image in memory that it can only read, the control socket,
+//! which it was given listening. It opens nothing. Whoever takes it over by the bytes it decodes can ask the
+//! store for traps, at the store's rate and by its rules, and look nowhere.
+//!
+//! One loop waits for everything: the parent's orders, the answers of store, resolver and checker, clients.
+//! [`judging`] works on a thread beside it. An image is read for one [`Job`] at a time ([`work`]), a scan or
+//! a client's question; [`requests`] has the clients' other wishes, [`records`] what is remembered.
+#![forbid(unsafe_code)]
+
+mod judging;
+mod records;
+mod requests;
+mod work;
+
+use crate::config::Config;
+use crate::control::protocol::What;
+use crate::control::server::{ClientId, Server};
+use crate::daemon::life::Life;
+use crate::daemon::messages::{
+    FromChecker, FromParent, FromResolver, FromStore, ToChecker, ToResolver, ToStore,
+};
+use crate::daemon::now;
+use crate::daemon::peer::Peer;
+use crate::daemon::slot::{Slot, inherited};
+use crate::errno::reason;
+use crate::heap;
+use crate::log;
+use crate::process::sandbox::Role;
+use crate::process::shared::Reader;
+use crate::process::user::{EMPTY, GREYTRAPPER};
+use crate::process::wake::{drain, wait};
+use mio::net::UnixStream;
+use mio::{Events, Interest, Poll, Token};
+use records::Records;
+use requests::Asked;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{HashMap, VecDeque};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Instant;
+use work::{AtWork, Job};
+
+const STORE: Token = Token(1);
+const RESOLVER: Token = Token(2);
+const CHECKER: Token = Token(3);
+const WAKE: Token = Token(4);
+/// The first of the control socket's.
+const CONTROL: Token = Token(16);
+
+/// The engine's part, until its parent is gone.
+pub fn run(life: &mut Life) -> Result<(), String> {
+    let said = |error: std::io::Error| reason(&error).to_string();
+    let config = Arc::new(life.config()?);
+    let mut poll = Poll::new().map_err(said)?;
+    let registry = poll.registry();
+    let (mut wake, waker) = UnixStream::pair().map_err(said)?;
+    registry.register(&mut wake, WAKE, Interest::READABLE).map_err(said)?;
+    let mut engine = Engine {
+        store: Peer::new((Slot::Store, "store"), registry, STORE)?,
+        // These are there only if they are needed.
+        resolver: Peer::new((Slot::Resolver, "resolver"), registry, RESOLVER).ok(),
+        checker: Peer::new((Slot::Checker, "checker"), registry, CHECKER).ok(),
+        image: Reader::new(inherited(Slot::Image).map_err(said)?),
+        server: None,
+        waker,
+        records: Records::new(&config, life.start()),
+        config,
+        jobs: VecDeque::new(),
+        at_work: None,
+        asked: HashMap::new(),
+        reloader: None,
+        next_scan: None,
+        tickets: 0,
+        is_untidy: false,
+    };
+    let mut listener = Some(UnixListener::from(inherited(Slot::Control).map_err(said)?));
+    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Engine)?;
+    life.ready(registry)?;
+    let mut events = Events::with_capacity(128);
+    while !life.is_over() {
+        while let Ok(Some(order)) = life.orders() {
+            // Nobody is served before the whole daemon is ready.
+            if let (FromParent::Go, Some(listener)) = (&order, listener.take()) {
+                let registry = poll.registry().try_clone().map_err(said)?;
+                engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
+            }
+            engine.obey(order);
+        }
+        engine.hear()?;
+        drain(&wake);
+        engine.go_on();
+        engine.serve(&events, life);
+        if engine.is_busy_now() {
+            continue;
+        }
+        engine.tidy();
+        let deadline = engine.server.as_ref().and_then(Server::next_deadline);
+        let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        wait(&mut poll, &mut events, longest)?;
+    }
+    if let Some(server) = engine.server {
+        server.close();
+    }
+    Ok(())
+}
+
+struct Engine {
+    config: Arc<Config>,
+    store: Peer<ToStore, FromStore>,
+    resolver: Option<Peer<ToResolver, FromResolver>>,
+    checker: Option<Peer<ToChecker, FromChecker>>,
+    image: Reader,
+    /// Once the daemon is ready.
+    server: Option<Server>,
+    /// With what the judging thread wakes the loop.
+    waker: UnixStream,
+    records: Records,
+    /// What the database is to be read for.
+    jobs: VecDeque<Job>,
+    at_work: Option<AtWork>,
+    /// Who wanted which change, by its ticket.
+    asked: HashMap<u64, Asked>,
+    /// Who wants to know how the reload ends.
+    reloader: Option<ClientId>,
+    next_scan: Option<Instant>,
+    /// The last ticket.
+    tickets: u64,
+    /// Whether a job has left free memory behind.
+    is_untidy: bool,
+}
+
+impl Engine {
+    fn obey(&mut self, order: FromParent) {
+        match order {
+            FromParent::Scan(next) => {
+                self.next_scan = Instant::now().checked_add(next);
+                if !self.want_scan() {
+                    log::verbose("the last scan is still under way, none started");
+                }
+            }
+            FromParent::Reloaded(outcome) => {
+                if let (Ok(()), Some(server)) = (&outcome, &mut self.server) {
+                    // The next engine's, which knows the new configuration.
+                    server.leave_newcomers();
+                }
+                let what = match &outcome {
+                    Ok(()) => What::Notice("configuration reloaded".into()),
+                    Err(failure) => What::Failure(failure.clone()),
+                };
+                self.publish(what);
+                if let (Some(client), Some(server)) = (self.reloader.take(), &mut self.server) {
+                    match &outcome {
+                        Ok(()) => server.finish(client),
+                        Err(failure) => server.fail(client, failure),
+                    }
+                }
+            }
+            FromParent::Summary => log::info(self.records.summary()),
+            // The log's verbosity is the life's; the rest does not come.
+            FromParent::Go | FromParent::Verbose(_) | FromParent::Start(_) => {}
+        }
+    }
+
+    /// Everything that the other processes have to say.
+    fn hear(&mut self) -> Result<(), String> {
+        while let Some(message) = self.store.receive()? {
+            match message {
+                FromStore::Read(read) => self.judge(read),
+                FromStore::Changed { ticket, outcomes, failure, longest } => {
+                    self.changed(ticket, &outcomes, failure, longest);
+                }
+                FromStore::Peers(peers) => self.records.peers = peers,
+            }
+        }
+        while let Some(message) = said(&mut self.resolver)? {
+            self.resolved(message);
+        }
+        while let Some(message) = said(&mut self.checker)? {
+            self.checked(message);
+        }
+        Ok(())
+    }
+
+    /// Tells whoever monitors.
+    fn publish(&mut self, what: What) {
+        if let Some(server) = self.server.as_mut().filter(|server| server.is_monitored()) {
+            server.publish(&crate::control::protocol::Event { time: now(), what });
+        }
+    }
+
+    fn is_monitored(&self) -> bool {
+        self.server.as_ref().is_some_and(Server::is_monitored)
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Gives back the memory that the last job needed, once nobody has need of it.
+    fn tidy(&mut self) {
+        let is_streaming = self.server.as_ref().is_some_and(Server::is_streaming);
+        if self.is_untidy && self.at_work.is_none() && !is_streaming {
+            self.is_untidy = false;
+            heap::give_back();
+        }
+    }
+
+    /// Whether there is something to do that no event will tell of.
+    fn is_busy_now(&self) -> bool {
+        self.at_work.is_none() && !self.jobs.is_empty()
+    }
+}
+
+/// What one of the others says, if it is there.
+fn said<Out: Serialize, In: DeserializeOwned>(
+    peer: &mut Option<Peer<Out, In>>,
+) -> Result<Option<In>, String> {
+    peer.as_mut().map_or(Ok(None), Peer::receive)
+}

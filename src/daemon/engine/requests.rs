@@ -1,0 +1,161 @@
+//! What clients of the control socket want.
+//!
+//! Some is answered at once, some is a [`Job`] that needs the database, some is for the store or the parent,
+//! whose answer comes later. No client is waited for.
+#![forbid(unsafe_code)]
+
+use super::Engine;
+use super::judging::Purpose;
+use super::work::Job;
+use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
+use crate::control::server::{ClientId, Server};
+use crate::daemon::life::Life;
+use crate::daemon::messages::{By, Change, Outcome, ToParent, ToStore};
+use crate::log;
+use mio::Events;
+use std::time::Instant;
+
+/// Jobs that wait; whoever asks for more has to come again.
+const WAITING: usize = 8;
+/// The same of changes that the store was asked for: clients may ask and go faster than it gets the lock.
+const CHANGES: usize = 64;
+/// What whoever has to come again is told.
+const BUSY: &str = "too many questions, try again";
+
+/// A change that a client wants.
+pub struct Asked {
+    client: ClientId,
+    addresses: Vec<String>,
+}
+
+impl Engine {
+    /// Serves whoever is ready, and whoever was silent for too long.
+    pub(super) fn serve(&mut self, events: &Events, life: &mut Life) {
+        let Some(server) = &mut self.server else { return };
+        let now = Instant::now();
+        let tokens = events.iter().map(mio::event::Event::token);
+        let tokens: Vec<_> = tokens.filter(|token| server.owns(*token)).collect();
+        let mut asked: Vec<_> =
+            tokens.into_iter().flat_map(|token| server.ready(token, now)).collect();
+        if server.next_deadline().is_some_and(|at| at <= now) {
+            asked.extend(server.tick(now));
+        }
+        server.take_notices().iter().for_each(log::verbose);
+        for (client, request) in asked {
+            self.grant(client, request, life);
+        }
+    }
+
+    fn grant(&mut self, client: ClientId, request: Request, life: &mut Life) {
+        match request {
+            Request::Show => {
+                let status = self.records.status(self.phase(), self.next_scan);
+                self.served(|server| {
+                    server.reply(client, &Reply::Status(Box::new(status)));
+                    server.finish(client);
+                });
+            }
+            Request::ShowTraps => self.want(client, Purpose::Traps),
+            Request::ShowHosts => self.want(client, Purpose::Hosts),
+            Request::Explain(address) => self.want(client, Purpose::Host(address)),
+            Request::Scan => {
+                let starts = self.want_scan();
+                self.served(|server| match starts {
+                    true => server.finish(client),
+                    false => server.fail(client, "a scan is under way"),
+                });
+            }
+            Request::Reload if self.reloader.is_some() => {
+                self.served(|server| server.fail(client, "already reloading"));
+            }
+            Request::Reload => {
+                self.reloader = Some(client);
+                life.tell(&ToParent::Reload);
+            }
+            Request::Monitor => self.served(|server| server.monitor(client)),
+            Request::Trap { addresses, over_white } => {
+                self.ask_store(client, addresses, over_white, ToStore::Trap);
+            }
+            Request::Release { addresses } => {
+                self.ask_store(client, addresses, false, ToStore::Untrap);
+            }
+            Request::Log(wanted) => {
+                self.records.log = wanted;
+                life.tell(&ToParent::Verbose(wanted == Verbosity::Verbose));
+                self.served(|server| server.finish(client));
+            }
+        }
+    }
+
+    fn served(&mut self, how: impl FnOnce(&mut Server)) {
+        if let Some(server) = &mut self.server {
+            how(server);
+        }
+    }
+
+    /// Has a client's question answered as soon as the database was read for it.
+    fn want(&mut self, client: ClientId, purpose: Purpose) {
+        if self.jobs.len() < WAITING {
+            return self.jobs.push_back(Job { purpose, client: Some(client) });
+        }
+        self.served(|server| server.fail(client, BUSY));
+    }
+
+    /// Has the store make a change that a client wants.
+    fn ask_store(
+        &mut self,
+        client: ClientId,
+        addresses: Vec<String>,
+        over_white: bool,
+        message: fn(Change) -> ToStore,
+    ) {
+        if self.asked.len() >= CHANGES {
+            return self.served(|server| server.fail(client, BUSY));
+        }
+        let ticket = self.ticket();
+        self.asked.insert(ticket, Asked { client, addresses: addresses.clone() });
+        let by = By::Operator { over_white };
+        self.store.send(&message(Change { ticket, addresses, by }));
+    }
+
+    /// The store has done what a client wanted, as far as it could.
+    pub(super) fn changed_for_client(
+        &mut self,
+        ticket: u64,
+        outcomes: &[Option<Outcome>],
+        failure: Option<String>,
+    ) {
+        let Some(Asked { client, addresses }) = self.asked.remove(&ticket) else { return };
+        for (address, outcome) in addresses.into_iter().zip(outcomes) {
+            let Some(outcome) = outcome else { continue };
+            self.note_change(&address, *outcome);
+            let (done, text) = (outcome.is_done(), outcome.to_string());
+            let reply = Reply::Changed(Changed { address, done, text });
+            self.served(|server| server.reply(client, &reply));
+        }
+        self.served(|server| match failure {
+            Some(failure) => server.fail(client, failure),
+            None => server.finish(client),
+        });
+    }
+
+    /// Logs, counts and tells of a change that a client has made.
+    fn note_change(&mut self, address: &str, outcome: Outcome) {
+        let Ok(ip) = address.parse() else { return };
+        match outcome {
+            Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite => {
+                self.records.totals.trapped_by_hand += 1;
+                let reason = "by hand".to_owned();
+                log::info(format_args!("Trapped {address}: {reason}"));
+                self.publish(What::Trapped { address: ip, rule: None, reason });
+            }
+            Outcome::Released => {
+                self.records.totals.released += 1;
+                self.records.forget(address);
+                log::info(format_args!("Released {address}"));
+                self.publish(What::Released { address: ip });
+            }
+            Outcome::Refused(_) => {}
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! One job at a time: the database is read, judged, and, if it is a scan, hosts are trapped.
+//!
+//! ```text
+//! jobs --ToStore::Read--> image --thread--> found --ToStore::Trap--> changes --> records, log, clients
+//!                                  |  ^
+//!                                  v  | answers of resolver and checker
+//! ```
+//!
+//! A job that fails is over; the next one starts afresh. The same failure is logged once until something
+//! else happens, damage once for every change of the file.
+#![forbid(unsafe_code)]
+
+use super::judging::{Answer, Case, Found, Judging, Purpose, Said, Work};
+use super::{Engine, now};
+use crate::control::protocol::{Reply, What};
+use crate::control::server::ClientId;
+use crate::control::status::{Micros, Phase, Scan};
+use crate::daemon::messages::{
+    By, Change, FromChecker, FromResolver, Image, Outcome, Refusal, ToChecker, ToStore,
+};
+use crate::db::{Damage, Error};
+use crate::errno::reason;
+use crate::inquiry::Answered;
+use crate::log;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Hosts in one request to the store: others get their turn between two, clients here too.
+const CHUNK: usize = 500;
+
+/// Something the database is to be read for.
+pub struct Job {
+    /// What for.
+    pub purpose: Purpose,
+    /// Who wants to know; nobody for a scan.
+    pub client: Option<ClientId>,
+}
+
+/// The job that is being done.
+pub struct AtWork {
+    job: Job,
+    /// How it goes so far; phases are timed by `since`.
+    scan: Scan,
+    phase: Phase,
+    since: Instant,
+    version: Option<[u64; 5]>,
+    judging: Option<Judging>,
+    answered: Answered,
+    /// The checker's answers, and how many are missing.
+    checked: (Vec<Option<bool>>, usize),
+    /// What is to be trapped, and the store was not yet asked for.
+    left: VecDeque<Case>,
+    /// What the store was asked for last, and under which ticket.
+    wanted: Option<(u64, Vec<Case>)>,
+    over_limit: usize,
+}
+
+impl AtWork {
+    /// What it is doing.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Ends a phase; how long it took.
+    fn enter(&mut self, phase: Phase) -> Micros {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.since);
+        (self.phase, self.since) = (phase, now);
+        took.into()
+    }
+
+    fn is_scan(&self) -> bool {
+        self.job.purpose == Purpose::Scan
+    }
+}
+
+impl Engine {
+    /// Has a scan made as soon as may be; false if one waits or is under way.
+    pub(super) fn want_scan(&mut self) -> bool {
+        let is_scan = |job: &Job| job.purpose == Purpose::Scan;
+        let is_wanted =
+            self.jobs.iter().any(is_scan) || self.at_work.as_ref().is_some_and(AtWork::is_scan);
+        if !is_wanted {
+            self.jobs.push_back(Job { purpose: Purpose::Scan, client: None });
+        }
+        !is_wanted
+    }
+
+    /// Does what can be done without waiting.
+    pub(super) fn go_on(&mut self) {
+        while let Some(said) = self.said() {
+            match said {
+                Said::Ask(messages) => self.ask(messages),
+                Said::Check(messages, count) => self.check(messages, count),
+                Said::Done(outcome) => self.judged(outcome),
+            }
+        }
+        if self.at_work.is_none() {
+            self.start_next();
+        }
+    }
+
+    fn said(&self) -> Option<Said> {
+        self.at_work.as_ref()?.judging.as_ref()?.said()
+    }
+
+    fn start_next(&mut self) {
+        let Some(job) = self.jobs.pop_front() else { return };
+        let scan = Scan { began: now(), ..Scan::default() };
+        let at_work = AtWork {
+            job,
+            scan,
+            phase: Phase::Reading,
+            since: Instant::now(),
+            version: None,
+            judging: None,
+            answered: Answered::default(),
+            checked: (Vec::new(), 0),
+            left: VecDeque::new(),
+            wanted: None,
+            over_limit: 0,
+        };
+        if at_work.is_scan() {
+            log::debug("Scan started");
+            self.publish(What::ScanStarted);
+        }
+        self.at_work = Some(at_work);
+        self.is_untidy = true;
+        self.store.send(&ToStore::Read);
+    }
+
+    /// The store has read the database, or not.
+    pub(super) fn judge(&mut self, read: Result<Image, String>) {
+        let is_monitored = self.is_monitored();
+        let Some(at_work) = &mut self.at_work else { return };
+        let started = read.and_then(|image| {
+            at_work.version = Some(image.version);
+            at_work.scan.lock_waited = image.waited.into();
+            at_work.scan.lock_held = image.held.into();
+            at_work.scan.took.read = at_work.enter(Phase::Judging);
+            let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
+            let work = Work { config, purpose, is_monitored, now: at_work.scan.began };
+            let said = |error: io::Error| format!("image: {}", reason(&error));
+            let view = self.image.view(image.length).map_err(said)?;
+            let waker = clone(&self.waker).map_err(said)?;
+            Judging::start(view, work, waker).map_err(said)
+        });
+        match started {
+            Ok(judging) => at_work.judging = Some(judging),
+            Err(failure) => self.fail(failure, None),
+        }
+    }
+
+    fn ask(&mut self, messages: Vec<crate::daemon::messages::ToResolver>) {
+        let Some(at_work) = &mut self.at_work else { return };
+        at_work.enter(Phase::Resolving);
+        match &mut self.resolver {
+            Some(resolver) => messages.iter().for_each(|message| resolver.send(message)),
+            None => self.answer(Answer::Dns(None)),
+        }
+    }
+
+    fn check(&mut self, messages: Vec<ToChecker>, count: usize) {
+        let Some(at_work) = &mut self.at_work else { return };
+        at_work.enter(Phase::Checking);
+        at_work.checked = (vec![None; count], count);
+        match &mut self.checker {
+            Some(checker) => messages.iter().for_each(|message| checker.send(message)),
+            None => self.answer(Answer::Checked(Vec::new())),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let Some(at_work) = &mut self.at_work else { return };
+        let took = at_work.enter(Phase::Judging);
+        match &answer {
+            Answer::Dns(_) => at_work.scan.took.dns = took,
+            Answer::Checked(_) => at_work.scan.took.checker = took,
+        }
+        if let Some(judging) = &at_work.judging {
+            judging.answer(answer);
+        }
+    }
+
+    /// The resolver has something to say.
+    pub(super) fn resolved(&mut self, message: FromResolver) {
+        let Some(at_work) = &mut self.at_work else { return };
+        match message {
+            FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
+            FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
+            FromResolver::End { tally, failure, servers } => {
+                self.records.name_servers = servers;
+                let mut answered = std::mem::take(&mut at_work.answered);
+                answered.tally = tally;
+                at_work.scan.domains = tally;
+                self.records.note_dns(failure.as_deref(), &tally);
+                self.answer(Answer::Dns(failure.is_none().then_some(answered)));
+            }
+        }
+    }
+
+    /// The checker has something to say.
+    pub(super) fn checked(&mut self, FromChecker { number, is_good }: FromChecker) {
+        let Some(at_work) = &mut self.at_work else { return };
+        let (answers, missing) = &mut at_work.checked;
+        if let Some(answer) = usize::try_from(number).ok().and_then(|place| answers.get_mut(place))
+        {
+            *answer = is_good;
+            *missing = missing.saturating_sub(1);
+        }
+        if *missing == 0 {
+            let answers = std::mem::take(answers);
+            self.answer(Answer::Checked(answers));
+        }
+    }
+
+    fn judged(&mut self, outcome: Result<Box<Found>, Damage>) {
+        self.store.send(&ToStore::Release);
+        let Some(at_work) = &mut self.at_work else { return };
+        if let Some(judging) = at_work.judging.take() {
+            judging.join();
+        }
+        let found = match outcome {
+            Ok(found) => *found,
+            Err(damage) => {
+                let path = self.config.database.clone();
+                let version = at_work.version;
+                let failure = Error { path, kind: damage.into() }.to_string();
+                return self.fail(failure, version);
+            }
+        };
+        match at_work.job.client {
+            Some(client) => self.tell(client, found),
+            None => self.trap(found),
+        }
+    }
+
+    /// Answers a client's question.
+    fn tell(&mut self, client: ClientId, found: Found) {
+        let purpose = self.at_work.take().map(|at_work| at_work.job.purpose);
+        let Some(server) = &mut self.server else { return };
+        match purpose {
+            Some(Purpose::Hosts) => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
+            Some(Purpose::Traps) => {
+                let mut traps = found.trapped;
+                traps.iter_mut().for_each(|trap| self.records.annotate(trap));
+                server.stream(client, traps.into_iter().map(Reply::Trap));
+            }
+            Some(Purpose::Host(address)) => {
+                let known = self.records.explain(address);
+                match known.or(found.explained) {
+                    Some((explained, tuples)) => {
+                        server.reply(client, &Reply::Explained(explained));
+                        for tuple in tuples {
+                            server.reply(client, &Reply::Tuple(tuple));
+                        }
+                        server.finish(client);
+                    }
+                    None => server.fail(client, format_args!("{address}: does not wait")),
+                }
+            }
+            Some(Purpose::Scan) | None => {}
+        }
+    }
+
+    /// Has the hosts trapped that a scan found.
+    fn trap(&mut self, found: Found) {
+        let Some(at_work) = &mut self.at_work else { return };
+        at_work.scan.took.judge = found.worked.into();
+        at_work.enter(Phase::Writing);
+        at_work.scan.waiting = found.waiting;
+        at_work.scan.judged = found.judged;
+        let counts = &found.counts;
+        let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);
+        log::debug(format_args!(
+            "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
+        ));
+        found.unknown.iter().for_each(log::verbose);
+        at_work.scan.records = found.counts;
+        for host in found.hosts {
+            let (address, rule, reason) = (host.address, host.rule, host.reason);
+            self.publish(What::Verdict { address, rule, reason });
+        }
+        for case in &found.traps {
+            let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
+            self.publish(What::Verdict { address, rule, reason });
+        }
+        if let Some(at_work) = &mut self.at_work {
+            at_work.left = found.traps.into();
+        }
+        self.write();
+    }
+
+    /// Asks the store for the next traps. Without any the scan is done.
+    fn write(&mut self) {
+        let ticket = self.ticket();
+        let Some(at_work) = &mut self.at_work else { return };
+        let count = at_work.left.len().min(CHUNK);
+        if count == 0 {
+            return self.finish();
+        }
+        let cases: Vec<_> = at_work.left.drain(..count).collect();
+        let addresses = cases.iter().map(|case| case.key.clone()).collect();
+        at_work.wanted = Some((ticket, cases));
+        self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
+    }
+
+    /// The store has done what a ticket stands for, as far as it could.
+    pub(super) fn changed(
+        &mut self,
+        ticket: u64,
+        outcomes: &[Option<Outcome>],
+        failure: Option<String>,
+        longest: Duration,
+    ) {
+        let wanted = self.at_work.as_mut().and_then(|at_work| {
+            let (_, cases) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
+            at_work.scan.lock_held = at_work.scan.lock_held.max(longest.into());
+            Some(cases)
+        });
+        let Some(cases) = wanted else {
+            return self.changed_for_client(ticket, outcomes, failure);
+        };
+        for (case, outcome) in cases.into_iter().zip(outcomes) {
+            self.note_outcome(case, *outcome);
+        }
+        match failure {
+            // The rest would fail as well, after as long a wait for the lock.
+            Some(failure) => self.fail(failure, None),
+            None => self.write(),
+        }
+    }
+
+    fn note_outcome(&mut self, case: Case, outcome: Option<Outcome>) {
+        let Some(at_work) = &mut self.at_work else { return };
+        match outcome {
+            Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite) => {
+                at_work.scan.trapped.add(case.rule, 1);
+                log::info(format_args!("Trapped {}: {}", case.key, case.reason));
+                let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
+                self.records.remember(case);
+                self.publish(What::Trapped { address, rule, reason });
+            }
+            Some(Outcome::Refused(Refusal::Limit)) => {
+                at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();
+            }
+            Some(outcome) => {
+                log::verbose(format_args!("{}: not trapped after all: {outcome}", case.key));
+            }
+            None => {}
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(mut at_work) = self.at_work.take() else { return };
+        at_work.scan.took.write = at_work.enter(Phase::Idle);
+        if at_work.over_limit > 0 {
+            let count = at_work.over_limit;
+            log::warning(format_args!("trap limit reached, {count} hosts not trapped this time"));
+        }
+        log::debug("Scan completed");
+        self.records.completed(&at_work.scan);
+        self.publish(What::ScanDone(Box::new(at_work.scan)));
+    }
+
+    /// The job is over and has failed; with the version of a file that is damaged.
+    fn fail(&mut self, failure: String, version: Option<[u64; 5]>) {
+        let Some(at_work) = self.at_work.take() else { return };
+        match at_work.job.client {
+            Some(client) => {
+                if let Some(server) = &mut self.server {
+                    server.fail(client, failure);
+                }
+            }
+            None => {
+                // What it did before counts nevertheless.
+                self.records.totals.trapped.merge(&at_work.scan.trapped);
+                self.records.failed(&failure, version);
+                self.publish(What::Failure(failure));
+            }
+        }
+    }
+
+    /// What the engine is doing.
+    pub(super) fn phase(&self) -> Phase {
+        self.at_work.as_ref().map_or(Phase::Idle, AtWork::phase)
+    }
+}
+
+fn clone(stream: &mio::net::UnixStream) -> io::Result<mio::net::UnixStream> {
+    use std::os::fd::AsFd;
+    let descriptor = stream.as_fd().try_clone_to_owned()?;
+    Ok(mio::net::UnixStream::from_std(descriptor.into()))
+}

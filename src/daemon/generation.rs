@@ -1,0 +1,258 @@
+//! The processes that work with one configuration, from their start to their end.
+//!
+//! [`Generation::spawn`] makes all socketpairs between them, hands out the ends and starts one process after
+//! the other; nothing is left open in the parent but its own way to each. Called by the parent alone.
+#![forbid(unsafe_code)]
+
+use super::messages::{Checked, FromParent, Start, ToParent};
+use super::options;
+use super::roles::Process;
+use super::slot::Slot;
+use crate::process::channel::{Broken, Channel};
+use crate::process::spawn::{Program, pair};
+use mio::{Registry, Token};
+use nix::sys::signal::Signal;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a process that is to end may take before it is killed.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for the store, which may be in the middle of a write: killing it is the last resort.
+const PATIENCE_WITH_STORE: Duration = Duration::from_secs(60);
+/// Between two looks at a process that is to end.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Processes, and the configuration they work with.
+#[derive(Debug)]
+pub struct Generation {
+    /// The configuration.
+    pub checked: Checked,
+    members: Vec<Member>,
+}
+
+/// What every generation inherits from the one before: the parent opens it once, before it is locked in.
+#[derive(Debug)]
+pub struct Common {
+    /// The control socket, listening.
+    pub control: OwnedFd,
+    /// The memory for a database's image ([`crate::process::shared`]), for the store.
+    pub image_to_write: OwnedFd,
+    /// The same for the engine.
+    pub image_to_read: OwnedFd,
+}
+
+impl Common {
+    /// The same for another generation.
+    pub fn try_clone(&self) -> io::Result<Common> {
+        Ok(Common {
+            control: self.control.try_clone()?,
+            image_to_write: self.image_to_write.try_clone()?,
+            image_to_read: self.image_to_read.try_clone()?,
+        })
+    }
+}
+
+/// One process, as the parent knows it.
+#[derive(Debug)]
+pub struct Member {
+    /// What it does.
+    pub process: Process,
+    /// What events about it come with: no two members ever have the same.
+    pub token: Token,
+    /// The way to it.
+    pub channel: Channel<FromParent, ToParent>,
+    /// Whether it has said that it is ready.
+    pub is_ready: bool,
+    /// What it said about why it ends.
+    pub failure: Option<String>,
+    child: Child,
+}
+
+impl Generation {
+    /// Starts them all. They get ready and say so.
+    pub fn spawn(
+        program: &Program,
+        checked: Checked,
+        start: Start,
+        common: Common,
+        registry: &Registry,
+    ) -> io::Result<Generation> {
+        let mut generation = Generation { checked, members: Vec::new() };
+        let started = generation.spawn_all(program, &start, common, registry);
+        match started {
+            Ok(()) => Ok(generation),
+            Err(error) => {
+                generation.end();
+                Err(error)
+            }
+        }
+    }
+
+    fn spawn_all(
+        &mut self,
+        program: &Program,
+        start: &Start,
+        common: Common,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        let needs = self.checked.needs;
+        let Common { control, image_to_write, image_to_read } = common;
+        let (to_store, from_engine) = pair()?;
+        let mut store = vec![(Slot::Asker, from_engine), (Slot::Image, image_to_write)];
+        let mut engine = vec![(Slot::Store, to_store), (Slot::Image, image_to_read)];
+        engine.push((Slot::Control, control));
+        let mut others = Vec::new();
+        let mut add = |process, asks: &mut Vec<_>, slot| {
+            let (ours, theirs) = pair()?;
+            asks.push((slot, ours));
+            others.push((process, vec![(Slot::Asker, theirs)]));
+            io::Result::Ok(())
+        };
+        if needs.resolver {
+            add(Process::Resolver, &mut engine, Slot::Resolver)?;
+        }
+        if needs.checker {
+            add(Process::Checker, &mut engine, Slot::Checker)?;
+        }
+        if needs.sync {
+            add(Process::Sync, &mut store, Slot::Sync)?;
+        }
+        others.push((Process::Store, store));
+        others.push((Process::Engine, engine));
+        for (process, descriptors) in others {
+            let mut member = Member::spawn(program, process, (&[], descriptors), registry)?;
+            let sent = member.channel.send(&FromParent::Start(Box::new(start.clone())));
+            let failure = sent.err().map(|broken| member.post_mortem(&broken));
+            self.members.push(member);
+            if let Some(failure) = failure {
+                return Err(io::Error::other(failure));
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them.
+    pub fn members(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.members.iter_mut()
+    }
+
+    /// The one that is `process`.
+    pub fn member(&mut self, process: Process) -> Option<&mut Member> {
+        self.members().find(|member| member.process == process)
+    }
+
+    /// Ends them all: each notices that its parent has gone, and finishes what must not be cut short. One that
+    /// is not ready yet has begun nothing.
+    pub fn end(self) {
+        let (ready, others): (Vec<_>, Vec<_>) =
+            self.members.into_iter().partition(|member| member.is_ready);
+        others.into_iter().for_each(|mut member| member.end());
+        let mut children: Vec<_> =
+            ready.into_iter().map(|Member { process, child, .. }| (process, child)).collect();
+        let start = Instant::now();
+        while !children.is_empty() {
+            children.retain_mut(|(process, child)| !has_ended(*process, child, start.elapsed()));
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Member {
+    /// Starts a process with further arguments and descriptors.
+    pub fn spawn(
+        program: &Program,
+        process: Process,
+        (arguments, descriptors): (&[OsString], Vec<(Slot, OwnedFd)>),
+        registry: &Registry,
+    ) -> io::Result<Member> {
+        static LAST: AtomicUsize = AtomicUsize::new(0);
+        let token = Token(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+        let (ours, theirs) = pair()?;
+        let numbered = |(slot, descriptor)| (slot as RawFd, descriptor);
+        let mut descriptors: Vec<_> = descriptors.into_iter().map(numbered).collect();
+        descriptors.push((Slot::Parent as RawFd, theirs));
+        let mut channel = Channel::new(ours)?;
+        let mut all: Vec<OsString> = vec![options::ROLE.into(), process.name().into()];
+        all.extend_from_slice(arguments);
+        let child = program.spawn("greytrapper", &all, descriptors)?;
+        channel.register(registry, token)?;
+        Ok(Member { process, token, channel, is_ready: false, failure: None, child })
+    }
+
+    /// Ends it at once.
+    pub fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Why it ended, for the log.
+    pub fn post_mortem(&mut self, broken: &Broken) -> String {
+        let name = self.process.name();
+        if let Some(failure) = self.failure.take() {
+            return format!("{name}: {failure}");
+        }
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return format!("{name}: {}", describe(status)),
+                Ok(None) => thread::sleep(PAUSE),
+                Err(_) => break,
+            }
+        }
+        format!("{name}: {broken}")
+    }
+}
+
+/// Whether a process that is to end has; kills it if it takes too long.
+fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
+    let patience = match process {
+        Process::Store => PATIENCE_WITH_STORE,
+        _ => PATIENCE,
+    };
+    if since > patience {
+        crate::log::warning(format_args!("{}: does not end, killed", process.name()));
+        let _ = child.kill();
+        let _ = child.wait();
+        return true;
+    }
+    !matches!(child.try_wait(), Ok(None))
+}
+
+/// How a process ended, for people.
+pub fn describe(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        return status.code().map_or("ended".into(), |code| format!("ended with status {code}"));
+    };
+    let name = Signal::try_from(signal).map_or(String::new(), |name| format!(" ({name})"));
+    let hint = match signal {
+        nix::libc::SIGABRT if cfg!(target_os = "openbsd") => {
+            ", as for a pledge(2) violation: see lastcomm(1)"
+        }
+        _ => "",
+    };
+    format!("killed by signal {signal}{name}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn status(script: &str) -> ExitStatus {
+        Command::new("/bin/sh").args(["-c", script]).status().unwrap()
+    }
+
+    #[test]
+    fn an_end_is_told_by_signal_or_status() {
+        assert_eq!(describe(status("exit 3")), "ended with status 3");
+        assert_eq!(describe(status("kill -9 $$")), "killed by signal 9 (SIGKILL)");
+        assert!(describe(status("kill -ABRT $$")).starts_with("killed by signal 6 (SIGABRT)"));
+    }
+}

@@ -1,0 +1,166 @@
+//! What all of the parent's children have in common, from the first message to the end of the parent.
+//!
+//! [`Life::begin`] takes the way to the parent and waits to be told what to know; [`Life::lock_in`] gives up
+//! root and everything that the role does not need; [`Life::ready`] says so. From then on
+//! [`Life::orders`] gives the parent's messages, until it has gone: that ends every role, after what must
+//! not be cut short.
+#![forbid(unsafe_code)]
+
+use super::messages::{FromParent, Start, ToParent};
+use super::roles::Process;
+use super::slot::{Slot, inherited};
+use crate::config::{self, Config};
+use crate::errno::reason;
+use crate::log;
+use crate::process::channel::{Broken, Channel};
+use crate::process::sandbox::{self, Role, Strength};
+use crate::process::spawn::silence;
+use crate::process::user::Identity;
+use mio::{Registry, Token};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Uid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What the parent's messages come with in every role.
+pub const PARENT: Token = Token(0);
+
+/// The parent has gone.
+#[derive(Debug)]
+pub struct Over;
+
+/// A child's life.
+pub struct Life {
+    process: Process,
+    channel: Channel<ToParent, FromParent>,
+    start: Start,
+    orders: VecDeque<FromParent>,
+    is_over: bool,
+}
+
+impl Life {
+    /// Takes the first message.
+    ///
+    /// # Errors
+    /// This process was not started by a parent.
+    pub fn begin(process: Process) -> io::Result<Life> {
+        let mut channel = Channel::new(inherited(Slot::Parent)?)?;
+        for signal in [SIGHUP, SIGINT, SIGTERM, SIGUSR1] {
+            // The parent heeds them for all; the store must not be torn out of a write.
+            signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
+        match channel.wait_for_message() {
+            Ok(FromParent::Start(start)) => {
+                log::set_verbose(start.verbose);
+                let (start, orders) = (*start, VecDeque::new());
+                Ok(Life { process, channel, start, orders, is_over: false })
+            }
+            Ok(_) => Err(io::Error::other("not the first message")),
+            Err(broken) => Err(io::Error::other(broken.to_string())),
+        }
+    }
+
+    /// What the parent said at first.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The configuration that the parent sent.
+    pub fn config(&self) -> Result<Config, String> {
+        config::from_text(&self.start.config)
+    }
+
+    /// As root becomes `user` in the directory `root`, if that is given; then locks the process in.
+    pub fn lock_in(&self, user: &str, root: Option<&str>, role: &Role<'_>) -> Result<(), String> {
+        if !self.start.foreground {
+            log::open_syslog();
+        }
+        if Uid::effective().is_root() {
+            let identity = Identity::of(user).map_err(|error| error.to_string())?;
+            identity.assume(root.map(Path::new)).map_err(|error| error.to_string())?;
+        }
+        sandbox::title(self.process.name());
+        match sandbox::enter(role).map_err(|error| error.to_string())? {
+            Strength::Full => {}
+            weaker => log::warning(format_args!("{}: {weaker}", self.process.name())),
+        }
+        Ok(())
+    }
+
+    /// Everything is open: tells the parent, and has its messages come with [`PARENT`].
+    pub fn ready(&mut self, registry: &Registry) -> Result<(), String> {
+        let registered = self.channel.register(registry, PARENT);
+        registered.map_err(|error| reason(&error).to_string())?;
+        self.tell(&ToParent::Ready);
+        Ok(())
+    }
+
+    /// Tells the parent something. If it has gone, that shows with the next order.
+    pub fn tell(&mut self, message: &ToParent) {
+        let _ = self.channel.deliver(message);
+    }
+
+    /// The parent's messages that mean something to this role alone.
+    pub fn orders(&mut self) -> Result<Option<FromParent>, Over> {
+        self.listen();
+        match self.orders.pop_front() {
+            None if self.is_over => Err(Over),
+            order => Ok(order),
+        }
+    }
+
+    /// Whether the parent has gone, and nothing is left of what it said.
+    pub fn is_over(&mut self) -> bool {
+        self.has_lost_parent() && self.orders.is_empty()
+    }
+
+    /// Whether the parent has gone: who only waits must not wait any longer.
+    pub fn has_lost_parent(&mut self) -> bool {
+        self.listen();
+        self.is_over
+    }
+
+    /// Waits until the parent says something, or ends, or there is room in the way to another process.
+    pub fn wait_for_room(&self, way: &impl AsFd) -> io::Result<()> {
+        let parent = PollFd::new(self.channel.as_fd(), PollFlags::POLLIN);
+        let way = PollFd::new(way.as_fd(), PollFlags::POLLOUT);
+        match poll(&mut [parent, way], PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn listen(&mut self) {
+        while !self.is_over {
+            match self.channel.receive() {
+                Ok(None) => return,
+                Ok(Some(FromParent::Verbose(verbose))) => log::set_verbose(verbose),
+                Ok(Some(order)) => {
+                    if matches!(order, FromParent::Go) {
+                        self.go();
+                    }
+                    self.orders.push_back(order);
+                }
+                Err(Broken::Ended) => self.is_over = true,
+                Err(broken) => {
+                    log::error(format_args!("{}: parent: {broken}", self.process.name()));
+                    self.is_over = true;
+                }
+            }
+        }
+    }
+
+    /// The daemon leaves its terminal, if it was not told to stay.
+    fn go(&self) {
+        if !self.start.foreground {
+            log::to_syslog();
+            let _ = silence();
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What the processes say to each other: one type for each direction.
+//!
+//! All of it is plain data. Who receives a message believes its form, not its contents: the store checks
+//! every request of the engine by itself, the engine knows that the resolver's answers come from
+//! strangers, the parent hears from each what that one has to say and nothing else.
+#![forbid(unsafe_code)]
+
+use super::roles::Process;
+use crate::control::status::{NameServer, Peer};
+use crate::dns::identity::Confirmation;
+use crate::dns::verdict::{DomainVerdict, Tally};
+use crate::scan::identity::Question;
+use crate::spamd::sync::Trap;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// From the parent to any other process.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromParent {
+    /// The first message: what the process is to know before it locks itself in.
+    Start(Box<Start>),
+    /// All are ready: the work begins, in the background if that was wished.
+    Go,
+    /// Whether to log more than usual.
+    Verbose(bool),
+    /// To the engine: time for a scan; the next one comes after so long.
+    Scan(Duration),
+    /// To the engine: how the reload ended that it asked for.
+    Reloaded(Result<(), String>),
+    /// To the engine: somebody wants a line in the log about how things are.
+    Summary,
+}
+
+/// What a process is to know at its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The configuration in its own grammar.
+    pub config: String,
+    /// Whether to log more than usual.
+    pub verbose: bool,
+    /// Whether to stay in the foreground and log to standard error.
+    pub foreground: bool,
+    /// When the daemon started, in seconds since 1970.
+    pub since: i64,
+}
+
+/// From any other process to the parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToParent {
+    /// Everything is open and the process is locked in.
+    Ready,
+    /// The process cannot work, and ends; why.
+    Failed(String),
+    /// From the reader of the configuration: what it read.
+    Config(Result<Checked, Vec<String>>),
+    /// From the engine: somebody wants the configuration read again.
+    Reload,
+    /// From the engine: somebody wants all processes to log more, or less.
+    Verbose(bool),
+}
+
+impl ToParent {
+    /// Whether it is for that process to say. A taken engine that could send a configuration would have
+    /// programs of its choice executed, and files of its choice opened.
+    pub fn may_come_from(&self, process: Process) -> bool {
+        match self {
+            ToParent::Failed(_) => true,
+            ToParent::Ready => process != Process::Reader,
+            ToParent::Config(_) => process == Process::Reader,
+            ToParent::Reload | ToParent::Verbose(_) => process == Process::Engine,
+        }
+    }
+}
+
+/// A configuration that was read and found good, and what the parent must know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The configuration in its own grammar.
+    pub text: String,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Time from the beginning of one scan to that of the next.
+    pub scan_every: Duration,
+    /// Which processes it needs besides store and engine.
+    pub needs: Needs,
+}
+
+/// Which processes are needed besides store and engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Some rule asks DNS.
+    pub resolver: bool,
+    /// There is an external program.
+    pub checker: bool,
+    /// Others are told of traps.
+    pub sync: bool,
+}
+
+/// From the engine to the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToStore {
+    /// Read the database into the shared memory.
+    Read,
+    /// The shared memory is no longer looked at.
+    Release,
+    /// Write traps, for whom.
+    Trap(Change),
+    /// End traps.
+    Untrap(Change),
+}
+
+/// A change of the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The number under which the answer is wanted.
+    pub ticket: u64,
+    /// Whom it is about, as text: the key of the record.
+    pub addresses: Vec<String>,
+    /// Who wants it.
+    pub by: By,
+}
+
+/// Who wants a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum By {
+    /// A scan: hosts that are no longer as they were seen are left alone.
+    Scan,
+    /// Somebody at the control socket.
+    Operator {
+        /// WHITE records are written over.
+        over_white: bool,
+    },
+}
+
+/// From the store to the engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromStore {
+    /// The database is in the shared memory, or why not.
+    Read(Result<Image, String>),
+    /// What became of a change.
+    Changed {
+        /// The change's number.
+        ticket: u64,
+        /// One for each address, in order; none for those that it did not come to.
+        outcomes: Vec<Option<Outcome>>,
+        /// What went wrong.
+        failure: Option<String>,
+        /// The longest time for which the lock was held.
+        longest: Duration,
+    },
+    /// How the peers are that are told of traps.
+    Peers(Vec<Peer>),
+}
+
+/// A database's image in the shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its length in bytes.
+    pub length: u64,
+    /// Changes whenever the file does: device, inode, length and time of change.
+    pub version: [u64; 5],
+    /// How long the lock was waited for.
+    pub waited: Duration,
+    /// How long the lock was held.
+    pub held: Duration,
+}
+
+/// What became of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It is trapped now.
+    Trapped,
+    /// It was trapped before; the trap has a new end.
+    Renewed,
+    /// It is trapped now, and was whitelisted.
+    WasWhite,
+    /// Its trap has ended.
+    Released,
+    /// Nothing was changed.
+    Refused(Refusal),
+}
+
+impl Outcome {
+    /// Whether it is as was asked.
+    pub fn is_done(self) -> bool {
+        !matches!(self, Outcome::Refused(_))
+    }
+}
+
+/// What became of it, in the past tense.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Trapped => "trapped",
+            Outcome::Renewed => "trapped again",
+            Outcome::WasWhite => "trapped, no longer whitelisted",
+            Outcome::Released => "released",
+            Outcome::Refused(refusal) => return refusal.fmt(f),
+        })
+    }
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The text is no address.
+    NoAddress,
+    /// The configuration allows it.
+    Allowed,
+    /// More traps than `trap limit`.
+    Limit,
+    /// It is whitelisted.
+    White,
+    /// It is trapped already.
+    Trapped,
+    /// It is not trapped.
+    NotTrapped,
+    /// It is the name of a spam trap.
+    Spamtrap,
+    /// It has a value that is none of spamd's.
+    Foreign,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::NoAddress => "invalid ip address",
+            Refusal::Allowed => "in allow",
+            Refusal::Limit => "trap limit reached",
+            Refusal::White => "whitelisted",
+            Refusal::Trapped => "trapped already",
+            Refusal::NotTrapped => "not trapped",
+            Refusal::Spamtrap => "the name of a spam trap",
+            Refusal::Foreign => "holds a value not spamd's",
+        })
+    }
+}
+
+/// From the engine to the resolver.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToResolver {
+    /// Hosts whose identity is in question.
+    Hosts(Vec<Question>),
+    /// Sender domains.
+    Domains(Vec<Vec<u8>>),
+    /// That was all: ask.
+    Ask,
+}
+
+/// From the resolver to the engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromResolver {
+    /// What the next hosts' names are, in the order in which they were asked.
+    Hosts(Vec<Vec<Confirmation>>),
+    /// What the next domains are, in the order in which they were asked.
+    Domains(Vec<Option<DomainVerdict>>),
+    /// That was all.
+    End {
+        /// How the lookups ended.
+        tally: Tally,
+        /// Why nothing could be asked, if so.
+        failure: Option<String>,
+        /// How the name servers are.
+        servers: Vec<NameServer>,
+    },
+}
+
+/// From the engine to the checker.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToChecker {
+    /// Recipients, each once in a scan; the answer is one message for each, in any order.
+    Check {
+        /// The number of the first; a scan begins with 0.
+        first: u64,
+        /// The addresses, without brackets.
+        recipients: Vec<Vec<u8>>,
+    },
+}
+
+/// From the checker to the engine: what a recipient is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromChecker {
+    /// Its number.
+    pub number: u64,
+    /// Whether the program knows it; nothing if it did not say.
+    pub is_good: Option<bool>,
+}
+
+/// From the store to the process that tells others.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToSync {
+    /// These are trapped.
+    Trapped(Vec<Trap>),
+}
+
+/// From the process that tells others to the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromSync {
+    /// How the peers are, after every message.
+    Peers(Vec<Peer>),
+}

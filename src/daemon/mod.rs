@@ -1,0 +1,167 @@
+//! greytrapper(8): its command line, and the processes that it consists of.
+//!
+//! ```text
+//!            parent   starts, watches and stops all others; timer; signals
+//!              |
+//!   +----------+----------+-----------+-----------+
+//!   |          |          |           |           |
+//!  sync <- store <-> engine <-> resolver       checker
+//!              |          | <-------------------> |
+//!          database   control socket
+//! ```
+//!
+//! As with OpenBSD's daemons the configuration comes first, and with `-n` it is all. Then the first process
+//! (`parent`) starts, afresh and in a session of its own unless it is to stay in the foreground;
+//! whoever started it waits until all is ready, or not.
+//!
+//! Every process is the same program, executed afresh with a hidden flag that names its role (`roles`), so
+//! that it has memory, descriptors and stack protection of its own. A `generation` is all of them together;
+//! `life` is what they have in common, `messages` is what they say to each other, each over its `peer`;
+//! then there is a file or a folder for each role.
+#![forbid(unsafe_code)]
+
+mod checker;
+mod engine;
+mod generation;
+mod life;
+#[doc(hidden)]
+pub mod messages;
+mod options;
+mod parent;
+mod peer;
+mod reader;
+mod resolver;
+mod roles;
+#[doc(hidden)]
+pub mod slot;
+mod store;
+mod sync;
+
+use crate::config::{self, Diagnostic, Disk, Loaded};
+use crate::errno::reason;
+use crate::process::spawn::{self, Program};
+use generation::describe;
+use options::{Options, USAGE};
+use parent::Setup;
+use reader::Sources;
+use slot::Slot;
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::RawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Runs greytrapper(8). Exit status: 0 fine, 1 failed, 2 usage.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            complain(&format!("greytrapper: {error}\n{USAGE}"));
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match options.process {
+        Some(process) => return roles::run(process, &options.sources),
+        None if env::var_os(spawn::IS_PARENT).is_some() => options.run_parent(Some(Slot::Parent)),
+        None if options.checks_only => options.check(),
+        None => options.start(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed) => ExitCode::FAILURE,
+    }
+}
+
+/// Something went wrong and has been said.
+#[derive(Debug)]
+struct Failed;
+
+impl Options {
+    /// `-n`: reads the configuration and says what is wrong with it, or that nothing is.
+    fn check(&self) -> Result<(), Failed> {
+        let Loaded { config, .. } = self.load()?;
+        if self.is_verbose {
+            write!(io::stdout(), "{config}").map_err(|error| fail("stdout", &error))?;
+        }
+        complain("configuration OK");
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Loaded, Failed> {
+        let Sources { file, defines } = &self.sources;
+        let loaded = config::load(file.as_deref(), defines, &Disk).map_err(|faults| {
+            faults.iter().for_each(show);
+            Failed
+        })?;
+        loaded.warnings.iter().for_each(show);
+        Ok(loaded)
+    }
+
+    /// Starts the daemon.
+    fn start(&self) -> Result<(), Failed> {
+        self.load()?;
+        if self.in_foreground { self.run_parent(None) } else { self.start_apart() }
+    }
+
+    /// Starts the daemon in a session of its own, and waits until it is ready.
+    fn start_apart(&self) -> Result<(), Failed> {
+        let started = spawn::pair().and_then(|(ours, theirs)| {
+            let mut daemon = Program::this()?.spawn_again((Slot::Parent as RawFd, theirs))?;
+            let mut ready = Vec::new();
+            File::from(ours).take(1).read_to_end(&mut ready)?;
+            if ready.is_empty() { daemon.wait().map(Some) } else { Ok(None) }
+        });
+        match started {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => {
+                // Otherwise it has said why.
+                if status.signal().is_some() {
+                    complain(&format!("greytrapper: parent: {}", describe(status)));
+                }
+                Err(Failed)
+            }
+            Err(error) => Err(fail("start", &error)),
+        }
+    }
+
+    /// Is the daemon's first process; `waiting` is where somebody waits for it to be ready.
+    fn run_parent(&self, waiting: Option<Slot>) -> Result<(), Failed> {
+        let waiting = waiting.map(slot::inherited).transpose();
+        let setup = Setup {
+            arguments: self.source_arguments.clone(),
+            foreground: self.in_foreground,
+            verbose: self.is_verbose,
+            waiting: waiting.map_err(|error| fail("parent", &error))?,
+        };
+        parent::run(setup).map_err(|parent::Failed| Failed)
+    }
+}
+
+fn fail(what: &str, error: &io::Error) -> Failed {
+    complain(&format!("greytrapper: {what}: {}", reason(error)));
+    Failed
+}
+
+/// Shows a fault; on a terminal with the line and a caret below.
+fn show(fault: &Diagnostic) {
+    complain(&fault.to_string());
+    if let Some(excerpt) = fault.excerpt()
+        && io::stderr().is_terminal()
+    {
+        complain(excerpt);
+    }
+}
+
+/// A line to standard error. There is nobody to tell if it cannot be written.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().cast_signed()
+}

@@ -1,0 +1,114 @@
+//! The command line of greytrapper(8).
+//!
+//! A process with a role of its own is called by `-x`, which is not for users.
+#![forbid(unsafe_code)]
+
+use super::reader::Sources;
+use super::roles::Process;
+use crate::config::Define;
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::path;
+
+/// What is printed when the program is called wrongly.
+pub const USAGE: &str = "usage: greytrapper [-dnv] [-D macro=value] [-f file]";
+
+/// The flag that names a role.
+pub const ROLE: &str = "-x";
+
+/// The command line, understood.
+#[derive(Debug, Default, PartialEq)]
+pub struct Options {
+    pub in_foreground: bool,
+    pub checks_only: bool,
+    pub is_verbose: bool,
+    /// Where the configuration is.
+    pub sources: Sources,
+    /// The options that say where the configuration is, for another process.
+    pub source_arguments: Vec<OsString>,
+    /// Which process this one is, if it was started by another.
+    pub process: Option<Process>,
+}
+
+impl Options {
+    /// Reads the arguments; the first is the name of the program.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, lexopt::Error> {
+        let mut options = Options::default();
+        let mut parser = lexopt::Parser::from_iter(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Short('d') => options.in_foreground = true,
+                Short('n') => options.checks_only = true,
+                Short('v') => options.is_verbose = true,
+                Short('D') => {
+                    let text = parser.value()?;
+                    options.source_arguments.extend(["-D".into(), text.clone()]);
+                    options.sources.defines.push(define(text)?);
+                }
+                Short('f') => options.sources.file = Some(parser.value()?.into()),
+                Short('x') => options.process = Some(parser.value()?.parse_with(process)?),
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        if let Some(file) = &mut options.sources.file {
+            // The daemon has another working directory.
+            *file = path::absolute(&file).unwrap_or_else(|_| file.clone());
+            options.source_arguments.extend(["-f".into(), file.clone().into()]);
+        }
+        Ok(options)
+    }
+}
+
+fn process(name: &str) -> Result<Process, &'static str> {
+    Process::named(name).ok_or("no such process")
+}
+
+fn define(text: OsString) -> Result<Define, lexopt::Error> {
+    text.parse_with(|text| text.parse().map_err(|_| "expected macro=value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads the arguments; the first is the name of the program.
+    pub fn parse(arguments: &[&str]) -> Result<Options, String> {
+        let arguments = ["greytrapper"].iter().chain(arguments).map(OsString::from);
+        Options::parse(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_may_be_apart_or_together() {
+        let sources = Sources {
+            defines: vec!["a=1".parse().unwrap(), "b=2".parse().unwrap()],
+            file: Some("/x.conf".into()),
+        };
+        let expected = Options {
+            in_foreground: true,
+            checks_only: true,
+            is_verbose: true,
+            sources,
+            source_arguments: ["-D", "a=1", "-D", "b=2", "-f", "/x.conf"].map(Into::into).into(),
+            process: None,
+        };
+        let together = ["-dnvDa=1", "-Db=2", "-f/x.conf"];
+        let apart = ["-d", "-n", "-v", "-D", "a=1", "-D", "b=2", "-f", "/x.conf"];
+        assert_eq!(parse(&together).as_ref(), Ok(&expected));
+        assert_eq!(parse(&apart).as_ref(), Ok(&expected));
+        assert_eq!(parse(&[]), Ok(Options::default()));
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        for (arguments, expected) in [
+            (&["-y"][..], "invalid option '-y'"),
+            (&["-x", "king"], "cannot parse argument \"king\": no such process"),
+            (&["--check"], "invalid option '--check'"),
+            (&["file"], "unexpected argument \"file\""),
+            (&["-f"], "missing argument for option '-f'"),
+            (&["-D", "a"], "cannot parse argument \"a\": expected macro=value"),
+        ] {
+            assert_eq!(parse(arguments), Err(expected.into()));
+        }
+    }
+}

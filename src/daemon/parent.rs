@@ -1,0 +1,437 @@
+//! The first process: it starts the others, watches them, and stops them.
+//!
+//! May touch: its own program, which it executes for each role; the control socket, which it makes and
+//! removes; nothing else. Signals and the timer of the scans end here. It reads no configuration itself:
+//! a [`Process::Reader`] does, and says what came of it.
+//!
+//! The processes that work with one configuration are a [`Generation`]. A reload starts the next one whole,
+//! and only when all of it is ready, locked in and waiting, is the old one ended; whatever is wrong before
+//! that leaves the old one at work. The start is the same with no old one. A child that ends by itself ends
+//! the daemon.
+#![forbid(unsafe_code)]
+
+use super::generation::{Common, Generation, Member};
+use super::messages::{Checked, FromParent, Start, ToParent};
+use super::now;
+use super::roles::Process;
+use crate::control::socket;
+use crate::errno::reason;
+use crate::escape::escaped_path;
+use crate::log;
+use crate::process::channel::Broken;
+use crate::process::sandbox::{self, Strength};
+use crate::process::shared;
+use crate::process::spawn::{Program, silence};
+use mio::{Events, Poll, Token};
+use nix::unistd::{Uid, chdir, setsid};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook_mio::v1_0::Signals;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What signals arrive with.
+const SIGNALS: Token = Token(0);
+
+/// Signals that the daemon heeds; SIGINFO is what a terminal's control-T sends where there is one.
+const HEEDED: &[i32] = &[
+    SIGHUP,
+    SIGINT,
+    SIGTERM,
+    SIGUSR1,
+    #[cfg(any(target_os = "openbsd", target_os = "freebsd", target_os = "netbsd"))]
+    signal_hook::consts::SIGINFO,
+];
+
+/// How the daemon was called.
+#[derive(Debug)]
+pub struct Setup {
+    /// The options that name the configuration, for its reader.
+    pub arguments: Vec<OsString>,
+    /// Stay in the foreground and log to standard error.
+    pub foreground: bool,
+    /// Log more than usual.
+    pub verbose: bool,
+    /// Who waits to be told that all are ready.
+    pub waiting: Option<OwnedFd>,
+}
+
+/// Why the daemon ended; it has been logged.
+#[derive(Debug)]
+pub struct Failed;
+
+/// Runs the daemon until a signal or a failure ends it.
+pub fn run(setup: Setup) -> Result<(), Failed> {
+    let mut parent = Parent::new(setup).map_err(|error| told(reason(&error)))?;
+    let outcome = parent.work();
+    parent.end();
+    outcome
+}
+
+fn told(failure: impl std::fmt::Display) -> Failed {
+    log::error(failure);
+    Failed
+}
+
+struct Parent {
+    setup: Setup,
+    program: Program,
+    poll: Poll,
+    signals: Signals,
+    /// The generation at work.
+    current: Option<Generation>,
+    /// What is to follow it.
+    next: Option<Next>,
+    /// What all generations have, and where the control socket is.
+    common: Option<(Common, PathBuf)>,
+    /// When the next scan is due.
+    scan_at: Option<Instant>,
+    /// Seconds since 1970.
+    since: i64,
+    /// Whether a reload was asked for in the middle of one, which may have read the old configuration.
+    reloads_again: bool,
+    has_ended: bool,
+}
+
+/// How far the next generation is.
+enum Next {
+    /// Its configuration is being read.
+    Reading(Member),
+    /// Its processes get ready.
+    Starting(Generation),
+}
+
+impl Parent {
+    fn new(setup: Setup) -> io::Result<Parent> {
+        let program = Program::this()?;
+        let poll = Poll::new()?;
+        let mut signals = Signals::new(HEEDED)?;
+        poll.registry().register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
+        if setup.waiting.is_some() {
+            // What the terminal sends is not for the daemon.
+            setsid()?;
+            log::open_syslog();
+        }
+        // All processes stand where this one does: none has a promise that covers chdir(2).
+        chdir("/")?;
+        log::set_verbose(setup.verbose);
+        Ok(Parent {
+            setup,
+            program,
+            poll,
+            signals,
+            current: None,
+            next: None,
+            common: None,
+            scan_at: None,
+            since: now(),
+            reloads_again: false,
+            has_ended: false,
+        })
+    }
+
+    fn work(&mut self) -> Result<(), Failed> {
+        self.read_config().map_err(|error| told(reason(&error)))?;
+        let mut events = Events::with_capacity(64);
+        while !self.has_ended {
+            let timeout = self.scan_at.map(|at| at.saturating_duration_since(Instant::now()));
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(told(reason(&error)));
+                }
+                _ => {}
+            }
+            let tokens: Vec<Token> = events.iter().map(mio::event::Event::token).collect();
+            for token in tokens {
+                match token {
+                    SIGNALS => self.heed_signals(),
+                    member => self.hear(member)?,
+                }
+            }
+            self.keep_time();
+            if self.reloads_again && self.next.is_none() {
+                self.reload();
+            }
+        }
+        Ok(())
+    }
+
+    fn heed_signals(&mut self) {
+        let signals: Vec<i32> = self.signals.pending().collect();
+        for signal in signals {
+            match signal {
+                SIGTERM | SIGINT => {
+                    log::info("terminating");
+                    self.has_ended = true;
+                }
+                SIGHUP if self.next.is_some() => self.reloads_again = true,
+                SIGHUP => self.reload(),
+                _ => self.tell_engine(&FromParent::Summary),
+            }
+        }
+    }
+
+    /// Starts a scan if it is time for one.
+    fn keep_time(&mut self) {
+        let (Some(at), Some(every)) = (self.scan_at, self.scan_every()) else { return };
+        let now = Instant::now();
+        if now < at {
+            return;
+        }
+        // After a long sleep of the machine one scan is enough.
+        let next = [at + every, now + every].into_iter().find(|next| *next > now);
+        self.scan_at = next;
+        self.tell_engine(&FromParent::Scan(next.map_or(every, |next| next - now)));
+    }
+
+    fn scan_every(&self) -> Option<Duration> {
+        self.current.as_ref().map(|generation| generation.checked.scan_every)
+    }
+
+    fn tell_engine(&mut self, message: &FromParent) {
+        if let Some(engine) = self.current.as_mut().and_then(|all| all.member(Process::Engine)) {
+            // If it cannot hear, that shows as its end.
+            let _ = engine.channel.send(message);
+        }
+    }
+
+    /// Everything that a child has to say.
+    fn hear(&mut self, token: Token) -> Result<(), Failed> {
+        while let Some(member) = self.member(token) {
+            let heard = member.channel.flush().and_then(|()| member.channel.receive());
+            match heard {
+                Ok(None) => break,
+                Ok(Some(message)) => self.understand(token, message)?,
+                Err(broken) => return self.lose(token, &broken),
+            }
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, token: Token) -> Option<&mut Member> {
+        let current = self.current.as_mut().map(Generation::members);
+        let next = match &mut self.next {
+            Some(Next::Reading(reader)) if reader.token == token => return Some(reader),
+            Some(Next::Starting(generation)) => Some(generation.members()),
+            _ => None,
+        };
+        current.into_iter().chain(next).flatten().find(|member| member.token == token)
+    }
+
+    fn understand(&mut self, token: Token, message: ToParent) -> Result<(), Failed> {
+        if let Some(process) = self.member(token).map(|member| member.process)
+            && !message.may_come_from(process)
+        {
+            let failure = format!("{}: sent what is not its to say", process.name());
+            return self.do_without(token, &failure);
+        }
+        match message {
+            ToParent::Ready => {
+                if let Some(member) = self.member(token) {
+                    member.is_ready = true;
+                }
+                self.replace_if_ready()
+            }
+            ToParent::Failed(failure) => {
+                if let Some(member) = self.member(token) {
+                    member.failure = Some(failure);
+                }
+                Ok(())
+            }
+            ToParent::Config(read) => self.start_next(read),
+            ToParent::Reload => {
+                if self.next.is_some() {
+                    self.tell_engine(&FromParent::Reloaded(Err("already reloading".into())));
+                } else {
+                    self.reload();
+                }
+                Ok(())
+            }
+            ToParent::Verbose(verbose) => {
+                self.setup.verbose = verbose;
+                log::set_verbose(verbose);
+                for member in self.current.iter_mut().flat_map(Generation::members) {
+                    let _ = member.channel.send(&FromParent::Verbose(verbose));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A child has ended: by itself, or because something killed it.
+    fn lose(&mut self, token: Token, broken: &Broken) -> Result<(), Failed> {
+        let failure = self.member(token).map(|member| member.post_mortem(broken));
+        self.do_without(token, &failure.unwrap_or_default())
+    }
+
+    /// A child is of no more use: that ends the daemon, or the generation that it was to be of.
+    fn do_without(&mut self, token: Token, failure: &str) -> Result<(), Failed> {
+        let is_current =
+            self.current.iter_mut().flat_map(Generation::members).any(|one| one.token == token);
+        if is_current { Err(told(failure)) } else { self.give_up_next(failure) }
+    }
+
+    /// Reads the configuration again, for the next generation.
+    fn reload(&mut self) {
+        self.reloads_again = false;
+        if let Err(error) = self.read_config() {
+            let _ = self.give_up_next(&reason(&error).to_string());
+        }
+    }
+
+    fn read_config(&mut self) -> io::Result<()> {
+        let arguments = &self.setup.arguments;
+        let mut reader = Member::spawn(
+            &self.program,
+            Process::Reader,
+            (arguments, Vec::new()),
+            self.poll.registry(),
+        )?;
+        // If it cannot hear, that shows as its end.
+        let _ = reader.channel.send(&FromParent::Start(Box::new(self.start(String::new()))));
+        self.next = Some(Next::Reading(reader));
+        Ok(())
+    }
+
+    fn start(&self, config: String) -> Start {
+        let Setup { verbose, foreground, .. } = self.setup;
+        Start { config, verbose, foreground, since: self.since }
+    }
+
+    /// The configuration is read: starts the processes that work with it.
+    fn start_next(&mut self, read: Result<Checked, Vec<String>>) -> Result<(), Failed> {
+        if let Some(Next::Reading(mut reader)) = self.next.take() {
+            reader.end();
+        }
+        let checked = match read {
+            Ok(checked) => checked,
+            Err(faults) => {
+                faults.iter().for_each(log::error);
+                let count = faults.len();
+                let text = faults.into_iter().next().unwrap_or_default();
+                return self.refuse_next(text, count);
+            }
+        };
+        if self.current.is_some() {
+            // Whoever started the daemon has seen them.
+            checked.warnings.iter().for_each(log::warning);
+        }
+        if let Err(failure) = self.open_common(&checked) {
+            return self.give_up_next(&failure);
+        }
+        let start = self.start(checked.text.clone());
+        let Some((common, _)) = &self.common else { return Ok(()) };
+        let started = common.try_clone().and_then(|common| {
+            Generation::spawn(&self.program, checked, start, common, self.poll.registry())
+        });
+        match started {
+            Ok(generation) => {
+                self.next = Some(Next::Starting(generation));
+                Ok(())
+            }
+            Err(error) => self.give_up_next(&reason(&error).to_string()),
+        }
+    }
+
+    /// Makes the control socket and what else is there for good, after which the parent locks itself in.
+    fn open_common(&mut self, checked: &Checked) -> Result<(), String> {
+        if let Some((_, path)) = &self.common {
+            if *path != checked.socket {
+                log::warning(format_args!(
+                    "{}: a new control socket comes with the next start",
+                    escaped_path(&checked.socket)
+                ));
+            }
+            return Ok(());
+        }
+        let path = checked.socket.clone();
+        let created = shared::create().map_err(|error| format!("image: {}", reason(&error)));
+        let (image_to_write, image_to_read) = created?;
+        let control = socket::bind(&path, socket::GROUP).map_err(|error| error.to_string())?;
+        let control = control.into();
+        self.common = Some((Common { control, image_to_write, image_to_read }, path.clone()));
+        let role = sandbox::Role::Parent { binary: self.program.path(), socket: &path };
+        match sandbox::enter(&role) {
+            Ok(Strength::Full) => {}
+            Ok(weaker) => log::warning(format_args!("parent: {weaker}")),
+            Err(error) => return Err(error.to_string()),
+        }
+        if !Uid::effective().is_root() {
+            log::verbose("not root: all processes keep their user");
+        }
+        Ok(())
+    }
+
+    /// The next generation does not come to be; the old one stays, if there is one.
+    fn give_up_next(&mut self, failure: &str) -> Result<(), Failed> {
+        log::error(failure);
+        self.refuse_next(failure.into(), 1)
+    }
+
+    fn refuse_next(&mut self, failure: String, count: usize) -> Result<(), Failed> {
+        match self.next.take() {
+            Some(Next::Reading(mut reader)) => reader.end(),
+            Some(Next::Starting(generation)) => generation.end(),
+            None => {}
+        }
+        if self.current.is_none() {
+            return Err(Failed);
+        }
+        log::error("reload failed, the old configuration stays");
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        self.tell_engine(&FromParent::Reloaded(Err(failure + &more)));
+        Ok(())
+    }
+
+    /// Once all of the next generation are ready, it takes over.
+    fn replace_if_ready(&mut self) -> Result<(), Failed> {
+        let Some(Next::Starting(next)) = &mut self.next else { return Ok(()) };
+        if !next.members().all(|member| member.is_ready) {
+            return Ok(());
+        }
+        let Some(Next::Starting(mut next)) = self.next.take() else { return Ok(()) };
+        if self.current.is_some() {
+            log::info("configuration reloaded");
+            self.tell_engine(&FromParent::Reloaded(Ok(())));
+        } else {
+            if !self.setup.foreground {
+                log::to_syslog();
+            }
+            log::info("startup");
+        }
+        if let Some(old) = self.current.take() {
+            old.end();
+        }
+        for member in next.members() {
+            let _ = member.channel.send(&FromParent::Go);
+        }
+        self.current = Some(next);
+        self.scan_at = Some(Instant::now());
+        self.go_to_background().map_err(|error| told(reason(&error)))
+    }
+
+    /// Tells whoever started the daemon that all is well, and lets go of the terminal.
+    fn go_to_background(&mut self) -> io::Result<()> {
+        let Some(waiting) = self.setup.waiting.take() else { return Ok(()) };
+        File::from(waiting).write_all(b"\n")?;
+        silence()
+    }
+
+    fn end(&mut self) {
+        match self.next.take() {
+            Some(Next::Reading(mut reader)) => reader.end(),
+            Some(Next::Starting(generation)) => generation.end(),
+            None => {}
+        }
+        if let Some(current) = self.current.take() {
+            current.end();
+        }
+        if let Some((_, path)) = self.common.take() {
+            // Whoever starts the daemon again removes it otherwise.
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The resolver: it asks name servers for the engine.
+//!
+//! May touch: UDP and TCP to name servers, its socketpair, nothing else. resolv.conf(5) is read before it
+//! is locked in. What servers answer is hostile; what goes to the engine are verdicts, not messages.
+#![forbid(unsafe_code)]
+
+use super::life::Life;
+use super::messages::{FromResolver, ToResolver};
+use super::peer::Peer;
+use super::slot::Slot;
+use crate::control::status::{Fitness, NameServer};
+use crate::dns::resolver::Resolver;
+use crate::dns::{self, Promise};
+use crate::errno::reason;
+use crate::heap;
+use crate::inquiry::{Answered, Inquiry, Questions, unfit};
+use crate::log;
+use crate::process::sandbox::Role;
+use crate::process::user::{EMPTY, GREYTRAPPER};
+use mio::Token;
+
+const ENGINE: Token = Token(1);
+
+/// Answers to a message.
+const CHUNK: usize = 1000;
+
+/// The resolver's part, until its parent is gone.
+pub fn run(life: &mut Life) -> Result<(), String> {
+    let config = life.config()?;
+    let mut resolver = Resolver::new(&config.dns).map_err(|error| reason(&error).to_string())?;
+    let mut engine = Peer::new((Slot::Asker, "engine"), resolver.registry(), ENGINE)?;
+    let only_dns_port = resolver.promise() == Promise::Dns;
+    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Resolver { only_dns_port })?;
+    life.ready(resolver.registry())?;
+    let mut asked = Questions::default();
+    let mut inquiry: Option<Inquiry> = None;
+    while !life.is_over() {
+        while let Some(message) = engine.receive()? {
+            match message {
+                ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
+                ToResolver::Domains(domains) => asked.domains.extend(domains),
+                ToResolver::Ask => {
+                    inquiry = Some(Inquiry::begin(std::mem::take(&mut asked), &mut resolver));
+                }
+            }
+        }
+        let has_ended = inquiry.as_mut().is_some_and(|inquiry| inquiry.advance(&mut resolver));
+        if let Some(inquiry) = inquiry.take_if(|_| has_ended) {
+            answer((&mut engine, life), &mut resolver, inquiry);
+            heap::give_back();
+            continue;
+        }
+        resolver.turn(None, |_| {}).map_err(|error| reason(&error).to_string())?;
+        while let Ok(Some(_)) = life.orders() {}
+    }
+    Ok(())
+}
+
+/// Sends everything that an inquiry found.
+fn answer(
+    (engine, life): (&mut Peer<FromResolver, ToResolver>, &mut Life),
+    resolver: &mut Resolver,
+    inquiry: Inquiry,
+) {
+    let notices = resolver.take_notices();
+    notices.iter().for_each(|notice| log::verbose(format_args!("DNS: {notice}")));
+    let (_, Answered { hosts, domains, tally }) = inquiry.end(resolver);
+    for chunk in hosts.chunks(CHUNK) {
+        engine.deliver(&FromResolver::Hosts(chunk.to_vec()), life);
+    }
+    for chunk in domains.chunks(CHUNK) {
+        engine.deliver(&FromResolver::Domains(chunk.to_vec()), life);
+    }
+    let failure = unfit(&notices, resolver.health().count()).map(|error| error.to_string());
+    let servers = resolver.health().map(|health| NameServer {
+        address: health.address,
+        fitness: fitness(health.fitness),
+        round_trip: health.round_trip.map(Into::into),
+        answers: health.answers,
+        timeouts: health.timeouts,
+    });
+    let servers = servers.collect();
+    engine.deliver(&FromResolver::End { tally, failure, servers }, life);
+}
+
+fn fitness(fitness: dns::Fitness) -> Fitness {
+    match fitness {
+        dns::Fitness::Untested | dns::Fitness::Probing => Fitness::Untested,
+        dns::Fitness::Fit => Fitness::Fit,
+        dns::Fitness::Unfit(failure, _) => Fitness::Unfit(failure.to_string()),
+    }
+}

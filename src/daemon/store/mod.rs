@@ -1,0 +1,255 @@
+//! The store: it alone reads and writes the database.
+//!
+//! May touch: the database (not even that of another name beside it on OpenBSD), the memory it shares with
+//! the engine, its socketpairs. It never decodes what it reads; what it writes are traps and their ends,
+//! for which it believes the engine nothing: an address must be one, must not be in `allow`, must be within
+//! `trap limit`, and what lies under it is looked at again under the lock. How long a trap lasts is the
+//! configuration's. The worst that a taken engine can do here is to trap hosts at that rate, and to end
+//! traps. Since it is the engine that hears the operator, it can say that the operator wants a whitelisted
+//! host trapped; `allow` holds against that too, and so does the rate.
+//!
+//! It waits for messages, for the lock, and for the engine to take answers: everywhere it watches for its
+//! parent's end. A write under way is finished first.
+#![forbid(unsafe_code)]
+
+mod limit;
+
+use crate::config::Config;
+use crate::daemon::life::Life;
+use crate::daemon::messages::{
+    By, Change, FromStore, FromSync, Image, Outcome, Refusal, ToStore, ToSync,
+};
+use crate::daemon::now;
+use crate::daemon::peer::Peer;
+use crate::daemon::slot::{Slot, inherited};
+use crate::db::lock::{self, Missing, Wait};
+use crate::db::native::{Cost, Database};
+use crate::db::{Engine, EngineError};
+use crate::errno::reason;
+use crate::escape::escaped_path;
+use crate::log;
+use crate::process::sandbox::Role;
+use crate::process::shared::Writer;
+use crate::process::user::SPAMD;
+use crate::process::wake::wait;
+use crate::spamd::Address;
+use crate::spamd::sync::Trap;
+use crate::spamd::trap::{self, Holds, Over, Released, Trapped};
+use limit::Limit;
+use mio::{Events, Poll, Token};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const ENGINE: Token = Token(1);
+const SYNC: Token = Token(2);
+
+/// The store's part, until its parent is gone.
+pub fn run(life: &mut Life) -> Result<(), String> {
+    let config = life.config()?;
+    let mut poll = Poll::new().map_err(|error| reason(&error).to_string())?;
+    let registry = poll.registry();
+    let mut engine = Peer::new((Slot::Asker, "engine"), registry, ENGINE)?;
+    // Only there if anybody is to be told.
+    let sync = Peer::new((Slot::Sync, "sync"), registry, SYNC).ok();
+    let image = inherited(Slot::Image).map_err(|error| reason(&error).to_string())?;
+    life.lock_in(SPAMD, None, &Role::Store { database: &config.database })?;
+    life.ready(registry)?;
+    let mut store = Store::new(config, Writer::new(image), sync);
+    let mut events = Events::with_capacity(8);
+    while !life.is_over() {
+        if let Some(message) = engine.receive()? {
+            if let Some(answer) = store.answer(life, message) {
+                engine.deliver(&answer, life);
+            }
+        } else if let Some(peers) = store.peers()? {
+            engine.deliver(&peers, life);
+        } else {
+            wait(&mut poll, &mut events, None)?;
+            while let Ok(Some(_)) = life.orders() {}
+        }
+    }
+    Ok(())
+}
+
+struct Store {
+    config: Config,
+    image: Writer,
+    database: Database,
+    limit: Limit,
+    sync: Option<Peer<ToSync, FromSync>>,
+}
+
+/// A change of one record that may be made.
+struct Planned<'a> {
+    /// Its place among the addresses.
+    place: usize,
+    address: &'a Address,
+}
+
+impl Store {
+    fn new(config: Config, image: Writer, sync: Option<Peer<ToSync, FromSync>>) -> Store {
+        let database = Database::new(&config.database, Missing::Fail).written_by(config.engine);
+        let (traps, time) = config.trap_limit;
+        Store { limit: Limit::new(traps, time), config, image, database, sync }
+    }
+
+    fn answer(&mut self, life: &mut Life, message: ToStore) -> Option<FromStore> {
+        match message {
+            ToStore::Read => Some(FromStore::Read(self.read(life))),
+            ToStore::Release => {
+                if let Err(error) = self.image.release() {
+                    log::error(format_args!("image: {}", reason(&error)));
+                }
+                None
+            }
+            ToStore::Trap(change) => Some(self.trap(life, &change)),
+            ToStore::Untrap(change) => Some(self.release(life, &change)),
+        }
+    }
+
+    fn peers(&mut self) -> Result<Option<FromStore>, String> {
+        let heard = self.sync.as_mut().map_or(Ok(None), Peer::receive)?;
+        Ok(heard.map(|FromSync::Peers(peers)| FromStore::Peers(peers)))
+    }
+
+    fn read(&mut self, life: &mut Life) -> Result<Image, String> {
+        let path = &self.config.database;
+        let mut notice = || waiting(path);
+        let mut is_over = || life.has_lost_parent();
+        let mut wait = Wait::usual(&mut notice).unless(&mut is_over);
+        let pass = lock::read_into(path, &mut self.image, &mut wait);
+        let length = self.image.len() as u64;
+        self.image.unmap();
+        let pass = pass.map_err(|error| error.to_string())?;
+        Ok(Image { length, version: pass.version, waited: pass.waited, held: pass.held })
+    }
+
+    fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {
+        let (now, seconds) = (now(), self.config.trap_for.as_secs().cast_signed());
+        let over = match change.by {
+            By::Scan => Over::Nothing,
+            By::Operator { over_white: false } => Over::Trap,
+            By::Operator { over_white: true } => Over::White,
+        };
+        let admit = |config: &Config, address: &Address| {
+            if config.rules.allow.contains(address.ip()) { Err(Refusal::Allowed) } else { Ok(()) }
+        };
+        let work = |engine: &mut dyn Engine, limit: &mut Limit, address: &Address| {
+            let begun = Instant::now();
+            if !limit.has_room(begun) {
+                return Ok(Outcome::Refused(Refusal::Limit));
+            }
+            let outcome = trap::trap(engine, address, now, seconds, over);
+            // A write that failed may be in the file.
+            if !matches!(outcome, Ok(Trapped::Refused(_))) {
+                limit.count(begun);
+            }
+            outcome.map(trapped)
+        };
+        let (changed, addresses) = self.change(life, change, admit, work);
+        self.announce(&changed, &addresses, (now, now.saturating_add(seconds)));
+        changed
+    }
+
+    fn release(&mut self, life: &mut Life, change: &Change) -> FromStore {
+        let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| {
+            trap::release(engine, address).map(released)
+        };
+        self.change(life, change, |_, _| Ok(()), work).0
+    }
+
+    /// Does `work` with every address that is one and that `admit` lets through.
+    fn change(
+        &mut self,
+        life: &mut Life,
+        change: &Change,
+        admit: impl Fn(&Config, &Address) -> Result<(), Refusal>,
+        work: impl Fn(&mut dyn Engine, &mut Limit, &Address) -> Result<Outcome, EngineError>,
+    ) -> (FromStore, Vec<Result<Address, Refusal>>) {
+        let addresses: Vec<_> = change
+            .addresses
+            .iter()
+            .map(|text| {
+                let address = Address::parse(text.as_bytes()).map_err(|_| Refusal::NoAddress)?;
+                admit(&self.config, &address).map(|()| address)
+            })
+            .collect();
+        let mut outcomes: Vec<_> = addresses
+            .iter()
+            .map(|address| address.as_ref().err().map(|refusal| Outcome::Refused(*refusal)))
+            .collect();
+        let planned: Vec<_> = addresses
+            .iter()
+            .enumerate()
+            .filter_map(|(place, address)| Some(Planned { place, address: address.as_ref().ok()? }))
+            .collect();
+        let mut work = |engine: &mut dyn Engine, planned: &Planned<'_>| {
+            let outcome = work(engine, &mut self.limit, planned.address)?;
+            outcomes[planned.place] = Some(outcome);
+            Ok(())
+        };
+        let path = self.config.database.clone();
+        let (mut notice, mut is_over) = (|| waiting(&path), || life.has_lost_parent());
+        let mut wait = Wait::usual(&mut notice).unless(&mut is_over);
+        let cost = self.database.in_batches(&planned, &mut wait, &mut work);
+        let longest = cost.as_ref().map_or(Duration::ZERO, |Cost { longest, .. }| *longest);
+        let failure = cost.err().map(|error| error.to_string());
+        let ticket = change.ticket;
+        (FromStore::Changed { ticket, outcomes, failure, longest }, addresses)
+    }
+
+    /// Has the others told of traps.
+    fn announce(
+        &mut self,
+        changed: &FromStore,
+        addresses: &[Result<Address, Refusal>],
+        (start, expire): (i64, i64),
+    ) {
+        let (Some(sync), FromStore::Changed { outcomes, .. }) = (&mut self.sync, changed) else {
+            return;
+        };
+        let is_trapped = |outcome: &Option<Outcome>| {
+            matches!(outcome, Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite))
+        };
+        let traps: Vec<_> = outcomes
+            .iter()
+            .zip(addresses)
+            .filter(|(outcome, _)| is_trapped(outcome))
+            .filter_map(|(_, address)| address.as_ref().ok())
+            .map(|address| Trap { address: address.ip(), start, expire })
+            .collect();
+        if !traps.is_empty() {
+            sync.send(&ToSync::Trapped(traps));
+        }
+    }
+}
+
+fn waiting(path: &Path) {
+    log::warning(format_args!("{}: locked by another process, waiting", escaped_path(path)));
+}
+
+fn trapped(trapped: Trapped) -> Outcome {
+    match trapped {
+        Trapped::New => Outcome::Trapped,
+        Trapped::Renewed => Outcome::Renewed,
+        Trapped::WasWhite => Outcome::WasWhite,
+        Trapped::Refused(holds) => Outcome::Refused(refusal(holds)),
+    }
+}
+
+fn released(released: Released) -> Outcome {
+    match released {
+        Released::Removed => Outcome::Released,
+        Released::NotThere => Outcome::Refused(Refusal::NotTrapped),
+        Released::Refused(holds) => Outcome::Refused(refusal(holds)),
+    }
+}
+
+fn refusal(holds: Holds) -> Refusal {
+    match holds {
+        Holds::Trap => Refusal::Trapped,
+        Holds::White => Refusal::White,
+        Holds::Spamtrap => Refusal::Spamtrap,
+        Holds::Foreign => Refusal::Foreign,
+    }
+}

@@ -1,0 +1,133 @@
+//! `trap` and `release` on a file: the same writes that the daemon makes.
+//!
+//! Silent when all went well; `-v` and `-j` tell what became of each address. An address that could not
+//! be trapped or released is told on standard error and does not hold up the others.
+#![forbid(unsafe_code)]
+
+use crate::db::Engine;
+use crate::db::lock::{Missing, Wait};
+use crate::db::native::{Cost, Database};
+use crate::db::{EngineError, Error};
+use crate::escape::escaped_path;
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::json;
+use crate::greytrapctl::options::{Action, Change, Format};
+use crate::process::sandbox::{self, Task};
+use crate::spamd::Address;
+use crate::spamd::trap::{self, Holds, Released, TRAP_SECONDS, Trapped};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+/// Traps or releases every address of `change`; nothing is written if one of them is no address.
+pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
+    let addresses = parse(&change.addresses)?;
+    sandbox::narrow(&Task::Write { database: &change.file })?;
+    let mut outcomes = Vec::with_capacity(addresses.len());
+    let cost = write(console, change, &addresses, &mut outcomes)?;
+    let mut all_done = true;
+    for (address, outcome) in addresses.iter().zip(&outcomes) {
+        all_done &= outcome.is_done();
+        report(console, change, address, *outcome)?;
+    }
+    if console.verbose {
+        let longest = cost.longest.as_secs_f64() * 1e3;
+        let (file, batches) = (escaped_path(&change.file), cost.batches);
+        console.tell(format_args!("{file}: {batches} batches, lock held {longest:.1} ms at most"));
+    }
+    if all_done { Ok(()) } else { Err(Failure::Told) }
+}
+
+pub(super) fn parse(typed: &[OsString]) -> Result<Vec<Address>, Failure> {
+    let addresses = typed.iter().map(|typed| Address::parse(typed.as_bytes()));
+    addresses.collect::<Result<_, _>>().map_err(|invalid| Failure::Because(invalid.to_string()))
+}
+
+fn write(
+    console: &mut Console<'_>,
+    change: &Change,
+    addresses: &[Address],
+    outcomes: &mut Vec<Outcome>,
+) -> Result<Cost, Error> {
+    let now = change.clock.now();
+    let missing = match change.action {
+        Action::Trap(_) => Missing::Create,
+        Action::Release => Missing::Fail,
+    };
+    let mut notice =
+        || console.tell(format_args!("{}: waiting for its lock", escaped_path(&change.file)));
+    let mut work = |engine: &mut dyn Engine, address: &Address| {
+        outcomes.push(change_one(engine, address, change.action, now)?);
+        Ok(())
+    };
+    Database::new(&change.file, missing).in_batches(
+        addresses,
+        &mut Wait::usual(&mut notice),
+        &mut work,
+    )
+}
+
+fn change_one(
+    engine: &mut dyn Engine,
+    address: &Address,
+    action: Action,
+    now: i64,
+) -> Result<Outcome, EngineError> {
+    match action {
+        Action::Trap(over) => {
+            trap::trap(engine, address, now, TRAP_SECONDS, over).map(Outcome::Trap)
+        }
+        Action::Release => trap::release(engine, address).map(Outcome::Release),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    Trap(Trapped),
+    Release(Released),
+}
+
+impl Outcome {
+    fn is_done(self) -> bool {
+        use Released::Removed;
+        use Trapped::{New, Renewed, WasWhite};
+        matches!(self, Outcome::Trap(New | Renewed | WasWhite) | Outcome::Release(Removed))
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Outcome::Trap(Trapped::New) => "trapped",
+            Outcome::Trap(Trapped::Renewed) => "trapped again",
+            Outcome::Trap(Trapped::WasWhite) => "trapped, no longer whitelisted",
+            Outcome::Release(Released::Removed) => "released",
+            Outcome::Release(Released::NotThere) => "not trapped",
+            Outcome::Trap(Trapped::Refused(holds)) => match holds {
+                Holds::Trap => "trapped already",
+                Holds::White => "whitelisted, not trapped (-f traps it)",
+                Holds::Spamtrap => "the name of a spam trap, not trapped",
+                Holds::Foreign => "holds a value not spamd's, not trapped",
+            },
+            Outcome::Release(Released::Refused(holds)) => match holds {
+                Holds::Trap | Holds::White => "whitelisted, not trapped",
+                Holds::Spamtrap => "the name of a spam trap, not released",
+                Holds::Foreign => "holds a value not spamd's, not released",
+            },
+        }
+    }
+}
+
+fn report(
+    console: &mut Console<'_>,
+    change: &Change,
+    address: &Address,
+    outcome: Outcome,
+) -> Result<(), Failure> {
+    let (done, text) = (outcome.is_done(), outcome.text());
+    if !done {
+        console.tell(format_args!("{}: {address}: {text}", escaped_path(&change.file)));
+    }
+    match console.format {
+        Format::Json => console.json(&json::Change { address: address.key().into(), done, text }),
+        Format::Text if done && console.verbose => console.line(format_args!("{address}: {text}")),
+        Format::Text => Ok(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! The configuration that a command goes by, its faults shown as greytrapper(8) shows them.
+#![forbid(unsafe_code)]
+
+use crate::config::{self, Config, Diagnostic, Disk, Loaded};
+use crate::greytrapctl::console::{Console, Failure};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+/// Reads `file`, or the default one, which may be missing.
+pub fn load(console: &mut Console<'_>, file: Option<&Path>) -> Result<Config, Failure> {
+    match config::load(file, &[], &Disk) {
+        Ok(Loaded { config, warnings }) => {
+            warnings.iter().for_each(|fault| show(console, fault));
+            Ok(config)
+        }
+        Err(faults) => {
+            faults.iter().for_each(|fault| show(console, fault));
+            Err(Failure::Told)
+        }
+    }
+}
+
+/// `file:line: message`, and on a terminal the line itself.
+fn show(console: &mut Console<'_>, fault: &Diagnostic) {
+    console.scribble(format_args!("{fault}\n"));
+    if let Some(excerpt) = fault.excerpt()
+        && io::stderr().is_terminal()
+    {
+        console.scribble(format_args!("{excerpt}\n"));
+    }
+}

@@ -1,0 +1,42 @@
+//! The commands that only a running greytrapper(8) can answer: asked over its socket.
+#![forbid(unsafe_code)]
+
+use super::{ask, monitor, show};
+use crate::control::client::{Answer, Error};
+use crate::control::protocol;
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::options::{Request, Topic};
+use crate::process::sandbox::{self, Task};
+use std::path::Path;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Because(error.to_string())
+    }
+}
+
+/// Asks the daemon at `socket`, and prints what it says.
+pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Result<(), Failure> {
+    sandbox::narrow(&Task::Ask { socket })?;
+    match request {
+        Request::Show(Topic::State) => show::state(console, socket),
+        Request::Show(Topic::Metrics) => show::metrics(console, socket),
+        Request::Show(Topic::Traps) => show::traps(console, socket),
+        Request::Show(Topic::Hosts) => show::hosts(console, socket),
+        Request::Explain(address) => show::explain(console, socket, address),
+        Request::Monitor => monitor::run(console, socket),
+        Request::Change(action, addresses) => ask::change(console, socket, *action, addresses),
+        Request::Scan => order(socket, &protocol::Request::Scan),
+        Request::Reload => order(socket, &protocol::Request::Reload),
+        Request::Log(verbosity) => order(socket, &protocol::Request::Log(*verbosity)),
+    }
+}
+
+/// Asks for something to be done, which has no answer but that it was.
+fn order(socket: &Path, request: &protocol::Request) -> Result<(), Failure> {
+    let mut answer = Answer::to(request, socket)?;
+    match answer.part()? {
+        None => Ok(()),
+        Some(_) => Err(answer.unexpected().into()),
+    }
+}

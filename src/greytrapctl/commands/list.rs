@@ -1,0 +1,72 @@
+//! `list`: every record of a file in the file's order, as spamdb(8) prints it.
+//!
+//! Where spamdb stops at a record that it does not know, this skips it and says so; where spamdb hangs
+//! or dies of a damaged file, this prints what can be reached, and each fault on standard error.
+#![forbid(unsafe_code)]
+
+use super::input;
+use crate::db::{ByteOrder, Record};
+use crate::escape::{escaped, escaped_path};
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::json;
+use crate::greytrapctl::options::Format;
+use crate::process::sandbox::{self, Task};
+use crate::spamd::{Entry, Unknown, listing};
+use std::path::Path;
+
+/// Prints the records of `file`. Fails if it is damaged; records that are none of spamd's are no
+/// failure.
+pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
+    sandbox::narrow(&Task::Read { database: file })?;
+    let image = input::read(console, file)?;
+    let snapshot = input::snapshot(file, &image)?;
+    let order = snapshot.byte_order();
+    let (mut foreign, mut damaged) = (0_u64, false);
+    for record in snapshot.records() {
+        match record {
+            Ok(record) => {
+                if let Err(why) = print(console, &record, order)? {
+                    foreign = foreign.saturating_add(1);
+                    name_foreign(console, file, &record, why);
+                }
+            }
+            Err(damage) => {
+                damaged = true;
+                console.tell(format_args!("{}: {damage}", escaped_path(file)));
+            }
+        }
+    }
+    if foreign > 0 && !console.verbose {
+        console.tell(format_args!(
+            "{}: {foreign} records not spamd's, skipped (-v names them)",
+            escaped_path(file)
+        ));
+    }
+    if damaged { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn print(
+    console: &mut Console<'_>,
+    record: &Record<'_>,
+    order: ByteOrder,
+) -> Result<Result<(), Unknown>, Failure> {
+    let (key, value) = (&record.key, &record.value);
+    match console.format {
+        Format::Text => {
+            let mut outcome = Ok(());
+            console.put(|line| outcome = listing::append(line, key, value, order))?;
+            Ok(outcome)
+        }
+        Format::Json => match Entry::decode(key, value, order) {
+            Ok((entry, data)) => console.json(&json::Record::new(entry, &data)).map(Ok),
+            Err(why) => Ok(Err(why)),
+        },
+    }
+}
+
+fn name_foreign(console: &mut Console<'_>, file: &Path, record: &Record<'_>, why: Unknown) {
+    if console.verbose {
+        let key = escaped(&record.key);
+        console.tell(format_args!("{}: record \"{key}\" skipped: {why}", escaped_path(file)));
+    }
+}

@@ -1,0 +1,195 @@
+//! `lookup`: what the resolver thinks of sender domains, a line each in the order of the answers.
+//!
+//! Domains come from the command line or, a line each, from standard input; no more of them are in memory
+//! than are being asked about. What is no domain is told as such and not asked for.
+#![forbid(unsafe_code)]
+
+use super::conf;
+use crate::dns::resolver::{Found, Resolver};
+use crate::dns::verdict::DomainVerdict;
+use crate::dns::{self, Promise};
+use crate::errno::reason;
+use crate::escape::escaped;
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::json;
+use crate::greytrapctl::lines::Lines;
+use crate::greytrapctl::options::{Format, Lookup};
+use crate::greytrapctl::progress::Progress;
+use crate::process::sandbox::{self, Task};
+use mio::{Token, Waker};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::slice;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a line may lie in the buffer while others are being made.
+const HELD: Duration = Duration::from_millis(50);
+/// Domains that are asked for before answers are looked after again.
+const AT_ONCE: usize = 256;
+/// The poller's word for news on standard input.
+const INPUT: Token = Token(0);
+
+/// Asks DNS about `lookup.domains`, or about the lines of standard input.
+pub fn run(console: &mut Console<'_>, lookup: &Lookup) -> Result<(), Failure> {
+    let config = conf::load(console, lookup.conf.as_deref())?;
+    let mut resolver = Resolver::new(&config.dns).map_err(|error| failure("DNS", &error))?;
+    let only_dns_port = resolver.promise() == Promise::Dns;
+    sandbox::narrow(&Task::Lookup { only_dns_port })?;
+    let mut domains = Domains::new(&lookup.domains, &resolver)?;
+    let mut printer = Printer::new();
+    let outcome = answer(console, &mut resolver, &mut domains, &mut printer);
+    printer.progress.clear(console);
+    outcome
+}
+
+/// Asks about all domains, and prints the answers as they come.
+fn answer(
+    console: &mut Console<'_>,
+    resolver: &mut Resolver,
+    domains: &mut Domains<'_>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let (mut asked, mut tickets) = (HashMap::new(), 0..);
+    loop {
+        let mut given = 0;
+        while given < AT_ONCE && resolver.room() > 0 {
+            let Some(domain) = domains.next()? else { break };
+            let Some(ticket) = tickets.next() else { break };
+            resolver.lookup(ticket, &domain);
+            asked.insert(ticket, domain);
+            given += 1;
+        }
+        while let Some((ticket, found)) = resolver.next_answer() {
+            if let (Some(domain), Found::Domain(verdict)) = (asked.remove(&ticket), found) {
+                printer.print(console, &domain, &verdict)?;
+            }
+        }
+        if asked.is_empty() && domains.is_over() {
+            return Ok(());
+        }
+        let wait = match given {
+            AT_ONCE => Some(Duration::ZERO),
+            _ => printer.patience().or(domains.patience()),
+        };
+        resolver.turn(wait, |_| {}).map_err(|error| failure("DNS", &error))?;
+        printer.flush_in_time(console)?;
+        tell_notices(console, resolver);
+    }
+}
+
+/// Where the domains come from.
+enum Domains<'o> {
+    Typed(slice::Iter<'o, OsString>),
+    /// The waker lives here too: closing it would take back what it has told the poller. Not every
+    /// system has one (OpenBSD's kqueue lacks EVFILT_USER); then input is looked after now and then.
+    Input(Lines, Option<Arc<Waker>>),
+}
+
+impl<'o> Domains<'o> {
+    fn new(typed: &'o [OsString], resolver: &Resolver) -> Result<Domains<'o>, Failure> {
+        if !typed.is_empty() {
+            return Ok(Domains::Typed(typed.iter()));
+        }
+        let waker = Waker::new(resolver.registry(), INPUT).ok().map(Arc::new);
+        let ours = waker.clone();
+        let lines = Lines::read(io::stdin(), move || {
+            // Without waking, which fails for want of memory only, an answer or two comes late.
+            drop(ours.as_ref().map(|waker| waker.wake()));
+        });
+        lines
+            .map(|lines| Domains::Input(lines, waker))
+            .map_err(|error| failure("standard input", &error))
+    }
+
+    /// The next one, if it is there already. Blanks around it do not count, nor do empty lines.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let lines = match self {
+            Domains::Typed(domains) => return Ok(domains.next().map(|d| d.as_bytes().to_vec())),
+            Domains::Input(lines, _) => lines,
+        };
+        while let Some(line) = lines.next().map_err(|error| failure("standard input", &error))? {
+            let domain = line.trim_ascii();
+            if !domain.is_empty() {
+                return Ok(Some(domain.to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Domains::Typed(domains) => domains.len() == 0,
+            Domains::Input(lines, _) => lines.is_over(),
+        }
+    }
+
+    /// How long to sleep at most although nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Domains::Input(_, None) => Some(HELD),
+            _ => None,
+        }
+    }
+}
+
+/// Lines on their way out.
+struct Printer {
+    printed: u64,
+    /// When the buffer must be flushed, if there is something in it.
+    due: Option<Instant>,
+    progress: Progress,
+}
+
+impl Printer {
+    fn new() -> Printer {
+        Printer { printed: 0, due: None, progress: Progress::beside_output() }
+    }
+
+    fn print(
+        &mut self,
+        console: &mut Console<'_>,
+        domain: &[u8],
+        verdict: &DomainVerdict,
+    ) -> Result<(), Failure> {
+        self.printed += 1;
+        self.due.get_or_insert_with(|| Instant::now() + HELD);
+        match console.format {
+            Format::Json => console.json(&json::Lookup::new(domain, verdict)),
+            Format::Text => console.put(|buffer| {
+                let (domain, word) = (escaped(domain), verdict.word());
+                // Writing into memory does not fail.
+                let _ = writeln!(buffer, "{domain}\t{word}\t{}", json::Why(verdict));
+            }),
+        }
+    }
+
+    /// How long nothing need be done here.
+    fn patience(&self) -> Option<Duration> {
+        let due = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+        due.into_iter().chain(self.progress.patience()).min()
+    }
+
+    fn flush_in_time(&mut self, console: &mut Console<'_>) -> Result<(), Failure> {
+        self.progress.show(console, format_args!("{} domains", self.printed));
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.due = None;
+            console.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells what happens to name servers, if that is wanted.
+fn tell_notices(console: &mut Console<'_>, resolver: &mut Resolver) {
+    let notices: Vec<dns::Notice> = resolver.take_notices();
+    if console.verbose {
+        notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
+    }
+}
+
+fn failure(what: &str, error: &io::Error) -> Failure {
+    Failure::Because(format!("{what}: {}", reason(error)))
+}

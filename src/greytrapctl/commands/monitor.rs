@@ -1,0 +1,67 @@
+//! `monitor`: a line for everything that happens in the daemon, as it happens. Hosts that pass are told
+//! of with `-v` only.
+#![forbid(unsafe_code)]
+
+use crate::control::client::Answer;
+use crate::control::protocol::{Event, Reply, Request, What};
+use crate::control::status::Scan;
+use crate::escape::harmless;
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::json;
+use crate::greytrapctl::options::Format;
+use crate::greytrapctl::time::{Date, Short};
+use crate::scan::Rule;
+use std::fmt;
+use std::path::Path;
+
+/// Follows the daemon until it ends, or nobody reads any more.
+pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let mut answer = Answer::to(&Request::Monitor, socket)?;
+    while let Some(reply) = answer.part()? {
+        let Reply::Event(event) = reply else { return Err(answer.unexpected().into()) };
+        if console.verbose || !is_pass(&event) {
+            match console.format {
+                Format::Text => console.line(format_args!("{}", Line(&event)))?,
+                Format::Json => console.json(&json::Event::from(&event))?,
+            }
+        }
+        if answer.must_wait() {
+            console.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn is_pass(event: &Event) -> bool {
+    matches!(event.what, What::Verdict { rule: None, .. })
+}
+
+/// An event as fields with tabs between them: time, what, and what belongs to it.
+struct Line<'a>(&'a Event);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\t", Date(self.0.time))?;
+        match &self.0.what {
+            What::ScanStarted => f.write_str("scan\tstarted"),
+            What::ScanDone(scan) => done(f, scan),
+            What::Verdict { address, rule, reason } => {
+                let rule = rule.map_or("pass", Rule::name);
+                write!(f, "verdict\t{address}\t{rule}\t{}", harmless(reason))
+            }
+            What::Trapped { address, rule, reason } => {
+                let rule = rule.map_or("hand", Rule::name);
+                write!(f, "trapped\t{address}\t{rule}\t{}", harmless(reason))
+            }
+            What::Released { address } => write!(f, "released\t{address}"),
+            What::Notice(text) => write!(f, "notice\t{}", harmless(text)),
+            What::Failure(text) => write!(f, "failure\t{}", harmless(text)),
+        }
+    }
+}
+
+fn done(f: &mut fmt::Formatter<'_>, scan: &Scan) -> fmt::Result {
+    let (judged, trapped) = (scan.judged, scan.trapped.total());
+    let took = Short(scan.took.total());
+    write!(f, "scan\tdone\t{judged} judged, {trapped} trapped, {took}")
+}

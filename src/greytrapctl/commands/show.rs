@@ -1,0 +1,120 @@
+//! `show` and `explain`: what the daemon knows. Tables have tabs between their fields.
+#![forbid(unsafe_code)]
+
+use crate::control::client::{Answer, Error};
+use crate::control::protocol::{Explained, Host, Reply, Request, Trap, Tuple};
+use crate::control::status::Status;
+use crate::escape::{escaped, harmless};
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::json;
+use crate::greytrapctl::openmetrics::metrics as openmetrics;
+use crate::greytrapctl::options::Format;
+use crate::greytrapctl::text;
+use crate::greytrapctl::time::Date;
+use crate::scan::Rule;
+use crate::spamd::Address;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// `show`: the daemon's state.
+pub fn state(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let status = status(socket)?;
+    match console.format {
+        Format::Text => {
+            console.put(|buffer| buffer.extend(text::status(&status).to_string().bytes()))
+        }
+        Format::Json => console.json(&status),
+    }
+}
+
+/// `show metrics`: the same for machines, in a form of its own whatever was asked for.
+pub fn metrics(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let status = status(socket)?;
+    console.put(|buffer| buffer.extend(openmetrics(&status).to_string().bytes()))
+}
+
+fn status(socket: &Path) -> Result<Box<Status>, Error> {
+    let mut answer = Answer::to(&Request::Show, socket)?;
+    match (answer.part()?, answer.part()?) {
+        (Some(Reply::Status(status)), None) => Ok(status),
+        _ => Err(answer.unexpected()),
+    }
+}
+
+/// `show traps`: address, end, rule and reason of each.
+pub fn traps(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let mut answer = Answer::to(&Request::ShowTraps, socket)?;
+    while let Some(reply) = answer.part()? {
+        let Reply::Trap(trap) = reply else { return Err(answer.unexpected().into()) };
+        match console.format {
+            Format::Json => console.json(&trap)?,
+            Format::Text => {
+                let Trap { address, expire, rule, reason, .. } = &trap;
+                let (expire, rule) = (Date(*expire), rule.map_or("-", Rule::name));
+                console.line(format_args!("{address}\t{expire}\t{rule}\t{}", harmless(reason)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `show hosts`: address, live tuples, rule and reason of each.
+pub fn hosts(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let mut answer = Answer::to(&Request::ShowHosts, socket)?;
+    while let Some(reply) = answer.part()? {
+        let Reply::Host(host) = reply else { return Err(answer.unexpected().into()) };
+        match console.format {
+            Format::Json => console.json(&host)?,
+            Format::Text => {
+                let Host { address, tuples, rule, reason } = &host;
+                let rule = rule.map_or("pass", Rule::name);
+                console.line(format_args!("{address}\t{tuples}\t{rule}\t{}", harmless(reason)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `explain`: the last verdict on a host, with its evidence.
+pub fn explain(console: &mut Console<'_>, socket: &Path, typed: &OsStr) -> Result<(), Failure> {
+    let address = Address::parse(typed.as_bytes())
+        .map_err(|invalid| Failure::Because(invalid.to_string()))?
+        .ip();
+    let mut answer = Answer::to(&Request::Explain(address), socket)?;
+    let Some(Reply::Explained(explained)) = answer.part()? else {
+        return Err(answer.unexpected().into());
+    };
+    let mut tuples = Vec::new();
+    while let Some(reply) = answer.part()? {
+        let Reply::Tuple(tuple) = reply else { return Err(answer.unexpected().into()) };
+        tuples.push(tuple);
+    }
+    match console.format {
+        Format::Text => evidence(console, &explained, &tuples),
+        Format::Json => {
+            let address = explained.address.to_string();
+            console.json(&json::Explained::new(&address, &explained, &tuples))
+        }
+    }
+}
+
+fn evidence(
+    console: &mut Console<'_>,
+    explained: &Explained,
+    tuples: &[Tuple],
+) -> Result<(), Failure> {
+    let Explained { address, judged, rule, reason, answer } = explained;
+    console.line(format_args!("address\t{address}"))?;
+    console.line(format_args!("judged\t{}", Date(*judged)))?;
+    console.line(format_args!("rule\t{}", rule.map_or("pass", Rule::name)))?;
+    console.line(format_args!("reason\t{}", harmless(reason)))?;
+    if let Some(answer) = answer {
+        console.line(format_args!("answer\t{}", harmless(answer)))?;
+    }
+    for Tuple { helo, from, to } in tuples {
+        let (helo, from, to) = (escaped(helo), escaped(from), escaped(to));
+        console.line(format_args!("tuple\t{helo}\t{from}\t{to}"))?;
+    }
+    Ok(())
+}

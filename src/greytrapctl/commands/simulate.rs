@@ -1,0 +1,134 @@
+//! `simulate`: one scan of a file at a chosen time, a line for each host that would be trapped, and
+//! with `-v` for each that passes. Nothing is written.
+#![forbid(unsafe_code)]
+
+use super::{conf, input};
+use crate::db::Error;
+use crate::dns::Promise;
+use crate::dns::resolver::Resolver;
+use crate::errno::reason;
+use crate::escape::{escaped, escaped_path};
+use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::json;
+use crate::greytrapctl::options::{Format, Simulate};
+use crate::greytrapctl::progress::Progress;
+use crate::inquiry::{Findings, Inquiry, Questions, unfit};
+use crate::process::sandbox::{self, Task};
+use crate::scan::{Answers, Report, Scan, Verdict};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// What stands in the place of a rule's name for a host that passes.
+const PASS: &str = "pass";
+
+/// Judges the hosts of `simulate.file` and prints the verdicts.
+pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
+    let config = conf::load(console, simulate.conf.as_deref())?;
+    let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
+    let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
+    sandbox::narrow(&Task::Judge { database: &simulate.file, only_dns_port })?;
+    let image = input::read(console, &simulate.file)?;
+    let snapshot = input::snapshot(&simulate.file, &image)?;
+    let scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
+        .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
+    let findings = findings(console, Questions::of(&scan), resolver);
+    let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));
+    tell(console, &simulate.file, &report);
+    for verdict in if console.verbose { report.verdicts() } else { report.traps() } {
+        match console.format {
+            Format::Text => console.put(|buffer| line(buffer, &verdict))?,
+            Format::Json => console.json(&json::Verdict::from(&verdict))?,
+        }
+    }
+    // The program ends here; to give back what was judged, piece by piece, would only take time.
+    std::mem::forget(report);
+    Ok(())
+}
+
+/// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
+/// rules judge without it.
+fn findings(
+    console: &mut Console<'_>,
+    questions: Questions,
+    resolver: Option<io::Result<Resolver>>,
+) -> Option<Findings> {
+    if questions.is_empty() {
+        return None;
+    }
+    match resolver?.and_then(|mut resolver| ask(console, questions, &mut resolver)) {
+        Ok(findings) => {
+            let tally = findings.tally();
+            if !tally.trusted() {
+                let (failed, all) = (tally.unknown, tally.good + tally.bad + tally.unknown);
+                console.tell(format_args!(
+                    "DNS: {failed} of {all} lookups failed, negative answers are not believed"
+                ));
+            }
+            Some(findings)
+        }
+        Err(error) => {
+            console.tell(format_args!("DNS: {}; judging without it", reason(&error)));
+            None
+        }
+    }
+}
+
+/// Asks everything.
+///
+/// # Errors
+/// DNS cannot be used: the poller's error, or no name server is fit.
+fn ask(
+    console: &mut Console<'_>,
+    questions: Questions,
+    resolver: &mut Resolver,
+) -> io::Result<Findings> {
+    let mut progress = Progress::new();
+    let mut inquiry = Inquiry::begin(questions, resolver);
+    let mut outcome = Ok(());
+    while outcome.is_ok() && !inquiry.advance(resolver) {
+        outcome = resolver.turn(progress.patience(), |_| {});
+        let (answered, all) = inquiry.progress();
+        progress.show(console, format_args!("DNS: {answered} of {all} answers"));
+    }
+    progress.clear(console);
+    outcome?;
+    let notices = resolver.take_notices();
+    if console.verbose {
+        notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
+    }
+    let (questions, answered) = inquiry.end(resolver);
+    let findings = Findings::new(questions, answered);
+    unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
+}
+
+fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {
+    let rule = verdict.rule().map_or(PASS, |rule| rule.name());
+    buffer.extend_from_slice(verdict.address());
+    // Writing into memory does not fail.
+    let _ = writeln!(buffer, "\t{rule}\t{}", verdict.reason());
+}
+
+/// What else is to be said of the file: foreign records, and with `-v` what was scanned.
+fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
+    let (file, counts) = (escaped_path(file), report.counts());
+    if console.verbose {
+        let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);
+        console.tell(format_args!(
+            "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
+        ));
+        for record in report.unknown() {
+            let key = escaped(&record.key);
+            console.tell(format_args!("{file}: record \"{key}\" skipped: {}", record.why));
+        }
+    }
+    let named = if console.verbose { report.unknown().len() as u64 } else { 0 };
+    let hint = if console.verbose { "" } else { " (-v names them)" };
+    if counts.unknown > named {
+        let unknown = counts.unknown;
+        console.tell(format_args!("{file}: {unknown} records not spamd's, skipped{hint}"));
+    }
+    if counts.no_address > 0 {
+        console
+            .tell(format_args!("{file}: {} greys without an address, skipped", counts.no_address));
+    }
+}

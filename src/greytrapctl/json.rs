@@ -1,0 +1,371 @@
+//! The JSON objects that `-j` prints, one a line.
+//!
+//! Whatever came from strangers stands in them as [`escaped`] text, always: printable UTF-8 as it is,
+//! a backslash doubled, any other byte as a backslash and three octal digits. So every byte can be
+//! had back, and none can harm a terminal.
+#![forbid(unsafe_code)]
+
+use crate::control::protocol;
+use crate::control::status::Scan;
+use crate::db::{Damage, compare};
+use crate::dns::failure::Failure;
+use crate::dns::verdict::DomainVerdict;
+use crate::escape::{escaped, harmless};
+use crate::scan::{self, Rule};
+use crate::spamd::{Entry, Gdata};
+use serde::{Serialize, Serializer};
+use serde_json::ser::{CharEscape, Formatter};
+use std::fmt;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+/// Appends `object` to `buffer`.
+///
+/// Texts in it are harmless even where whoever made them, the daemon say, did not see to it.
+pub fn write(buffer: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
+    object.serialize(&mut serde_json::Serializer::with_formatter(buffer, Harmless))
+}
+
+/// serde_json's compact form, what could disturb a terminal escaped as everywhere.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        // There is no backslash in a fragment, so each that comes out begins an escape.
+        to.write_all(harmless(text).to_string().replace('\\', "\\\\").as_bytes())
+    }
+
+    fn write_char_escape<W: Write + ?Sized>(
+        &mut self,
+        to: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        let byte = match escape {
+            CharEscape::Quote => return to.write_all(b"\\\""),
+            CharEscape::ReverseSolidus => return to.write_all(b"\\\\"),
+            CharEscape::Solidus => b'/',
+            CharEscape::Backspace => 8,
+            CharEscape::FormFeed => 12,
+            CharEscape::LineFeed => b'\n',
+            CharEscape::CarriageReturn => b'\r',
+            CharEscape::Tab => b'\t',
+            CharEscape::AsciiControl(byte) => byte,
+        };
+        write!(to, "\\\\{byte:03o}")
+    }
+}
+
+/// One record of the database.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "UPPERCASE")]
+pub enum Record<'a> {
+    /// A delivery that was put off.
+    Grey {
+        /// The host.
+        address: Bytes<'a>,
+        /// What it said in HELO; empty in records of 2007 and older.
+        helo: Bytes<'a>,
+        /// The envelope sender.
+        from: Bytes<'a>,
+        /// The envelope recipient.
+        to: Bytes<'a>,
+        /// Times and counts.
+        #[serde(flatten)]
+        data: Data,
+    },
+    /// A host that may pass.
+    White {
+        /// The host.
+        address: Bytes<'a>,
+        /// Times and counts.
+        #[serde(flatten)]
+        data: Data,
+    },
+    /// A host in a trap.
+    Trapped {
+        /// The host.
+        address: Bytes<'a>,
+        /// When it was first trapped, in seconds since 1970.
+        first: i64,
+        /// When spamd lets it go.
+        expire: i64,
+    },
+    /// An address whose senders spamd traps by itself.
+    Spamtrap {
+        /// That address.
+        address: Bytes<'a>,
+    },
+}
+
+/// The numbers of a record, times in seconds since 1970.
+#[derive(Debug, Serialize)]
+pub struct Data {
+    first: i64,
+    pass: i64,
+    expire: i64,
+    block_count: i32,
+    pass_count: i32,
+}
+
+/// What the daemon's last scan found about a host.
+#[derive(Debug, Serialize)]
+pub struct Explained<'a> {
+    /// When it was judged, in seconds since 1970.
+    judged: i64,
+    #[serde(flatten)]
+    verdict: Verdict<'a>,
+}
+
+/// Something that happened in the daemon.
+#[derive(Debug, Serialize)]
+pub struct Event<'a> {
+    /// When, in seconds since 1970.
+    time: i64,
+    #[serde(flatten)]
+    what: What<'a>,
+}
+
+/// What happened.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum What<'a> {
+    ScanStarted,
+    ScanDone(&'a Scan),
+    Verdict { address: IpAddr, verdict: &'static str, rule: Option<Rule>, reason: &'a str },
+    Trapped { address: IpAddr, rule: Option<Rule>, reason: &'a str },
+    Released { address: IpAddr },
+    Notice { text: &'a str },
+    Failure { text: &'a str },
+}
+
+/// What became of an address that was to be trapped or released.
+#[derive(Debug, Serialize)]
+pub struct Change<'a> {
+    /// The address as typed.
+    pub address: Bytes<'a>,
+    /// Whether it is as was asked.
+    pub done: bool,
+    /// What happened, or why nothing did.
+    pub text: &'static str,
+}
+
+/// What a scan found about a host.
+#[derive(Debug, Serialize)]
+pub struct Verdict<'a> {
+    address: Bytes<'a>,
+    verdict: &'static str,
+    /// `null` for a host that passes.
+    rule: Option<&'static str>,
+    reason: String,
+    /// What DNS answered; of the rule `dns` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
+    /// The tuples that made the verdict.
+    tuples: Vec<Tuple<'a>>,
+}
+
+/// What is thought of a sender domain.
+#[derive(Debug, Serialize)]
+pub struct Lookup<'a> {
+    domain: Bytes<'a>,
+    verdict: &'static str,
+    why: String,
+}
+
+/// Why a sender domain has its verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Why<'a>(pub &'a DomainVerdict);
+
+/// A delivery that was put off, as evidence against its host.
+#[derive(Debug, Serialize)]
+struct Tuple<'a> {
+    helo: Bytes<'a>,
+    from: Bytes<'a>,
+    to: Bytes<'a>,
+}
+
+/// A fault in the structure of a database.
+#[derive(Debug, Serialize)]
+pub struct Fault {
+    page: u32,
+    fault: String,
+}
+
+/// What libc's walk has and ours has not, or the other way round.
+#[derive(Debug, Serialize)]
+pub struct Difference<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Bytes<'a>>,
+    difference: String,
+}
+
+/// Bytes from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl<'a> From<&'a [u8]> for Bytes<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Bytes(bytes)
+    }
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&escaped(self.0))
+    }
+}
+
+impl<'a> Record<'a> {
+    /// The object of a record.
+    pub fn new(entry: Entry<'a>, data: &Gdata) -> Record<'a> {
+        match entry {
+            Entry::Grey(tuple) => Record::Grey {
+                address: Bytes(tuple.address),
+                helo: Bytes(tuple.helo),
+                from: Bytes(tuple.from),
+                to: Bytes(tuple.to),
+                data: data.into(),
+            },
+            Entry::White(address) => Record::White { address: Bytes(address), data: data.into() },
+            Entry::Trapped(address) => {
+                Record::Trapped { address: Bytes(address), first: data.first, expire: data.expire }
+            }
+            Entry::Spamtrap(address) => Record::Spamtrap { address: Bytes(address) },
+        }
+    }
+}
+
+impl<'a> From<&scan::Verdict<'a>> for Verdict<'a> {
+    fn from(verdict: &scan::Verdict<'a>) -> Verdict<'a> {
+        let tuples = verdict.evidence().into_iter().map(|tuple| Tuple {
+            helo: Bytes(tuple.helo),
+            from: Bytes(tuple.from),
+            to: Bytes(tuple.to),
+        });
+        Verdict {
+            address: Bytes(verdict.address()),
+            verdict: word(verdict.rule()),
+            rule: verdict.rule().map(Rule::name),
+            reason: verdict.reason().to_string(),
+            answer: verdict.answer().map(|answer| answer.to_string()),
+            tuples: tuples.collect(),
+        }
+    }
+}
+
+impl<'a> Explained<'a> {
+    /// The object of the daemon's answer; `address` is the host's.
+    pub fn new(
+        address: &'a str,
+        explained: &protocol::Explained,
+        tuples: &'a [protocol::Tuple],
+    ) -> Explained<'a> {
+        let tuples = tuples.iter().map(|tuple| Tuple {
+            helo: Bytes(&tuple.helo),
+            from: Bytes(&tuple.from),
+            to: Bytes(&tuple.to),
+        });
+        let verdict = Verdict {
+            address: Bytes(address.as_bytes()),
+            verdict: word(explained.rule),
+            rule: explained.rule.map(Rule::name),
+            reason: explained.reason.clone(),
+            answer: explained.answer.clone(),
+            tuples: tuples.collect(),
+        };
+        Explained { judged: explained.judged, verdict }
+    }
+}
+
+impl<'a> From<&'a protocol::Event> for Event<'a> {
+    fn from(event: &'a protocol::Event) -> Event<'a> {
+        use protocol::What as Told;
+        let what = match &event.what {
+            Told::ScanStarted => What::ScanStarted,
+            Told::ScanDone(scan) => What::ScanDone(scan),
+            Told::Verdict { address, rule, reason } => {
+                What::Verdict { address: *address, verdict: word(*rule), rule: *rule, reason }
+            }
+            Told::Trapped { address, rule, reason } => {
+                What::Trapped { address: *address, rule: *rule, reason }
+            }
+            Told::Released { address } => What::Released { address: *address },
+            Told::Notice(text) => What::Notice { text },
+            Told::Failure(text) => What::Failure { text },
+        };
+        Event { time: event.time, what }
+    }
+}
+
+/// The verdict that goes with a rule.
+fn word(rule: Option<Rule>) -> &'static str {
+    if rule.is_some() { "trap" } else { "pass" }
+}
+
+impl<'a> Lookup<'a> {
+    /// The object of a verdict.
+    pub fn new(domain: &'a [u8], verdict: &DomainVerdict) -> Lookup<'a> {
+        let why = Why(verdict).to_string();
+        Lookup { domain: Bytes(domain), verdict: verdict.word(), why }
+    }
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DomainVerdict::Unknown(Failure::Name(error)) => write!(f, "not asked: {error}"),
+            verdict => verdict.fmt(f),
+        }
+    }
+}
+
+impl From<&Gdata> for Data {
+    fn from(data: &Gdata) -> Data {
+        Data {
+            first: data.first,
+            pass: data.pass,
+            expire: data.expire,
+            block_count: data.bcount,
+            pass_count: data.pcount,
+        }
+    }
+}
+
+impl From<Damage> for Fault {
+    fn from(damage: Damage) -> Fault {
+        Fault { page: damage.page, fault: damage.fault.to_string() }
+    }
+}
+
+impl<'a> From<&'a compare::Difference<'_>> for Difference<'a> {
+    fn from(difference: &'a compare::Difference<'_>) -> Difference<'a> {
+        match difference {
+            compare::Difference::Record { key, how } => {
+                Difference { record: Some(Bytes(key)), difference: how.to_string() }
+            }
+            compare::Difference::Order => {
+                Difference { record: None, difference: difference.to_string() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_disturbs_a_terminal_and_every_byte_can_be_had_back() {
+        let text = "a\\\"é\u{1b}[2J\t\n\u{8}\u{c}\r\u{7f}\u{202e}";
+        let mut buffer = Vec::new();
+        write(&mut buffer, &text).unwrap();
+        assert!(buffer.is_ascii() || str::from_utf8(&buffer).unwrap().chars().all(|c| c >= ' '));
+        let read: String = serde_json::from_slice(&buffer).unwrap();
+        let escapes = "\\033[2J\\011\\012\\010\\014\\015\\177\\342\\200\\256";
+        assert_eq!(read, format!("a\\\"é{escapes}"));
+    }
+}

@@ -1,0 +1,50 @@
+//! greytrapctl(8), what an operator meets.
+//!
+//! [`options`] makes a [`options::Command`] of the arguments, [`commands`] carries it out, each command
+//! in its own file, and prints through a [`console`]: text, or the objects of [`json`]. [`main`] turns
+//! what came of it into an exit status, and nothing else does: 0 fine, 1 failed, 2 called wrongly.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+pub mod commands;
+pub mod console;
+pub mod json;
+mod lines;
+mod openmetrics;
+pub mod options;
+mod progress;
+mod text;
+mod time;
+mod typed;
+pub mod usage;
+mod words;
+
+use console::{Console, Failure};
+use options::Options;
+
+/// The whole of greytrapctl(8); the program's name is not among `arguments`.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            let _ = write!(err, "greytrapctl: {error}\n{}", usage::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let mut console = Console::new(&options, &mut out, &mut err);
+    let outcome = commands::run(&mut console, &options.command);
+    // What came before a failure is printed all the same.
+    let flushed = console.flush();
+    match outcome.and(flushed) {
+        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(Failure::Because(why)) => {
+            console.tell(format_args!("{why}"));
+            ExitCode::FAILURE
+        }
+    }
+}

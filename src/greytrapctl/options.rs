@@ -1,0 +1,341 @@
+//! The command line of greytrapctl(8): arguments in, checked [`Options`] out, or a [`UsageError`].
+//!
+//! In two steps with a type each: `Typed` (in its own file) is what was typed, [`Options`] what it
+//! means. Addresses and domains are not looked at here: a wrong one is a failure, not a wrong usage.
+#![forbid(unsafe_code)]
+
+use super::typed::Typed;
+use super::usage::UsageError;
+use crate::control::protocol::Verbosity;
+use crate::spamd::trap::Over;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// The daemon's control socket unless `-s` names another.
+pub const SOCKET: &str = "/var/run/greytrapper.sock";
+
+/// A command and how to answer it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Text or JSON.
+    pub format: Format,
+    /// Whether more is told than was asked for.
+    pub verbose: bool,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people and awk(1).
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Print every record of a file.
+    List(PathBuf),
+    /// Walk the structure of a file.
+    Check(Check),
+    /// Judge the hosts of a file.
+    Simulate(Simulate),
+    /// Ask DNS about sender domains.
+    Lookup(Lookup),
+    /// Write traps into a file, or take them out.
+    Change(Change),
+    /// Ask the daemon.
+    Daemon {
+        /// Where it listens.
+        socket: PathBuf,
+        /// What it is asked.
+        request: Request,
+    },
+}
+
+/// `check`: whether the structure of a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The database.
+    pub file: PathBuf,
+    /// Whose reading of it is asked for.
+    pub readers: Readers,
+}
+
+/// Whose code reads a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Ours.
+    Ours,
+    /// Ours and libc's, to be compared.
+    OursAndLibcs,
+}
+
+/// `simulate`: one scan of a file, nothing written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulate {
+    /// The configuration to judge by; `None` means the defaults.
+    pub conf: Option<PathBuf>,
+    /// When the scan is said to happen.
+    pub clock: Clock,
+    /// The database.
+    pub file: PathBuf,
+}
+
+/// `lookup`: what the resolver thinks of sender domains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The configuration with the name servers; `None` means the defaults.
+    pub conf: Option<PathBuf>,
+    /// The domains as typed; none means standard input.
+    pub domains: Vec<OsString>,
+}
+
+/// `trap` and `release` on a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The database.
+    pub file: PathBuf,
+    /// When the change is said to happen.
+    pub clock: Clock,
+    /// Which change.
+    pub action: Action,
+    /// The addresses as typed; at least one.
+    pub addresses: Vec<OsString>,
+}
+
+/// What is done to each address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Trap it.
+    Trap(Over),
+    /// End its trap.
+    Release,
+}
+
+/// What the daemon is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// What it knows.
+    Show(Topic),
+    /// Why a host was trapped or not; the address as typed.
+    Explain(OsString),
+    /// Scan now.
+    Scan,
+    /// Read the configuration again.
+    Reload,
+    /// Tell every verdict as it comes.
+    Monitor,
+    /// Trap or release addresses, as typed.
+    Change(Action, Vec<OsString>),
+    /// How much to log.
+    Log(Verbosity),
+}
+
+/// What `show` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The daemon's state.
+    State,
+    /// Hosts trapped.
+    Traps,
+    /// Hosts waiting.
+    Hosts,
+    /// Counters, in OpenMetrics form.
+    Metrics,
+}
+
+/// Where the time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The system's clock.
+    System,
+    /// Standing still at so many seconds since 1970.
+    At(i64),
+}
+
+impl Clock {
+    /// Seconds since 1970.
+    pub fn now(self) -> i64 {
+        match self {
+            Clock::At(time) => time,
+            Clock::System => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+impl Options {
+    /// Reads a command line; the program's name is not among `arguments`.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Options, UsageError> {
+        Typed::read(lexopt::Parser::from_args(arguments))?.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::greytrapctl::usage::USAGE;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    fn command(line: &str) -> Command {
+        parse(line).unwrap().command
+    }
+
+    fn daemon(request: Request) -> Command {
+        Command::Daemon { socket: SOCKET.into(), request }
+    }
+
+    fn addresses() -> Vec<OsString> {
+        vec!["192.0.2.1".into(), "::1".into()]
+    }
+
+    #[test]
+    fn commands_on_files() {
+        assert_eq!(command("list x"), Command::List("x".into()));
+        let file = PathBuf::from("x");
+        for (line, readers) in [
+            ("check x", Readers::Ours),
+            ("check -x x", Readers::OursAndLibcs),
+            ("-j c x -x", Readers::OursAndLibcs),
+        ] {
+            assert_eq!(command(line), Command::Check(Check { file: file.clone(), readers }));
+        }
+        let simulate = Simulate { conf: None, clock: Clock::System, file: file.clone() };
+        assert_eq!(command("simulate x"), Command::Simulate(simulate.clone()));
+        let simulate =
+            Simulate { conf: Some("c".into()), clock: Clock::At(1_795_420_010), ..simulate };
+        for line in ["sim -f c -t 1795420010 x", "-t1795420010 simulate x -fc"] {
+            assert_eq!(command(line), Command::Simulate(simulate.clone()));
+        }
+        let action = Action::Trap(Over::Trap);
+        let change = Change { file, clock: Clock::At(5), action, addresses: addresses() };
+        let trap = Command::Change(change.clone());
+        assert_eq!(command("-F x -t 5 trap 192.0.2.1 ::1"), trap);
+        let release = Change { action: Action::Release, ..change.clone() };
+        assert_eq!(command("-Fx -t5 release 192.0.2.1 ::1"), Command::Change(release));
+        let forced = Change { action: Action::Trap(Over::White), ..change };
+        assert_eq!(command("-Fx -t5 trap -f 192.0.2.1 ::1"), Command::Change(forced));
+    }
+
+    #[test]
+    fn commands_for_the_daemon() {
+        let rows = [
+            ("show", Request::Show(Topic::State)),
+            ("show traps", Request::Show(Topic::Traps)),
+            ("show hosts", Request::Show(Topic::Hosts)),
+            ("sh m", Request::Show(Topic::Metrics)),
+            ("explain ::1", Request::Explain("::1".into())),
+            ("scan", Request::Scan),
+            ("reload", Request::Reload),
+            ("monitor", Request::Monitor),
+            ("trap 192.0.2.1 ::1", Request::Change(Action::Trap(Over::Trap), addresses())),
+            ("release 192.0.2.1 ::1", Request::Change(Action::Release, addresses())),
+            ("log verbose", Request::Log(Verbosity::Verbose)),
+            ("log b", Request::Log(Verbosity::Brief)),
+        ];
+        for (line, request) in rows {
+            assert_eq!(command(line), daemon(request), "{line}");
+        }
+        let socket = "/tmp/s".into();
+        assert_eq!(command("-s /tmp/s scan"), Command::Daemon { socket, request: Request::Scan });
+    }
+
+    #[test]
+    fn lookup_takes_any_number_of_domains() {
+        let none = Lookup { conf: None, domains: Vec::new() };
+        assert_eq!(command("lookup"), Command::Lookup(none));
+        let two = Lookup { conf: Some("c".into()), domains: vec!["a.example".into(), "-b".into()] };
+        assert_eq!(command("lookup -f c a.example -- -b"), Command::Lookup(two));
+    }
+
+    #[test]
+    fn j_and_v_may_stand_anywhere() {
+        for line in ["-jv list x", "list -j -v x", "-j list x -v"] {
+            let options = parse(line).unwrap();
+            assert_eq!((options.format, options.verbose), (Format::Json, true), "{line}");
+        }
+        let options = parse("list x").unwrap();
+        assert_eq!((options.format, options.verbose), (Format::Text, false));
+    }
+
+    #[test]
+    fn wrong_usage_is_named() {
+        let rows = [
+            ("", "no command"),
+            ("-j", "no command"),
+            ("frob", "unknown command \"frob\""),
+            ("l x", "ambiguous command \"l\" (list, log, lookup)"),
+            ("re", "ambiguous command \"re\" (release, reload)"),
+            ("s", "ambiguous command \"s\" (scan, show, simulate)"),
+            ("show frob", "unknown topic \"frob\""),
+            ("log", "log: expected verbose or brief"),
+            ("log x", "unknown level \"x\""),
+            ("list", "list: expected one file"),
+            ("list a b", "list: expected one file"),
+            ("check", "check: expected one file"),
+            ("simulate", "simulate: expected one file"),
+            ("explain", "explain: expected one address"),
+            ("trap", "trap: expected an address"),
+            ("-F x trap", "trap: expected an address"),
+            ("-F x release", "release: expected an address"),
+            ("scan now", "scan: expected no more arguments"),
+            ("show traps now", "show: expected one topic at most"),
+            ("-x list y", "unknown option -x"),
+            ("--help", "unknown option --help"),
+            ("-f list y", "unknown option -f"),
+            ("list -f y", "unknown option -f"),
+            ("-F x release -f y", "unknown option -f"),
+            ("-F x list y", "unknown option -F for list"),
+            ("-s x list y", "unknown option -s for list"),
+            ("-t 5 list y", "unknown option -t for list"),
+            ("-t 5 trap ::1", "unknown option -t for trap"),
+            ("-s x -F y trap ::1", "unknown option -s for trap"),
+            ("list x -t", "option -t needs a value"),
+            ("-t x simulate y", "-t: not seconds since 1970: \"x\""),
+            ("-t -1 simulate y", "-t: not seconds since 1970: \"-1\""),
+            (
+                "-t 9223372036854775808 simulate y",
+                "-t: not seconds since 1970: \"9223372036854775808\"",
+            ),
+            ("-j=x list y", "unknown option -j"),
+        ];
+        for (line, message) in rows {
+            assert_eq!(parse(line).unwrap_err(), message, "{line}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_no_text_are_taken_or_shown_escaped() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(b"\xff\x1b".to_vec());
+        let options = Options::parse(["list".into(), odd.clone()]).unwrap();
+        assert_eq!(options.command, Command::List(odd.clone().into()));
+        let error = Options::parse([odd]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown command \"\\377\\033\"");
+    }
+
+    #[test]
+    fn the_usage_lines_know_every_command_on_files() {
+        for word in ["list", "check", "simulate", "lookup", "trap", "release"] {
+            assert!(USAGE.contains(&format!(" {word} ")), "{word}");
+        }
+        assert!(USAGE.lines().all(|line| line.len() <= 78));
+    }
+
+    #[test]
+    fn the_clock_stands_still_or_is_the_systems() {
+        assert_eq!(Clock::At(5).now(), 5);
+        assert!(Clock::System.now() > 1_700_000_000);
+    }
+}

@@ -1,0 +1,206 @@
+//! The arguments of greytrapctl(8) sorted into options, command and operands (`Typed::read`), and the
+//! [`Options`] that they amount to (`Typed::check`).
+//!
+//! Options for all commands (`-j`, `-v`) may stand anywhere; `-f` and `-x` belong to the command before
+//! them. An option that the command has no use for is refused, so that nobody believes it did something.
+#![forbid(unsafe_code)]
+
+use super::options::{
+    Action, Change, Check, Clock, Command, Format, Lookup, Options, Readers, Request, SOCKET,
+    Simulate, Topic,
+};
+use super::usage::UsageError;
+use super::words::{Words, choose};
+use crate::control::protocol::Verbosity;
+use crate::escape::escaped;
+use crate::spamd::trap::Over;
+use lexopt::Arg::{Short, Value};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The arguments sorted, not yet understood.
+#[derive(Debug, Default)]
+pub struct Typed {
+    json: bool,
+    verbose: bool,
+    force: bool,
+    cross: bool,
+    socket: Option<OsString>,
+    file: Option<OsString>,
+    time: Option<OsString>,
+    conf: Option<OsString>,
+    verb: Option<Verb>,
+    operands: Vec<OsString>,
+}
+
+impl Typed {
+    /// Sorts the arguments.
+    pub fn read(mut parser: lexopt::Parser) -> Result<Typed, UsageError> {
+        let mut typed = Typed::default();
+        while let Some(argument) = parser.next()? {
+            match (argument, typed.verb) {
+                (Short('j'), _) => typed.json = true,
+                (Short('v'), _) => typed.verbose = true,
+                (Short('s'), _) => typed.socket = Some(parser.value()?),
+                (Short('F'), _) => typed.file = Some(parser.value()?),
+                (Short('t'), _) => typed.time = Some(parser.value()?),
+                (Short('x'), Some(Verb::Check)) => typed.cross = true,
+                (Short('f'), Some(Verb::Trap)) => typed.force = true,
+                (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
+                    typed.conf = Some(parser.value()?);
+                }
+                (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
+                (Value(word), Some(_)) => typed.operands.push(word),
+                (option, _) => return Err(option.unexpected().into()),
+            }
+        }
+        Ok(typed)
+    }
+
+    /// What they mean.
+    pub fn check(mut self) -> Result<Options, UsageError> {
+        let verb = self.verb.ok_or(UsageError::NoCommand)?;
+        let command = match verb {
+            Verb::List => Command::List(self.one(verb, "one file")?.into()),
+            Verb::Check => Command::Check(Check {
+                readers: if self.cross { Readers::OursAndLibcs } else { Readers::Ours },
+                file: self.one(verb, "one file")?.into(),
+            }),
+            Verb::Simulate => Command::Simulate(Simulate {
+                conf: self.conf.take().map(PathBuf::from),
+                clock: self.clock()?,
+                file: self.one(verb, "one file")?.into(),
+            }),
+            Verb::Lookup => Command::Lookup(Lookup {
+                conf: self.conf.take().map(PathBuf::from),
+                domains: std::mem::take(&mut self.operands),
+            }),
+            Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
+            Verb::Release => self.change(verb, Action::Release)?,
+            Verb::Ask(ask) => {
+                let request = self.request(verb, ask)?;
+                self.daemon(request)
+            }
+        };
+        self.nothing_left(verb)?;
+        let format = if self.json { Format::Json } else { Format::Text };
+        Ok(Options { format, verbose: self.verbose, command })
+    }
+
+    fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
+        let addresses = std::mem::take(&mut self.operands);
+        if addresses.is_empty() {
+            return Err(expected(verb, "an address"));
+        }
+        Ok(match self.file.take().map(PathBuf::from) {
+            Some(file) => Command::Change(Change { file, clock: self.clock()?, action, addresses }),
+            None => self.daemon(Request::Change(action, addresses)),
+        })
+    }
+
+    fn request(&mut self, verb: Verb, ask: Ask) -> Result<Request, UsageError> {
+        Ok(match ask {
+            Ask::Explain => Request::Explain(self.one(verb, "one address")?),
+            Ask::Log => {
+                let level = self.one(verb, "verbose or brief")?;
+                Request::Log(choose("level", &level, LEVELS)?)
+            }
+            Ask::Monitor => Request::Monitor,
+            Ask::Reload => Request::Reload,
+            Ask::Scan => Request::Scan,
+            Ask::Show if self.operands.is_empty() => Request::Show(Topic::State),
+            Ask::Show => {
+                let topic = self.one(verb, "one topic at most")?;
+                Request::Show(choose("topic", &topic, TOPICS)?)
+            }
+        })
+    }
+
+    fn daemon(&mut self, request: Request) -> Command {
+        let socket = self.socket.take().unwrap_or_else(|| SOCKET.into()).into();
+        Command::Daemon { socket, request }
+    }
+
+    fn over(&self) -> Over {
+        if self.force { Over::White } else { Over::Trap }
+    }
+
+    /// The only operand.
+    fn one(&mut self, verb: Verb, what: &'static str) -> Result<OsString, UsageError> {
+        match self.operands.pop() {
+            Some(operand) if self.operands.is_empty() => Ok(operand),
+            _ => Err(expected(verb, what)),
+        }
+    }
+
+    fn clock(&mut self) -> Result<Clock, UsageError> {
+        let Some(typed) = self.time.take() else { return Ok(Clock::System) };
+        match typed.to_str().and_then(|typed| typed.parse().ok()) {
+            Some(time @ 0..) => Ok(Clock::At(time)),
+            _ => Err(UsageError::NotATime(escaped(typed.as_bytes()).to_string())),
+        }
+    }
+
+    /// Every option was of use, every operand too.
+    fn nothing_left(&self, verb: Verb) -> Result<(), UsageError> {
+        let options = [("-s", &self.socket), ("-F", &self.file), ("-t", &self.time)];
+        match options.into_iter().find(|(_, value)| value.is_some()) {
+            Some((option, _)) => Err(UsageError::Option(format!("{option} for {}", verb.name()))),
+            None if !self.operands.is_empty() => Err(expected(verb, "no more arguments")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn expected(verb: Verb, expected: &'static str) -> UsageError {
+    UsageError::Arguments { command: verb.name(), expected }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Check,
+    List,
+    Lookup,
+    Release,
+    Simulate,
+    Trap,
+    Ask(Ask),
+}
+
+/// The commands that only the daemon can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Explain,
+    Log,
+    Monitor,
+    Reload,
+    Scan,
+    Show,
+}
+
+const VERBS: &Words<Verb> = &[
+    ("check", Verb::Check),
+    ("explain", Verb::Ask(Ask::Explain)),
+    ("list", Verb::List),
+    ("log", Verb::Ask(Ask::Log)),
+    ("lookup", Verb::Lookup),
+    ("monitor", Verb::Ask(Ask::Monitor)),
+    ("release", Verb::Release),
+    ("reload", Verb::Ask(Ask::Reload)),
+    ("scan", Verb::Ask(Ask::Scan)),
+    ("show", Verb::Ask(Ask::Show)),
+    ("simulate", Verb::Simulate),
+    ("trap", Verb::Trap),
+];
+
+const TOPICS: &Words<Topic> =
+    &[("hosts", Topic::Hosts), ("metrics", Topic::Metrics), ("traps", Topic::Traps)];
+
+const LEVELS: &Words<Verbosity> = &[("brief", Verbosity::Brief), ("verbose", Verbosity::Verbose)];
+
+impl Verb {
+    fn name(self) -> &'static str {
+        VERBS.iter().find(|(_, verb)| *verb == self).map_or("", |(name, _)| name)
+    }
+}

@@ -1,0 +1,190 @@
+//! The memory through which the store hands a database's image to the engine, without another copy of it.
+//!
+//! The parent makes it ([`create`]), before it is locked in, and gives one descriptor to each of the two:
+//! the store's may be written to, the engine's may not. A request and its answer on their channel say whose
+//! turn it is: the store writes between [`ToStore::Read`](crate::daemon::messages::ToStore) and its answer, the engine
+//! reads between the answer and [`ToStore::Release`](crate::daemon::messages::ToStore), after which the memory goes back
+//! to the system.
+//!
+//! `unsafe` is here for mapping the memory.
+
+use crate::db::ErrorKind;
+use crate::db::lock::Room;
+use memmap2::{Mmap, MmapMut, MmapOptions};
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+/// Zeroes for memory that is to be there before it is mapped: a page that cannot be had when it is touched
+/// kills the process.
+static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
+
+/// New memory of no length: a descriptor to write to it, and one to read it.
+#[cfg(target_os = "linux")]
+pub fn create() -> io::Result<(OwnedFd, OwnedFd)> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::os::fd::AsRawFd;
+    let writer = memfd_create(c"greytrapper", MFdFlags::MFD_CLOEXEC)?;
+    let reader = File::open(format!("/proc/self/fd/{}", writer.as_raw_fd()))?;
+    Ok((writer, reader.into()))
+}
+
+/// New memory of no length: a descriptor to write to it, and one to read it.
+#[cfg(not(target_os = "linux"))]
+pub fn create() -> io::Result<(OwnedFd, OwnedFd)> {
+    use nix::fcntl::OFlag;
+    use nix::sys::mman::{shm_open, shm_unlink};
+    use nix::sys::stat::Mode;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let name = format!("/greytrapper.{:016x}", u64::from_ne_bytes(random));
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+    let writer = shm_open(name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let reader = shm_open(name.as_str(), OFlag::O_RDONLY, Mode::empty());
+    shm_unlink(name.as_str())?;
+    Ok((writer, reader?))
+}
+
+/// The store's end.
+#[derive(Debug)]
+pub struct Writer {
+    file: File,
+    mapping: Option<MmapMut>,
+    length: usize,
+}
+
+impl Writer {
+    /// The end whose descriptor is the first of [`create`]'s.
+    pub fn new(descriptor: OwnedFd) -> Writer {
+        Writer { file: descriptor.into(), mapping: None, length: 0 }
+    }
+
+    /// Done with writing: the memory stays, but no longer counts as this process's.
+    pub fn unmap(&mut self) {
+        self.mapping = None;
+    }
+
+    /// Gives the memory back to the system.
+    pub fn release(&mut self) -> io::Result<()> {
+        self.mapping = None;
+        self.length = 0;
+        self.file.set_len(0)
+    }
+}
+
+impl Room for Writer {
+    fn set_length(&mut self, length: usize) -> Result<(), ErrorKind> {
+        let room = self.mapping.as_ref().map_or(0, |mapping| mapping.len());
+        if length > room || self.mapping.is_none() {
+            self.mapping = None;
+            provide(&self.file, length.max(1)).map_err(ErrorKind::Io)?;
+            let mut options = MmapOptions::new();
+            // SAFETY: only this process can write to the memory, through this mapping alone, and
+            // nobody but this type makes it shorter, after the mapping is gone. The engine reads what it
+            // gets as bytes of any value, and does so only once it is told that they are written.
+            let mapping = unsafe { options.len(length.max(1)).populate().map_mut(&self.file) };
+            self.mapping = Some(mapping.map_err(ErrorKind::Io)?);
+        }
+        self.length = length;
+        Ok(())
+    }
+}
+
+/// Makes the memory so long, all of it there.
+fn provide(file: &File, length: usize) -> io::Result<()> {
+    let length = length as u64;
+    let mut done = file.metadata()?.len();
+    while done < length {
+        let count = ZEROES.len().min(usize::try_from(length - done).unwrap_or(usize::MAX));
+        file.write_all_at(&ZEROES[..count], done)?;
+        done += count as u64;
+    }
+    Ok(())
+}
+
+impl Deref for Writer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.mapping.as_deref().and_then(|bytes| bytes.get(..self.length)).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Writer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let length = self.length;
+        self.mapping.as_deref_mut().and_then(|bytes| bytes.get_mut(..length)).unwrap_or_default()
+    }
+}
+
+/// The engine's end.
+#[derive(Debug)]
+pub struct Reader(File);
+
+/// An image, for as long as it is looked at.
+#[derive(Debug)]
+pub struct View {
+    mapping: Mmap,
+    length: usize,
+}
+
+impl Reader {
+    /// The end whose descriptor is the second of [`create`]'s.
+    pub fn new(descriptor: OwnedFd) -> Reader {
+        Reader(descriptor.into())
+    }
+
+    /// The first `length` bytes, which the store has just said are there.
+    ///
+    /// # Errors
+    /// They are not, or the system does not map them.
+    pub fn view(&self, length: u64) -> io::Result<View> {
+        if self.0.metadata()?.len() < length.max(1) {
+            return Err(io::Error::other("less memory than announced"));
+        }
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        // SAFETY: the memory is long enough, and the store neither writes to it nor makes it shorter before it
+        // is told to, which happens after the view is dropped.
+        let mapping = unsafe { MmapOptions::new().len(length.max(1)).map(&self.0) }?;
+        Ok(View { mapping, length })
+    }
+}
+
+impl Deref for View {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.mapping.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_writes_the_other_reads() {
+        let (writer, reader) = create().unwrap();
+        let (mut writer, reader) = (Writer::new(writer), Reader::new(reader));
+        assert!(reader.view(1).is_err());
+        for length in [5, 200_000, 100] {
+            writer.set_length(length).unwrap();
+            writer.iter_mut().enumerate().for_each(|(n, byte)| *byte = (n % 251) as u8);
+            writer.unmap();
+            let view = reader.view(length as u64).unwrap();
+            assert_eq!(view.len(), length);
+            assert!(view.iter().enumerate().all(|(n, byte)| *byte == (n % 251) as u8));
+            drop(view);
+            writer.release().unwrap();
+            assert!(reader.view(length as u64).is_err());
+        }
+    }
+
+    #[test]
+    fn the_reader_cannot_write() {
+        let (_writer, reader) = create().unwrap();
+        assert!(File::from(reader).write_at(b"x", 0).is_err());
+    }
+}
