@@ -1,10 +1,9 @@
-//! The memory through which the store hands a database's image to the engine, without another copy of it.
+//! Memory that one process fills and another reads, so that nothing is copied between them.
 //!
-//! The parent makes it ([`create`]), before it is locked in, and gives one descriptor to each of the two:
-//! the store's may be written to, the engine's may not. A request and its answer on their channel say whose
-//! turn it is: the store writes between [`ToStore::Read`](crate::daemon::messages::ToStore) and its answer, the engine
-//! reads between the answer and [`ToStore::Release`](crate::daemon::messages::ToStore), after which the memory goes back
-//! to the system.
+//! Whoever starts the two makes it ([`create`]) and gives one descriptor to each: the one may write to the
+//! memory, the other may not. Messages between them say whose turn it is: the writer fills it before it
+//! answers a request, the reader looks at it between the answer and its word that it is done, after which the
+//! memory goes back to the system.
 //!
 //! `unsafe` is here for mapping the memory.
 
