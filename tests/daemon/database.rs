@@ -2,9 +2,9 @@
 //!
 //! `LONG` in the environment adds what takes a minute.
 
+use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
 use crate::support::records::{Record, grey, invalid_senders, white};
-use crate::support::{Daemon, NO_DNS, Place};
 use greytrapper::db::lock::{Missing, Wait};
 use greytrapper::db::native::Database;
 use std::fs::{self, File, Permissions};

@@ -1,8 +1,8 @@
 //! What the tests of `simulate` and `lookup` share: a zone with a name for each row of the verdict table,
 //! a configuration that names the server, and databases of one's own.
 
-use crate::responder::*;
-use crate::util::Dir;
+use crate::support::cmd::Dir;
+use crate::support::responder::*;
 use greytrapper::db::lock::{Missing, Wait};
 use greytrapper::db::native::{Database, Opened};
 use greytrapper::spamd::Gdata;
