@@ -11,7 +11,7 @@
 //! * [`config`] reads greytrapper.conf(5): what is to be judged, and how strictly.
 //! * [`daemon`] is greytrapper(8): its command line and its processes, each with a role.
 //! * [`db`] knows the file formats of db(3), hash and btree: [`db::snapshot`] walks the bytes of a
-//!   whole file, [`db::native`] writes into the file in place, by our code or by dbopen(3).
+//!   whole file, [`db::database`] writes into the file in place, by our code or by dbopen(3).
 //! * [`spamd`] knows what spamd means by the bytes: records, spamdb(8)'s listing, a trap, a sync message.
 //! * [`scan`] gathers hosts with their tuples and judges them, one file a rule.
 //! * [`dns`] asks name servers about sender domains and about a host's identity; [`inquiry`] puts a

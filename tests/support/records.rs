@@ -1,8 +1,8 @@
 //! Records as spamd writes them, and a database made of them.
 
 use greytrapper::db::Engine;
-use greytrapper::db::lock::{Missing, Wait};
-use greytrapper::db::native::Database;
+use greytrapper::db::database::Database;
+use greytrapper::db::lock::{Creation, Wait};
 use greytrapper::spamd::record::{Gdata, PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -62,7 +62,7 @@ pub fn invalid_senders(count: u32) -> Vec<Record> {
 /// Enters records into a database, which is made if there is none.
 pub fn enter(path: &Path, records: &[Record]) {
     let mut ignored = || ();
-    let mut database = Database::new(path, Missing::Create);
+    let mut database = Database::new(path, Creation::IfMissing);
     let mut put = |engine: &mut dyn Engine, (key, data): &Record| {
         let order = engine.byte_order();
         engine.put(key.as_bytes(), &data.encode(order))

@@ -3,8 +3,8 @@
 use super::process::{Act, Env};
 use super::scene::DATABASE;
 use greytrapper::config::Rules;
-use greytrapper::db::lock::{Missing, Wait, read_image};
-use greytrapper::db::native::Database;
+use greytrapper::db::database::Database;
+use greytrapper::db::lock::{Creation, Wait, read_image};
 use greytrapper::db::snapshot::Snapshot;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
@@ -96,7 +96,7 @@ fn store(env: &Env) -> Prepared {
         .spawn()?;
     let (mut go, done) = somebody.stdin.take().zip(somebody.stdout.take()).ok_or("pipes")?;
     Ok(Box::new(move || {
-        let mut database = Database::new(&path, Missing::Fail);
+        let mut database = Database::new(&path, Creation::Never);
         let addresses: Vec<_> = (0..100u8).map(|n| format!("192.0.2.{n}")).collect();
         let mut trap_and_read = || -> Result<u64, Box<dyn Error>> {
             let mut notice = || ();

@@ -114,6 +114,14 @@ pub(super) fn overflow_size(layout: Layout) -> usize {
     (capacity(layout) / 2).saturating_sub(OFFSET.saturating_add(padded(super::page::ITEM_HEADER)))
 }
 
+/// The longest key that stays in its page whatever its value is: a reference to the value must fit
+/// beside it (`__bt_put()` in bt_put.c).
+#[cfg(libc_db)]
+pub fn longest_key(page_size: usize) -> usize {
+    let layout = Layout { order: ByteOrder::NATIVE, page_size };
+    overflow_size(layout).saturating_sub(super::page::REFERENCE)
+}
+
 /// An item of a leaf.
 pub(super) fn pair_item(order: ByteOrder, pair: Pair<'_>) -> Vec<u8> {
     let flags = flag(pair.key, BIG_KEY) | flag(pair.value, BIG_DATA);

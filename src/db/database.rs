@@ -23,7 +23,7 @@
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
-use super::lock::{self, FileId, Missing, Wait};
+use super::lock::{self, Creation, FileId, Wait};
 use super::snapshot::{Snapshot, format_of};
 use super::{Damage, Engine, EngineError, Error, ErrorKind, Fault, Format, btree, hash};
 use crate::config::EngineChoice;
@@ -46,16 +46,16 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    missing: Missing,
+    creation: Creation,
     choice: EngineChoice,
-    sound: Option<Sound>,
+    sound: Option<SoundFile>,
     /// Files of up to so many bytes are checked under the lock.
     small: u64,
 }
 
 /// The file whose structure was found to hold, and its length then.
 #[derive(Clone, Copy, Debug)]
-struct Sound {
+struct SoundFile {
     file: FileId,
     length: u64,
     structure: Structure,
@@ -70,7 +70,7 @@ enum Structure {
 }
 
 /// A database open for one batch.
-pub struct Opened {
+pub struct Batch {
     /// Its writer; closing or dropping it gives the lock back.
     pub engine: Box<dyn Engine>,
     /// Since when the lock is held.
@@ -88,9 +88,9 @@ pub struct Cost {
 
 impl Database {
     /// The database at `path`, which is not looked at before it is opened.
-    pub fn new(path: &Path, missing: Missing) -> Database {
+    pub fn new(path: &Path, creation: Creation) -> Database {
         let path = path.to_path_buf();
-        Database { path, missing, choice: EngineChoice::Default, sound: None, small: SMALL }
+        Database { path, creation, choice: EngineChoice::Default, sound: None, small: SMALL }
     }
 
     /// The same, changed by the code of that choice.
@@ -113,7 +113,7 @@ impl Database {
             if cost.batches > 0 {
                 thread::sleep(PAUSE);
             }
-            let Opened { mut engine, since } = self.open(wait)?;
+            let Batch { mut engine, since } = self.open(wait)?;
             let opened = Instant::now();
             let worked = items
                 .by_ref()
@@ -128,12 +128,12 @@ impl Database {
     }
 
     /// Opens it for writing, with its lock, if its structure holds.
-    pub fn open(&mut self, wait: &mut Wait<'_>) -> Result<Opened, Error> {
+    pub fn open(&mut self, wait: &mut Wait<'_>) -> Result<Batch, Error> {
         for _ in 0..lock::ATTEMPTS {
-            let file = lock::open_exclusive(&self.path, self.missing, wait)?;
+            let file = lock::open_exclusive(&self.path, self.creation, wait)?;
             let since = Instant::now();
             match self.admit(file).map_err(|kind| self.error(kind))? {
-                Some(engine) => return Ok(Opened { engine, since }),
+                Some(engine) => return Ok(Batch { engine, since }),
                 // The lock is free again: time for a long look.
                 None => self.look(wait)?,
             }
@@ -162,7 +162,7 @@ impl Database {
         self.writer(file, structure).map(Some)
     }
 
-    fn known_sound(&mut self, file: FileId, length: u64) -> Option<&mut Sound> {
+    fn known_sound(&mut self, file: FileId, length: u64) -> Option<&mut SoundFile> {
         self.sound.as_mut().filter(|sound| sound.file == file && sound.length <= length)
     }
 
@@ -188,7 +188,7 @@ impl Database {
         let image = lock::read_image(&self.path, wait)?;
         let structure = check(&image.bytes).map_err(|kind| self.error(kind))?;
         let length = image.bytes.len() as u64;
-        self.sound = Some(Sound { file: image.file, length, structure });
+        self.sound = Some(SoundFile { file: image.file, length, structure });
         Ok(())
     }
 
@@ -285,7 +285,7 @@ mod tests {
         for name in ["hash/kinds", "btree/kinds", "hash/big-endian", "btree/openbsd16k"] {
             let (_dir, path) = copy(name);
             let before = fs::read(&path).unwrap();
-            put(&mut Database::new(&path, Missing::Fail), &[1, 2, 3]).unwrap();
+            put(&mut Database::new(&path, Creation::Never), &[1, 2, 3]).unwrap();
             assert_eq!(held(&path, &[1, 2, 3]), 3, "{name}");
             let after = fs::read(&path).unwrap();
             assert_eq!(format_of(&after), format_of(&before), "{name}");
@@ -303,13 +303,13 @@ mod tests {
             ("damaged/hash/is-btree", Some("dbopen(3) does not find all keys of this btree")),
         ] {
             let (_dir, path) = copy(name);
-            let mut database = Database::new(&path, Missing::Fail).written_by(EngineChoice::Libc);
+            let mut database = Database::new(&path, Creation::Never).written_by(EngineChoice::Libc);
             let written = put(&mut database, &[1]).map(drop);
             let text = written.map_err(|error| error.kind.to_string());
             assert_eq!(text, refusal.map_or(Ok(()), |why| Err(why.to_owned())), "{name}");
             assert_eq!(held(&path, &[1]), usize::from(refusal.is_none()), "{name}");
             for choice in [EngineChoice::Default, EngineChoice::Native] {
-                let mut database = Database::new(&path, Missing::Fail).written_by(choice);
+                let mut database = Database::new(&path, Creation::Never).written_by(choice);
                 put(&mut database, &[1]).unwrap();
                 assert_eq!(held(&path, &[1]), 1, "{name} {choice:?}");
             }
@@ -320,7 +320,7 @@ mod tests {
     #[cfg(not(libc_db))]
     fn without_dbopen_there_is_no_libc_engine() {
         let (_dir, path) = copy("hash/kinds");
-        let mut database = Database::new(&path, Missing::Fail).written_by(EngineChoice::Libc);
+        let mut database = Database::new(&path, Creation::Never).written_by(EngineChoice::Libc);
         assert_eq!(
             put(&mut database, &[1]).unwrap_err().kind.to_string(),
             "there is no dbopen(3) here: only the native engine can write"
@@ -331,8 +331,8 @@ mod tests {
     fn an_empty_file_becomes_a_hash_with_pages_of_the_file_system() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spamd");
-        assert!(put(&mut Database::new(&path, Missing::Fail), &[1]).is_err());
-        put(&mut Database::new(&path, Missing::Create), &[1]).unwrap();
+        assert!(put(&mut Database::new(&path, Creation::Never), &[1]).is_err());
+        put(&mut Database::new(&path, Creation::IfMissing), &[1]).unwrap();
         let image = fs::read(&path).unwrap();
         assert_eq!(format_of(&image), Some(Format::Hash));
         // HASHHDR.bsize of hash.h, big-endian in every file.
@@ -348,7 +348,7 @@ mod tests {
             for small in [0, SMALL] {
                 let (_dir, path) = copy(name);
                 let before = fs::read(&path).unwrap();
-                let mut database = Database::new(&path, Missing::Fail);
+                let mut database = Database::new(&path, Creation::Never);
                 database.small = small;
                 let error = put(&mut database, &[1]).unwrap_err();
                 assert!(matches!(error.kind, ErrorKind::Damaged(_)), "{name}: {error}");
@@ -370,7 +370,7 @@ mod tests {
             Snapshot::new(&image).unwrap().check(&mut |damage| told.push(damage.fault));
             assert_eq!(told, [Fault::CutShort]);
 
-            let mut database = Database::new(&path, Missing::Fail).written_by(choice);
+            let mut database = Database::new(&path, Creation::Never).written_by(choice);
             database.small = small;
             put(&mut database, &[1]).unwrap();
             assert_eq!(held(&path, &[1]), 1);
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn a_large_file_is_looked_at_once_and_again_when_it_is_another() {
         let (dir, path) = copy("hash/kinds");
-        let mut database = Database::new(&path, Missing::Fail);
+        let mut database = Database::new(&path, Creation::Never);
         database.small = 0;
         put(&mut database, &[1]).unwrap();
         let looked_at = database.sound.unwrap();
@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn a_file_that_became_shorter_is_looked_at_again() {
         let (_dir, path) = copy("hash/multi");
-        let mut database = Database::new(&path, Missing::Fail);
+        let mut database = Database::new(&path, Creation::Never);
         database.small = 0;
         put(&mut database, &[1]).unwrap();
         let length = fs::metadata(&path).unwrap().len();
@@ -418,7 +418,7 @@ mod tests {
         let mut wait = Wait::usual(&mut notice);
         let other = File::open(&path).unwrap();
         let mut taken = 0;
-        let cost = Database::new(&path, Missing::Fail)
+        let cost = Database::new(&path, Creation::Never)
             .in_batches(&keys, &mut wait, &mut |engine, key| {
                 assert!(other.try_lock().is_err(), "the lock is ours");
                 thread::sleep(BATCH / 4);
@@ -437,7 +437,7 @@ mod tests {
         let (_dir, path) = copy("hash/kinds");
         let mut notice = || ();
         let mut seen = 0;
-        let error = Database::new(&path, Missing::Fail)
+        let error = Database::new(&path, Creation::Never)
             .in_batches(&[1, 2, 3], &mut Wait::usual(&mut notice), &mut |_, key| {
                 seen += 1;
                 if *key == 2 { Err(EngineError::Refused("no")) } else { Ok(()) }
@@ -453,7 +453,7 @@ mod tests {
         let before = fs::read(&path).unwrap();
         let other = File::open(&path).unwrap();
         other.lock().unwrap();
-        let error = put(&mut Database::new(&path, Missing::Fail), &[1]).unwrap_err();
+        let error = put(&mut Database::new(&path, Creation::Never), &[1]).unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Locked));
         assert!(fs::read(&path).unwrap() == before);
     }
@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn nothing_to_do_does_not_even_open_the_file() {
         let path = Path::new("/nonexistent");
-        let cost = put(&mut Database::new(path, Missing::Fail), &[]).unwrap();
+        let cost = put(&mut Database::new(path, Creation::Never), &[]).unwrap();
         assert_eq!(cost, Cost::default());
     }
 }
