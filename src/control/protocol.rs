@@ -11,6 +11,7 @@
 
 use super::status::{Scan, Status};
 use crate::scan::Rule;
+use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -148,10 +149,8 @@ pub struct Tuple {
 pub struct Changed {
     /// The address as asked.
     pub address: String,
-    /// Whether it is as was asked.
-    pub done: bool,
-    /// What happened, or why nothing did.
-    pub text: String,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// Something that happened in the daemon.

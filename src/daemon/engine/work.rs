@@ -15,13 +15,12 @@ use super::{Engine, now};
 use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
-use crate::daemon::messages::{
-    By, Change, FromChecker, FromResolver, Image, Outcome, Refusal, ToChecker, ToStore,
-};
+use crate::daemon::messages::{By, Change, FromChecker, FromResolver, Image, ToChecker, ToStore};
 use crate::db::{Damage, Error};
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
+use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -336,7 +335,7 @@ impl Engine {
     fn note_outcome(&mut self, case: Case, outcome: Option<Outcome>) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
-            Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite) => {
+            Some(outcome) if outcome.is_trapped() => {
                 at_work.scan.trapped.add(case.rule, 1);
                 log::info(format_args!("Trapped {}: {}", case.key, case.reason));
                 let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
