@@ -244,7 +244,8 @@ mod tests {
                 "10.0.0.9 - whitelisted",
             ]
         );
-        let report = scan(&records, &rules()).finish(Some(&Oracle));
+        let rules = rules();
+        let report = scan(&records, &rules).finish(Some(&Oracle));
         let verdict = report.traps(Portion::All).next().unwrap();
         assert_eq!(verdict.rule, Some(Rule::Checker));
         assert_eq!(verdict.evidence.tuples().next().unwrap().to, left.as_bytes());

@@ -79,7 +79,7 @@ impl Verdict {
 
 impl Evidence {
     /// Of these tuples.
-    pub(super) fn new<'t>(
+    pub fn new<'t>(
         count: u32,
         answer: Option<String>,
         tuples: impl Iterator<Item = Tuple<'t>>,
