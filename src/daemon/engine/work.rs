@@ -137,9 +137,9 @@ impl Engine {
         let is_monitored = self.is_monitored();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
-            at_work.version = Some(image.version);
-            at_work.scan.lock_waited = image.waited.into();
-            at_work.scan.lock_held = image.held.into();
+            at_work.version = Some(image.pass.version);
+            at_work.scan.lock_waited = image.pass.waited.into();
+            at_work.scan.lock_held = image.pass.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let work = Work { config, purpose, is_monitored, now: at_work.scan.began };
