@@ -7,6 +7,7 @@
 
 use super::roles::Process;
 use crate::control::status::{NameServer, Peer};
+use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::scan::identity::Question;
@@ -161,12 +162,8 @@ pub enum FromStore {
 pub struct Image {
     /// Its length in bytes.
     pub length: u64,
-    /// Changes whenever the file does: device, inode, length and time of change.
-    pub version: [u64; 5],
-    /// How long the lock was waited for.
-    pub waited: Duration,
-    /// How long the lock was held.
-    pub held: Duration,
+    /// How it was read.
+    pub pass: Pass,
 }
 
 /// From the engine to the resolver.

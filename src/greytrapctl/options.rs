@@ -6,14 +6,12 @@
 
 use super::typed::Typed;
 use super::usage::UsageError;
+use crate::config::DEFAULT_SOCKET;
 use crate::control::protocol::Verbosity;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
-
-/// The daemon's control socket unless `-s` names another.
-pub const SOCKET: &str = "/var/run/greytrapper.sock";
 
 /// A command and how to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +191,7 @@ mod tests {
     }
 
     fn daemon(request: Request) -> Command {
-        Command::Daemon { socket: SOCKET.into(), request }
+        Command::Daemon { socket: DEFAULT_SOCKET.into(), request }
     }
 
     fn addresses() -> Vec<OsString> {

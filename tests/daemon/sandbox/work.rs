@@ -9,7 +9,7 @@ use greytrapper::db::snapshot::Snapshot;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Limits, Transport};
-use greytrapper::scan;
+use greytrapper::scan::{self, Portion};
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, trap};
 use memmap2::{Mmap, MmapMut};
@@ -153,8 +153,9 @@ fn judge() -> Prepared {
         let rules = Rules { identity: false, ..Rules::default() };
         let report = scan::run(&Snapshot::new(&image)?, NOW, &rules)?;
         let expected = scan::run(&Snapshot::new(DATABASE)?, NOW, &rules)?;
-        let same = report.verdicts().count() == expected.verdicts().count();
-        if same && report.verdicts().count() > 0 { Ok(()) } else { Err("report".into()) }
+        let [found, expected] =
+            [&report, &expected].map(|report| report.verdicts(Portion::None).count());
+        if found == expected && found > 0 { Ok(()) } else { Err("report".into()) }
     }))
 }
 
