@@ -15,7 +15,7 @@ use crate::escape::escaped_path;
 use crate::log;
 use crate::process::sandbox::Role;
 use crate::process::user::GREYTRAPPER;
-use crate::process::wake::{drain, wait};
+use crate::process::wake::drain;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashSet;
@@ -66,7 +66,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             };
             engine.send(&FromChecker { number, is_good });
         }
-        wait(&mut poll, &mut events, None)?;
+        life.wait(&mut poll, &mut events, None)?;
         while let Ok(Some(_)) = life.orders() {}
     }
     pool.stop();

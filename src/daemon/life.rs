@@ -3,7 +3,7 @@
 //! [`Life::begin`] takes the way to the parent and waits to be told what to know; [`Life::lock_in`] gives up
 //! root and everything that the role does not need; [`Life::ready`] says so. From then on
 //! [`Life::orders`] gives the parent's messages, until it has gone: that ends every role, after what must
-//! not be cut short.
+//! not be cut short. [`Life::wait`] is how a role waits.
 #![forbid(unsafe_code)]
 
 use super::messages::{FromParent, Start, ToParent};
@@ -16,7 +16,7 @@ use crate::process::channel::{Broken, Channel};
 use crate::process::sandbox::{self, Role, Strength};
 use crate::process::spawn::silence;
 use crate::process::user::Identity;
-use mio::{Registry, Token};
+use mio::{Events, Poll, Registry, Token};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Uid;
@@ -27,6 +27,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// What the parent's messages come with in every role.
 pub const PARENT: Token = Token(0);
@@ -112,6 +113,31 @@ impl Life {
         match self.orders.pop_front() {
             None if self.is_over => Err(Over),
             order => Ok(order),
+        }
+    }
+
+    /// How long this role may wait for something to happen, if it would wait for `longest`: not at all
+    /// where the parent has said something or has gone. Asked before every wait. Readiness is told
+    /// once: whoever listened meanwhile may have taken the last order together with the end behind it,
+    /// and nothing would ever wake the role again.
+    pub fn patience(&mut self, longest: Option<Duration>) -> Option<Duration> {
+        let has_news = self.has_lost_parent() || !self.orders.is_empty();
+        if has_news { Some(Duration::ZERO) } else { longest }
+    }
+
+    /// Waits until something happens, at most for `longest`.
+    pub fn wait(
+        &mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        longest: Option<Duration>,
+    ) -> Result<(), String> {
+        match poll.poll(events, self.patience(longest)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                Err(reason(&error).to_string())
+            }
+            // An interrupted wait is one that found nothing.
+            _ => Ok(()),
         }
     }
 

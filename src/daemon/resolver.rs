@@ -50,7 +50,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             heap::give_back();
             continue;
         }
-        resolver.turn(None, |_| {}).map_err(|error| reason(&error).to_string())?;
+        let longest = life.patience(None);
+        resolver.turn(longest, |_| {}).map_err(|error| reason(&error).to_string())?;
         while let Ok(Some(_)) = life.orders() {}
     }
     Ok(())

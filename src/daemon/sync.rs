@@ -13,7 +13,6 @@ use crate::errno::reason;
 use crate::log;
 use crate::process::sandbox::Role;
 use crate::process::user::{EMPTY, GREYTRAPPER};
-use crate::process::wake::wait;
 use crate::sync::{Announcer, port};
 use mio::{Events, Poll, Token};
 
@@ -38,7 +37,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             }
             store.send(&FromSync::Peers(peers(&announcer)));
         }
-        wait(&mut poll, &mut events, None)?;
+        life.wait(&mut poll, &mut events, None)?;
         while let Ok(Some(_)) = life.orders() {}
     }
     Ok(())

@@ -30,7 +30,7 @@ use crate::log;
 use crate::process::sandbox::Role;
 use crate::process::shared::Reader;
 use crate::process::user::{EMPTY, GREYTRAPPER};
-use crate::process::wake::{drain, wait};
+use crate::process::wake::drain;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
 use records::Records;
@@ -99,7 +99,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         engine.tidy();
         let deadline = engine.server.as_ref().and_then(Server::next_deadline);
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        wait(&mut poll, &mut events, longest)?;
+        life.wait(&mut poll, &mut events, longest)?;
     }
     if let Some(server) = engine.server {
         server.close();

@@ -31,7 +31,6 @@ use crate::log;
 use crate::process::sandbox::Role;
 use crate::process::shared::Writer;
 use crate::process::user::SPAMD;
-use crate::process::wake::wait;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
 use crate::spamd::trap::{self, Holds, Over, Released, Trapped};
@@ -64,7 +63,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         } else if let Some(peers) = store.peers()? {
             engine.deliver(&peers, life);
         } else {
-            wait(&mut poll, &mut events, None)?;
+            life.wait(&mut poll, &mut events, None)?;
             while let Ok(Some(_)) = life.orders() {}
         }
     }
