@@ -7,13 +7,13 @@
 #![forbid(unsafe_code)]
 
 use super::messages::{FromParent, Start, ToParent};
-use super::roles::Process;
+use super::roles::{Place, Process, Variant};
 use super::slot::{Slot, inherited};
 use crate::config::{self, Config};
 use crate::errno::reason;
 use crate::log;
 use crate::process::channel::{Broken, Channel};
-use crate::process::sandbox::{self, Role, Strength};
+use crate::process::sandbox::{self, Strength};
 use crate::process::spawn::silence;
 use crate::process::user::Identity;
 use mio::{Events, Poll, Registry, Token};
@@ -24,7 +24,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -77,17 +77,19 @@ impl Life {
         config::from_text(&self.start.config)
     }
 
-    /// As root becomes `user` in the directory `root`, if that is given; then locks the process in.
-    pub fn lock_in(&self, user: &str, root: Option<&str>, role: &Role<'_>) -> Result<(), String> {
+    /// As root becomes the user of this role where that sees it; then locks the process in by a row of the
+    /// table, with a path for its places.
+    pub fn lock_in(&self, variant: Variant, at: impl Fn(Place) -> PathBuf) -> Result<(), String> {
+        let role = self.process.role(variant);
         if !self.start.foreground {
             log::open_syslog();
         }
-        if Uid::effective().is_root() {
+        if let Some(user) = role.user.filter(|_| Uid::effective().is_root()) {
             let identity = Identity::of(user).map_err(|error| error.to_string())?;
-            identity.assume(root.map(Path::new)).map_err(|error| error.to_string())?;
+            identity.assume(role.chroot.map(Path::new)).map_err(|error| error.to_string())?;
         }
         sandbox::title(self.process.name());
-        match sandbox::enter(role).map_err(|error| error.to_string())? {
+        match sandbox::enter(&role.rights(at)).map_err(|error| error.to_string())? {
             Strength::Full => {}
             weaker => log::warning(format_args!("{}: {weaker}", self.process.name())),
         }

@@ -54,13 +54,15 @@ impl Role {
                     (Slot::Store, other()),
                     (Slot::Resolver, other()),
                     (Slot::Checker, other()),
-                    (Slot::Image, reader),
+                    (Slot::ImageToRead, reader),
                     (Slot::Control, control.into()),
                 ]);
             }
-            "store" => {
-                slots.extend([(Slot::Asker, other()), (Slot::Sync, other()), (Slot::Image, writer)])
-            }
+            "store" => slots.extend([
+                (Slot::Asker, other()),
+                (Slot::Sync, other()),
+                (Slot::ImageToWrite, writer),
+            ]),
             _ => slots.push((Slot::Asker, other())),
         }
         let mapped = |(slot, parent_fd)| FdMapping { parent_fd, child_fd: slot as i32 };
