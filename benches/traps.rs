@@ -9,8 +9,8 @@
 mod generated;
 
 use generated::population::NOW;
-use greytrapper::db::lock::{Missing, Wait};
-use greytrapper::db::native::Database;
+use greytrapper::db::database::Database;
+use greytrapper::db::lock::{Creation, Wait};
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, TRAP_SECONDS, trap};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn main() {
         let copy = tempfile::NamedTempFile::new().expect("copy");
         std::fs::copy(original.path(), copy.path()).expect("copy");
         let start = Instant::now();
-        let mut database = Database::new(copy.path(), Missing::Fail);
+        let mut database = Database::new(copy.path(), Creation::Never);
         let cost = database
             .in_batches(&addresses, &mut Wait::usual(&mut || {}), &mut |engine, address| {
                 trap(engine, address, NOW, TRAP_SECONDS, Over::Trap).map(drop)

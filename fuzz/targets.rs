@@ -1,6 +1,6 @@
 //! The targets of the fuzzer: any bytes in, a panic out if a property does not hold.
 //!
-//! Called by the programs in `fuzz_targets/` under libFuzzer, and by `tests/fuzz_smoke.rs` on the stable
+//! Called by the programs in `fuzz_targets/` under libFuzzer, and by `tests/library/fuzz_smoke.rs` on the stable
 //! compiler with the checked-in corpus and its mutations. Not to panic is only the least of it: results
 //! are bounded by the input, what is sound is still sound after it was changed, and what is printed reads
 //! back as the same.
@@ -9,6 +9,7 @@
 #![allow(dead_code)]
 
 #[path = "../tests/support/disk.rs"]
+#[allow(clippy::duplicate_mod, reason = "the tests have it too, the fuzzer's programs only here")]
 mod disk;
 
 use disk::Disk;

@@ -11,9 +11,10 @@
 //! * [`config`] reads greytrapper.conf(5): what is to be judged, and how strictly.
 //! * [`daemon`] is greytrapper(8): its command line and its processes, each with a role.
 //! * [`db`] knows the file formats of db(3), hash and btree: [`db::snapshot`] walks the bytes of a
-//!   whole file, [`db::native`] writes into the file in place, by our code or by dbopen(3).
+//!   whole file, [`db::database`] writes into the file in place, by our code or by dbopen(3).
 //! * [`spamd`] knows what spamd means by the bytes: records, spamdb(8)'s listing, a trap, a sync message.
 //! * [`scan`] gathers hosts with their tuples and judges them, one file a rule.
+//! * [`name`] knows what can be a domain name, who registered it, and which names belong to nobody.
 //! * [`dns`] asks name servers about sender domains and about a host's identity; [`inquiry`] puts a
 //!   scan's questions to it.
 //! * [`checker`] asks the administrator's program about recipients.
@@ -43,6 +44,7 @@ pub mod greytrapctl;
 mod heap;
 pub mod inquiry;
 pub mod log;
+pub mod name;
 pub mod process;
 pub mod scan;
 pub mod spamd;

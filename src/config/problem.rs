@@ -2,7 +2,7 @@
 //! place for all wording.
 //!
 //! Made by every module of `config`, shown by `diagnostic`. Text from the file is quoted, shortened and
-//! escaped here. A test holds the wordings below against the `.err` files of `tests/config`.
+//! escaped here. A test holds the wordings below against the `.err` files of `tests/library/config`.
 
 use crate::escape::escaped;
 use std::fmt;

@@ -190,19 +190,19 @@ impl From<&fs::Metadata> for FileId {
     }
 }
 
-/// What to do about a database that does not exist.
+/// Whether a database that does not exist is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// It is an error.
-    Fail,
-    /// Create it, empty, mode 0644.
-    Create,
+pub enum Creation {
+    /// A file that is missing is an error.
+    Never,
+    /// It is made, empty, mode 0644.
+    IfMissing,
 }
 
 /// Opens the file at `path` for reading and writing, with its lock; closing it gives the lock back.
-pub fn open_exclusive(path: &Path, missing: Missing, wait: &mut Wait<'_>) -> Result<File, Error> {
+pub fn open_exclusive(path: &Path, creation: Creation, wait: &mut Wait<'_>) -> Result<File, Error> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(MODE).create(missing == Missing::Create);
+    options.read(true).write(true).mode(MODE).create(creation == Creation::IfMissing);
     open_locked(path, &options, wait, File::try_lock)
 }
 
@@ -321,8 +321,8 @@ mod tests {
         read_image(path, &mut Wait::new(millis(50), millis(10), &mut || ()))
     }
 
-    fn exclusive(path: &Path, missing: Missing) -> Result<File, Error> {
-        open_exclusive(path, missing, &mut Wait::new(millis(50), millis(10), &mut || ()))
+    fn exclusive(path: &Path, creation: Creation) -> Result<File, Error> {
+        open_exclusive(path, creation, &mut Wait::new(millis(50), millis(10), &mut || ()))
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
         let error = read_image(&path, &mut wait).unwrap_err();
         assert!(start.elapsed() >= millis(60));
         assert_eq!(error.to_string(), format!("{}: locked by another process", path.display()));
-        let error = open_exclusive(&path, Missing::Fail, &mut wait).unwrap_err();
+        let error = open_exclusive(&path, Creation::Never, &mut wait).unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Locked));
         assert_eq!(told.get(), 2, "once a wait");
     }
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn a_lock_that_is_given_back_in_time_is_taken() {
         let (_dir, path) = place(b"before");
-        let writer = exclusive(&path, Missing::Fail).unwrap();
+        let writer = exclusive(&path, Creation::Never).unwrap();
         let (tell, told) = mpsc::channel();
         let other = thread::spawn({
             let path = path.clone();
@@ -385,15 +385,15 @@ mod tests {
     }
 
     /// What a writer finds that waited for the lock while `change` was made.
-    fn found_after(missing: Missing, change: impl FnOnce(&Path)) -> Result<Vec<u8>, ErrorKind> {
+    fn found_after(creation: Creation, change: impl FnOnce(&Path)) -> Result<Vec<u8>, ErrorKind> {
         let (_dir, path) = place(b"before");
-        let holder = exclusive(&path, Missing::Fail).unwrap();
+        let holder = exclusive(&path, Creation::Never).unwrap();
         let (tell, told) = mpsc::channel();
         let waiting = path.clone();
         let writer = thread::spawn(move || {
             let mut notice = || tell.send(()).unwrap();
             let mut wait = Wait::new(Duration::MAX, millis(1), &mut notice);
-            let file = open_exclusive(&waiting, missing, &mut wait).map_err(|error| error.kind)?;
+            let file = open_exclusive(&waiting, creation, &mut wait).map_err(|error| error.kind)?;
             image_of(&file).map(|image| image.to_vec())
         });
         told.recv().unwrap();
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_file_that_takes_the_place_of_the_one_waited_for_is_opened_instead() {
-        let found = found_after(Missing::Fail, |path| {
+        let found = found_after(Creation::Never, |path| {
             let successor = path.with_extension("new");
             fs::write(&successor, b"after").unwrap();
             fs::rename(&successor, path).unwrap();
@@ -415,9 +415,9 @@ mod tests {
     #[test]
     fn a_file_that_goes_while_it_is_waited_for_is_missing_or_made_anew() {
         let remove = |path: &Path| fs::remove_file(path).unwrap();
-        let gone = found_after(Missing::Fail, remove).unwrap_err();
+        let gone = found_after(Creation::Never, remove).unwrap_err();
         assert_eq!(gone.to_string(), "No such file or directory");
-        assert_eq!(found_after(Missing::Create, remove).unwrap(), b"");
+        assert_eq!(found_after(Creation::IfMissing, remove).unwrap(), b"");
     }
 
     #[test]
@@ -447,7 +447,7 @@ mod tests {
         for (path, what) in rows {
             let expected = format!("{}: {what}", path.display());
             assert_eq!(image(&path).unwrap_err().to_string(), expected);
-            let error = exclusive(&path, Missing::Fail).unwrap_err();
+            let error = exclusive(&path, Creation::Never).unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
         let link = dir.path().join("link");
@@ -459,23 +459,23 @@ mod tests {
     fn a_missing_file_is_created_only_on_demand_and_never_truncated() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spamd");
-        assert!(exclusive(&path, Missing::Fail).is_err());
+        assert!(exclusive(&path, Creation::Never).is_err());
         assert!(!path.exists());
-        drop(exclusive(&path, Missing::Create).unwrap());
+        drop(exclusive(&path, Creation::IfMissing).unwrap());
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777 & !MODE, 0);
         assert_eq!(mode & 0o600, 0o600);
         fs::write(&path, b"kept").unwrap();
-        drop(exclusive(&path, Missing::Create).unwrap());
+        drop(exclusive(&path, Creation::IfMissing).unwrap());
         assert_eq!(read(&path).unwrap(), b"kept");
     }
 
     #[test]
     fn a_writer_keeps_everyone_out_until_it_closes() {
         let (_dir, path) = place(b"x");
-        let writer = exclusive(&path, Missing::Fail).unwrap();
+        let writer = exclusive(&path, Creation::Never).unwrap();
         assert!(matches!(image(&path).unwrap_err().kind, ErrorKind::Locked));
-        assert!(matches!(exclusive(&path, Missing::Fail).unwrap_err().kind, ErrorKind::Locked));
+        assert!(matches!(exclusive(&path, Creation::Never).unwrap_err().kind, ErrorKind::Locked));
         drop(writer);
         assert!(image(&path).is_ok());
     }

@@ -2,7 +2,7 @@
 //! btree(3) before.
 //!
 //! * Reading is [`snapshot`]: it takes the bytes of a whole file and walks them; it never sees a path.
-//! * Writing is an [`Engine`]: one batch of changes under the lock, in place. [`native`] opens
+//! * Writing is an [`Engine`]: one batch of changes under the lock, in place. [`database`] opens
 //!   it, with our code or, where there is dbopen(3), with that (`libc`).
 //! * [`lock`] opens a file with its lock and reads it in one pass.
 //! * [`hash`] and [`btree`] hold the two formats, each with its page layout, reader, checker and writer.
@@ -20,13 +20,14 @@ pub mod btree;
 pub mod bytes;
 pub mod compare;
 pub mod damage;
+pub mod database;
 pub mod file;
 pub mod hash;
 #[cfg(libc_db)]
 pub mod libc;
 pub mod lock;
 pub mod memory;
-pub mod native;
+
 pub mod snapshot;
 
 pub use bytes::ByteOrder;

@@ -45,6 +45,15 @@ impl<'a> Snapshot<'a> {
         }
     }
 
+    /// Bytes in a page; none in an empty file.
+    pub fn page_size(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Empty => None,
+            Kind::Hash(table) => Some(table.page_size()),
+            Kind::Btree(tree) => Some(tree.page_size()),
+        }
+    }
+
     /// Every record that can be reached, in the file's order, and in between the faults met.
     ///
     /// After a fault the walk goes on where it safely can: with the next bucket of a hash, with the next

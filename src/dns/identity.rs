@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 use domain::base::Rtype;
-use psl::Psl;
 
 use super::answer::{Answer, Data, List};
 use super::failure::Failure;
@@ -228,13 +227,11 @@ fn better(one: Confirmation, other: Confirmation) -> Confirmation {
     }
 }
 
-/// The registrable domain by the public suffix list, or the whole name if it has none.
+/// What somebody registered to have this name, or the whole name if it is nobody's.
 fn registrable(name: &Name) -> Vec<u8> {
-    let text = name.text();
-    match psl::List.domain(&text) {
-        Some(domain) => domain.as_bytes().to_vec(),
-        None => text,
-    }
+    let mut domain = Vec::new();
+    crate::name::registrable(&name.text(), &mut domain);
+    domain
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use super::random::Random;
 pub const UDP_PAYLOAD: u16 = 1232;
 /// RFC 1035 4.1.1: octets of the header.
 pub const HEADER: usize = 12;
+/// RFC 1035 4.1.2: octets of a question's type and class.
+const TYPE_AND_CLASS: usize = 4;
 
 /// A question section with a single entry in wire format, its letters in random case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +61,12 @@ impl Question {
         Self(parts.concat().into())
     }
 
-    /// Gives each letter a random case. Only names hold letters: a length octet is below `A`, and so
-    /// is every type that is asked for.
+    /// Gives each letter of the name a random case (draft-vixie-dnsext-dns0x20). A length octet is below
+    /// `A`, no letter; type and class may be any octets.
     pub fn scramble(&mut self, random: &mut Random) {
         let mut bits = 0_u64;
         let mut left = 0_u32;
-        for byte in self.0.iter_mut().filter(|b| b.is_ascii_alphabetic()) {
+        for byte in self.name_mut().iter_mut().filter(|b| b.is_ascii_alphabetic()) {
             if left == 0 {
                 (bits, left) = (random.u64(), u64::BITS);
             }
@@ -78,7 +80,7 @@ impl Question {
 
     /// Back to lower case.
     pub fn unscramble(&mut self) {
-        self.0.make_ascii_lowercase();
+        self.name_mut().make_ascii_lowercase();
     }
 
     /// The section's bytes.
@@ -93,7 +95,7 @@ impl Question {
 
     /// The same question but for the case of its letters.
     pub fn same(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.is_folded(&other.0)
     }
 
     /// The message into `buffer`, replacing what was there.
@@ -106,7 +108,7 @@ impl Question {
     }
 
     fn build(&self, target: Vec<u8>, id: u16, edns: Edns) -> Option<Vec<u8>> {
-        let name = self.0.get(..self.0.len().checked_sub(4)?)?;
+        let (name, _) = self.parts();
         let name = domain::base::Name::from_octets(name).ok()?;
         // Neither a Vec nor a single question can be too short of room.
         let mut builder = MessageBuilder::from_target(target).ok()?;
@@ -139,17 +141,38 @@ impl Question {
         let echoed = message.get(HEADER..).and_then(|rest| rest.get(..self.0.len()));
         Some(match echoed {
             Some(echoed) if counts.qdcount() == 1 && *echoed == *self.0 => Match::Exact,
-            Some(echoed) if counts.qdcount() == 1 && echoed.eq_ignore_ascii_case(&self.0) => {
-                Match::Folded
-            }
+            Some(echoed) if counts.qdcount() == 1 && self.is_folded(echoed) => Match::Folded,
             _ => Match::Other,
         })
     }
 
-    fn tail(&self) -> u16 {
-        let rest = self.0.last_chunk::<4>();
-        rest.map_or(0, |[high, low, ..]| u16::from_be_bytes([*high, *low]))
+    /// Whether `section` differs from this one in the case of the name's letters at most.
+    fn is_folded(&self, section: &[u8]) -> bool {
+        let ((name, rest), (other, others)) = (self.parts(), split(section));
+        name.eq_ignore_ascii_case(other) && rest == others
     }
+
+    /// The name, and type and class behind it.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        split(&self.0)
+    }
+
+    fn name_mut(&mut self) -> &mut [u8] {
+        let length = self.0.len().saturating_sub(TYPE_AND_CLASS);
+        self.0.get_mut(..length).unwrap_or_default()
+    }
+
+    fn tail(&self) -> u16 {
+        match self.parts() {
+            (_, [high, low, ..]) => u16::from_be_bytes([*high, *low]),
+            _ => 0,
+        }
+    }
+}
+
+/// The name of a question section, and type and class behind it.
+fn split(section: &[u8]) -> (&[u8], &[u8]) {
+    section.split_at_checked(section.len().saturating_sub(TYPE_AND_CLASS)).unwrap_or_default()
 }
 
 /// The id of a message, which says whose answer it may be.
@@ -192,6 +215,28 @@ mod tests {
             assert_eq!(one, plain);
         }
         assert_eq!(seen.len(), 20);
+    }
+
+    /// Type 65, HTTPS, is `A` as an octet, type 97 `a`: neither is a letter.
+    #[test]
+    fn a_type_that_looks_like_a_letter_is_left_alone() {
+        let mut random = Random::new().unwrap();
+        let name = Name::from_domain(b"example.com").unwrap();
+        let of = |rtype: u16| Question::new(&name, Rtype::from_int(rtype));
+        let mut lower = of(97);
+        for _ in 0..20 {
+            lower.scramble(&mut random);
+            assert_eq!(lower.rtype(), Rtype::from_int(97));
+        }
+        let mut upper = of(65);
+        upper.unscramble();
+        assert_eq!(upper.rtype(), Rtype::from_int(65));
+        assert!(!upper.same(&of(97)));
+        let mut reply = Vec::new();
+        upper.write(&mut reply, 1, Edns::Off);
+        reply[2] |= 0x80;
+        assert_eq!(upper.compare(&reply), Some(Match::Exact));
+        assert_eq!(of(97).compare(&reply), Some(Match::Other));
     }
 
     #[test]

@@ -86,10 +86,9 @@ impl Name {
         Self::from_ascii(&ascii)
     }
 
-    /// A HELO argument, if it is a host name with a dot (judgement: nothing else has identity).
+    /// A HELO argument, if it is a host name with a dot: nothing else has identity.
     pub fn from_helo(text: &[u8]) -> Option<Self> {
-        let name = Self::from_domain(text).ok()?;
-        (name.labels().count() > 1).then_some(name)
+        Self::from_domain(crate::name::host_name(text)?).ok()
     }
 
     /// Where the PTR records of `address` are (RFC 1035 3.5, RFC 3596 2.5).

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn who_is_not_root_becomes_nobody_else() {
         if unistd::geteuid().is_root() {
-            // Tried by tests/sandbox, in a process of its own.
+            // Tried by tests/daemon/sandbox, in a process of its own.
             return;
         }
         let nobody = Identity { uid: Uid::from_raw(65534), gid: Gid::from_raw(65534) };

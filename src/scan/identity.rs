@@ -6,8 +6,8 @@
 //! can never be confirmed and are not asked about.
 
 use super::answers::{Answers, Confirmation};
-use super::name;
 use crate::dns::identity::MAX_NAMES;
+use crate::name;
 use crate::spamd::Tuple;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;

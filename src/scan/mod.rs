@@ -12,7 +12,7 @@
 //! speaks for the host.
 //!
 //! * `gather` reads each record once and takes `notes`, `hosts` keeps them by host (`table`, `address`).
-//! * [`sender`], `name` and `tags` know the forms of addresses; `distinct` counts them.
+//! * [`sender`], [`name`](crate::name) and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] are the rules, one file each; `judge` asks them in their order.
 //! * [`identity`] is what DNS is asked about nominated hosts, [`Domains`] what about senders;
 //!   [`Answers`] is what it said.
@@ -36,7 +36,6 @@ mod gather;
 mod hosts;
 pub mod identity;
 mod judge;
-mod name;
 mod notes;
 mod report;
 pub mod rules;
@@ -48,9 +47,9 @@ mod tags;
 mod testing;
 mod verdict;
 
+pub use crate::name::NameFault;
 pub use answers::Answers;
 pub use domains::Domains;
-pub use name::NameFault;
 pub use notes::{Counts, UnknownRecord};
 pub use report::{Reason, Report, Verdict};
 pub use rules::Rule;

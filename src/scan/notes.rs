@@ -5,12 +5,12 @@
 //! asks. Records that are none of spamd's, or whose address is none, are counted and left.
 
 use super::address::Address;
-use super::name;
 use super::rules::rcpt;
 use super::sender::Sender;
 use super::table::Seed;
 use crate::config::Rules;
 use crate::db::{ByteOrder, Record};
+use crate::name;
 use crate::spamd::record::{Entry, Tuple, Unknown};
 use std::borrow::Cow;
 use std::ops::BitOrAssign;
@@ -37,7 +37,7 @@ impl Marks {
     pub const RECIPIENT: Marks = Marks(32);
     /// It has a GREY record that is not over: it waits.
     pub const LIVE: Marks = Marks(64);
-    /// Its sender's domain is [plainly](name::is_registered) what somebody registered.
+    /// Its sender's domain is [plainly](crate::name::is_registered) what somebody registered.
     pub const REGISTERED: Marks = Marks(128);
 
     /// Whether one of `others` is among these.

@@ -16,7 +16,7 @@
 //! | UTF-8 in either part | RFC 6531, 3.3 | mailbox |
 //! | local part over 64 octets, `a..b@dom`, `.a@dom` | seen in good mail | mailbox |
 
-use super::name::{self, NameFault};
+use crate::name::{self, NameFault};
 use std::fmt;
 
 /// The longest field that spamd keeps: `MAX_MAIL` of libexec/spamd/grey.h, less the NUL.

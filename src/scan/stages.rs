@@ -15,13 +15,13 @@ use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
 use super::judge::{AHEAD, Judge, Nominee, open};
-use super::name;
 use super::report::{Judged, Report};
 use super::rules::{checker, dns};
 use super::table::Seed;
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
+use crate::name;
 use crate::threads::each;
 use std::collections::HashSet;
 

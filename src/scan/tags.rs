@@ -11,8 +11,8 @@
 //! | detail | `loc+tag` | `loc` | RFC 5233, 1 |
 //! | counters | digits in a row, or four hexadecimal digits or more with a digit among them | one token | seen in mail |
 
-use super::name;
 use super::sender::{self, Mailbox};
+use crate::name;
 
 /// Stands for what was made for one recipient; no mailbox has it outside quotes.
 const TOKEN: u8 = 0;

@@ -1,8 +1,8 @@
 //! What the daemon answers: `show` and its topics, `explain`, `log`, changes by hand.
 
 use crate::metrics;
-use crate::responder::Responder;
-use crate::support::{Daemon, NO_DNS, Place};
+use crate::support::daemon::{Daemon, NO_DNS, Place};
+use crate::support::responder::Responder;
 use crate::world;
 use serde_json::Value;
 

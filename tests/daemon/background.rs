@@ -1,8 +1,8 @@
 //! The daemon as rc.d(8) starts it: in the background once all is ready.
 
+use crate::support::daemon::{NO_DNS, Place};
 use crate::support::process::{self, is_alive, until};
 use crate::support::records::invalid_senders;
-use crate::support::{NO_DNS, Place};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgid, getsid};
 use std::ffi::OsStr;

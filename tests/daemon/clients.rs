@@ -1,10 +1,10 @@
 //! Hostile and silly clients at the control socket of a running daemon: nobody else notices.
 
-use crate::dice::Dice;
+use crate::support::daemon::{Daemon, NO_DNS, PATIENCE, Place};
+use crate::support::dice::Dice;
 #[cfg(target_os = "linux")]
 use crate::support::process::until;
 use crate::support::records::invalid_senders;
-use crate::support::{Daemon, NO_DNS, PATIENCE, Place};
 use greytrapper::control::protocol::Request;
 use greytrapper::frame;
 use std::fs;

@@ -2,11 +2,11 @@
 //!
 //! `LONG` in the environment adds what takes a minute.
 
+use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
 use crate::support::records::{Record, grey, invalid_senders, white};
-use crate::support::{Daemon, NO_DNS, Place};
-use greytrapper::db::lock::{Missing, Wait};
-use greytrapper::db::native::Database;
+use greytrapper::db::database::Database;
+use greytrapper::db::lock::{Creation, Wait};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -221,7 +221,7 @@ fn locked_before_many_traps_are_written() {
 fn like_spamd(path: &Path, record: &Record) {
     let mut ignored = || ();
     let mut wait = Wait::new(Duration::from_secs(20), Duration::MAX, &mut ignored);
-    let mut database = Database::new(path, Missing::Fail);
+    let mut database = Database::new(path, Creation::Never);
     let mut put = |engine: &mut dyn greytrapper::db::Engine, (key, data): &Record| {
         let order = engine.byte_order();
         engine.put(key.as_bytes(), &data.encode(order))

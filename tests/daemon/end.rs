@@ -1,9 +1,9 @@
 //! The daemon's end, at rest and in the middle of work, and the other signals.
 
-use crate::responder::{Act, Responder};
+use crate::support::daemon::{Daemon, Ended, NO_DNS, Place};
 use crate::support::process::{is_alive, until};
 use crate::support::records::{grey, invalid_senders};
-use crate::support::{Daemon, Ended, NO_DNS, Place};
+use crate::support::responder::{Act, Responder};
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! The database on a full disk: a file system of the test's own, which Linux makes by a command.
 
 use crate::database::failures;
+use crate::support::daemon::{NO_DNS, Place};
 use crate::support::process::until;
 use crate::support::records::invalid_senders;
-use crate::support::{NO_DNS, Place};
 use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
@@ -48,7 +48,7 @@ fn on_a_full_disk() {
     let length = fs::metadata(&database).unwrap().len();
     small.resize(&(length.next_multiple_of(4096) + 3 * 4096).to_string());
     let before =
-        crate::support::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
+        crate::support::daemon::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
     let socket = place.socket();
     let text = format!("database {database:?}\nsocket {socket:?}\nscan every 1s\n{NO_DNS}");
     place.write("conf", text, 0o644);
@@ -56,9 +56,10 @@ fn on_a_full_disk() {
     let full = format!("scan failed: {}: No space left on device", database.display());
     daemon.exact_line(&full);
     daemon.exact_line("Scan started");
-    let check = || crate::support::greytrapctl([OsStr::new("check"), database.as_os_str()]);
-    let list =
-        || crate::support::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
+    let check = || crate::support::daemon::greytrapctl([OsStr::new("check"), database.as_os_str()]);
+    let list = || {
+        crate::support::daemon::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded()
+    };
     let now = list();
     assert!(before.lines().all(|line| now.lines().any(|other| other == line)));
     small.resize("16m");

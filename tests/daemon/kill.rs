@@ -3,11 +3,11 @@
 //!
 //! `KILLS` in the environment is how many scans are cut short at random; a few without it.
 
-use crate::dice::Dice;
-use crate::responder::Responder;
+use crate::support::daemon::{Daemon, Ended, Place};
+use crate::support::dice::Dice;
 use crate::support::process::{is_alive, until};
 use crate::support::records::{grey, invalid_senders};
-use crate::support::{Daemon, Ended, Place};
+use crate::support::responder::Responder;
 use crate::world;
 use nix::sys::signal::{Signal, kill};
 use std::collections::BTreeSet;
@@ -107,7 +107,7 @@ fn at_random_moments_of_scans() {
         place.assert_sound();
         let lost: Vec<_> = before.difference(&lasting(&place)).cloned().collect();
         assert!(lost.is_empty(), "{number}, {role}: {lost:#?}\n{ended:#?}");
-        assert!(started < crate::support::PATIENCE);
+        assert!(started < crate::support::daemon::PATIENCE);
     }
     println!("{kills} kills, {completed} of them after the scan");
     assert!(completed < kills, "none in the middle");

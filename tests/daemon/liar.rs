@@ -2,9 +2,9 @@
 //!
 //! The test is the store's parent and its engine at once, on the descriptors that these have.
 
+use crate::support::daemon::{PATIENCE, Place};
 use crate::support::process::{finish, is_alive, until};
 use crate::support::records::{self, grey, now, spamtrap, trapped, white};
-use crate::support::{PATIENCE, Place};
 use command_fds::{CommandFdExt, FdMapping};
 use greytrapper::daemon::messages::{
     By, Change, FromParent, FromStore, Outcome, Refusal, Start, ToParent, ToStore,

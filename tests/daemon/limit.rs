@@ -1,7 +1,7 @@
 //! `trap limit`: no more traps than that, and what was left comes later.
 
+use crate::support::daemon::{NO_DNS, Place};
 use crate::support::records::{host, invalid_senders};
-use crate::support::{NO_DNS, Place};
 
 fn trapped(lines: &[String]) -> usize {
     lines.iter().filter(|line| line.starts_with("Trapped ")).count()

@@ -2,20 +2,14 @@
 //! tells others.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
-#[path = "../support/sync_decoder.rs"]
-#[allow(dead_code, reason = "only traps are told")]
-mod decoder;
-#[path = "../support/dice.rs"]
-mod dice;
-#[path = "../support/responder.rs"]
-mod responder;
-#[path = "../daemon_support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 
 mod answers;
 mod background;
 mod clients;
 mod database;
+mod descriptors;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
@@ -28,6 +22,7 @@ mod monitor;
 #[cfg(target_os = "linux")]
 mod processes;
 mod reload;
+mod sandbox;
 mod scan;
 mod start;
 mod sync;

@@ -1,8 +1,8 @@
 //! `monitor`: scans, verdicts and traps as they happen.
 
-use crate::responder::Responder;
+use crate::support::daemon::{Daemon, NO_DNS, PATIENCE, Place};
 use crate::support::process::finish;
-use crate::support::{Daemon, NO_DNS, PATIENCE, Place};
+use crate::support::responder::Responder;
 use crate::world;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

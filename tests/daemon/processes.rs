@@ -1,8 +1,8 @@
 //! Each process of a running daemon as the kernel sees it: its user, its root, its locks, its descriptors.
 
-use crate::responder::Responder;
+use crate::support::daemon::{Daemon, Place};
 use crate::support::process::until;
-use crate::support::{Daemon, Place};
+use crate::support::responder::Responder;
 use crate::world;
 use nix::unistd::{Pid, User};
 use std::fs;

@@ -1,10 +1,10 @@
 //! A new configuration: in force as a whole, or not at all.
 
-use crate::responder::{Act, MX, Responder, mx};
 use crate::start::own_key;
+use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::{is_alive, until};
 use crate::support::records::{grey, invalid_senders};
-use crate::support::{Daemon, NO_DNS, Place};
+use crate::support::responder::{Act, MX, Responder, mx};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 

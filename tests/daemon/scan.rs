@@ -1,8 +1,8 @@
 //! The main job: who is trapped, who is not, and the words of the log.
 
-use crate::responder::Responder;
+use crate::support::daemon::{Ended, NO_DNS, Place};
 use crate::support::records::{grey, invalid_senders};
-use crate::support::{Ended, NO_DNS, Place};
+use crate::support::responder::Responder;
 use crate::world;
 
 /// A scan of everything by `place`'s daemon: what it logged of it.

@@ -1,7 +1,7 @@
 //! Starts that fail: a line that says why, exit status 1, and nothing left behind.
 
+use crate::support::daemon::{NO_DNS, Place};
 use crate::support::process::{self, Ran};
-use crate::support::{NO_DNS, Place};
 use std::fs;
 use std::process::Command;
 

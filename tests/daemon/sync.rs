@@ -1,8 +1,8 @@
 //! Traps are told to the other MXes, in spamd's words.
 
-use crate::decoder::{Entry, decode, key_text};
+use crate::support::daemon::{NO_DNS, PATIENCE, Place};
 use crate::support::records::{grey, now};
-use crate::support::{NO_DNS, PATIENCE, Place};
+use crate::support::sync_decoder::{Entry, decode, key_text};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};

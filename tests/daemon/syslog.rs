@@ -1,9 +1,9 @@
 //! The daemon's log in syslog(3), which Linux alone lets a test have for itself.
 
 use crate::background::Background;
+use crate::support::daemon::{NO_DNS, PATIENCE, Place};
 use crate::support::process::{self, is_alive, until};
 use crate::support::records::invalid_senders;
-use crate::support::{NO_DNS, PATIENCE, Place};
 use nix::sys::signal::{Signal, kill};
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -1,9 +1,9 @@
 //! What a child can make the parent do that somebody has taken over: the test takes a descriptor out of the
 //! running process (pidfd_getfd(2)) and speaks in its place.
 
+use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::is_alive;
 use crate::support::records::invalid_senders;
-use crate::support::{Daemon, NO_DNS, Place};
 use greytrapper::daemon::messages::{Checked, Needs, ToParent};
 use greytrapper::daemon::slot::Slot;
 use greytrapper::frame;

@@ -1,7 +1,7 @@
 //! Hosts that every rule is against, hosts that none is against, and the name server that knows them.
 
-use crate::responder::*;
 use crate::support::records::{Record, grey, trapped, white};
+use crate::support::responder::*;
 
 /// What there is besides database and socket in a configuration, for that name server.
 pub fn statements(server: &Responder) -> String {

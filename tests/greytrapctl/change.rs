@@ -1,6 +1,6 @@
 //! `trap` and `release` on files: what the real spamdb would have made of them.
 
-use crate::util::{Cmd, Dir, contents, ctl, data, listing, sorted};
+use crate::support::cmd::{Cmd, Dir, contents, ctl, data, listing, sorted};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;

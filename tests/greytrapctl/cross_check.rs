@@ -1,6 +1,6 @@
 //! `check -x`: libc's walk as a second opinion, where there is dbopen(3).
 
-use crate::util::{Ran, ctl, data};
+use crate::support::cmd::{Ran, ctl, data};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn without_dbopen_there_is_nothing_to_compare_with() {
 #[cfg(libc_db)]
 mod with_libc {
     use super::{check, ctl, data};
-    use crate::util::{Dir, databases};
+    use crate::support::cmd::{Dir, databases};
     use std::fs;
 
     const KNOWN: &str =

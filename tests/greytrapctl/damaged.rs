@@ -1,6 +1,6 @@
 //! Databases broken in one known way each: every command ends soon, and none writes to them.
 
-use crate::util::{Dir, Ran, ctl, data, databases};
+use crate::support::cmd::{Dir, Ran, ctl, data, databases};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;

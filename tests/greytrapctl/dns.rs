@@ -1,10 +1,10 @@
 //! What the tests of `simulate` and `lookup` share: a zone with a name for each row of the verdict table,
 //! a configuration that names the server, and databases of one's own.
 
-use crate::responder::*;
-use crate::util::Dir;
-use greytrapper::db::lock::{Missing, Wait};
-use greytrapper::db::native::{Database, Opened};
+use crate::support::cmd::Dir;
+use crate::support::responder::*;
+use greytrapper::db::database::{Batch, Database};
+use greytrapper::db::lock::{Creation, Wait};
 use greytrapper::spamd::Gdata;
 use std::fs;
 use std::net::SocketAddr;
@@ -84,8 +84,8 @@ pub fn conf(dir: &Dir, server: SocketAddr, lines: &str) -> PathBuf {
 pub fn database(dir: &Dir, tuples: &[(&str, &str, &str)]) -> PathBuf {
     let path = dir.path("spamd.db");
     let mut notice = || ();
-    let mut database = Database::new(&path, Missing::Create);
-    let Opened { mut engine, .. } = database.open(&mut Wait::usual(&mut notice)).unwrap();
+    let mut database = Database::new(&path, Creation::IfMissing);
+    let Batch { mut engine, .. } = database.open(&mut Wait::usual(&mut notice)).unwrap();
     let data = Gdata { first: NOW, pass: NOW, expire: NOW + 3600, bcount: 1, pcount: 0 };
     let value = data.encode(engine.byte_order());
     for (number, (address, helo, from)) in tuples.iter().enumerate() {

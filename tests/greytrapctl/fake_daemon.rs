@@ -1,7 +1,7 @@
 //! A daemon made of the real control socket and of answers that the test chooses: an owner's loop as the
 //! engine has one, in a thread.
 
-use crate::util::{Cmd, Dir, ctl};
+use crate::support::cmd::{Cmd, Dir, ctl};
 use greytrapper::control::protocol::{Reply, Request};
 use greytrapper::control::server::{ClientId, Server};
 use greytrapper::control::socket;

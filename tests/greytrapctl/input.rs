@@ -1,6 +1,6 @@
 //! What a database may be instead of a database, and locks that others hold.
 
-use crate::util::{Cmd, Dir, ctl, data};
+use crate::support::cmd::{Cmd, Dir, ctl, data};
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;

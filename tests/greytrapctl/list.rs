@@ -1,6 +1,6 @@
 //! `list`: byte for byte what the real spamdb prints.
 
-use crate::util::{Dir, ctl, data, databases};
+use crate::support::cmd::{Dir, ctl, data, databases};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;

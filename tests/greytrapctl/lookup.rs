@@ -1,8 +1,8 @@
 //! `lookup`: verdicts on domains from the command line and from standard input.
 
 use crate::dns::{ROWS, conf, servfail, zone};
-use crate::responder::*;
-use crate::util::{Cmd, Dir, ctl};
+use crate::support::cmd::{Cmd, Dir, ctl};
+use crate::support::responder::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -4,13 +4,10 @@
 //! printed of each, `listing` with odd keys and values, `ops` before and after the real spamdb's
 //! changes, `damaged` broken in one known way each.
 
-#![cfg(test)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
-#[path = "../support/golden.rs"]
-mod golden;
-#[path = "../support/responder.rs"]
-mod responder;
-mod util;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod change;
 mod cross_check;

@@ -2,7 +2,7 @@
 //! should.
 
 use crate::fake_daemon::{Daemon, stranger};
-use crate::util::{Ran, ctl};
+use crate::support::cmd::{Ran, ctl};
 use greytrapper::control::protocol::{Changed, Reply, Request, Verbosity};
 use serde_json::{Value, json};
 

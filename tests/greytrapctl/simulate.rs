@@ -1,6 +1,6 @@
 //! `simulate`: verdicts as lines and as JSON, by the rules that need no DNS. They are proven elsewhere.
 
-use crate::util::{Cmd, Dir, ctl, data, image};
+use crate::support::cmd::{Cmd, Dir, ctl, data, image};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! `simulate` with DNS: sender domains, identity, and what becomes of both when DNS is in trouble.
 
 use crate::dns::{NOW, ROWS, conf, database, servfail, zone};
-use crate::responder::*;
-use crate::util::{Cmd, Dir, ctl};
+use crate::support::cmd::{Cmd, Dir, ctl};
+use crate::support::responder::*;
 use serde_json::{Value, json};
 use std::path::Path;
 

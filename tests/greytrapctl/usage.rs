@@ -1,6 +1,6 @@
 //! Wrong command lines, and commands for a daemon that is not there.
 
-use crate::util::{Dir, ctl, data};
+use crate::support::cmd::{Dir, ctl, data};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::net::UnixListener;

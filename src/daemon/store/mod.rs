@@ -23,8 +23,8 @@ use crate::daemon::now;
 use crate::daemon::peer::Peer;
 use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
-use crate::db::lock::{self, Missing, Wait};
-use crate::db::native::{Cost, Database};
+use crate::db::database::{Cost, Database};
+use crate::db::lock::{self, Creation, Wait};
 use crate::db::{Engine, EngineError};
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -86,7 +86,7 @@ struct Planned<'a> {
 
 impl Store {
     fn new(config: Config, image: Writer, sync: Option<Peer<ToSync, FromSync>>) -> Store {
-        let database = Database::new(&config.database, Missing::Fail).written_by(config.engine);
+        let database = Database::new(&config.database, Creation::Never).written_by(config.engine);
         let (traps, time) = config.trap_limit;
         Store { limit: Limit::new(traps, time), config, image, database, sync }
     }

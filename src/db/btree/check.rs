@@ -11,8 +11,8 @@
 //! Source: lib/libc/db/btree: bt_split.c and bt_delete.c for what a page may hold.
 
 use super::super::{Damage, Fault};
-use super::meta::{ROOT, Update};
-use super::overflow::length;
+use super::big::length;
+use super::header::{ROOT, Update};
 use super::page::{Chain, Field, Kind, Page, padded};
 use super::read::Tree;
 use super::set::PageSet;

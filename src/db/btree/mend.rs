@@ -8,7 +8,7 @@
 
 use super::super::EngineError;
 use super::super::file::PageFile;
-use super::meta::Update;
+use super::header::Update;
 use super::page::Page;
 use super::search::Leaves;
 use super::store::Store;

@@ -2,11 +2,12 @@
 //!
 //! * [`Tree`] takes the bytes of a whole file: [`Tree::records`] walks them, [`Tree::check`] tells
 //!   every fault.
-//! * [`Writer`] changes a file in place; `store` has the file and the order of writes, `search`,
-//!   `split`, `unlink` and `mend` what is done to the tree.
-//! * `check` is the whole of [`Tree::check`].
-//! * `meta` is page 0, `page` any other page, `overflow` the chains of pages that hold what is too big
-//!   for one.
+//! * `header`: page 0; `page`: any other page; `big`: the chains of pages that hold what is too big for one.
+//! * `read`: the image of a whole file, its pages by number; `walk`: its records in order; `check`: everything
+//!   that is wrong with it.
+//! * `write`: changes in place. `edit` changes a page in memory, `search` finds a key, `split` and `unlink`
+//!   make the tree grow and shrink, `mend` puts right what a kill has left; `store` is the file under them,
+//!   `alloc` gives out its pages.
 //!
 //! All bytes are untrusted. Whatever they say, the work is bounded by the number of pages in the file:
 //! no walk enters a page twice.
@@ -24,11 +25,12 @@
 // Tests reckon with numbers of their own.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
+mod alloc;
+mod big;
 mod check;
+mod edit;
+mod header;
 mod mend;
-mod meta;
-mod node;
-mod overflow;
 mod page;
 mod read;
 mod search;
@@ -36,8 +38,12 @@ mod set;
 mod split;
 mod store;
 mod unlink;
+mod walk;
 mod write;
 
-pub use meta::has_magic;
-pub use read::{Records, Tree};
+#[cfg(libc_db)]
+pub use edit::longest_key;
+pub use header::has_magic;
+pub use read::Tree;
+pub use walk::Records;
 pub use write::Writer;

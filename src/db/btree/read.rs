@@ -1,19 +1,14 @@
-//! Reading: the bytes of a whole file in, its records out, in the order of the reference's walk.
+//! The image of a whole file: its meta page and its pages by number, each looked at when it is asked for.
 //!
-//! The reference finds the first leaf and goes on from sibling to sibling; in a sound tree that is the
-//! order in which the internal pages name the leaves, and this walk follows those. So a fault costs the
-//! records below it and no others: behind a broken sibling link nobody knows which leaf was meant, but
-//! the next item of the page above still tells. The same holds for what a writer leaves that was killed
-//! in the middle of a split: the internal pages are right, the links may lag behind.
-//!
-//! Source: `__bt_seqset()` and `__bt_seqadv()` in lib/libc/db/btree/bt_seq.c for the order.
+//! Called by [`crate::db::snapshot`]; [`super::walk`] goes through the records, [`super::check`] tells
+//! every fault. The image is untrusted: a page number may be any, and a chain of pages may lead anywhere.
 
-use super::super::{ByteOrder, Damage, Fault, Record};
-use super::check::MAX_DEPTH;
-use super::meta::{Duplicates, Meta, ROOT};
-use super::overflow::Assembly;
-use super::page::{Chain, Field, Kind, Page, Pair};
+use super::super::{ByteOrder, Damage, Fault};
+use super::big::Assembly;
+use super::header::{Duplicates, Meta, ROOT};
+use super::page::{Chain, Field, Page};
 use super::set::PageSet;
+use super::walk::Records;
 use std::borrow::Cow;
 
 /// A btree whose meta page makes sense.
@@ -43,10 +38,14 @@ impl<'a> Tree<'a> {
         self.meta.layout.order
     }
 
+    /// Bytes in a page.
+    pub fn page_size(&self) -> u32 {
+        u32::try_from(self.meta.layout.page_size).unwrap_or(u32::MAX)
+    }
+
     /// Every record that can be reached, in the file's order, and in between the faults met.
     pub fn records(&self) -> Records<'_, 'a> {
-        let seen = PageSet::new(self.pages);
-        Records { tree: self, seen, path: Vec::new(), leaf: None, next: Some(ROOT) }
+        Records::new(self)
     }
 
     /// Whether the file ends in the middle of a page.
@@ -104,85 +103,5 @@ impl<'a> Tree<'a> {
             assembly.take(&self.unseen_page(number, seen)?)?;
         }
         Ok(assembly.finish())
-    }
-}
-
-/// The walk that [`Tree::records`] begins.
-#[derive(Debug)]
-pub struct Records<'s, 'a> {
-    tree: &'s Tree<'a>,
-    /// The pages entered: none is entered twice.
-    seen: PageSet,
-    /// The internal pages from the root to the leaf; with each its item that comes next.
-    path: Vec<(Page<'a>, usize)>,
-    /// The leaf the walk is on, and its item that comes next.
-    leaf: Option<(Page<'a>, usize)>,
-    /// The page to be entered next.
-    next: Option<u32>,
-}
-
-impl<'a> Iterator for Records<'_, 'a> {
-    type Item = Result<Record<'a>, Damage>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((leaf, index)) = &mut self.leaf
-                && *index < leaf.count
-            {
-                let pair = leaf.pair(*index);
-                *index = index.saturating_add(1);
-                let on = leaf.number;
-                return Some(pair.and_then(|pair| self.record(pair, on)));
-            }
-            match self.turn() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(damage) => return Some(Err(damage)),
-            }
-        }
-    }
-}
-
-impl<'a> Records<'_, 'a> {
-    /// One step along the internal pages; false if there is none left to make.
-    fn turn(&mut self) -> Result<bool, Damage> {
-        self.leaf = None;
-        if let Some(number) = self.next.take() {
-            return self.enter(number).map(|()| true);
-        }
-        let Some((page, index)) = self.path.last_mut() else {
-            return Ok(false);
-        };
-        if *index < page.count {
-            let child = page.child(*index);
-            *index = index.saturating_add(1);
-            self.next = Some(child?.page);
-        } else {
-            self.path.pop();
-        }
-        Ok(true)
-    }
-
-    fn enter(&mut self, number: u32) -> Result<(), Damage> {
-        let page = self.tree.unseen_page(number, &mut self.seen)?;
-        if self.path.len() >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
-            return Err(fault.on(number));
-        }
-        match page.kind {
-            Kind::Internal => self.path.push((page, 0)),
-            Kind::Leaf => self.leaf = Some((page, 0)),
-            _ => {
-                let fault = Fault::BadPage("an overflow page, but linked as a leaf");
-                return Err(fault.on(number));
-            }
-        }
-        Ok(())
-    }
-
-    fn record(&mut self, pair: Pair<'a>, on: u32) -> Result<Record<'a>, Damage> {
-        let key = self.tree.bytes(pair.key, on, &mut self.seen)?;
-        let value = self.tree.bytes(pair.value, on, &mut self.seen)?;
-        Ok(Record { key, value })
     }
 }

@@ -15,7 +15,7 @@
 use super::super::file::PageFile;
 use super::super::{EngineError, Fault};
 use super::check::MAX_DEPTH;
-use super::meta::ROOT;
+use super::header::ROOT;
 use super::page::{Field, Kind, Page};
 use super::set::PageSet;
 use super::store::Store;
@@ -165,7 +165,7 @@ impl<F: PageFile> Store<F> {
     fn check_edges(&self, steps: &[Step], leaf: &Page<'_>) -> Result<(), EngineError> {
         let leftmost = steps.iter().all(|step| step.index == 0);
         let rightmost = steps.iter().all(|step| step.index.saturating_add(1) == step.count);
-        let unmarked = self.meta.update == super::meta::Update::Complete;
+        let unmarked = self.meta.update == super::header::Update::Complete;
         if unmarked && (leftmost != (leaf.prev == 0) || rightmost != (leaf.next == 0)) {
             return Err(Fault::BadPage("its links contradict the tree").on(leaf.number).into());
         }

@@ -25,8 +25,8 @@
 
 use super::super::file::PageFile;
 use super::super::{EngineError, Fault};
-use super::meta::ROOT;
-use super::node::{Node, capacity, child_item, overflow_size, weight};
+use super::edit::{Node, capacity, child_item, overflow_size, weight};
+use super::header::ROOT;
 use super::page::{Chain, Child, Field, Kind, Page, Pair};
 use super::search::Path;
 use super::store::{Plan, Store};

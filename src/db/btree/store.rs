@@ -20,10 +20,9 @@
 
 use super::super::file::PageFile;
 use super::super::{Damage, EngineError, Fault};
-use super::meta::{Duplicates, Meta, ROOT, Update};
-use super::node::overflow_page;
-use super::overflow::{Assembly, length};
-use super::page::{Chain, Field, HEADER, Kind, Layout, Page};
+use super::big::Assembly;
+use super::header::{Duplicates, Meta, ROOT, Update};
+use super::page::{Chain, Field, Kind, Layout, Page};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -41,7 +40,7 @@ pub(super) struct Store<F> {
     /// Internal pages: every search passes them.
     cache: HashMap<u32, Rc<Vec<u8>>>,
     /// Whether there are pages that ever were on an overflow chain, once that was looked for.
-    overflow_pages: Option<bool>,
+    pub(super) overflow_pages: Option<bool>,
     /// A write failed: what is in memory may not be what is in the file.
     stale: bool,
 }
@@ -49,17 +48,17 @@ pub(super) struct Store<F> {
 /// The writes of one operation.
 #[derive(Debug)]
 pub(super) struct Plan {
-    fresh: Vec<(u32, Vec<u8>)>,
-    main: Vec<(u32, Vec<u8>)>,
-    released: Vec<(u32, Vec<u8>)>,
+    pub(super) fresh: Vec<(u32, Vec<u8>)>,
+    pub(super) main: Vec<(u32, Vec<u8>)>,
+    pub(super) released: Vec<(u32, Vec<u8>)>,
     /// The head of the free list once the pages that the plan reuses are taken off.
-    taken: u32,
+    pub(super) taken: u32,
     /// The same once those that it releases are put on.
-    free: u32,
+    pub(super) free: u32,
     /// Pages in the file once the fresh ones are written.
-    pages: u32,
+    pub(super) pages: u32,
     /// The pages that the plan reuses.
-    reused: Vec<u32>,
+    pub(super) reused: Vec<u32>,
 }
 
 impl<F: PageFile> Store<F> {
@@ -185,101 +184,6 @@ impl<F: PageFile> Store<F> {
         let free = self.meta.free;
         let (fresh, main, released) = (Vec::new(), Vec::new(), Vec::new());
         Plan { fresh, main, released, taken: free, free, pages: self.pages, reused: Vec::new() }
-    }
-
-    /// A page for the plan to use: the head of the free list, or one behind the end of the file.
-    ///
-    /// All pages must be taken before the first is released.
-    pub(super) fn allocate(&mut self, plan: &mut Plan) -> Result<u32, EngineError> {
-        let number = plan.free;
-        if number == 0 {
-            let number = plan.pages;
-            plan.pages = number.checked_add(1).ok_or(EngineError::Refused("file is full"))?;
-            return Ok(number);
-        }
-        if number <= ROOT || number >= self.pages || plan.reused.contains(&number) {
-            let fault = Fault::BadPage("on the free list, but no page that could be free");
-            return Err(fault.on(number).into());
-        }
-        let bytes = self.read(number)?;
-        if self.is_in_tree(number, &bytes)? {
-            let fault = Fault::BadPage("on the free list, but in use or there twice");
-            return Err(fault.on(number).into());
-        }
-        // What was freed can look like anything but for its link.
-        let next = self.layout().order.u32_at(&bytes, 8).unwrap_or_default();
-        (plan.free, plan.taken) = (next, next);
-        plan.reused.push(number);
-        Ok(number)
-    }
-
-    /// Whether a search for the first key on a page comes to that page: then it is in use. A freed page
-    /// keeps its items, but nothing leads to it.
-    fn is_in_tree(&mut self, number: u32, bytes: &[u8]) -> Result<bool, EngineError> {
-        let Ok(page) = Page::parse(bytes, self.layout(), number) else {
-            return Ok(false);
-        };
-        let first = match page.kind {
-            Kind::Leaf => page.pair(0).map(|pair| pair.key),
-            Kind::Internal => page.child(0).map(|child| child.key),
-            _ => return Ok(false),
-        };
-        let Ok(Field::Here(key)) = first else {
-            return Ok(false);
-        };
-        let path = self.descend(key)?;
-        Ok(path.leaf == number || path.steps.iter().any(|step| step.page == number))
-    }
-
-    /// Plans an overflow chain for a big key or value.
-    pub(super) fn spill(&mut self, plan: &mut Plan, bytes: &[u8]) -> Result<Chain, EngineError> {
-        let too_big = EngineError::Refused("key or value is too big");
-        let size = u32::try_from(bytes.len()).map_err(|_| too_big)?;
-        let layout = self.layout();
-        self.overflow_pages = Some(true);
-        let mut next = 0;
-        // From the end, so that each page knows the one that follows it.
-        let payload = layout.page_size.saturating_sub(HEADER).max(1);
-        for piece in bytes.chunks(payload).rev() {
-            let number = self.allocate(plan)?;
-            plan.fresh.push((number, overflow_page(layout, number, next, piece)));
-            next = number;
-        }
-        Ok(Chain { first: next, size })
-    }
-
-    /// Plans that a chain is freed, unless an internal page needs it.
-    pub(super) fn release_chain(
-        &mut self,
-        plan: &mut Plan,
-        chain: Chain,
-    ) -> Result<(), EngineError> {
-        let mut numbers = Vec::new();
-        let mut number = chain.first;
-        for _ in 0..length(chain.size, self.layout()).max(1) {
-            let bytes = self.read(number)?;
-            let page = Page::parse(&bytes, self.layout(), number)?;
-            match page.kind {
-                Kind::Overflow if !numbers.contains(&number) => numbers.push(number),
-                Kind::PreservedOverflow if numbers.is_empty() => return Ok(()),
-                _ => {
-                    let fault = Fault::BadBigPair("its chain leads to no overflow page");
-                    return Err(fault.on(number).into());
-                }
-            }
-            number = page.next;
-        }
-        self.release(plan, &numbers)
-    }
-
-    /// Plans that pages are put on the free list, the first of them at its head.
-    pub(super) fn release(&mut self, plan: &mut Plan, numbers: &[u32]) -> Result<(), EngineError> {
-        for &number in numbers.iter().rev() {
-            let image = self.relinked(number, 0, plan.free)?;
-            plan.released.push((number, image));
-            plan.free = number;
-        }
-        Ok(())
     }
 
     /// Page `number` with other links to its siblings.

@@ -13,8 +13,8 @@
 
 use super::super::file::PageFile;
 use super::super::{EngineError, Fault};
-use super::meta::ROOT;
-use super::node::Node;
+use super::edit::Node;
+use super::header::ROOT;
 use super::page::{Kind, Page};
 use super::search::Path;
 use super::store::{Plan, Store};

@@ -8,8 +8,8 @@
 
 use super::super::file::PageFile;
 use super::super::{ByteOrder, Engine, EngineError};
-use super::meta::{Duplicates, Meta, ROOT, Update, is_page_size};
-use super::node::{Node, overflow_size, pair_item};
+use super::edit::{Node, overflow_size, pair_item};
+use super::header::{Duplicates, Meta, ROOT, Update, is_page_size};
 use super::page::{Field, Kind, Layout, Page, Pair, REFERENCE};
 use super::search::Place;
 use super::split::Cut;

@@ -1,6 +1,6 @@
 //! One bucket's chain of pages, read into memory to be changed.
 //!
-//! The writer loads it and looks at every page of it before it changes any; [`Loaded::records`] then
+//! The writer loads it and looks at every page of it before it changes any; [`Bucket::records`] then
 //! tells where each pair is.
 
 #![forbid(unsafe_code)]
@@ -23,7 +23,7 @@ pub struct Node {
 
 /// A whole chain, the bucket's own page first.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct Bucket {
     /// Its pages.
     pub nodes: Vec<Node>,
 }
@@ -47,7 +47,7 @@ pub enum Spot {
     },
 }
 
-impl Loaded {
+impl Bucket {
     /// The last page: where libc puts a pair whose key it has searched the chain for in vain.
     pub fn last(&self) -> &[Node] {
         self.nodes.get(self.nodes.len().saturating_sub(1)..).unwrap_or_default()

@@ -6,9 +6,9 @@
 //!   put together; `bitmap`: which overflow pages are in use.
 //! * `read`: the image of a whole file, its pairs in order; `check`: everything that is wrong with it.
 //! * `unseen`: what libc's own walk passes over.
-//! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `chain`
-//!   holds one bucket, `split` makes the table grow; `store` is the file under them, `alloc` gives out
-//!   its overflow pages.
+//! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `search` finds a
+//!   key in its bucket's `chain`, `split` makes the table grow, `mend` puts right what a kill has left;
+//!   `store` is the file under them, `alloc` gives out its overflow pages.
 //!
 //! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
 
@@ -21,9 +21,11 @@ mod chain;
 mod check;
 mod edit;
 mod header;
+mod mend;
 mod note;
 mod page;
 mod read;
+mod search;
 mod split;
 mod store;
 mod unseen;

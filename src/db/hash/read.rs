@@ -52,6 +52,11 @@ impl<'a> Table<'a> {
         self.header.order
     }
 
+    /// Bytes in a page.
+    pub fn page_size(&self) -> u32 {
+        self.header.bsize
+    }
+
     /// Every pair that can be reached, in the order of libc's own walk, and in between the faults met:
     /// one at most a bucket. The pairs behind a big one, which libc's walk leaves out, are there too.
     pub fn records(&self) -> Records<'_, 'a> {

@@ -28,7 +28,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::chain::Loaded;
+use super::chain::Bucket;
 use super::edit::PageBuf;
 use super::header::{Header, SPLIT_POINTS, generation, hash};
 use super::note::{NewBucket, Note};
@@ -70,7 +70,7 @@ impl<F: PageFile> Writer<F> {
     fn split(
         &mut self,
         note: Note,
-        chain: &Loaded,
+        chain: &Bucket,
         moving: Vec<PageBuf>,
         kept: Vec<PageBuf>,
     ) -> Result<(), EngineError> {
@@ -104,7 +104,7 @@ impl<F: PageFile> Writer<F> {
     }
 
     /// A page, or a blank one, that leads to the first of these addresses.
-    fn linked(&self, page: Option<PageBuf>, addresses: &[u16]) -> PageBuf {
+    pub(super) fn linked(&self, page: Option<PageBuf>, addresses: &[u16]) -> PageBuf {
         let mut page = page.unwrap_or_else(|| self.blank());
         if let Some(address) = addresses.first() {
             page.set_next(*address);
@@ -112,12 +112,12 @@ impl<F: PageFile> Writer<F> {
         page
     }
 
-    fn blank(&self) -> PageBuf {
+    pub(super) fn blank(&self) -> PageBuf {
         PageBuf::blank(usize::try_from(self.header.bsize).unwrap_or(0), self.header.order)
     }
 
     /// Whether nothing is on a page, or the file ends before it.
-    fn is_vacant(&self, number: u32) -> bool {
+    pub(super) fn is_vacant(&self, number: u32) -> bool {
         match self.read_page(number) {
             Ok(page) => page.view().entries() == 0,
             // A full disk may have cut a page there.
@@ -130,7 +130,7 @@ impl<F: PageFile> Writer<F> {
 
     /// As many pages as these pairs take, none of them linked; the first is the bucket's own, on which
     /// no big pair can begin.
-    fn pack<'r, 'a: 'r>(
+    pub(super) fn pack<'r, 'a: 'r>(
         &self,
         records: impl Iterator<Item = &'r Record<'a>>,
     ) -> Result<Vec<PageBuf>, EngineError> {
@@ -142,51 +142,6 @@ impl<F: PageFile> Writer<F> {
             }
         }
         Ok(pages)
-    }
-
-    /// Does what is left to do of a split that was begun and not finished.
-    pub(super) fn finish_split(&mut self) -> Result<(), EngineError> {
-        let Some(Note { from, to, new }) = self.note else { return Ok(()) };
-        if to <= self.header.max_bucket {
-            self.purge(from, new)?;
-            // libc may have split the old bucket once more since.
-            let later = to.saturating_add(1)..=self.header.max_bucket;
-            for bucket in later.filter(|bucket| descends(*bucket, from)) {
-                self.purge(bucket, new)?;
-            }
-        } else if self.header.max_bucket.saturating_add(1) == to
-            && let Some(grown) = grow(&self.header)
-            && !self.is_vacant(grown.bucket_page(to))
-        {
-            self.write_page(grown.bucket_page(to), &self.blank())?;
-        }
-        self.note = None;
-        self.commit()
-    }
-
-    /// Takes what belongs into other buckets out of one. Of a new bucket that was not whole, pairs may be
-    /// left here alone: they are put where they belong first.
-    fn purge(&mut self, bucket: u32, new: NewBucket) -> Result<(), EngineError> {
-        let chain = self.load(bucket)?;
-        let records: Vec<_> = chain.records()?.into_iter().map(|(_, record)| record).collect();
-        let at_home = |record: &&Record<'_>| self.header.bucket_of(hash(&record.key)) == bucket;
-        if records.iter().all(|record| at_home(&record)) {
-            return Ok(());
-        }
-        let kept = self.pack(records.iter().filter(at_home))?;
-        if new == NewBucket::FirstPage {
-            let strays: Vec<_> = records.iter().filter(|record| !at_home(record)).collect();
-            for Record { key, value } in strays {
-                self.put_missing(key, value)?;
-            }
-        }
-        let (head, tail) = divide(kept);
-        let addresses = self.take(tail.len())?;
-        self.commit()?;
-        self.write_chain(tail, &addresses)?;
-        let head = self.linked(head, &addresses);
-        self.write_page(self.header.bucket_page(bucket), &head)?;
-        self.free(chain.nodes.iter().filter_map(|node| node.address))
     }
 }
 
@@ -200,13 +155,13 @@ impl Header {
 }
 
 /// The first page, and the others.
-fn divide(mut pages: Vec<PageBuf>) -> (Option<PageBuf>, Vec<PageBuf>) {
+pub(super) fn divide(mut pages: Vec<PageBuf>) -> (Option<PageBuf>, Vec<PageBuf>) {
     let tail = pages.split_off(1.min(pages.len()));
     (pages.pop(), tail)
 }
 
 /// The header with one bucket more (`__expand_table()`); `None` if it cannot have one.
-fn grow(header: &Header) -> Option<Header> {
+pub(super) fn grow(header: &Header) -> Option<Header> {
     let mut grown = header.clone();
     grown.max_bucket = header.max_bucket.checked_add(1)?;
     let segment = grown.max_bucket.checked_shr(u32::try_from(header.sshift).ok()?)?;
@@ -225,12 +180,4 @@ fn grow(header: &Header) -> Option<Header> {
     }
     // Past these, libc's int and this file's page numbers run out.
     (grown.max_bucket < i32::MAX as u32 / 2).then_some(grown)
-}
-
-/// Whether a bucket came to be by splitting another, or one that came of it.
-fn descends(mut bucket: u32, ancestor: u32) -> bool {
-    while bucket > ancestor {
-        bucket &= !(1 << (generation(bucket) - 1));
-    }
-    bucket == ancestor
 }

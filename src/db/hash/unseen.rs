@@ -18,7 +18,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::chain::{Loaded, Node, Spot};
+use super::chain::{Bucket, Node, Spot};
 use super::edit::PageBuf;
 use super::page::FULL_KEY;
 use super::read::{Table, Walker};
@@ -50,7 +50,7 @@ impl Table<'_> {
         Ok(unseen)
     }
 
-    fn chain(&self, bucket: u32, walker: &mut Walker<'_, '_>) -> Result<Loaded, Damage> {
+    fn chain(&self, bucket: u32, walker: &mut Walker<'_, '_>) -> Result<Bucket, Damage> {
         let node = |number, address| {
             let bytes = self.bytes(number).map(<[u8]>::to_vec);
             let page = bytes.and_then(|bytes| PageBuf::new(bytes, self.header.order));
@@ -62,7 +62,7 @@ impl Table<'_> {
             place = walker.follow(place.number, address)?;
             nodes.push(node(place.number, Some(address))?);
         }
-        Ok(Loaded { nodes })
+        Ok(Bucket { nodes })
     }
 }
 
@@ -77,7 +77,7 @@ enum Sight {
 }
 
 /// Tells which records of a chain the walk passes over; how many records there are.
-fn look_along(chain: &Loaded, pass_over: &mut dyn FnMut(usize)) -> Result<usize, EngineError> {
+fn look_along(chain: &Bucket, pass_over: &mut dyn FnMut(usize)) -> Result<usize, EngineError> {
     let records = chain.records()?;
     let mut sight = Sight::Clear;
     for (at, (spot, record)) in records.iter().enumerate() {
@@ -102,7 +102,7 @@ fn look_along(chain: &Loaded, pass_over: &mut dyn FnMut(usize)) -> Result<usize,
     Ok(records.len())
 }
 
-fn is_bare_link(chain: &Loaded, node: usize) -> bool {
+fn is_bare_link(chain: &Bucket, node: usize) -> bool {
     chain.nodes.get(node).is_some_and(|node| {
         let page = node.page.view();
         page.entries() == 2 && page.link().is_some()
@@ -110,6 +110,6 @@ fn is_bare_link(chain: &Loaded, node: usize) -> bool {
 }
 
 /// Whether the last page of a big pair has the end of the key and nothing else.
-fn ends_with_key(chain: &Loaded, node: usize) -> bool {
+fn ends_with_key(chain: &Bucket, node: usize) -> bool {
     chain.nodes.get(node).is_some_and(|node| node.page.view().big_mark() == Some(FULL_KEY))
 }

@@ -23,94 +23,24 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::big;
-use super::chain::{Loaded, Node, Spot};
+use super::chain::{Bucket, Node, Spot};
 use super::edit::PageBuf;
 use super::header::{FFACTOR_UNKNOWN, hash};
 use super::store::Writer;
 use crate::db::file::PageFile;
-use crate::db::{ByteOrder, Engine, EngineError, Fault, Record};
+use crate::db::{ByteOrder, Engine, EngineError, Fault};
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// `MIN_FFACTOR`.
 const MIN_FFACTOR: i32 = 4;
 /// Larger pairs than this are refused: spamd's are of five kilobytes at most.
 const LARGEST_PAIR: usize = 1 << 20;
 
-/// Where a pair is, and its value.
-type Found = (Spot, Vec<u8>);
-
 impl<F: PageFile> Writer<F> {
-    /// Reads a bucket's chain and looks at all of it.
-    pub(super) fn load(&self, bucket: u32) -> Result<Loaded, EngineError> {
-        let chain = self.load_pages(bucket)?;
-        self.look_along(&chain, bucket, &mut |_, _| {})?;
-        Ok(chain)
-    }
-
-    /// The same; also tells where in the chain `key` is, and with which values.
-    fn search(&self, bucket: u32, key: &[u8]) -> Result<(Loaded, Vec<Found>), EngineError> {
-        let chain = self.load_pages(bucket)?;
-        let mut found = Vec::new();
-        self.look_along(&chain, bucket, &mut |spot, record| {
-            if *record.key == *key {
-                found.push((spot, record.value.into_owned()));
-            }
-        })?;
-        Ok((chain, found))
-    }
-
-    /// Every pair of a chain must be in its own bucket, or a copy of one that is.
-    fn look_along(
-        &self,
-        chain: &Loaded,
-        bucket: u32,
-        tell: &mut dyn FnMut(Spot, Record<'_>),
-    ) -> Result<(), EngineError> {
-        for (spot, record) in chain.records()? {
-            let home = self.header.bucket_of(hash(&record.key));
-            if home != bucket && self.note.is_none() && !self.is_copy(&record.key, home)? {
-                let (Spot::Page { node, .. } | Spot::Big { first: node, .. }) = spot;
-                let number = chain.nodes.get(node).map_or(0, |node| node.number);
-                return Err(Fault::BadPage("key in the wrong bucket").on(number).into());
-            }
-            tell(spot, record);
-        }
-        Ok(())
-    }
-
-    /// Whether a key found elsewhere is in its own bucket too: a split that was not finished.
-    fn is_copy(&self, key: &[u8], home: u32) -> Result<bool, EngineError> {
-        let chain = self.load_pages(home)?;
-        let records = chain.records()?;
-        Ok(records.iter().any(|(_, record)| *record.key == *key))
-    }
-
-    fn load_pages(&self, bucket: u32) -> Result<Loaded, EngineError> {
-        let number = self.header.bucket_page(bucket);
-        let mut nodes = vec![Node { number, address: None, page: self.read_page(number)? }];
-        let mut seen = HashSet::new();
-        while let Some(last) = nodes.last()
-            && let Some(address) = last.page.view().next()
-        {
-            let page = self.header.overflow_page(address).ok_or(Fault::BadLink.on(last.number))?;
-            if !seen.insert(address) {
-                return Err(Fault::UsedTwice.on(page.page).into());
-            }
-            if !self.pages.is_used(&self.header, page.ordinal) {
-                let fault = Fault::BadPage("in use, and not marked as a page in use");
-                return Err(fault.on(page.page).into());
-            }
-            let bytes = self.read_page(page.page)?;
-            nodes.push(Node { number: page.page, address: Some(address), page: bytes });
-        }
-        Ok(Loaded { nodes })
-    }
-
     /// Puts a pair whose key the chain need not be searched for where `__addel()` in hash_page.c puts
     /// it: on the first page of `nodes`, the end of its chain, that has pairs already and room for one
     /// more, otherwise on the last.
-    fn insert(&mut self, nodes: &[Node], key: &[u8], value: &[u8]) -> Result<Grown, EngineError> {
+    fn insert(&mut self, nodes: &[Node], key: &[u8], value: &[u8]) -> Result<Growth, EngineError> {
         let Some(last) = nodes.last() else {
             return Err(Fault::BadPage("chain has no end").on(0).into());
         };
@@ -121,7 +51,7 @@ impl<F: PageFile> Writer<F> {
             page.put(key, value);
             self.count_ahead()?;
             self.write_page(node.number, &page)?;
-            return Ok(Grown::No);
+            return Ok(Growth::None);
         }
         if !last.page.links() {
             return Err(Fault::BadPage("no room for a link").on(last.number).into());
@@ -139,7 +69,7 @@ impl<F: PageFile> Writer<F> {
         let mut page = last.page.clone();
         page.set_next(addresses.first().copied().unwrap_or(0));
         self.write_page(last.number, &page)?;
-        Ok(Grown::Yes)
+        Ok(Growth::Chain)
     }
 
     /// The pages that a pair takes for itself.
@@ -157,7 +87,7 @@ impl<F: PageFile> Writer<F> {
     }
 
     /// Takes a pair out of its chain.
-    fn take_out(&mut self, chain: &Loaded, spot: Spot) -> Result<(), EngineError> {
+    fn take_out(&mut self, chain: &Bucket, spot: Spot) -> Result<(), EngineError> {
         match spot {
             Spot::Page { node, index } => {
                 let Some(node) = chain.nodes.get(node) else { return Ok(()) };
@@ -183,7 +113,7 @@ impl<F: PageFile> Writer<F> {
     /// Puts a pair in place of the one at `spot`, on the same page; false if it does not fit there.
     fn replace(
         &mut self,
-        chain: &Loaded,
+        chain: &Bucket,
         spot: Spot,
         key: &[u8],
         value: &[u8],
@@ -202,7 +132,7 @@ impl<F: PageFile> Writer<F> {
     }
 
     /// Puts a pair; tells whether its bucket needed a new page, and whether the key is new.
-    fn put_pair(&mut self, key: &[u8], value: &[u8]) -> Result<(Grown, bool), EngineError> {
+    fn put_pair(&mut self, key: &[u8], value: &[u8]) -> Result<(Growth, bool), EngineError> {
         let bucket = self.header.bucket_of(hash(key));
         let (chain, spots) = self.search(bucket, key)?;
         let Some((first, _)) = spots.first() else {
@@ -210,7 +140,7 @@ impl<F: PageFile> Writer<F> {
         };
         let alone = spots.len() == 1;
         if alone && self.replace(&chain, *first, key, value)? {
-            return Ok((Grown::No, false));
+            return Ok((Growth::None, false));
         }
         let grown = self.insert(chain.from(*first), key, value)?;
         self.drop_others(bucket, key, value)?;
@@ -252,9 +182,9 @@ impl<F: PageFile> Writer<F> {
 
 /// Whether a chain became longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grown {
-    No,
-    Yes,
+enum Growth {
+    None,
+    Chain,
 }
 
 impl<F: PageFile> Engine for Writer<F> {
@@ -282,7 +212,7 @@ impl<F: PageFile> Engine for Writer<F> {
         }
         let (grown, new) = self.put_pair(key, value)?;
         self.count(i32::from(new));
-        if grown == Grown::Yes || self.is_crowded(0) { self.expand() } else { Ok(()) }
+        if grown == Growth::Chain || self.is_crowded(0) { self.expand() } else { Ok(()) }
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {

@@ -144,14 +144,10 @@ impl Shape {
     fn of(file: &File) -> Result<Shape, EngineError> {
         let mut head = vec![0; HEAD.min(usize::try_from(file.length()?).unwrap_or(HEAD))];
         file.read_at(&mut head, 0)?;
-        let order = Snapshot::new(&head)?.byte_order();
+        let snapshot = Snapshot::new(&head)?;
         let format = format_of(&head).ok_or(Fault::NotADatabase.on(0))?;
-        // `bsize` of a hash's header, which is always big-endian, or `psize` of a btree's.
-        let page_size = match format {
-            Format::Hash => ByteOrder::Big.u32_at(&head, 12),
-            Format::Btree => order.u32_at(&head, 8),
-        };
-        Ok(Shape { format, order, page_size: page_size.ok_or(Fault::TooShort.on(0))? })
+        let page_size = snapshot.page_size().ok_or(Fault::TooShort.on(0))?;
+        Ok(Shape { format, order: snapshot.byte_order(), page_size })
     }
 
     /// dbopen(3) of the file at `path`, if that is the locked one.
@@ -185,13 +181,11 @@ impl Shape {
         }
     }
 
-    /// In a btree, a key that stays in its page whatever its value is: `bt_ovflsize`, half of what a
-    /// page has beside its header of 20 bytes, less 14 bytes an item takes and 8 for a reference to the
-    /// value (`__bt_open()` in bt_open.c, `__bt_put()`).
+    /// In a btree, a key that stays in its page whatever its value is.
     fn longest_key(self) -> usize {
         match self.format {
             Format::Hash => LONGEST_PAIR,
-            Format::Btree => (self.page_size as usize).saturating_sub(20) / 2 - 22,
+            Format::Btree => btree::longest_key(self.page_size as usize),
         }
     }
 }

@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use crate::db::Engine;
-use crate::db::lock::{Missing, Wait};
-use crate::db::native::{Cost, Database};
+use crate::db::database::{Cost, Database};
+use crate::db::lock::{Creation, Wait};
 use crate::db::{EngineError, Error};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
@@ -50,8 +50,8 @@ fn write(
 ) -> Result<Cost, Error> {
     let now = change.clock.now();
     let missing = match change.action {
-        Action::Trap(_) => Missing::Create,
-        Action::Release => Missing::Fail,
+        Action::Trap(_) => Creation::IfMissing,
+        Action::Release => Creation::Never,
     };
     let mut notice =
         || console.tell(format_args!("{}: waiting for its lock", escaped_path(&change.file)));

@@ -4,8 +4,8 @@
 //! tuples. Null senders and address literals have no domain; what is no mailbox is the rule `syntax`'s.
 //! Source: RFC 5321, 5.1, and RFC 7505; only a definite answer counts.
 
+use crate::name;
 use crate::scan::answers::{Answers, Bad, DomainVerdict};
-use crate::scan::name;
 use crate::scan::sender::Sender;
 use crate::spamd::Tuple;
 

@@ -4,8 +4,8 @@
 //! registered: `a.example.com` and `b.example.com` are one. Source: the original's `MAX_DOMAINS`,
 //! less its fault of counting one too many.
 
+use crate::name;
 use crate::scan::distinct::Distinct;
-use crate::scan::name;
 
 /// A sender's domain.
 #[derive(Clone, Copy, Debug)]

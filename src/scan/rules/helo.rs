@@ -4,8 +4,8 @@
 //! name with a dot in it (addresses, literals, garbage). Source: none in the original; measured in
 //! real mail.
 
+use crate::name;
 use crate::scan::distinct::Distinct;
-use crate::scan::name;
 
 /// How many domains `names` are from, if more than `max`; HELO strings that are no host names are
 /// passed over.

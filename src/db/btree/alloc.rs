@@ -1,0 +1,111 @@
+//! Pages given out and taken back: the free list, and overflow chains made and released.
+//!
+//! All of it is planned ([`Plan`]); [`super::store`] writes. A page comes from the head of the free list,
+//! or from behind the end of the file; one that a search comes to is in use, whatever the list says.
+//!
+//! Source: `__bt_new()` and `__bt_free()` in lib/libc/db/btree/bt_page.c, bt_overflow.c.
+
+use super::super::file::PageFile;
+use super::super::{EngineError, Fault};
+use super::big::length;
+use super::edit::overflow_page;
+use super::header::ROOT;
+use super::page::{Chain, Field, HEADER, Kind, Page};
+use super::store::{Plan, Store};
+
+impl<F: PageFile> Store<F> {
+    /// A page for the plan to use: the head of the free list, or one behind the end of the file.
+    ///
+    /// All pages must be taken before the first is released.
+    pub(super) fn allocate(&mut self, plan: &mut Plan) -> Result<u32, EngineError> {
+        let number = plan.free;
+        if number == 0 {
+            let number = plan.pages;
+            plan.pages = number.checked_add(1).ok_or(EngineError::Refused("file is full"))?;
+            return Ok(number);
+        }
+        if number <= ROOT || number >= self.pages || plan.reused.contains(&number) {
+            let fault = Fault::BadPage("on the free list, but no page that could be free");
+            return Err(fault.on(number).into());
+        }
+        let bytes = self.read(number)?;
+        if self.is_in_tree(number, &bytes)? {
+            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            return Err(fault.on(number).into());
+        }
+        // What was freed can look like anything but for its link.
+        let next = self.layout().order.u32_at(&bytes, 8).unwrap_or_default();
+        (plan.free, plan.taken) = (next, next);
+        plan.reused.push(number);
+        Ok(number)
+    }
+
+    /// Whether a search for the first key on a page comes to that page: then it is in use. A freed page
+    /// keeps its items, but nothing leads to it.
+    fn is_in_tree(&mut self, number: u32, bytes: &[u8]) -> Result<bool, EngineError> {
+        let Ok(page) = Page::parse(bytes, self.layout(), number) else {
+            return Ok(false);
+        };
+        let first = match page.kind {
+            Kind::Leaf => page.pair(0).map(|pair| pair.key),
+            Kind::Internal => page.child(0).map(|child| child.key),
+            _ => return Ok(false),
+        };
+        let Ok(Field::Here(key)) = first else {
+            return Ok(false);
+        };
+        let path = self.descend(key)?;
+        Ok(path.leaf == number || path.steps.iter().any(|step| step.page == number))
+    }
+
+    /// Plans an overflow chain for a big key or value.
+    pub(super) fn spill(&mut self, plan: &mut Plan, bytes: &[u8]) -> Result<Chain, EngineError> {
+        let too_big = EngineError::Refused("key or value is too big");
+        let size = u32::try_from(bytes.len()).map_err(|_| too_big)?;
+        let layout = self.layout();
+        self.overflow_pages = Some(true);
+        let mut next = 0;
+        // From the end, so that each page knows the one that follows it.
+        let payload = layout.page_size.saturating_sub(HEADER).max(1);
+        for piece in bytes.chunks(payload).rev() {
+            let number = self.allocate(plan)?;
+            plan.fresh.push((number, overflow_page(layout, number, next, piece)));
+            next = number;
+        }
+        Ok(Chain { first: next, size })
+    }
+
+    /// Plans that a chain is freed, unless an internal page needs it.
+    pub(super) fn release_chain(
+        &mut self,
+        plan: &mut Plan,
+        chain: Chain,
+    ) -> Result<(), EngineError> {
+        let mut numbers = Vec::new();
+        let mut number = chain.first;
+        for _ in 0..length(chain.size, self.layout()).max(1) {
+            let bytes = self.read(number)?;
+            let page = Page::parse(&bytes, self.layout(), number)?;
+            match page.kind {
+                Kind::Overflow if !numbers.contains(&number) => numbers.push(number),
+                Kind::PreservedOverflow if numbers.is_empty() => return Ok(()),
+                _ => {
+                    let fault = Fault::BadBigPair("its chain leads to no overflow page");
+                    return Err(fault.on(number).into());
+                }
+            }
+            number = page.next;
+        }
+        self.release(plan, &numbers)
+    }
+
+    /// Plans that pages are put on the free list, the first of them at its head.
+    pub(super) fn release(&mut self, plan: &mut Plan, numbers: &[u32]) -> Result<(), EngineError> {
+        for &number in numbers.iter().rev() {
+            let image = self.relinked(number, 0, plan.free)?;
+            plan.released.push((number, image));
+            plan.free = number;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,467 @@
+//! A database file changed in place, by our code or by the system's dbopen(3).
+//!
+//! A path comes in, an [`Engine`] with the lock goes out ([`Database::open`]), or a whole list is
+//! worked off in batches that each hold the lock for a moment ([`Database::in_batches`]). The format
+//! comes from the magic number; an empty file becomes a hash, as spamd's dbopen makes it one.
+//!
+//! # A damaged file is never written
+//!
+//! * A file of up to `SMALL` bytes is read and checked whole under the same lock as the writes.
+//! * A larger one is read under a shared lock, and checked whole after that lock is given back, once
+//!   for every [`Database`]; nobody waits for it. What other programs change afterwards is not checked
+//!   again as a whole: a file that was replaced or became shorter is.
+//! * In any case our writers check each page that they are about to build on, before they write.
+//!
+//! So damage that was there when the first lock was taken stops everything; damage that another program
+//! does meanwhile stops us if it is where we go.
+//!
+//! # Whose code writes
+//!
+//! As [`EngineChoice`] says; by default dbopen(3) where it is the system's own, and ours for what is
+//! sound but not for dbopen(3) (`db::libc` has the list). What our writer was killed over is mended
+//! by our writer, whatever the choice: nobody else can.
+#![forbid(unsafe_code)]
+
+use super::file::PageFile;
+use super::lock::{self, Creation, FileId, Wait};
+use super::snapshot::{Snapshot, format_of};
+use super::{Damage, Engine, EngineError, Error, ErrorKind, Fault, Format, btree, hash};
+use crate::config::EngineChoice;
+use std::fs::File;
+use std::mem;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Files of up to so many bytes are read and checked under the lock of every batch: a few
+/// milliseconds.
+const SMALL: u64 = 4 << 20;
+/// When a batch has worked for so long, it takes on no more.
+const BATCH: Duration = Duration::from_millis(20);
+/// Between two batches, so that others who wait for the lock get it.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A database that is to be changed.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    creation: Creation,
+    choice: EngineChoice,
+    sound: Option<SoundFile>,
+    /// Files of up to so many bytes are checked under the lock.
+    small: u64,
+}
+
+/// The file whose structure was found to hold, and its length then.
+#[derive(Clone, Copy, Debug)]
+struct SoundFile {
+    file: FileId,
+    length: u64,
+    structure: Structure,
+}
+
+/// What a check found, if not damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Structure {
+    Whole,
+    /// Our writer was killed; the next one will mend it.
+    CutShort,
+}
+
+/// A database open for one batch.
+pub struct Batch {
+    /// Its writer; closing or dropping it gives the lock back.
+    pub engine: Box<dyn Engine>,
+    /// Since when the lock is held.
+    pub since: Instant,
+}
+
+/// What a list of changes cost the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// How often the lock was taken.
+    pub batches: u32,
+    /// The longest time for which it was held.
+    pub longest: Duration,
+}
+
+impl Database {
+    /// The database at `path`, which is not looked at before it is opened.
+    pub fn new(path: &Path, creation: Creation) -> Database {
+        let path = path.to_path_buf();
+        Database { path, creation, choice: EngineChoice::Default, sound: None, small: SMALL }
+    }
+
+    /// The same, changed by the code of that choice.
+    pub fn written_by(self, choice: EngineChoice) -> Database {
+        Database { choice, ..self }
+    }
+
+    /// Does `work` with each of `items`, in as many batches as it takes; the first error ends it.
+    ///
+    /// What was done to the items before the one that failed may be in the file.
+    pub fn in_batches<T>(
+        &mut self,
+        items: &[T],
+        wait: &mut Wait<'_>,
+        work: &mut dyn FnMut(&mut dyn Engine, &T) -> Result<(), EngineError>,
+    ) -> Result<Cost, Error> {
+        let mut cost = Cost::default();
+        let mut items = items.iter();
+        while !items.as_slice().is_empty() {
+            if cost.batches > 0 {
+                thread::sleep(PAUSE);
+            }
+            let Batch { mut engine, since } = self.open(wait)?;
+            let opened = Instant::now();
+            let worked = items
+                .by_ref()
+                .map(|item| work(engine.as_mut(), item))
+                .find(|worked| worked.is_err() || opened.elapsed() >= BATCH);
+            let closed = worked.unwrap_or(Ok(())).and_then(|()| engine.close());
+            closed.map_err(|error| self.error(error.into()))?;
+            cost.batches = cost.batches.saturating_add(1);
+            cost.longest = cost.longest.max(since.elapsed());
+        }
+        Ok(cost)
+    }
+
+    /// Opens it for writing, with its lock, if its structure holds.
+    pub fn open(&mut self, wait: &mut Wait<'_>) -> Result<Batch, Error> {
+        for _ in 0..lock::ATTEMPTS {
+            let file = lock::open_exclusive(&self.path, self.creation, wait)?;
+            let since = Instant::now();
+            match self.admit(file).map_err(|kind| self.error(kind))? {
+                Some(engine) => return Ok(Batch { engine, since }),
+                // The lock is free again: time for a long look.
+                None => self.look(wait)?,
+            }
+        }
+        Err(self.error(lock::REPLACED))
+    }
+
+    /// The writer of a file whose lock is held; none if the file must be looked at first.
+    fn admit(&mut self, file: File) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
+        let length = file.length().map_err(ErrorKind::Io)?;
+        if length == 0 {
+            // Whoever writes into it first, it is the same hash.
+            let page_size = fresh_page_size(&file).map_err(ErrorKind::Io)?;
+            return Ok(Some(Box::new(hash::Writer::create(file, page_size)?)));
+        }
+        let structure = if length <= self.small {
+            check(&lock::image_of(&file)?)?
+        } else if let Some(sound) =
+            self.known_sound(FileId::of(&file).map_err(ErrorKind::Io)?, length)
+        {
+            // It will have been mended when it is opened again.
+            mem::replace(&mut sound.structure, Structure::Whole)
+        } else {
+            return Ok(None);
+        };
+        self.writer(file, structure).map(Some)
+    }
+
+    fn known_sound(&mut self, file: FileId, length: u64) -> Option<&mut SoundFile> {
+        self.sound.as_mut().filter(|sound| sound.file == file && sound.length <= length)
+    }
+
+    fn writer(&self, file: File, structure: Structure) -> Result<Box<dyn Engine>, ErrorKind> {
+        match self.choice {
+            _ if structure == Structure::CutShort => native(file),
+            EngineChoice::Native => native(file),
+            EngineChoice::Libc => Ok(libc(&self.path, file)?),
+            EngineChoice::Default if cfg!(libc_db = "system") => {
+                // The copy shares the lock, and gives back only its share of it.
+                let copy = file.try_clone().map_err(ErrorKind::Io)?;
+                match libc(&self.path, copy) {
+                    Err(EngineError::Refused(_)) => native(file),
+                    opened => Ok(opened?),
+                }
+            }
+            EngineChoice::Default => native(file),
+        }
+    }
+
+    /// Checks the whole structure while others work.
+    fn look(&mut self, wait: &mut Wait<'_>) -> Result<(), Error> {
+        let image = lock::read_image(&self.path, wait)?;
+        let structure = check(&image.bytes).map_err(|kind| self.error(kind))?;
+        let length = image.bytes.len() as u64;
+        self.sound = Some(SoundFile { file: image.file, length, structure });
+        Ok(())
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error { path: self.path.clone(), kind }
+    }
+}
+
+/// dbopen(3), if it is there.
+#[cfg(libc_db)]
+fn libc(path: &Path, file: File) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(super::libc::Writer::open(path, file)?))
+}
+
+/// dbopen(3), which is not there.
+#[cfg(not(libc_db))]
+fn libc(_: &Path, _: File) -> Result<Box<dyn Engine>, EngineError> {
+    Err(EngineError::Refused("there is no dbopen(3) here: only the native engine can write"))
+}
+
+/// Ours, for the format that the magic number names.
+fn native(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
+    let mut head = [0; 512];
+    PageFile::read_at(&file, &mut head, 0).map_err(ErrorKind::Io)?;
+    match format_of(&head) {
+        Some(Format::Hash) => Ok(Box::new(hash::Writer::open(file)?)),
+        Some(Format::Btree) => Ok(Box::new(btree::Writer::open(file)?)),
+        None => Err(ErrorKind::NotADatabase),
+    }
+}
+
+/// Whether the structure holds; the first fault that no writer will mend, if there is one.
+fn check(image: &[u8]) -> Result<Structure, ErrorKind> {
+    let mut first: Option<Damage> = None;
+    let mut structure = Structure::Whole;
+    Snapshot::new(image)?.check(&mut |damage| match damage.fault {
+        Fault::CutShort => structure = Structure::CutShort,
+        _ => _ = first.get_or_insert(damage),
+    });
+    first.map_or(Ok(structure), |damage| Err(damage.into()))
+}
+
+/// The page size of a new database: the file system's block size, as dbopen(3) has it (`init_hash()` in
+/// lib/libc/db/hash/hash.c), but within the bounds that its hash code can handle: offsets in a page of
+/// 65536 bytes overflow 16 bits.
+fn fresh_page_size(file: &File) -> std::io::Result<u32> {
+    let wanted = file.metadata()?.blksize().clamp(512, 32768);
+    // A power of two, since the format stores its logarithm.
+    Ok(1 << wanted.ilog2())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+    use tempfile::TempDir;
+
+    const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    const VALUE: [u8; 32] = [7; 32];
+    /// The choice that leaves least to our writer.
+    const LAST: EngineChoice =
+        if cfg!(libc_db) { EngineChoice::Libc } else { EngineChoice::Default };
+
+    /// A copy of a golden database.
+    fn copy(name: &str) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spamd");
+        fs::write(&path, fs::read(format!("{ROOT}/{name}.db")).unwrap()).unwrap();
+        (dir, path)
+    }
+
+    /// Puts as many keys as there are numbers, and gives what it cost.
+    fn put(database: &mut Database, keys: &[u32]) -> Result<Cost, Error> {
+        let mut notice = || ();
+        let mut wait = Wait::new(Duration::from_millis(50), Duration::MAX, &mut notice);
+        database.in_batches(keys, &mut wait, &mut |engine, key| {
+            engine.put(key.to_string().as_bytes(), &VALUE)
+        })
+    }
+
+    /// How many of the keys the file holds with their value.
+    fn held(path: &Path, keys: &[u32]) -> usize {
+        let image = fs::read(path).unwrap();
+        let snapshot = Snapshot::new(&image).unwrap();
+        snapshot.check(&mut |damage| panic!("{damage}"));
+        let records = snapshot.records().map(Result::unwrap);
+        let ours = |key: &[u8]| keys.iter().any(|ours| ours.to_string().as_bytes() == key);
+        records.filter(|record| *record.value == VALUE && ours(&record.key)).count()
+    }
+
+    #[test]
+    fn the_magic_number_chooses_the_writer() {
+        for name in ["hash/kinds", "btree/kinds", "hash/big-endian", "btree/openbsd16k"] {
+            let (_dir, path) = copy(name);
+            let before = fs::read(&path).unwrap();
+            put(&mut Database::new(&path, Creation::Never), &[1, 2, 3]).unwrap();
+            assert_eq!(held(&path, &[1, 2, 3]), 3, "{name}");
+            let after = fs::read(&path).unwrap();
+            assert_eq!(format_of(&after), format_of(&before), "{name}");
+        }
+    }
+
+    /// The choice, golden file by golden file: what is written by dbopen(3), what by ours, what by none.
+    #[test]
+    #[cfg(libc_db)]
+    fn dbopen_writes_what_is_for_it() {
+        for (name, refusal) in [
+            ("hash/kinds", None),
+            ("btree/kinds", None),
+            ("hash/big-endian", Some("dbopen(3) cannot write a hash of the other byte order")),
+            ("damaged/hash/is-btree", Some("dbopen(3) does not find all keys of this btree")),
+        ] {
+            let (_dir, path) = copy(name);
+            let mut database = Database::new(&path, Creation::Never).written_by(EngineChoice::Libc);
+            let written = put(&mut database, &[1]).map(drop);
+            let text = written.map_err(|error| error.kind.to_string());
+            assert_eq!(text, refusal.map_or(Ok(()), |why| Err(why.to_owned())), "{name}");
+            assert_eq!(held(&path, &[1]), usize::from(refusal.is_none()), "{name}");
+            for choice in [EngineChoice::Default, EngineChoice::Native] {
+                let mut database = Database::new(&path, Creation::Never).written_by(choice);
+                put(&mut database, &[1]).unwrap();
+                assert_eq!(held(&path, &[1]), 1, "{name} {choice:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(not(libc_db))]
+    fn without_dbopen_there_is_no_libc_engine() {
+        let (_dir, path) = copy("hash/kinds");
+        let mut database = Database::new(&path, Creation::Never).written_by(EngineChoice::Libc);
+        assert_eq!(
+            put(&mut database, &[1]).unwrap_err().kind.to_string(),
+            "there is no dbopen(3) here: only the native engine can write"
+        );
+    }
+
+    #[test]
+    fn an_empty_file_becomes_a_hash_with_pages_of_the_file_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spamd");
+        assert!(put(&mut Database::new(&path, Creation::Never), &[1]).is_err());
+        put(&mut Database::new(&path, Creation::IfMissing), &[1]).unwrap();
+        let image = fs::read(&path).unwrap();
+        assert_eq!(format_of(&image), Some(Format::Hash));
+        // HASHHDR.bsize of hash.h, big-endian in every file.
+        let wanted = fs::metadata(&path).unwrap().blksize().clamp(512, 32768);
+        assert_eq!(image[12..16], u32::try_from(wanted).unwrap().to_be_bytes());
+        assert_eq!(held(&path, &[1]), 1);
+    }
+
+    #[test]
+    fn damage_is_found_under_the_lock_and_before_it() {
+        for name in ["damaged/hash/ovfl-self", "damaged/btree/child-loop", "damaged/hash/version3"]
+        {
+            for small in [0, SMALL] {
+                let (_dir, path) = copy(name);
+                let before = fs::read(&path).unwrap();
+                let mut database = Database::new(&path, Creation::Never);
+                database.small = small;
+                let error = put(&mut database, &[1]).unwrap_err();
+                assert!(matches!(error.kind, ErrorKind::Damaged(_)), "{name}: {error}");
+                assert!(fs::read(&path).unwrap() == before, "{name}");
+            }
+        }
+    }
+
+    /// Otherwise a writer that is killed would be the last one.
+    #[test]
+    fn a_file_whose_last_writer_was_killed_is_written() {
+        for (small, choice) in [(0, EngineChoice::Native), (0, LAST), (SMALL, LAST)] {
+            let (_dir, path) = copy("btree/kinds");
+            // The mark of the btree writer, behind the fields of the meta page.
+            let file = File::options().write(true).open(&path).unwrap();
+            FileExt::write_all_at(&file, &0x6d65_6e64_u32.to_le_bytes(), 24).unwrap();
+            let image = fs::read(&path).unwrap();
+            let mut told = Vec::new();
+            Snapshot::new(&image).unwrap().check(&mut |damage| told.push(damage.fault));
+            assert_eq!(told, [Fault::CutShort]);
+
+            let mut database = Database::new(&path, Creation::Never).written_by(choice);
+            database.small = small;
+            put(&mut database, &[1]).unwrap();
+            assert_eq!(held(&path, &[1]), 1);
+            put(&mut database, &[2]).unwrap();
+            assert_eq!(held(&path, &[1, 2]), 2);
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_looked_at_once_and_again_when_it_is_another() {
+        let (dir, path) = copy("hash/kinds");
+        let mut database = Database::new(&path, Creation::Never);
+        database.small = 0;
+        put(&mut database, &[1]).unwrap();
+        let looked_at = database.sound.unwrap();
+        put(&mut database, &[2]).unwrap();
+        assert_eq!(database.sound.unwrap().file, looked_at.file);
+
+        let other = dir.path().join("other");
+        fs::copy(format!("{ROOT}/damaged/hash/ovfl-self.db"), &other).unwrap();
+        fs::rename(&other, &path).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(put(&mut database, &[3]).unwrap_err().kind, ErrorKind::Damaged(_)));
+        assert!(fs::read(&path).unwrap() == before);
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_looked_at_again() {
+        let (_dir, path) = copy("hash/multi");
+        let mut database = Database::new(&path, Creation::Never);
+        database.small = 0;
+        put(&mut database, &[1]).unwrap();
+        let length = fs::metadata(&path).unwrap().len();
+        File::options().write(true).open(&path).unwrap().set_len(length / 2).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(put(&mut database, &[2]).unwrap_err().kind, ErrorKind::Damaged(_)));
+        assert!(fs::read(&path).unwrap() == before);
+    }
+
+    #[test]
+    fn others_get_the_lock_between_batches() {
+        let (_dir, path) = copy("hash/kinds");
+        let keys: Vec<u32> = (0..40).collect();
+        let mut notice = || ();
+        let mut wait = Wait::usual(&mut notice);
+        let other = File::open(&path).unwrap();
+        let mut taken = 0;
+        let cost = Database::new(&path, Creation::Never)
+            .in_batches(&keys, &mut wait, &mut |engine, key| {
+                assert!(other.try_lock().is_err(), "the lock is ours");
+                thread::sleep(BATCH / 4);
+                taken += 1;
+                engine.put(key.to_string().as_bytes(), &VALUE)
+            })
+            .unwrap();
+        assert_eq!(taken, 40);
+        assert!(cost.batches >= 2, "{cost:?}");
+        other.try_lock().unwrap();
+        assert_eq!(held(&path, &keys), 40);
+    }
+
+    #[test]
+    fn an_error_ends_the_work_and_gives_the_lock_back() {
+        let (_dir, path) = copy("hash/kinds");
+        let mut notice = || ();
+        let mut seen = 0;
+        let error = Database::new(&path, Creation::Never)
+            .in_batches(&[1, 2, 3], &mut Wait::usual(&mut notice), &mut |_, key| {
+                seen += 1;
+                if *key == 2 { Err(EngineError::Refused("no")) } else { Ok(()) }
+            })
+            .unwrap_err();
+        assert_eq!((seen, error.to_string()), (2, format!("{}: no", path.display())));
+        File::open(&path).unwrap().try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_another_keeps_is_an_error_and_nothing_is_written() {
+        let (_dir, path) = copy("hash/kinds");
+        let before = fs::read(&path).unwrap();
+        let other = File::open(&path).unwrap();
+        other.lock().unwrap();
+        let error = put(&mut Database::new(&path, Creation::Never), &[1]).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Locked));
+        assert!(fs::read(&path).unwrap() == before);
+    }
+
+    #[test]
+    fn nothing_to_do_does_not_even_open_the_file() {
+        let path = Path::new("/nonexistent");
+        let cost = put(&mut Database::new(path, Creation::Never), &[]).unwrap();
+        assert_eq!(cost, Cost::default());
+    }
+}

@@ -1,0 +1,193 @@
+//! Name servers that are dead, die, recover, or are not fit to be asked.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::verdicts::zone;
+use super::{LIMITS, resolver, verdicts};
+use crate::support::responder::*;
+use greytrapper::dns::cache::Bounds;
+use greytrapper::dns::resolver::Resolver;
+use greytrapper::dns::{Fitness, Limits, Notice};
+
+const PATIENCE: Duration = Duration::from_millis(900);
+/// What a busy machine may add; far from a patience for each domain, which would be half an hour.
+const SLACK: Duration = Duration::from_secs(10);
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("gone.d{n}.example")).collect()
+}
+
+/// A socket that takes questions and never answers.
+fn silent() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").unwrap()
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    silent().local_addr().unwrap()
+}
+
+#[test]
+fn a_dead_server_costs_one_control_question() {
+    assert_eq!(LIMITS.timeout * LIMITS.attempts, PATIENCE);
+    let dead = silent();
+    let names = names(100_000);
+    let start = Instant::now();
+    let mut resolver = resolver(&[dead.local_addr().unwrap()]);
+    let unknown = resolver
+        .lookups(&names)
+        .filter(|f| f.as_ref().is_ok_and(|(_, v)| v.to_string() == "no fit name server"))
+        .count();
+    assert_eq!(unknown, names.len());
+    assert!(start.elapsed() < PATIENCE + SLACK, "{:?}", start.elapsed());
+    assert_eq!(resolver.counters().sent, u64::from(LIMITS.attempts));
+    let notices = resolver.take_notices();
+    assert!(matches!(notices[..], [Notice::Unfit(..)]), "{notices:?}");
+}
+
+#[test]
+fn nobody_listening_is_seen_sooner() {
+    // By timeouts alone it would take ten times as long.
+    let patient = Limits { timeout: SLACK, ..LIMITS };
+    let start = Instant::now();
+    let mut resolver = Resolver::with_servers(&[nobody()], patient, Bounds::default()).unwrap();
+    assert_eq!(verdicts(&mut resolver, &["gone.example"]), ["unknown no fit name server"]);
+    assert!(start.elapsed() < SLACK, "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_next_server_is_asked_when_the_first_is_dead() {
+    let server = Responder::start(zone);
+    let dead = silent();
+    for first in [dead.local_addr().unwrap(), nobody()] {
+        let start = Instant::now();
+        let mut resolver = resolver(&[first, server.address]);
+        let found = verdicts(&mut resolver, &["mx.example", "gone.example"]);
+        assert_eq!(found, ["good MX", "bad no such domain"]);
+        assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    }
+}
+
+/// Half of the domains are answered, then there is silence: the rest is unknown, and soon.
+#[test]
+fn a_server_that_dies_in_a_scan_stops_nothing() {
+    let left = Arc::new(AtomicUsize::new(5000));
+    let server = Responder::start(move |q| {
+        match left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) {
+            Ok(_) => zone(q),
+            Err(_) => Vec::new(),
+        }
+    });
+    let names = names(10_000);
+    let mut resolver = resolver(&[server.address]);
+    let start = Instant::now();
+    resolver.begin_scan();
+    let all: Vec<_> = resolver.lookups(&names).map(Result::unwrap).collect();
+    assert_eq!(all.len(), names.len());
+    assert!(start.elapsed() < 3 * PATIENCE + SLACK, "{:?}", start.elapsed());
+    let tally = resolver.end_scan();
+    assert!((4900..5000).contains(&tally.bad), "{tally:?}");
+    // Half is more than a third: nothing of it is believed, nor remembered.
+    assert!(all.iter().all(|(_, v)| tally.settle(*v).word() == "unknown"));
+    let found = verdicts(&mut resolver, &[&names[0]]);
+    assert_eq!(found, ["unknown no fit name server"]);
+}
+
+#[test]
+fn a_server_that_recovers_is_used_by_the_next_scan() {
+    let alive = Arc::new(AtomicBool::new(false));
+    let switch = alive.clone();
+    let server =
+        Responder::start(
+            move |q| if switch.load(Ordering::Relaxed) { zone(q) } else { Vec::new() },
+        );
+    let mut resolver = resolver(&[server.address]);
+    resolver.begin_scan();
+    assert_eq!(verdicts(&mut resolver, &["mx.example"]), ["unknown no fit name server"]);
+    alive.store(true, Ordering::Relaxed);
+    // Within the same scan it is left alone.
+    assert_eq!(verdicts(&mut resolver, &["mx.example"]), ["unknown no fit name server"]);
+    resolver.begin_scan();
+    assert_eq!(verdicts(&mut resolver, &["mx.example"]), ["good MX"]);
+    let health: Vec<_> = resolver.health().collect();
+    assert_eq!(health[0].fitness, Fitness::Fit);
+    assert!(health[0].round_trip.is_some());
+}
+
+/// What comes of servers that answer the control question with something else than its answer.
+#[test]
+fn servers_that_are_not_fit_are_not_believed() {
+    for (kind, control) in [
+        ("SERVFAIL", (|q: &Query| q.reply().rcode(SERVFAIL)) as fn(&Query) -> Reply),
+        ("REFUSED", |q| q.reply().rcode(REFUSED)),
+        ("NXDOMAIN", |q| q.reply().rcode(NXDOMAIN)),
+        ("NODATA", |q| q.reply()),
+        ("lame", |q| q.reply().lame()),
+        ("referral", |q| q.reply().authority("", NS, 1, &name("a.example"))),
+    ] {
+        let server =
+            Responder::start(move |q| if q.name.is_empty() { control(q).send() } else { zone(q) });
+        let mut resolver = resolver(&[server.address]);
+        let found = verdicts(&mut resolver, &["gone.example", "none.example", "null.example"]);
+        assert_eq!(found, ["unknown no fit name server"; 3], "{kind}");
+        assert_eq!(server.asked(), 1, "{kind}");
+    }
+}
+
+/// Another server may know what the first cannot say.
+#[test]
+fn a_failure_of_one_server_is_not_the_last_word() {
+    for acts in [
+        (|q: &Query| q.reply().rcode(SERVFAIL)) as fn(&Query) -> Reply,
+        |q| q.reply().rcode(REFUSED),
+        |q| q.reply().lame(),
+        |q| q.reply().raw_answers(9, &[0xff; 40]),
+    ] {
+        let failing = Responder::start(move |q| q.control().unwrap_or_else(|| acts(q).send()));
+        let server = Responder::start(zone);
+        let mut resolver = resolver(&[failing.address, server.address]);
+        let found = verdicts(&mut resolver, &["mx.example", "none.example", "servfail.example"]);
+        assert_eq!(found[..2], ["good MX", "bad no MX or A"]);
+        // Whoever proves itself first is asked first, so either's failure may be the last.
+        assert!(found[2].starts_with("unknown "), "{}", found[2]);
+    }
+}
+
+/// Nor while the other has yet to prove itself.
+#[test]
+fn a_failure_waits_for_the_server_that_is_being_tested() {
+    let failing =
+        Responder::start(|q| q.control().unwrap_or_else(|| q.reply().rcode(SERVFAIL).send()));
+    let slow = Responder::start(|q| match q.control() {
+        Some(_) => {
+            let control = q.reply().answer("", NS, 600, &name("a.example")).bytes();
+            vec![Act::After(Duration::from_millis(100), control)]
+        }
+        None => zone(q),
+    });
+    let mut resolver = resolver(&[failing.address, slow.address]);
+    let found = verdicts(&mut resolver, &["mx.example", "gone.example", "servfail.example"]);
+    assert_eq!(found, ["good MX", "bad no such domain", "unknown SERVFAIL"]);
+}
+
+/// Domains that nobody answers for do not make the server look dead.
+#[test]
+fn silence_about_some_domains_does_not_condemn_the_server() {
+    let server = Responder::start(zone);
+    let mut resolver = resolver(&[server.address]);
+    let silent: Vec<_> = (0..200).map(|n| format!("silent{n}.example")).collect();
+    let mut domains: Vec<_> = silent.iter().map(String::as_str).collect();
+    domains.push("gone.example");
+    let found = verdicts(&mut resolver, &domains);
+    assert!(found[..200].iter().all(|f| f == "unknown no answer"), "{found:?}");
+    assert_eq!(found[200], "bad no such domain");
+}
+
+#[test]
+fn no_server_at_all() {
+    let mut resolver = resolver(&[]);
+    assert_eq!(verdicts(&mut resolver, &["gone.example"]), ["unknown no fit name server"]);
+}

@@ -1,0 +1,20 @@
+//! The harness of all tests: what they are run on, and what they are held against.
+#![allow(dead_code, unused_imports, reason = "each executable takes what it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
+
+pub mod alone;
+pub mod cmd;
+pub mod daemon;
+pub mod dice;
+pub mod disk;
+pub mod golden;
+pub mod nsd;
+pub mod process;
+pub mod records;
+pub mod responder;
+pub mod sync_decoder;
