@@ -58,7 +58,7 @@ pub struct Findings {
 
 impl Questions {
     /// Those of a scan that has begun; none if its rules need no DNS.
-    pub fn of(scan: &Scan<'_, '_>) -> Questions {
+    pub fn of(scan: &Scan<'_>) -> Questions {
         Questions { hosts: scan.questions(), domains: scan.domains() }
     }
 

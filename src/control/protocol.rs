@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
-use crate::scan::Rule;
+use crate::scan::Verdict;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ pub enum Request {
     ShowTraps,
     /// Hosts that wait: a [`Reply::Host`] for each.
     ShowHosts,
-    /// The last verdict on a host: [`Reply::Explained`], then a [`Reply::Tuple`] for each tuple.
+    /// The verdict on a host: one [`Reply::Explained`].
     Explain(IpAddr),
     /// Scan now: done once the scan has begun.
     Scan,
@@ -74,11 +74,9 @@ pub enum Reply {
     /// A host in a trap.
     Trap(Trap),
     /// A host that waits.
-    Host(Host),
-    /// What the last scan found about a host.
+    Host(Verdict),
+    /// What is found about a host.
     Explained(Explained),
-    /// A tuple of that host.
-    Tuple(Tuple),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.
@@ -98,49 +96,17 @@ pub struct Trap {
     pub first: i64,
     /// When spamd lets it go.
     pub expire: i64,
-    /// By which rule, if it was one of the daemon's.
-    pub rule: Option<Rule>,
-    /// Why, as it was logged; empty if the daemon does not know.
-    pub reason: String,
+    /// Why, if it is one of the daemon's and not too long ago.
+    pub verdict: Option<Verdict>,
 }
 
-/// A host that waits, as the last scan saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    /// Its address.
-    pub address: IpAddr,
-    /// How many of its tuples live.
-    pub tuples: u32,
-    /// The rule against it; `None` if it passed.
-    pub rule: Option<Rule>,
-    /// The reason, either way.
-    pub reason: String,
-}
-
-/// What the last scan found about a host.
+/// What is found about a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
-    /// The host's address.
-    pub address: IpAddr,
     /// When it was judged, in seconds since 1970.
     pub judged: i64,
-    /// The rule against it; `None` if it passed.
-    pub rule: Option<Rule>,
-    /// The reason, either way.
-    pub reason: String,
-    /// What DNS answered, where that made the verdict.
-    pub answer: Option<String>,
-}
-
-/// A delivery that was put off, as evidence: raw bytes that a stranger chose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tuple {
-    /// What the host said in HELO.
-    pub helo: Vec<u8>,
-    /// The envelope sender.
-    pub from: Vec<u8>,
-    /// The envelope recipient.
-    pub to: Vec<u8>,
+    /// What was found, with its evidence.
+    pub verdict: Verdict,
 }
 
 /// What became of an address that was to be trapped or released.
@@ -171,23 +137,9 @@ pub enum What {
     /// A scan ended well.
     ScanDone(Box<Scan>),
     /// A host was judged.
-    Verdict {
-        /// The host's address.
-        address: IpAddr,
-        /// The rule against it; `None` if it passed.
-        rule: Option<Rule>,
-        /// The reason, either way.
-        reason: String,
-    },
+    Verdict(Verdict),
     /// A host is trapped.
-    Trapped {
-        /// The host's address.
-        address: IpAddr,
-        /// By which rule; `None` if by hand.
-        rule: Option<Rule>,
-        /// Why.
-        reason: String,
-    },
+    Trapped(Verdict),
     /// A trap was ended by hand.
     Released {
         /// The host's address.

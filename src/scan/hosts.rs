@@ -5,7 +5,7 @@
 //! image.
 //!
 //! A share is what a CPU's cache holds: its notes are looked up, sorted and judged while they are there.
-//! What they tell settles most hosts; of the others the keys are read again ([`Waiting::expect`]).
+//! What they tell settles most hosts; of the others the keys are read again ([`Waiting::prefetch`]).
 
 use super::address::Address;
 use super::notes::{Marks, NO_TUPLE, Note};
@@ -188,7 +188,7 @@ impl<'a> Waiting<'a> {
     /// Reads a little of every key of `hosts`, so that they are at hand when they are judged: read one
     /// by one as they are looked at, each would miss the cache by itself; these reads do not wait for
     /// each other.
-    pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
+    pub fn prefetch<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
         let keys: Vec<_> = hosts.flat_map(|host| self.notes_of(host)).map(Note::key).collect();
         touch(&keys);
     }

@@ -14,9 +14,9 @@ use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
-use super::judge::{AHEAD, Judge, Nominee, open};
+use super::judge::{AHEAD, Judge, Nominee};
 use super::report::{Judged, Report};
-use super::rules::{checker, dns};
+use super::rules::{Rule, checker, dns};
 use super::table::Seed;
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
@@ -27,38 +27,38 @@ use std::collections::HashSet;
 
 /// A scan whose hosts are settled as far as the database alone allows.
 #[derive(Debug)]
-pub struct Scan<'a, 'r> {
+pub struct Scan<'r> {
     rules: &'r Rules,
     /// The nominees as if they went free.
-    report: Report<'a>,
+    report: Report<'r>,
     /// Those of each share.
     nominees: Vec<Vec<Nominee>>,
 }
 
-impl<'a, 'r> Scan<'a, 'r> {
+impl<'r> Scan<'r> {
     /// Judges the hosts of a database by the offline rules.
     ///
     /// `now` is in seconds since 1970. A damaged database is an error.
-    pub fn of(snapshot: &Snapshot<'a>, now: i64, rules: &'r Rules) -> Result<Scan<'a, 'r>, Damage> {
+    pub fn of(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
         Scan::judge(snapshot.pieces(), snapshot.byte_order(), now, rules)
     }
 
     /// The same for some of the records of a snapshot; `order` is its byte order.
     pub fn begin(
-        records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
+        records: impl Iterator<Item = Result<Record<'r>, Damage>> + Send,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
-    ) -> Result<Scan<'a, 'r>, Damage> {
+    ) -> Result<Scan<'r>, Damage> {
         Scan::judge(Batches(records), order, now, rules)
     }
 
     fn judge(
-        pieces: impl Iterator<Item = Result<Piece<'a>, Damage>> + Send,
+        pieces: impl Iterator<Item = Result<Piece<'r>, Damage>> + Send,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
-    ) -> Result<Scan<'a, 'r>, Damage> {
+    ) -> Result<Scan<'r>, Damage> {
         let seed = Seed::new();
         let Gathered { shares, mut counts, unknown } = gather(pieces, (order, now), rules, seed)?;
         let settled = each(shares, |notes| {
@@ -68,7 +68,7 @@ impl<'a, 'r> Scan<'a, 'r> {
         });
         let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
-        Ok(Scan { rules, report: Report { shares, counts, unknown }, nominees })
+        Ok(Scan { rules, report: Report { rules, shares, counts, unknown }, nominees })
     }
 
     /// What DNS is to be asked about the nominees, in the order of their first appearance.
@@ -92,9 +92,11 @@ impl<'a, 'r> Scan<'a, 'r> {
         }
         let mut lower = Vec::new();
         for Judged { waiting, outcomes } in &self.report.shares {
-            for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
-                waiting.expect(open(hosts, outcomes));
-                let tuples = open(hosts, outcomes).flat_map(|host| waiting.tuples_of(host));
+            let open: Vec<_> =
+                Judge::new(waiting, self.rules).open_to(Rule::Dns, outcomes).collect();
+            for hosts in open.chunks(AHEAD) {
+                waiting.prefetch(hosts.iter().copied());
+                let tuples = hosts.iter().flat_map(|host| waiting.tuples_of(host));
                 for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
                     lower.clear();
                     name::lower(domain, &mut lower);
@@ -112,7 +114,8 @@ impl<'a, 'r> Scan<'a, 'r> {
         let mut suspects = Vec::new();
         for Judged { waiting, outcomes } in &self.report.shares {
             let judge = Judge::new(waiting, self.rules);
-            suspects.extend(judge.suspects(outcomes).map(|(_, host)| (host.place, waiting, host)));
+            let open = judge.open_to(Rule::Checker, outcomes);
+            suspects.extend(open.map(|host| (host.place, waiting, host)));
         }
         suspects.sort_unstable_by_key(|(place, ..)| *place);
         let tuples = suspects.into_iter().flat_map(|(_, waiting, host)| waiting.tuples_of(host));
@@ -124,17 +127,14 @@ impl<'a, 'r> Scan<'a, 'r> {
     /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
     /// Without answers, or with one that is not definite, they go free as far as these rules are
     /// concerned.
-    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'a> {
+    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'r> {
         let mut report = self.report;
         for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
         {
             let mut judge = Judge::new(waiting, self.rules);
             judge.settle_nominees(nominees, outcomes, answers);
             if let Some(answers) = answers {
-                judge.settle_recipients(outcomes, answers);
-            }
-            if let Some(answers) = answers.filter(|_| self.rules.sender_dns) {
-                judge.settle_senders(outcomes, answers);
+                judge.settle_open(outcomes, answers);
             }
         }
         report
@@ -143,7 +143,7 @@ impl<'a, 'r> Scan<'a, 'r> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Rule;
+    use super::super::report::Portion;
     use super::super::testing::{
         NOW, Oracle, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, lines, record, rules, scan,
         verdicts,
@@ -197,7 +197,7 @@ mod tests {
         );
         let off = Rules { sender_dns: false, identity: true, ..rules() };
         let report = scan(&records, &off).finish(Some(&Oracle));
-        assert!(report.traps().all(|verdict| verdict.rule() == Some(Rule::Syntax)));
+        assert!(report.traps(Portion::None).all(|verdict| verdict.rule == Some(Rule::Syntax)));
     }
 
     /// Five tuples and one to `to`: as many as make a suspect.
@@ -245,9 +245,9 @@ mod tests {
             ]
         );
         let report = scan(&records, &rules()).finish(Some(&Oracle));
-        let verdict = report.traps().next().unwrap();
-        assert_eq!(verdict.rule(), Some(Rule::Checker));
-        assert_eq!(verdict.evidence()[0].to, left.as_bytes());
+        let verdict = report.traps(Portion::All).next().unwrap();
+        assert_eq!(verdict.rule, Some(Rule::Checker));
+        assert_eq!(verdict.evidence.tuples().next().unwrap().to, left.as_bytes());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! that both are there when the role wakes; otherwise the machine decides. `ENDS` in the environment is how
 //! often for each role.
 
-use crate::support::Place;
+use crate::support::daemon::Place;
 use crate::support::process::finish;
 use command_fds::{CommandFdExt, FdMapping};
 use greytrapper::control::socket;

@@ -7,15 +7,14 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::control::protocol::{Explained, Host, Trap, Tuple};
+use crate::control::protocol::Trap;
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::Damage;
 use crate::db::snapshot::Snapshot;
-use crate::escape::escaped;
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Counts, Report, Rule, Scan, Verdict, Why};
+use crate::scan::{Answers, Counts, Portion, Report, Scan, Verdict, What, Why};
 use crate::spamd::Entry;
 use mio::net::UnixStream;
 use std::collections::HashSet;
@@ -30,7 +29,7 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 1000;
 /// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
 /// traps stay in memory.
-const EVIDENCE: (usize, usize) = (20, 1024);
+const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
 /// Verdicts that are told to whoever monitors: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
@@ -77,32 +76,15 @@ pub struct Found {
     /// Of these, hosts that the rules were asked about.
     pub judged: u64,
     /// Hosts to be trapped.
-    pub traps: Vec<Case>,
+    pub traps: Vec<Verdict>,
     /// Of a scan that somebody monitors, verdicts on hosts that pass for a reason; else all asked for.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
-    pub explained: Option<(Explained, Vec<Tuple>)>,
+    pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
     /// How long it worked, without waiting.
     pub worked: Duration,
-}
-
-/// A host that is to be trapped, and why.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// Its address as spamd wrote it.
-    pub key: String,
-    /// Its address.
-    pub address: IpAddr,
-    /// The rule that hit.
-    pub rule: Rule,
-    /// The reason as it is logged.
-    pub reason: String,
-    /// What DNS answered, where that made the verdict.
-    pub answer: Option<String>,
-    /// The tuples that made the verdict, the first few.
-    pub evidence: Vec<Tuple>,
 }
 
 /// What is to be judged.
@@ -276,7 +258,7 @@ fn traps(snapshot: &Snapshot<'_>) -> Result<Found, Damage> {
         let Ok((Entry::Trapped(key), data)) = decoded else { continue };
         let Ok(Ok(address)) = str::from_utf8(key).map(str::parse) else { continue };
         let (first, expire) = (data.first, data.expire);
-        found.trapped.push(Trap { address, first, expire, rule: None, reason: String::new() });
+        found.trapped.push(Trap { address, first, expire, verdict: None });
     }
     Ok(found)
 }
@@ -301,78 +283,28 @@ fn messages(questions: &Questions) -> Vec<ToResolver> {
 }
 
 fn found(report: &Report<'_>, work: &Work) -> Found {
-    let unknown = |record: &crate::scan::UnknownRecord<'_>| {
-        format!("record \"{}\" skipped: {}", escaped(&record.key), record.why)
-    };
     let mut found = Found {
         counts: report.counts().clone(),
-        unknown: report.unknown().iter().map(unknown).collect(),
+        unknown: report.unknown().iter().map(ToString::to_string).collect(),
         ..Found::default()
     };
-    for verdict in report.verdicts() {
+    let portion = if work.purpose == Purpose::Hosts { Portion::None } else { EVIDENCE };
+    for verdict in report.verdicts(portion) {
         found.waiting += 1;
         let why = verdict.passes();
         let is_judged = !matches!(why, Some(Why::Whitelisted | Why::Trapped | Why::Allowed));
         found.judged += u64::from(is_judged);
         match work.purpose {
-            Purpose::Hosts => found.hosts.push(host(&verdict)),
-            Purpose::Host(_) => {
-                found.explained = Some((explained(&verdict, work.now), evidence(&verdict)));
-            }
+            Purpose::Hosts => found.hosts.push(verdict),
+            Purpose::Host(_) => found.explained = Some(verdict),
+            _ if verdict.what == What::Trap => found.traps.push(verdict),
             _ => {
-                let is_noteworthy = is_judged && !matches!(why, None | Some(Why::Nothing));
+                let is_noteworthy = is_judged && why != Some(Why::Nothing);
                 if work.is_monitored && is_noteworthy && found.hosts.len() < NOTEWORTHY {
-                    found.hosts.push(host(&verdict));
+                    found.hosts.push(verdict.without_tuples());
                 }
-                found.traps.extend(case(&verdict));
             }
         }
     }
     found
-}
-
-fn host(verdict: &Verdict<'_>) -> Host {
-    Host {
-        address: verdict.ip(),
-        tuples: verdict.tuple_count(),
-        rule: verdict.rule(),
-        reason: verdict.reason().to_string(),
-    }
-}
-
-fn explained(verdict: &Verdict<'_>, judged: i64) -> Explained {
-    Explained {
-        address: verdict.ip(),
-        judged,
-        rule: verdict.rule(),
-        reason: verdict.reason().to_string(),
-        answer: verdict.answer().map(|answer| answer.to_string()),
-    }
-}
-
-fn case(verdict: &Verdict<'_>) -> Option<Case> {
-    Some(Case {
-        key: String::from_utf8(verdict.address().to_vec()).ok()?,
-        address: verdict.ip(),
-        rule: verdict.rule()?,
-        reason: verdict.reason().to_string(),
-        answer: verdict.answer().map(|answer| answer.to_string()),
-        evidence: evidence(verdict),
-    })
-}
-
-fn evidence(verdict: &Verdict<'_>) -> Vec<Tuple> {
-    let tuple = |tuple: &crate::spamd::Tuple<'_>| Tuple {
-        helo: tuple.helo.to_vec(),
-        from: tuple.from.to_vec(),
-        to: tuple.to.to_vec(),
-    };
-    let (most, mut left) = EVIDENCE;
-    let fits = |tuple: &&crate::spamd::Tuple<'_>| {
-        let length = tuple.helo.len() + tuple.from.len() + tuple.to.len();
-        let has_room = left > 0;
-        left = left.saturating_sub(length);
-        has_room
-    };
-    verdict.evidence().iter().take(most).take_while(fits).map(tuple).collect()
 }

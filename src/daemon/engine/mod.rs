@@ -6,11 +6,11 @@
 //!
 //! One loop waits for everything: the parent's orders, the answers of store, resolver and checker, clients.
 //! [`judging`] works on a thread beside it. An image is read for one [`Job`] at a time ([`work`]), a scan or
-//! a client's question; [`requests`] has the clients' other wishes, [`records`] what is remembered.
+//! a client's question; [`requests`] has the clients' other wishes, [`memory`] what is remembered.
 #![forbid(unsafe_code)]
 
 mod judging;
-mod records;
+mod memory;
 mod requests;
 mod work;
 
@@ -30,9 +30,9 @@ use crate::heap;
 use crate::log;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
+use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
-use records::Records;
 use requests::Asked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,7 +66,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         image: Reader::new(inherited(Slot::ImageToRead).map_err(said)?),
         server: None,
         waker,
-        records: Records::new(&config, life.start()),
+        memory: Memory::new(&config, life.start()),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -117,7 +117,7 @@ struct Engine {
     server: Option<Server>,
     /// With what the judging thread wakes the loop.
     waker: UnixStream,
-    records: Records,
+    memory: Memory,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,
@@ -158,7 +158,7 @@ impl Engine {
                     }
                 }
             }
-            FromParent::Summary => log::info(self.records.summary()),
+            FromParent::Summary => log::info(self.memory.summary()),
             // The log's verbosity is the life's; the rest does not come.
             FromParent::Go | FromParent::Verbose(_) | FromParent::Start(_) => {}
         }
@@ -172,7 +172,7 @@ impl Engine {
                 FromStore::Changed { ticket, outcomes, failure, longest } => {
                     self.changed(ticket, &outcomes, failure, longest);
                 }
-                FromStore::Peers(peers) => self.records.peers = peers,
+                FromStore::Peers(peers) => self.memory.peers = peers,
             }
         }
         while let Some(message) = said(&mut self.resolver)? {

@@ -12,6 +12,8 @@ use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, Outcome, ToParent, ToStore};
 use crate::log;
+use crate::scan::Verdict;
+use crate::spamd::Address;
 use mio::Events;
 use std::time::Instant;
 
@@ -49,7 +51,7 @@ impl Engine {
     fn grant(&mut self, client: ClientId, request: Request, life: &mut Life) {
         match request {
             Request::Show => {
-                let status = self.records.status(self.phase(), self.next_scan);
+                let status = self.memory.status(self.phase(), self.next_scan);
                 self.served(|server| {
                     server.reply(client, &Reply::Status(Box::new(status)));
                     server.finish(client);
@@ -80,7 +82,7 @@ impl Engine {
                 self.ask_store(client, addresses, false, ToStore::EndTraps);
             }
             Request::Log(wanted) => {
-                self.records.log = wanted;
+                self.memory.log = wanted;
                 life.tell(&ToParent::Verbose(wanted == Verbosity::Verbose));
                 self.served(|server| server.finish(client));
             }
@@ -141,19 +143,19 @@ impl Engine {
 
     /// Logs, counts and tells of a change that a client has made.
     fn note_change(&mut self, address: &str, outcome: Outcome) {
-        let Ok(ip) = address.parse() else { return };
+        let Ok(address) = Address::parse(address.as_bytes()) else { return };
         match outcome {
             Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite => {
-                self.records.totals.trapped_by_hand += 1;
-                let reason = "by hand".to_owned();
-                log::info(format_args!("Trapped {address}: {reason}"));
-                self.publish(What::Trapped { address: ip, rule: None, reason });
+                self.memory.totals.trapped_by_hand += 1;
+                let verdict = Verdict::by_hand(address);
+                log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
+                self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
-                self.records.totals.released += 1;
-                self.records.forget(address);
+                self.memory.totals.released += 1;
+                self.memory.forget(address.ip());
                 log::info(format_args!("Released {address}"));
-                self.publish(What::Released { address: ip });
+                self.publish(What::Released { address: address.ip() });
             }
             Outcome::Refused(_) => {}
         }

@@ -1,7 +1,7 @@
 //! One job at a time: the database is read, judged, and, if it is a scan, hosts are trapped.
 //!
 //! ```text
-//! jobs --ToStore::Read--> image --thread--> found --ToStore::Trap--> changes --> records, log, clients
+//! jobs --ToStore::Read--> image --thread--> found --ToStore::Trap--> changes --> memory, log, clients
 //!                                  |  ^
 //!                                  v  | answers of resolver and checker
 //! ```
@@ -10,9 +10,9 @@
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
-use super::judging::{Answer, Case, Found, Judging, Purpose, Said, Work};
+use super::judging::{Answer, Found, Judging, Purpose, Said, Work};
 use super::{Engine, now};
-use crate::control::protocol::{Reply, What};
+use crate::control::protocol::{Explained, Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{
@@ -22,6 +22,7 @@ use crate::db::{Damage, Error};
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
+use crate::scan::Verdict;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -51,9 +52,9 @@ pub struct AtWork {
     /// The checker's answers, and how many are missing.
     checked: (Vec<Option<bool>>, usize),
     /// What is to be trapped, and the store was not yet asked for.
-    left: VecDeque<Case>,
+    left: VecDeque<Verdict>,
     /// What the store was asked for last, and under which ticket.
-    wanted: Option<(u64, Vec<Case>)>,
+    wanted: Option<(u64, Vec<Verdict>)>,
     over_limit: usize,
 }
 
@@ -191,11 +192,11 @@ impl Engine {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
             FromResolver::End { tally, failure, servers } => {
-                self.records.name_servers = servers;
+                self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 answered.tally = tally;
                 at_work.scan.domains = tally;
-                self.records.note_dns(failure.as_deref(), &tally);
+                self.memory.note_dns(failure.as_deref(), &tally);
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
         }
@@ -239,29 +240,28 @@ impl Engine {
 
     /// Answers a client's question.
     fn tell(&mut self, client: ClientId, found: Found) {
-        let purpose = self.at_work.take().map(|at_work| at_work.job.purpose);
+        let Some(AtWork { job, scan, .. }) = self.at_work.take() else { return };
         let Some(server) = &mut self.server else { return };
-        match purpose {
-            Some(Purpose::Hosts) => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
-            Some(Purpose::Traps) => {
+        match job.purpose {
+            Purpose::Hosts => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
+            Purpose::Traps => {
                 let mut traps = found.trapped;
-                traps.iter_mut().for_each(|trap| self.records.annotate(trap));
+                traps.iter_mut().for_each(|trap| self.memory.annotate(trap));
                 server.stream(client, traps.into_iter().map(Reply::Trap));
             }
-            Some(Purpose::Host(address)) => {
-                let known = self.records.explain(address);
-                match known.or(found.explained) {
-                    Some((explained, tuples)) => {
+            Purpose::Host(address) => {
+                let judged = scan.began;
+                let known = self.memory.explain(address).cloned();
+                let explained = |verdict| Explained { judged, verdict };
+                match known.or(found.explained.map(explained)) {
+                    Some(explained) => {
                         server.reply(client, &Reply::Explained(explained));
-                        for tuple in tuples {
-                            server.reply(client, &Reply::Tuple(tuple));
-                        }
                         server.finish(client);
                     }
                     None => server.fail(client, format_args!("{address}: does not wait")),
                 }
             }
-            Some(Purpose::Scan) | None => {}
+            Purpose::Scan => {}
         }
     }
 
@@ -272,20 +272,12 @@ impl Engine {
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
-        let counts = &found.counts;
-        let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);
-        log::debug(format_args!(
-            "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
-        ));
+        log::debug(&found.counts);
         found.unknown.iter().for_each(log::verbose);
         at_work.scan.records = found.counts;
-        for host in found.hosts {
-            let (address, rule, reason) = (host.address, host.rule, host.reason);
-            self.publish(What::Verdict { address, rule, reason });
-        }
-        for case in &found.traps {
-            let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
-            self.publish(What::Verdict { address, rule, reason });
+        let traps = found.traps.iter().map(Verdict::without_tuples);
+        for verdict in found.hosts.into_iter().chain(traps) {
+            self.publish(What::Verdict(verdict));
         }
         if let Some(at_work) = &mut self.at_work {
             at_work.left = found.traps.into();
@@ -301,9 +293,9 @@ impl Engine {
         if count == 0 {
             return self.finish();
         }
-        let cases: Vec<_> = at_work.left.drain(..count).collect();
-        let addresses = cases.iter().map(|case| case.key.clone()).collect();
-        at_work.wanted = Some((ticket, cases));
+        let verdicts: Vec<_> = at_work.left.drain(..count).collect();
+        let addresses = verdicts.iter().map(|verdict| verdict.address.to_string()).collect();
+        at_work.wanted = Some((ticket, verdicts));
         self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
     }
 
@@ -316,15 +308,15 @@ impl Engine {
         longest: Duration,
     ) {
         let wanted = self.at_work.as_mut().and_then(|at_work| {
-            let (_, cases) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
+            let (_, verdicts) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
             at_work.scan.lock_held = at_work.scan.lock_held.max(longest.into());
-            Some(cases)
+            Some(verdicts)
         });
-        let Some(cases) = wanted else {
+        let Some(verdicts) = wanted else {
             return self.changed_for_client(ticket, outcomes, failure);
         };
-        for (case, outcome) in cases.into_iter().zip(outcomes) {
-            self.note_outcome(case, *outcome);
+        for (verdict, outcome) in verdicts.into_iter().zip(outcomes) {
+            self.note_outcome(verdict, *outcome);
         }
         match failure {
             // The rest would fail as well, after as long a wait for the lock.
@@ -333,21 +325,22 @@ impl Engine {
         }
     }
 
-    fn note_outcome(&mut self, case: Case, outcome: Option<Outcome>) {
+    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
             Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite) => {
-                at_work.scan.trapped.add(case.rule, 1);
-                log::info(format_args!("Trapped {}: {}", case.key, case.reason));
-                let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
-                self.records.remember(case);
-                self.publish(What::Trapped { address, rule, reason });
+                if let Some(rule) = verdict.rule {
+                    at_work.scan.trapped.add(rule, 1);
+                }
+                log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
+                self.publish(What::Trapped(verdict.without_tuples()));
+                self.memory.remember(verdict);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();
             }
             Some(outcome) => {
-                log::verbose(format_args!("{}: not trapped after all: {outcome}", case.key));
+                log::verbose(format_args!("{}: not trapped after all: {outcome}", verdict.address));
             }
             None => {}
         }
@@ -361,7 +354,7 @@ impl Engine {
             log::warning(format_args!("trap limit reached, {count} hosts not trapped this time"));
         }
         log::debug("Scan completed");
-        self.records.completed(&at_work.scan);
+        self.memory.completed(&at_work.scan);
         self.publish(What::ScanDone(Box::new(at_work.scan)));
     }
 
@@ -376,8 +369,8 @@ impl Engine {
             }
             None => {
                 // What it did before counts nevertheless.
-                self.records.totals.trapped.merge(&at_work.scan.trapped);
-                self.records.failed(&failure, version);
+                self.memory.totals.trapped.merge(&at_work.scan.trapped);
+                self.memory.failed(&failure, version);
                 self.publish(What::Failure(failure));
             }
         }

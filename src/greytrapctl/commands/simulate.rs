@@ -7,14 +7,14 @@ use crate::db::Error;
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
-use crate::escape::{escaped, escaped_path};
+use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
-use crate::scan::{Answers, Report, Scan, Verdict};
+use crate::scan::{Answers, Portion, Report, Scan, Verdict};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -34,11 +34,14 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let findings = findings(console, Questions::of(&scan), resolver);
     let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));
     tell(console, &simulate.file, &report);
-    for verdict in if console.verbose { report.verdicts() } else { report.traps() } {
-        match console.format {
-            Format::Text => console.put(|buffer| line(buffer, &verdict))?,
-            Format::Json => console.json(&json::Verdict::from(&verdict))?,
-        }
+    let portion = match console.format {
+        Format::Text => Portion::None,
+        Format::Json => Portion::All,
+    };
+    if console.verbose {
+        report.verdicts(portion).try_for_each(|verdict| show(console, &verdict))?;
+    } else {
+        report.traps(portion).try_for_each(|verdict| show(console, &verdict))?;
     }
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
@@ -101,24 +104,24 @@ fn ask(
     unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
 }
 
-fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {
-    let rule = verdict.rule().map_or(PASS, |rule| rule.name());
-    buffer.extend_from_slice(verdict.address());
+fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
+    if console.format == Format::Json {
+        return console.json(&json::Verdict(verdict));
+    }
+    let rule = verdict.rule.map_or(PASS, |rule| rule.name());
     // Writing into memory does not fail.
-    let _ = writeln!(buffer, "\t{rule}\t{}", verdict.reason());
+    console.put(|buffer| {
+        let _ = writeln!(buffer, "{}\t{rule}\t{}", verdict.address, verdict.reason);
+    })
 }
 
 /// What else is to be said of the file: foreign records, and with `-v` what was scanned.
 fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
     let (file, counts) = (escaped_path(file), report.counts());
     if console.verbose {
-        let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);
-        console.tell(format_args!(
-            "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
-        ));
+        console.tell(format_args!("{counts}"));
         for record in report.unknown() {
-            let key = escaped(&record.key);
-            console.tell(format_args!("{file}: record \"{key}\" skipped: {}", record.why));
+            console.tell(format_args!("{file}: {record}"));
         }
     }
     let named = if console.verbose { report.unknown().len() as u64 } else { 0 };

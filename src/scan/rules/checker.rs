@@ -4,10 +4,49 @@
 //! answers condemn. Asked for hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose
 //! `pass rcpt` holds here too. Source: the original's `greytrap_checkrcpt`; no verdict, no trap.
 
-use crate::config::RcptRules;
+use super::{Case, Finding, Needs, Opinion, Subject};
+use crate::config::{Config, RcptRules};
+use crate::escape::escaped;
 use crate::scan::answers::Answers;
 use crate::scan::sender;
 use crate::spamd::Tuple;
+
+/// A recipient that the external program does not know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Checker {
+    tuple: u32,
+}
+
+impl Finding for Checker {
+    const NAME: &'static str = "checker";
+    const NEEDS: Needs = Needs::Answers;
+
+    fn is_on(config: &Config) -> bool {
+        config.checker.is_some()
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        subject.is_suspect()
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let subject = case.subject;
+        let Some(answers) = case.answers.filter(|_| subject.is_suspect()) else {
+            return Opinion::Nothing;
+        };
+        let bad = judge(subject.numbered(), &subject.rules.rcpt, answers);
+        bad.map(|tuple| Checker { tuple }).into()
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let to = escaped(sender::bare(subject.tuple(self.tuple).to));
+        format!("Mailed to trap address {to}")
+    }
+
+    fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
+        vec![subject.tuple(self.tuple)]
+    }
+}
 
 /// The recipient to ask about: none where `pass rcpt` names it, or spamd kept only a part of it.
 pub(in crate::scan) fn recipient<'t>(tuple: &Tuple<'t>, rules: &RcptRules) -> Option<&'t [u8]> {
@@ -17,7 +56,7 @@ pub(in crate::scan) fn recipient<'t>(tuple: &Tuple<'t>, rules: &RcptRules) -> Op
 }
 
 /// The number of the first tuple whose recipient is bad.
-pub(in crate::scan) fn judge<'t>(
+fn judge<'t>(
     mut tuples: impl Iterator<Item = (u32, Tuple<'t>)>,
     rules: &RcptRules,
     answers: &dyn Answers,

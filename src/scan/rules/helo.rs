@@ -4,12 +4,78 @@
 //! name with a dot in it (addresses, literals, garbage). Source: none in the original; measured in
 //! real mail.
 
+use super::{Case, Finding, Needs, Opinion, Subject};
+use crate::config::Config;
 use crate::name;
+use crate::scan::answers::Confirmation;
 use crate::scan::distinct::Distinct;
+use crate::scan::identity;
+use crate::scan::verdict::Why;
+
+/// HELO names of several domains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Helo {
+    domains: u32,
+    max: u32,
+}
+
+impl Finding for Helo {
+    const NAME: &'static str = "helo";
+    const NEEDS: Needs = Needs::Identity;
+
+    fn is_on(config: &Config) -> bool {
+        config.rules.max_helo_domains.is_some()
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        if subject.host.tuples() < 2 {
+            return false;
+        }
+        let mut names = subject.notes().map(|note| note.helo).filter(|helo| *helo != 0);
+        match subject.rules.max_helo_domains {
+            Some(0) => true,
+            Some(_) => names.next().is_some_and(|one| names.any(|other| other != one)),
+            None => false,
+        }
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let could_hit = Helo::could_hit(&case.subject);
+        could_hit.then(|| Helo::count(case, |_| true)).flatten().into()
+    }
+
+    /// Only names that are not confirmed count; those of which nothing is known may be the ones too many.
+    fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let Some(answers) = case.answers else { return Opinion::Spared(Why::IdentityUnknown) };
+        let address = case.subject.host.address.ip();
+        let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
+        if let Some(found) = Helo::count(case, |name| is(name, Confirmation::NotConfirmed)) {
+            return Opinion::Against(found);
+        }
+        match Helo::count(case, |name| !is(name, Confirmation::Confirmed)) {
+            Some(_) => Opinion::Spared(Why::IdentityUnknown),
+            None => Opinion::Nothing,
+        }
+    }
+
+    fn reason(&self, _: &Subject<'_>) -> String {
+        format!("Host calls itself {} names (> {})", self.domains, self.max)
+    }
+}
+
+impl Helo {
+    /// What is found by the names that count.
+    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool) -> Option<Helo> {
+        let max = case.subject.rules.max_helo_domains?;
+        let names = case.subject.tuples().map(|tuple| tuple.helo).filter(|name| counts(name));
+        let domains = nominate(names, max, &mut case.scratch.distinct)?;
+        Some(Helo { domains, max })
+    }
+}
 
 /// How many domains `names` are from, if more than `max`; HELO strings that are no host names are
 /// passed over.
-pub(in crate::scan) fn nominate<'t>(
+fn nominate<'t>(
     names: impl Iterator<Item = &'t [u8]>,
     max: u32,
     scratch: &mut Distinct,

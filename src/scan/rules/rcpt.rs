@@ -3,12 +3,49 @@
 //! `pass rcpt` goes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns meet the address
 //! without its angle brackets, so that `@example\.org$` can match. Source: the original's `BADRCPT`.
 
-use crate::config::RcptRules;
-use crate::scan::sender;
+use super::{Case, Finding, Needs, Opinion, Subject};
+use crate::config::{Config, RcptRules, Rules};
+use crate::escape::escaped;
+use crate::scan::sender::{self, Sender};
 use crate::spamd::Tuple;
 
+/// A recipient nobody writes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Rcpt {
+    tuple: u32,
+}
+
+impl Finding for Rcpt {
+    const NAME: &'static str = "rcpt";
+    const NEEDS: Needs = Needs::Nothing;
+
+    fn is_on(config: &Config) -> bool {
+        let rcpt = &config.rules.rcpt;
+        !rcpt.trap.is_empty() || rcpt.unlisted
+    }
+
+    fn hits(tuple: &Tuple<'_>, _: &Sender<'_>, rules: &Rules) -> bool {
+        is_bad(tuple, &rules.rcpt)
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let rules = &case.subject.rules.rcpt;
+        let look = |tuple, sent: &Tuple<'_>| is_bad(sent, rules).then_some(Rcpt { tuple });
+        case.subject.first(look).into()
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let to = escaped(sender::bare(subject.tuple(self.tuple).to));
+        format!("Mailed to trap address {to}")
+    }
+
+    fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
+        vec![subject.tuple(self.tuple)]
+    }
+}
+
 /// Whether a tuple's recipient gives its host away.
-pub(in crate::scan) fn hits(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
+fn is_bad(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
     if rules.trap.is_empty() && !rules.unlisted {
         return false;
     }
@@ -47,9 +84,9 @@ mod tests {
             (rules(postmaster, &[], true), "<anybody@example.com>", true),
             (rules(&[], &["^a@", "^b@"], false), "<b@example.com>", true),
         ] {
-            assert_eq!(hits(&tuple("", to), &rules), is_hit, "{to} {rules:?}");
+            assert_eq!(is_bad(&tuple("", to), &rules), is_hit, "{to} {rules:?}");
         }
-        assert!(hits(
+        assert!(is_bad(
             &Tuple { address: b"", helo: b"", from: b"", to: b"<\xff@old.example>" },
             &rules(&[], old, false)
         ));

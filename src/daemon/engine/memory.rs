@@ -3,16 +3,15 @@
 //! Bounded: sums, the last scan, the last failure and the last [`REMEMBERED`] traps with their evidence.
 #![forbid(unsafe_code)]
 
-use super::judging::Case;
 use super::now;
-use crate::config::{Config, Rules};
-use crate::control::protocol::{Explained, Trap, Tuple, Verbosity};
+use crate::config::Config;
+use crate::control::protocol::{Explained, Trap, Verbosity};
 use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
 use crate::daemon::messages::Start;
 use crate::dns::verdict::Tally;
 use crate::escape::escaped_path;
 use crate::log;
-use crate::scan::Rule;
+use crate::scan::{Rule, Verdict};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -21,7 +20,7 @@ use std::time::Instant;
 const REMEMBERED: usize = 1000;
 
 /// See the module.
-pub struct Records {
+pub struct Memory {
     /// The name servers, as the resolver last saw them.
     pub name_servers: Vec<NameServer>,
     /// Who is told of traps, as the store last heard.
@@ -35,17 +34,17 @@ pub struct Records {
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
-    /// Traps, each with its time; the last one is the youngest.
-    remembered: VecDeque<(i64, Case)>,
+    /// Traps; the last one is the youngest.
+    remembered: VecDeque<Explained>,
     /// What was logged last about a failure, and of which version of the file.
     told: Option<(String, Option<[u64; 5]>)>,
     told_of_dns: Option<String>,
 }
 
-impl Records {
+impl Memory {
     /// Nothing yet.
-    pub fn new(config: &Config, start: &Start) -> Records {
-        Records {
+    pub fn new(config: &Config, start: &Start) -> Memory {
+        Memory {
             name_servers: Vec::new(),
             peers: Vec::new(),
             log: if start.verbose { Verbosity::Verbose } else { Verbosity::Brief },
@@ -56,7 +55,7 @@ impl Records {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
                 trap_for: config.trap_for.into(),
-                rules: rules(&config.rules, config.checker.is_some()),
+                rules: Rule::ALL.into_iter().filter(|rule| rule.is_on(config)).collect(),
             },
             last_scan: None,
             last_failure: None,
@@ -109,42 +108,28 @@ impl Records {
     }
 
     /// A host is trapped.
-    pub fn remember(&mut self, case: Case) {
+    pub fn remember(&mut self, verdict: Verdict) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        self.remembered.push_back((now(), case));
+        self.remembered.push_back(Explained { judged: now(), verdict });
     }
 
     /// A trap has been ended by hand.
-    pub fn forget(&mut self, key: &str) {
-        self.remembered.retain(|(_, case)| case.key != key);
+    pub fn forget(&mut self, address: IpAddr) {
+        self.remembered.retain(|known| known.verdict.address.ip() != address);
     }
 
     /// Adds to a trap what is known of it.
     pub fn annotate(&self, trap: &mut Trap) {
-        if let Some((_, case)) = self.case(trap.address) {
-            trap.rule = Some(case.rule);
-            trap.reason.clone_from(&case.reason);
-        }
+        trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
     }
 
     /// Why a host is in a trap, if it is one of the last.
-    pub fn explain(&self, address: IpAddr) -> Option<(Explained, Vec<Tuple>)> {
-        let (judged, case) = self.case(address)?;
-        let explained = Explained {
-            address,
-            judged,
-            rule: Some(case.rule),
-            reason: case.reason.clone(),
-            answer: case.answer.clone(),
-        };
-        Some((explained, case.evidence.clone()))
-    }
-
-    fn case(&self, address: IpAddr) -> Option<(i64, &Case)> {
-        let (time, case) = self.remembered.iter().rfind(|(_, case)| case.address == address)?;
-        (now() < time.saturating_add(self.trap_for)).then_some((*time, case))
+    pub fn explain(&self, address: IpAddr) -> Option<&Explained> {
+        let is_it = |known: &&Explained| known.verdict.address.ip() == address;
+        let known = self.remembered.iter().rfind(is_it)?;
+        (now() < known.judged.saturating_add(self.trap_for)).then_some(known)
     }
 
     /// How everything is.
@@ -185,18 +170,4 @@ impl Records {
         }
         line
     }
-}
-
-/// The rules that are on.
-fn rules(rules: &Rules, has_checker: bool) -> Vec<Rule> {
-    let is_on = |rule: &Rule| match rule {
-        Rule::Syntax => rules.sender_syntax,
-        Rule::Domains => rules.max_sender_domains.is_some(),
-        Rule::Senders => rules.max_sender_ratio.is_some(),
-        Rule::Helo => rules.max_helo_domains.is_some(),
-        Rule::Rcpt => !rules.rcpt.trap.is_empty() || rules.rcpt.unlisted,
-        Rule::Checker => has_checker,
-        Rule::Dns => rules.sender_dns,
-    };
-    Rule::ALL.into_iter().filter(is_on).collect()
 }
