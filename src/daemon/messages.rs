@@ -106,12 +106,12 @@ pub struct Needs {
 pub enum ToStore {
     /// Read the database into the shared memory.
     Read,
-    /// The shared memory is no longer looked at.
-    Release,
+    /// The shared memory is no longer looked at: it goes back to the system.
+    FreeImage,
     /// Write traps, for whom.
     Trap(Change),
     /// End traps.
-    Untrap(Change),
+    EndTraps(Change),
 }
 
 /// A change of the database.

@@ -13,7 +13,8 @@
 use super::generation::{Common, Generation, Member};
 use super::messages::{Checked, FromParent, Start, ToParent};
 use super::now;
-use super::roles::Process;
+use super::roles::{Place, Process, Variant};
+use super::slot::Slot;
 use crate::control::socket;
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -324,9 +325,8 @@ impl Parent {
         }
         let start = self.start(checked.text.clone());
         let Some((common, _)) = &self.common else { return Ok(()) };
-        let started = common.try_clone().and_then(|common| {
-            Generation::spawn(&self.program, checked, start, common, self.poll.registry())
-        });
+        let started =
+            Generation::spawn(&self.program, checked, start, common, self.poll.registry());
         match started {
             Ok(generation) => {
                 self.next = Some(Next::Starting(generation));
@@ -352,9 +352,17 @@ impl Parent {
         let (image_to_write, image_to_read) = created?;
         let control = socket::bind(&path, socket::GROUP).map_err(|error| error.to_string())?;
         let control = control.into();
-        self.common = Some((Common { control, image_to_write, image_to_read }, path.clone()));
-        let role = sandbox::Role::Parent { binary: self.program.path(), socket: &path };
-        match sandbox::enter(&role) {
+        let common = Common(vec![
+            (Slot::Control, control),
+            (Slot::ImageToWrite, image_to_write),
+            (Slot::ImageToRead, image_to_read),
+        ]);
+        self.common = Some((common, path.clone()));
+        let rights = Process::Parent.role(Variant::Usual).rights(|place| match place {
+            Place::Program => self.program.path().into(),
+            _ => path.clone(),
+        });
+        match sandbox::enter(&rights) {
             Ok(Strength::Full) => {}
             Ok(weaker) => log::warning(format_args!("parent: {weaker}")),
             Err(error) => return Err(error.to_string()),

@@ -7,6 +7,7 @@
 use super::life::Life;
 use super::messages::{FromResolver, ToResolver};
 use super::peer::Peer;
+use super::roles::Variant;
 use super::slot::Slot;
 use crate::control::status::{Fitness, NameServer};
 use crate::dns::resolver::Resolver;
@@ -15,9 +16,8 @@ use crate::errno::reason;
 use crate::heap;
 use crate::inquiry::{Answered, Inquiry, Questions, unfit};
 use crate::log;
-use crate::process::sandbox::Role;
-use crate::process::user::{EMPTY, GREYTRAPPER};
 use mio::Token;
+use std::path::PathBuf;
 
 const ENGINE: Token = Token(1);
 
@@ -30,7 +30,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut resolver = Resolver::new(&config.dns).map_err(|error| reason(&error).to_string())?;
     let mut engine = Peer::new((Slot::Asker, "engine"), resolver.registry(), ENGINE)?;
     let only_dns_port = resolver.promise() == Promise::Dns;
-    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Resolver { only_dns_port })?;
+    let variant = if only_dns_port { Variant::Usual } else { Variant::AnyPort };
+    life.lock_in(variant, |_| PathBuf::new())?;
     life.ready(resolver.registry())?;
     let mut asked = Questions::default();
     let mut inquiry: Option<Inquiry> = None;
@@ -50,7 +51,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             heap::give_back();
             continue;
         }
-        resolver.turn(None, |_| {}).map_err(|error| reason(&error).to_string())?;
+        let longest = life.patience(None);
+        resolver.turn(longest, |_| {}).map_err(|error| reason(&error).to_string())?;
         while let Ok(Some(_)) = life.orders() {}
     }
     Ok(())

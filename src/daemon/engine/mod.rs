@@ -23,14 +23,13 @@ use crate::daemon::messages::{
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
+use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
 use crate::heap;
 use crate::log;
-use crate::process::sandbox::Role;
 use crate::process::shared::Reader;
-use crate::process::user::{EMPTY, GREYTRAPPER};
-use crate::process::wake::{drain, wait};
+use crate::process::wake::drain;
 use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
@@ -39,6 +38,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use work::{AtWork, Job};
@@ -63,7 +63,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         // These are there only if they are needed.
         resolver: Peer::new((Slot::Resolver, "resolver"), registry, RESOLVER).ok(),
         checker: Peer::new((Slot::Checker, "checker"), registry, CHECKER).ok(),
-        image: Reader::new(inherited(Slot::Image).map_err(said)?),
+        image: Reader::new(inherited(Slot::ImageToRead).map_err(said)?),
         server: None,
         waker,
         memory: Memory::new(&config, life.start()),
@@ -77,7 +77,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         is_untidy: false,
     };
     let mut listener = Some(UnixListener::from(inherited(Slot::Control).map_err(said)?));
-    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Engine)?;
+    life.lock_in(Variant::Usual, |_| PathBuf::new())?;
     life.ready(registry)?;
     let mut events = Events::with_capacity(128);
     while !life.is_over() {
@@ -99,7 +99,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         engine.tidy();
         let deadline = engine.server.as_ref().and_then(Server::next_deadline);
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        wait(&mut poll, &mut events, longest)?;
+        life.wait(&mut poll, &mut events, longest)?;
     }
     if let Some(server) = engine.server {
         server.close();

@@ -80,7 +80,7 @@ impl Engine {
                 self.ask_store(client, addresses, over_white, ToStore::Trap);
             }
             Request::Release { addresses } => {
-                self.ask_store(client, addresses, false, ToStore::Untrap);
+                self.ask_store(client, addresses, false, ToStore::EndTraps);
             }
             Request::Log(wanted) => {
                 self.memory.log = wanted;

@@ -217,7 +217,7 @@ impl Engine {
     }
 
     fn judged(&mut self, outcome: Result<Box<Found>, Damage>) {
-        self.store.send(&ToStore::Release);
+        self.store.send(&ToStore::FreeImage);
         let Some(at_work) = &mut self.at_work else { return };
         if let Some(judging) = at_work.judging.take() {
             judging.join();

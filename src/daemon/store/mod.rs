@@ -19,6 +19,7 @@ use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, FromStore, FromSync, Image, ToStore, ToSync};
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
+use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::db::database::{Cost, Database};
 use crate::db::lock::{self, Creation, Wait};
@@ -26,10 +27,7 @@ use crate::db::{Engine, EngineError};
 use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::log;
-use crate::process::sandbox::Role;
 use crate::process::shared::Writer;
-use crate::process::user::SPAMD;
-use crate::process::wake::wait;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
 use crate::spamd::trap::{self, Outcome, Over, Refusal};
@@ -49,8 +47,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut engine = Peer::new((Slot::Asker, "engine"), registry, ENGINE)?;
     // Only there if anybody is to be told.
     let sync = Peer::new((Slot::Sync, "sync"), registry, SYNC).ok();
-    let image = inherited(Slot::Image).map_err(|error| reason(&error).to_string())?;
-    life.lock_in(SPAMD, None, &Role::Store { database: &config.database })?;
+    let image = inherited(Slot::ImageToWrite).map_err(|error| reason(&error).to_string())?;
+    life.lock_in(Variant::Usual, |_| config.database.clone())?;
     life.ready(registry)?;
     let mut store = Store::new(config, Writer::new(image), sync);
     let mut events = Events::with_capacity(8);
@@ -62,7 +60,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         } else if let Some(peers) = store.peers()? {
             engine.deliver(&peers, life);
         } else {
-            wait(&mut poll, &mut events, None)?;
+            life.wait(&mut poll, &mut events, None)?;
             while let Ok(Some(_)) = life.orders() {}
         }
     }
@@ -94,14 +92,14 @@ impl Store {
     fn answer(&mut self, life: &mut Life, message: ToStore) -> Option<FromStore> {
         match message {
             ToStore::Read => Some(FromStore::Read(self.read(life))),
-            ToStore::Release => {
-                if let Err(error) = self.image.release() {
+            ToStore::FreeImage => {
+                if let Err(error) = self.image.free() {
                     log::error(format_args!("image: {}", reason(&error)));
                 }
                 None
             }
             ToStore::Trap(change) => Some(self.trap(life, &change)),
-            ToStore::Untrap(change) => Some(self.release(life, &change)),
+            ToStore::EndTraps(change) => Some(self.release(life, &change)),
         }
     }
 
