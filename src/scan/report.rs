@@ -4,7 +4,7 @@
 //! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it holds the keys that it shows, so it
 //! lives as long as the image they lie in.
 
-use super::answers::{Bad, DomainVerdict};
+use super::answers::{Bad, DomainVerdict, Doubt};
 use super::hosts::{Host, Waiting};
 use super::notes::{Counts, UnknownRecord};
 use super::rules::{Rule, dns};
@@ -23,6 +23,7 @@ pub struct Report<'a> {
     pub(super) shares: Vec<Judged<'a>>,
     pub(super) counts: Counts,
     pub(super) unknown: Vec<UnknownRecord<'a>>,
+    pub(super) doubts: Vec<Doubt>,
 }
 
 /// Hosts, and one outcome for each.
@@ -45,6 +46,11 @@ impl<'a> Report<'a> {
     /// How many records of each kind there are.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Why what DNS denied was not believed, if so.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
     }
 
     /// The first few records that spamd cannot have written.

@@ -141,7 +141,8 @@ impl Engine {
             at_work.scan.lock_held = image.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let work = Work { config, purpose, is_monitored, now: at_work.scan.began };
+            let (overdue, now) = (self.patience.overdue(), at_work.scan.began);
+            let work = Work { config, purpose, is_monitored, overdue, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -190,12 +191,12 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
-            FromResolver::End { tally, failure, servers } => {
+            FromResolver::End { tally, shown, failure, servers } => {
                 self.records.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
-                answered.tally = tally;
+                (answered.tally, answered.shown) = (tally, shown);
                 at_work.scan.domains = tally;
-                self.records.note_dns(failure.as_deref(), &tally);
+                self.records.note_dns(failure.as_deref());
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
         }
@@ -278,6 +279,8 @@ impl Engine {
             "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
         ));
         found.unknown.iter().for_each(log::verbose);
+        found.doubts.iter().for_each(|doubt| log::warning(format_args!("DNS: {doubt}")));
+        found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         at_work.scan.records = found.counts;
         for host in found.hosts {
             let (address, rule, reason) = (host.address, host.rule, host.reason);

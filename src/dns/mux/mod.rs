@@ -189,8 +189,9 @@ impl Mux {
             }
         }
         let all: Vec<Key> = self.flights.keys().collect();
-        for (key, flight) in all.into_iter().filter_map(|key| Some((key, self.flights.remove(key)?))) {
-            flight.vias.iter().for_each(|via| self.forget(*via, key));
+        for key in all {
+            let vias = self.flights.remove(key).map(|flight| flight.vias);
+            vias.into_iter().flatten().for_each(|via| self.forget(via, key));
         }
         self.twins.clear();
         self.waiting.clear();

@@ -15,6 +15,7 @@ use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
 use crate::process::sandbox::{self, Task};
 use crate::scan::{Answers, Report, Scan, Verdict};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -56,16 +57,7 @@ fn findings(
         return None;
     }
     match resolver?.and_then(|mut resolver| ask(console, questions, &mut resolver)) {
-        Ok(findings) => {
-            let tally = findings.tally();
-            if !tally.trusted() {
-                let (failed, all) = (tally.unknown, tally.good + tally.bad + tally.unknown);
-                console.tell(format_args!(
-                    "DNS: {failed} of {all} lookups failed, negative answers are not believed"
-                ));
-            }
-            Some(findings)
-        }
+        Ok(findings) => Some(findings),
         Err(error) => {
             console.tell(format_args!("DNS: {}; judging without it", reason(&error)));
             None
@@ -83,7 +75,7 @@ fn ask(
     resolver: &mut Resolver,
 ) -> io::Result<Findings> {
     let mut progress = Progress::new();
-    let mut inquiry = Inquiry::begin(questions, resolver);
+    let mut inquiry = Inquiry::begin(questions, resolver, None);
     let mut outcome = Ok(());
     while outcome.is_ok() && !inquiry.advance(resolver) {
         outcome = resolver.turn(progress.patience(), |_| {});
@@ -97,7 +89,8 @@ fn ask(
         notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
     }
     let (questions, answered) = inquiry.end(resolver);
-    let findings = Findings::new(questions, answered);
+    // A single scan is no three running.
+    let findings = Findings::new(questions, answered, HashSet::new());
     unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
 }
 
@@ -110,6 +103,7 @@ fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {
 
 /// What else is to be said of the file: foreign records, and with `-v` what was scanned.
 fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
+    report.doubts().iter().for_each(|doubt| console.tell(format_args!("DNS: {doubt}")));
     let (file, counts) = (escaped_path(file), report.counts());
     if console.verbose {
         let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);

@@ -40,9 +40,10 @@ pub(in crate::scan) fn judge<'t>(
         name::lower(domain, &mut lower);
         match answers.domain(&lower) {
             Some(DomainVerdict::Bad(bad)) => return Finding::Bad(number, bad),
+            None => finding = Finding::Unknown,
             // What is no name was never asked for: no lack of an answer.
             Some(verdict) if verdict.is_lacking() => finding = Finding::Unknown,
-            _ => {}
+            Some(_) => {}
         }
     }
     finding
@@ -105,7 +106,7 @@ mod tests {
             ),
             (&["<a@dunno.example>", "<a@good.example>"], Finding::Unknown),
             (&["<a@odd.example>", "<a@good.example>", "<>"], Finding::Nothing),
-            (&["<a@never.example>"], Finding::Nothing),
+            (&["<a@never.example>"], Finding::Unknown),
         ] {
             let tuples = (0..).zip(froms.iter().map(|from| tuple(from, "u")));
             assert_eq!(judge(tuples, &Zone), wanted, "{froms:?}");
