@@ -78,7 +78,8 @@ fn answer(
     for chunk in domains.chunks(CHUNK) {
         engine.deliver(&FromResolver::Domains(chunk.to_vec()), life);
     }
-    let failure = unfit(&notices, resolver.health().count()).map(|error| error.to_string());
+    let failure = unfit(&notices, resolver.health().count(), &shown);
+    let failure = failure.map(|error| error.to_string());
     let servers = resolver.health().map(|health| NameServer {
         address: health.address,
         fitness: fitness(health.fitness),

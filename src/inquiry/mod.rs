@@ -229,20 +229,20 @@ fn is_likely(tally: &Tally) -> bool {
     tally.unknown.saturating_mul(2) <= known && (known <= FEW || tally.bad <= tally.good)
 }
 
-/// What is wrong if no name server answers, by the resolver's notices.
-pub fn unfit(notices: &[Notice], servers: usize) -> Option<io::Error> {
+/// What is wrong if no name server is of any use, by the resolver's notices and what was found.
+pub fn unfit(notices: &[Notice], servers: usize, shown: &Shown) -> Option<io::Error> {
     if servers == 0 {
         return Some(io::Error::other("no name server"));
     }
     let mut last = None;
     for notice in notices {
         match notice {
-            Notice::Fit(_) | Notice::Odd(..) => return None,
-            Notice::Unfit(..) => last = Some(notice),
+            Notice::Fit(_) => return None,
+            Notice::Unfit(..) | Notice::Odd(..) => last = Some(notice),
             Notice::Lowered(_) => {}
         }
     }
-    last.map(|notice| io::Error::other(notice.to_string()))
+    last.filter(|_| !shown.is_given).map(|notice| io::Error::other(notice.to_string()))
 }
 
 #[cfg(test)]

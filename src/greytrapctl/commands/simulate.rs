@@ -89,9 +89,11 @@ fn ask(
         notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
     }
     let (questions, answered) = inquiry.end(resolver);
-    // A single scan is no three running.
-    let findings = Findings::new(questions, answered, HashSet::new());
-    unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
+    match unfit(&notices, resolver.health().count(), &answered.shown) {
+        Some(error) => Err(error),
+        // A single scan is no three in a row.
+        None => Ok(Findings::new(questions, answered, HashSet::new())),
+    }
 }
 
 fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {
