@@ -10,6 +10,7 @@ use crate::control::status::{NameServer, Peer};
 use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
+use crate::inquiry::Shown;
 use crate::scan::identity::Question;
 use crate::spamd::sync::Trap;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,8 @@ pub enum ToParent {
     Failed(String),
     /// From the reader of the configuration: what it read.
     Config(Result<Checked, Vec<String>>),
-    /// From the engine: somebody wants the configuration read again.
+    /// From the engine: somebody wants the configuration read again. From the resolver: resolv.conf(5) names
+    /// other servers.
     Reload,
     /// From the engine: somebody wants all processes to log more, or less.
     Verbose(bool),
@@ -70,7 +72,8 @@ impl ToParent {
             ToParent::Failed(_) => true,
             ToParent::Ready => process != Process::Reader,
             ToParent::Config(_) => process == Process::Reader,
-            ToParent::Reload | ToParent::Verbose(_) => process == Process::Engine,
+            ToParent::Reload => matches!(process, Process::Engine | Process::Resolver),
+            ToParent::Verbose(_) => process == Process::Engine,
         }
     }
 }
@@ -245,7 +248,12 @@ pub enum ToResolver {
     /// Sender domains.
     Domains(Vec<Vec<u8>>),
     /// That was all: ask.
-    Ask,
+    Ask {
+        /// Domains that must exist, by which name servers prove themselves.
+        controls: Vec<Vec<u8>>,
+        /// How long that may take; what has no answer then is unknown.
+        within: Option<Duration>,
+    },
 }
 
 /// From the resolver to the engine.
@@ -254,11 +262,13 @@ pub enum FromResolver {
     /// What the next hosts' names are, in the order in which they were asked.
     Hosts(Vec<Vec<Confirmation>>),
     /// What the next domains are, in the order in which they were asked.
-    Domains(Vec<Option<DomainVerdict>>),
+    Domains(Vec<DomainVerdict>),
     /// That was all.
     End {
         /// How the lookups ended.
         tally: Tally,
+        /// What the name servers have shown.
+        shown: Shown,
         /// Why nothing could be asked, if so.
         failure: Option<String>,
         /// How the name servers are.

@@ -243,10 +243,15 @@ impl Parent {
             }
             ToParent::Config(read) => self.start_next(read),
             ToParent::Reload => {
-                if self.next.is_some() {
-                    self.tell_engine(&FromParent::Reloaded(Err("already reloading".into())));
-                } else {
-                    self.reload();
+                let process = self.member(token).map(|member| member.process);
+                match (&self.next, process) {
+                    (None, _) => self.reload(),
+                    (Some(_), Some(Process::Engine)) => {
+                        let failure = Err("already reloading".into());
+                        self.tell_engine(&FromParent::Reloaded(failure));
+                    }
+                    // What is being made will see what the resolver saw.
+                    _ => {}
                 }
                 Ok(())
             }

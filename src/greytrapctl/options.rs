@@ -6,7 +6,6 @@
 
 use super::typed::Typed;
 use super::usage::UsageError;
-use crate::config::DEFAULT_SOCKET;
 use crate::control::protocol::Verbosity;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
@@ -180,6 +179,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DEFAULT_SOCKET;
     use crate::greytrapctl::usage::USAGE;
 
     fn parse(line: &str) -> Result<Options, String> {

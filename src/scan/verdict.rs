@@ -168,6 +168,6 @@ mod tests {
 
     #[test]
     fn outcomes_are_small() {
-        assert_eq!(size_of::<Outcome>(), 16);
+        assert_eq!(size_of::<Outcome>(), 12);
     }
 }

@@ -14,7 +14,7 @@ use crate::db::snapshot::Snapshot;
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Counts, Portion, Report, Scan, Verdict, What, Why};
+use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
 use crate::spamd::Entry;
 use mio::net::UnixStream;
 use std::collections::HashSet;
@@ -83,6 +83,10 @@ pub struct Found {
     pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
+    /// Why what DNS denied was not believed, if so.
+    pub doubts: Vec<String>,
+    /// Hosts whose identity had no answer, if DNS did its work.
+    pub unanswered: Option<Vec<IpAddr>>,
     /// How long it worked, without waiting.
     pub worked: Duration,
 }
@@ -95,6 +99,8 @@ pub struct Work {
     pub purpose: Purpose,
     /// Whether somebody monitors.
     pub is_monitored: bool,
+    /// Hosts whose identity has had no answer for long.
+    pub overdue: HashSet<IpAddr>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -204,6 +210,10 @@ impl Answers for Known {
     fn is_bad_recipient(&self, address: &[u8]) -> bool {
         self.bad.contains(address)
     }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.findings.as_ref()?.doubt()
+    }
 }
 
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
@@ -232,8 +242,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let findings = if questions.is_empty() {
         None
     } else {
-        let messages = messages(&questions);
-        line.ask(messages).map(|answered| Findings::new(questions, answered))
+        let messages = messages(&questions, work.config.scan_every / 2);
+        let answered = line.ask(messages);
+        answered.map(|answered| Findings::new(questions, answered, work.overdue.clone()))
     };
     let recipients = match &work.config.checker {
         Some(_) => scan.recipients(),
@@ -244,6 +255,10 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let answers = Known { findings, bad };
     let report = scan.finish(Some(&answers));
     let mut found = found(&report, work);
+    found.doubts = report.doubts().iter().map(ToString::to_string).collect();
+    if found.doubts.is_empty() {
+        found.unanswered = answers.findings.as_ref().and_then(Findings::unanswered);
+    }
     worked += start.elapsed();
     found.worked = worked;
     Ok(found)
@@ -269,7 +284,7 @@ fn is_of(key: &[u8], address: IpAddr) -> bool {
     str::from_utf8(host).is_ok_and(|host| host.parse() == Ok(address))
 }
 
-fn messages(questions: &Questions) -> Vec<ToResolver> {
+fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     let mut messages = Vec::new();
     messages.extend(questions.hosts.chunks(CHUNK).map(|hosts| ToResolver::Hosts(hosts.to_vec())));
     let domains = &questions.domains;
@@ -278,7 +293,8 @@ fn messages(questions: &Questions) -> Vec<ToResolver> {
         let chunk = (start..end).filter_map(|number| domains.get(number)).map(<[u8]>::to_vec);
         messages.push(ToResolver::Domains(chunk.collect()));
     }
-    messages.push(ToResolver::Ask);
+    let (controls, within) = (questions.controls.clone(), Some(within));
+    messages.push(ToResolver::Ask { controls, within });
     messages
 }
 
