@@ -101,7 +101,11 @@ fn verdict(subject: &Subject<'_>, outcome: Outcome, portion: Portion) -> Option<
         Outcome::Trap(ground) => Some(ground),
         Outcome::Pass(_) | Outcome::Absent => None,
     };
-    let address = Address::parse(subject.waiting.address_text(subject.host)).ok()?;
+    let text = subject.waiting.address_text(subject.host);
+    let address = match text.and_then(|text| Address::parse(text).ok()) {
+        Some(address) => address,
+        None => subject.host.address.ip().into(),
+    };
     Some(Verdict { address, what, rule, reason, evidence: evidence(subject, ground, portion) })
 }
 

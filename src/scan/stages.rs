@@ -25,6 +25,7 @@ use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::name;
 use crate::threads::each;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Sender domains of one host that DNS is asked about, beside those that other hosts use as well.
@@ -142,7 +143,7 @@ impl<'r> Scan<'r> {
         let tuples = suspects.into_iter().flat_map(|(_, waiting, host)| waiting.tuples_of(host));
         let recipients = tuples.filter_map(|tuple| checker::recipient(&tuple, &self.rules.rcpt));
         let mut seen = HashSet::new();
-        recipients.filter(|to| seen.insert(*to)).map(<[u8]>::to_vec).collect()
+        recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
     /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.

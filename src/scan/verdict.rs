@@ -131,6 +131,8 @@ pub enum Why {
     Trapped,
     /// `allow` holds its address.
     Allowed,
+    /// All its tuples are from the future.
+    Ahead,
     /// Nominated, but DNS confirms its HELO names.
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
@@ -142,12 +144,18 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether no rule was asked.
+    pub fn is_beforehand(self) -> bool {
+        matches!(self, Why::Whitelisted | Why::Trapped | Why::Allowed | Why::Ahead)
+    }
+
     /// In the words of the log.
     pub fn text(self) -> &'static str {
         match self {
             Why::Whitelisted => "whitelisted",
             Why::Trapped => "trapped already",
             Why::Allowed => "in allow",
+            Why::Ahead => "tuples from the future only",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
             Why::DomainUnknown => "sender domain not known",

@@ -308,7 +308,7 @@ fn found(report: &Report<'_>, work: &Work) -> Found {
     for verdict in report.verdicts(portion) {
         found.waiting += 1;
         let why = verdict.passes();
-        let is_judged = !matches!(why, Some(Why::Whitelisted | Why::Trapped | Why::Allowed));
+        let is_judged = !why.is_some_and(Why::is_beforehand);
         found.judged += u64::from(is_judged);
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),
