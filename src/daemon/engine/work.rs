@@ -142,7 +142,8 @@ impl Engine {
             at_work.scan.lock_held = image.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let work = Work { config, purpose, is_monitored, now: at_work.scan.began };
+            let held = self.memory.held();
+            let work = Work { config, purpose, is_monitored, held, now: at_work.scan.began };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -268,6 +269,7 @@ impl Engine {
     /// Has the hosts trapped that a scan found.
     fn trap(&mut self, found: Found) {
         let Some(at_work) = &mut self.at_work else { return };
+        self.memory.let_go(&found.let_go);
         at_work.scan.took.judge = found.worked.into();
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
@@ -289,6 +291,8 @@ impl Engine {
     fn write(&mut self) {
         let ticket = self.ticket();
         let Some(at_work) = &mut self.at_work else { return };
+        // Released since the image was read.
+        at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let count = at_work.left.len().min(CHUNK);
         if count == 0 {
             return self.finish();

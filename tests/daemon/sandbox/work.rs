@@ -161,8 +161,9 @@ fn judge() -> Prepared {
         let rules = Rules { identity: false, ..Rules::default() };
         let report = scan::run(&Snapshot::new(&image)?, NOW, &rules)?;
         let expected = scan::run(&Snapshot::new(DATABASE)?, NOW, &rules)?;
-        let same = report.verdicts().count() == expected.verdicts().count();
-        if same && report.verdicts().count() > 0 { Ok(()) } else { Err("report".into()) }
+        let count = |report: &scan::Report<'_>| report.verdicts(scan::Portion::None).count();
+        let same = count(&report) == count(&expected);
+        if same && count(&report) > 0 { Ok(()) } else { Err("report".into()) }
     }))
 }
 
