@@ -1,7 +1,8 @@
 //! The grammar of greytrapper.conf(5): one rule a statement, found by sorted tables of keywords.
 //!
 //! Called by `parse` when a line's first word is known; reads the rest of the statement from the cursor,
-//! but not the end of its line. Adding a keyword means a row in a table here and a place in the manual.
+//! but not the end of its line. A new statement is a row in a table here, a variant in `statement`, what it
+//! changes in `check` and `print`, and its place in the manual.
 
 use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;

@@ -8,14 +8,16 @@
 use super::roles::Process;
 use crate::control::protocol::Explained;
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
+use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
+use crate::inquiry::Shown;
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,8 +66,8 @@ pub enum Renewal {
     Database,
     /// Of sync: the names of so many peers are not resolved.
     Peers(usize),
-    /// The resolver's: none of these servers of resolv.conf(5) is fit to be asked.
-    NameServers(Vec<SocketAddr>),
+    /// The resolver's: resolv.conf(5) has changed.
+    NameServers,
 }
 
 /// What a process leaves to the one of its role in the next generation.
@@ -120,7 +122,8 @@ pub enum ToParent {
     Failed(String),
     /// From the reader of the configuration: what it read.
     Config(Result<Checked, Vec<String>>),
-    /// From the engine: somebody wants the configuration read again.
+    /// From the engine: somebody wants the configuration read again. From the resolver: resolv.conf(5) names
+    /// other servers.
     Reload,
     /// From the engine: somebody wants all processes to log more, or less.
     Verbose(bool),
@@ -147,7 +150,7 @@ impl ToParent {
                 process == Process::Store
             }
             ToParent::Renew(Renewal::Peers(_)) => process == Process::Sync,
-            ToParent::Renew(Renewal::NameServers(_)) => process == Process::Resolver,
+            ToParent::Renew(Renewal::NameServers) => process == Process::Resolver,
         }
     }
 }
@@ -241,12 +244,8 @@ pub enum FromStore {
 pub struct Image {
     /// Its length in bytes.
     pub length: u64,
-    /// Changes whenever the file does: device, inode, length and time of change.
-    pub version: [u64; 5],
-    /// How long the lock was waited for.
-    pub waited: Duration,
-    /// How long the lock was held.
-    pub held: Duration,
+    /// How it was read.
+    pub pass: Pass,
 }
 
 /// What became of an address.
@@ -328,7 +327,12 @@ pub enum ToResolver {
     /// Sender domains.
     Domains(Vec<Vec<u8>>),
     /// That was all: ask.
-    Ask,
+    Ask {
+        /// Domains that must exist, by which name servers prove themselves.
+        controls: Vec<Vec<u8>>,
+        /// How long that may take; what has no answer then is unknown.
+        within: Option<Duration>,
+    },
 }
 
 /// From the resolver to the engine.
@@ -337,11 +341,13 @@ pub enum FromResolver {
     /// What the next hosts' names are, in the order in which they were asked.
     Hosts(Vec<Vec<Confirmation>>),
     /// What the next domains are, in the order in which they were asked.
-    Domains(Vec<Option<DomainVerdict>>),
+    Domains(Vec<DomainVerdict>),
     /// That was all.
     End {
         /// How the lookups ended.
         tally: Tally,
+        /// What the name servers have shown.
+        shown: Shown,
         /// Why nothing could be asked, if so.
         failure: Option<String>,
         /// How the name servers are.

@@ -1,6 +1,6 @@
 //! The envelope sender taken apart, as laxly as real mail demands.
 //!
-//! A `from` field as spamd(8) keeps it comes in, a [`Sender`] goes out, borrowing the bytes. `hosts`
+//! A `from` field as spamd(8) keeps it comes in, a [`Sender`] goes out, borrowing the bytes. `notes`
 //! asks about every tuple, so the usual form takes a short way (`plain`); the long one (`careful`)
 //! says what is wrong with the others. Both are written for bytes that a stranger chose.
 //!

@@ -14,7 +14,7 @@ use crate::db::snapshot::Snapshot;
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Counts, Portion, Report, Scan, Verdict, What, Why};
+use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
 use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
 use std::collections::{HashMap, HashSet};
@@ -85,6 +85,10 @@ pub struct Found {
     pub trapped: Vec<Trap>,
     /// Of the held hosts those that have nothing left of what they had sent before their release.
     pub let_go: HashMap<IpAddr, i64>,
+    /// Why what DNS denied was not believed, if so.
+    pub doubts: Vec<String>,
+    /// Hosts whose identity had no answer, if DNS did its work.
+    pub unanswered: Option<Vec<IpAddr>>,
     /// How long it worked, without waiting.
     pub worked: Duration,
 }
@@ -99,6 +103,8 @@ pub struct Work {
     pub is_monitored: bool,
     /// Hosts that were released, and when.
     pub held: HashMap<IpAddr, i64>,
+    /// Hosts whose identity has had no answer for long.
+    pub overdue: HashSet<IpAddr>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -208,6 +214,10 @@ impl Answers for Known {
     fn is_bad_recipient(&self, address: &[u8]) -> bool {
         self.bad.contains(address)
     }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.findings.as_ref()?.doubt()
+    }
 }
 
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
@@ -236,8 +246,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let findings = if questions.is_empty() {
         None
     } else {
-        let messages = messages(&questions);
-        line.ask(messages).map(|answered| Findings::new(questions, answered))
+        let messages = messages(&questions, work.config.scan_every / 2);
+        let answered = line.ask(messages);
+        answered.map(|answered| Findings::new(questions, answered, work.overdue.clone()))
     };
     let recipients = match &work.config.checker {
         Some(_) => scan.recipients(),
@@ -251,6 +262,10 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let mut found = found(&report, work, &held);
     let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
     found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
+    found.doubts = report.doubts().iter().map(ToString::to_string).collect();
+    if found.doubts.is_empty() {
+        found.unanswered = answers.findings.as_ref().and_then(Findings::unanswered);
+    }
     worked += start.elapsed();
     found.worked = worked;
     Ok(found)
@@ -296,7 +311,7 @@ fn is_of(key: &[u8], address: IpAddr) -> bool {
     str::from_utf8(host).is_ok_and(|host| host.parse() == Ok(address))
 }
 
-fn messages(questions: &Questions) -> Vec<ToResolver> {
+fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     let mut messages = Vec::new();
     messages.extend(questions.hosts.chunks(CHUNK).map(|hosts| ToResolver::Hosts(hosts.to_vec())));
     let domains = &questions.domains;
@@ -305,7 +320,8 @@ fn messages(questions: &Questions) -> Vec<ToResolver> {
         let chunk = (start..end).filter_map(|number| domains.get(number)).map(<[u8]>::to_vec);
         messages.push(ToResolver::Domains(chunk.collect()));
     }
-    messages.push(ToResolver::Ask);
+    let (controls, within) = (questions.controls.clone(), Some(within));
+    messages.push(ToResolver::Ask { controls, within });
     messages
 }
 

@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::control::protocol::{Explained, Trap, Verbosity};
 use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
 use crate::daemon::messages::{EngineLegacy, Start};
-use crate::dns::verdict::Tally;
 use crate::escape::escaped_path;
 use crate::log;
 use crate::scan::{Rule, Verdict};
@@ -149,16 +148,11 @@ impl Memory {
     }
 
     /// How DNS did in a scan. Logs what is wrong, once.
-    pub fn note_dns(&mut self, failure: Option<&str>, tally: &Tally) {
+    pub fn note_dns(&mut self, failure: Option<&str>) {
         if let Some(failure) = failure {
             if self.told_of_dns.as_deref() != Some(failure) {
                 log::warning(format_args!("DNS: {failure}; judging without it"));
             }
-        } else if !tally.trusted() {
-            let (failed, all) = (tally.unknown, tally.good + tally.bad + tally.unknown);
-            log::warning(format_args!(
-                "DNS: {failed} of {all} lookups failed, negative answers are not believed"
-            ));
         }
         self.told_of_dns = failure.map(Into::into);
     }

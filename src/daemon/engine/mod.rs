@@ -28,6 +28,7 @@ use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
 use crate::heap;
+use crate::inquiry::Patience;
 use crate::log;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
@@ -69,6 +70,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         server: None,
         waker,
         memory: Memory::new(&config, life.start()),
+        patience: Patience::default(),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -124,6 +126,8 @@ struct Engine {
     /// With what the judging thread wakes the loop.
     waker: UnixStream,
     memory: Memory,
+    /// Hosts whose identity has no answer, scan after scan.
+    patience: Patience,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,

@@ -137,13 +137,14 @@ impl Engine {
         let is_monitored = self.is_monitored();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
-            at_work.version = Some(image.version);
-            at_work.scan.lock_waited = image.waited.into();
-            at_work.scan.lock_held = image.held.into();
+            at_work.version = Some(image.pass.version);
+            at_work.scan.lock_waited = image.pass.waited.into();
+            at_work.scan.lock_held = image.pass.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let held = self.memory.held();
-            let work = Work { config, purpose, is_monitored, held, now: at_work.scan.began };
+            let (overdue, held) = (self.patience.overdue(), self.memory.held());
+            let now = at_work.scan.began;
+            let work = Work { config, purpose, is_monitored, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -192,12 +193,12 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
-            FromResolver::End { tally, failure, servers } => {
+            FromResolver::End { tally, shown, failure, servers } => {
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
-                answered.tally = tally;
+                (answered.tally, answered.shown) = (tally, shown);
                 at_work.scan.domains = tally;
-                self.memory.note_dns(failure.as_deref(), &tally);
+                self.memory.note_dns(failure.as_deref());
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
         }
@@ -276,6 +277,8 @@ impl Engine {
         at_work.scan.judged = found.judged;
         log::debug(&found.counts);
         found.unknown.iter().for_each(log::verbose);
+        found.doubts.iter().for_each(|doubt| log::warning(format_args!("DNS: {doubt}")));
+        found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         at_work.scan.records = found.counts;
         let traps = found.traps.iter().map(Verdict::without_tuples);
         for verdict in found.hosts.into_iter().chain(traps) {

@@ -220,8 +220,7 @@ impl Store {
         let pass = lock::read_into(path, &mut self.image, &mut wait);
         let length = self.image.len() as u64;
         self.image.unmap();
-        let pass = pass.map_err(|error| error.to_string())?;
-        Ok(Image { length, version: pass.version, waited: pass.waited, held: pass.held })
+        Ok(Image { length, pass: pass.map_err(|error| error.to_string())? })
     }
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {

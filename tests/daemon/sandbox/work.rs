@@ -2,6 +2,7 @@
 
 use super::process::{Act, Env};
 use super::scene::DATABASE;
+use crate::support::asking;
 use greytrapper::config::Rules;
 use greytrapper::db::database::Database;
 use greytrapper::db::lock::{Creation, Wait, read_image};
@@ -9,7 +10,7 @@ use greytrapper::db::snapshot::Snapshot;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Limits, Transport};
-use greytrapper::scan;
+use greytrapper::scan::{self, Portion};
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, trap};
 use memmap2::{Mmap, MmapMut};
@@ -161,9 +162,9 @@ fn judge() -> Prepared {
         let rules = Rules { identity: false, ..Rules::default() };
         let report = scan::run(&Snapshot::new(&image)?, NOW, &rules)?;
         let expected = scan::run(&Snapshot::new(DATABASE)?, NOW, &rules)?;
-        let count = |report: &scan::Report<'_>| report.verdicts(scan::Portion::None).count();
-        let same = count(&report) == count(&expected);
-        if same && count(&report) > 0 { Ok(()) } else { Err("report".into()) }
+        let [found, expected] =
+            [&report, &expected].map(|report| report.verdicts(Portion::None).count());
+        if found == expected && found > 0 { Ok(()) } else { Err("report".into()) }
     }))
 }
 
@@ -193,8 +194,10 @@ fn ask(env: &Env, server: &str) -> Prepared {
     let server = env.address(server)?;
     let mut resolver = Resolver::with_servers(&[server], LIMITS, Bounds::default())?;
     Ok(Box::new(move || {
-        let found: Vec<_> = resolver.lookups(["mx.example"]).collect::<Result<_, _>>()?;
-        let verdicts: Vec<_> = found.iter().map(|(_, verdict)| verdict.to_string()).collect();
+        let mut verdicts = Vec::new();
+        asking::each(&mut resolver, ["mx.example"], |_, verdict| {
+            verdicts.push(verdict.to_string())
+        });
         if verdicts == ["MX"] { Ok(()) } else { Err(verdicts.join(", ").into()) }
     }))
 }
