@@ -52,6 +52,11 @@ impl Verdict {
         Verdict { address, what, rule: None, reason: "by hand".into(), evidence }
     }
 
+    /// The same host, which passes for another reason.
+    pub fn passing(self, why: Why) -> Verdict {
+        Verdict { what: What::Pass(why), rule: None, reason: why.text().into(), ..self }
+    }
+
     /// The same for those who do not ask for tuples.
     pub fn without_tuples(&self) -> Verdict {
         let Verdict { address, reason, evidence, .. } = self;
@@ -131,8 +136,13 @@ pub enum Why {
     Trapped,
     /// `allow` holds its address.
     Allowed,
+<<<<<<< HEAD
     /// All its tuples are from the future.
     Ahead,
+=======
+    /// A rule hit, but somebody has released it, and it has live tuples from before that.
+    Held,
+>>>>>>> w-daemon
     /// Nominated, but DNS confirms its HELO names.
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
@@ -155,7 +165,11 @@ impl Why {
             Why::Whitelisted => "whitelisted",
             Why::Trapped => "trapped already",
             Why::Allowed => "in allow",
+<<<<<<< HEAD
             Why::Ahead => "tuples from the future only",
+=======
+            Why::Held => "released, and held until its tuples of then have gone",
+>>>>>>> w-daemon
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
             Why::DomainUnknown => "sender domain not known",

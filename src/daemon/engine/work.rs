@@ -142,8 +142,9 @@ impl Engine {
             at_work.scan.lock_held = image.pass.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let (overdue, now) = (self.patience.overdue(), at_work.scan.began);
-            let work = Work { config, purpose, is_monitored, overdue, now };
+            let (overdue, held) = (self.patience.overdue(), self.memory.held());
+            let now = at_work.scan.began;
+            let work = Work { config, purpose, is_monitored, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -219,7 +220,7 @@ impl Engine {
     }
 
     fn judged(&mut self, outcome: Result<Box<Found>, Damage>) {
-        self.store.send(&ToStore::Release);
+        self.store.send(&ToStore::FreeImage);
         let Some(at_work) = &mut self.at_work else { return };
         if let Some(judging) = at_work.judging.take() {
             judging.join();
@@ -269,6 +270,7 @@ impl Engine {
     /// Has the hosts trapped that a scan found.
     fn trap(&mut self, found: Found) {
         let Some(at_work) = &mut self.at_work else { return };
+        self.memory.let_go(&found.let_go);
         at_work.scan.took.judge = found.worked.into();
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
@@ -292,6 +294,8 @@ impl Engine {
     fn write(&mut self) {
         let ticket = self.ticket();
         let Some(at_work) = &mut self.at_work else { return };
+        // Released since the image was read.
+        at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let count = at_work.left.len().min(CHUNK);
         if count == 0 {
             return self.finish();

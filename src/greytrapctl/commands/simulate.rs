@@ -10,10 +10,10 @@ use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
+use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
-use crate::process::sandbox::{self, Task};
 use crate::scan::{Answers, Portion, Report, Scan, Verdict};
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let config = conf::load(console, simulate.conf.as_deref())?;
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
-    sandbox::narrow(&Task::Judge { database: &simulate.file, only_dns_port })?;
+    Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
     let scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
