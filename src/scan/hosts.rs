@@ -165,7 +165,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// A host's tuples in the file's order.
-    pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> {
+    pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> + Clone {
         self.notes_of(host).map(Note::tuple)
     }
 

@@ -136,13 +136,10 @@ pub enum Why {
     Trapped,
     /// `allow` holds its address.
     Allowed,
-<<<<<<< HEAD
     /// All its tuples are from the future.
     Ahead,
-=======
     /// A rule hit, but somebody has released it, and it has live tuples from before that.
     Held,
->>>>>>> w-daemon
     /// Nominated, but DNS confirms its HELO names.
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
@@ -156,7 +153,7 @@ pub enum Why {
 impl Why {
     /// Whether no rule was asked.
     pub fn is_beforehand(self) -> bool {
-        matches!(self, Why::Whitelisted | Why::Trapped | Why::Allowed | Why::Ahead)
+        matches!(self, Why::Whitelisted | Why::Trapped | Why::Allowed | Why::Ahead | Why::Held)
     }
 
     /// In the words of the log.
@@ -165,11 +162,8 @@ impl Why {
             Why::Whitelisted => "whitelisted",
             Why::Trapped => "trapped already",
             Why::Allowed => "in allow",
-<<<<<<< HEAD
             Why::Ahead => "tuples from the future only",
-=======
             Why::Held => "released, and held until its tuples of then have gone",
->>>>>>> w-daemon
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
             Why::DomainUnknown => "sender domain not known",

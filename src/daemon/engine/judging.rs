@@ -338,8 +338,7 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
         }
         found.waiting += 1;
         let why = verdict.passes();
-use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
-use crate::spamd::{Address, Entry};
+        let is_judged = !why.is_some_and(Why::is_beforehand);
         found.judged += u64::from(is_judged);
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),

@@ -66,9 +66,9 @@ impl Finding for Helo {
 
 impl Helo {
     /// What is found by the names that count.
-    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool) -> Option<Helo> {
+    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool + Copy) -> Option<Helo> {
         let max = case.subject.rules.max_helo_domains?;
-        let names = case.subject.tuples().map(|tuple| tuple.helo).filter(|name| counts(name));
+        let names = case.subject.tuples().map(|tuple| tuple.helo).filter(move |name| counts(name));
         let domains = nominate(names, max, &mut case.scratch.distinct)?;
         Some(Helo { domains, max })
     }
