@@ -7,6 +7,8 @@
 
 #![allow(clippy::expect_used)]
 
+#[path = "../tests/support/asking.rs"]
+mod asking;
 #[path = "../tests/support/responder.rs"]
 mod responder;
 mod support;
@@ -37,10 +39,10 @@ fn main() {
         let mut resolver =
             Resolver::with_servers(&[server.address], limits, Bounds::default()).expect("resolver");
         let names = (0..count).map(|n| format!("d{n}.sender.example"));
-        let is_known = |(_, verdict): &(String, _)| {
-            !matches!(verdict, greytrapper::dns::verdict::DomainVerdict::Unknown(_))
-        };
-        let known = resolver.lookups(names).flatten().filter(is_known).count();
+        let mut known = 0;
+        asking::each(&mut resolver, names, |_, verdict| {
+            known += usize::from(verdict.word() != "unknown");
+        });
         let took = start.elapsed().as_secs_f64();
         let counters = resolver.counters();
         println!(

@@ -1,7 +1,7 @@
 //! What greytrapctl(8) and the daemon say to each other over the control socket.
 //!
 //! A connection carries one [`Request`], then one or more [`Reply`]s, as frames
-//! ([`frame`](crate::frame)), the last of which is [`Reply::Done`] or [`Reply::Failed`]; then the
+//! ([`frame`](crate::frame)), the last of which is [`Reply::Done`], [`Reply::Failed`] or [`Reply::AskAgain`]; then the
 //! daemon closes it. Only [`Request::Monitor`] has no end of its own. All of it is plain data.
 //!
 //! Neither side trusts the other: the daemon checks every address again, greytrapctl escapes whatever
@@ -37,7 +37,8 @@ pub enum Request {
     Scan,
     /// Read the configuration again: done once it is in force.
     Reload,
-    /// Tell what happens: a [`Reply::Event`] for each, until one side closes.
+    /// Tell what happens: a [`Reply::Event`] for each, until one side closes; over a reload by
+    /// [`Reply::AskAgain`].
     Monitor,
     /// Trap hosts: a [`Reply::Changed`] for each, in order.
     Trap {
@@ -82,6 +83,8 @@ pub enum Reply {
     Changed(Changed),
     /// Something happened.
     Event(Event),
+    /// Another process of the daemon goes on: it is to be asked the same.
+    AskAgain,
     /// That was all.
     Done,
     /// That was all, and it is not what was asked; why.

@@ -4,10 +4,11 @@
 //! the other; nothing is left open in the parent but its own way to each. Called by the parent alone.
 #![forbid(unsafe_code)]
 
-use super::messages::{Checked, FromParent, Needs, Start, ToParent};
+use super::messages::{Checked, FromParent, Legacy, Needs, Renewal, Start, ToParent};
 use super::options;
 use super::roles::{Process, ROLES, Role, Variant};
 use super::slot::Slot;
+use crate::log;
 use crate::process::channel::{Broken, Channel};
 use crate::process::spawn::{Program, pair};
 use mio::{Registry, Token};
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// How long the status of a process that has closed its way to the parent is waited for.
 const POST_MORTEM: Duration = Duration::from_millis(500);
+/// What a process that is to end may say between two looks.
+const LAST_WORDS: usize = 1000;
 /// Between two looks at a process that is to end.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -31,6 +34,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct Generation {
     /// The configuration.
     pub checked: Checked,
+    /// What it was made for, if not for another configuration, and who wanted that.
+    pub renewal: Option<(Renewal, Process)>,
     members: Vec<Member>,
 }
 
@@ -60,12 +65,12 @@ impl Generation {
     pub fn spawn(
         program: &Program,
         checked: Checked,
-        start: Start,
+        start: &Start,
         common: &Common,
         registry: &Registry,
     ) -> io::Result<Generation> {
-        let mut generation = Generation { checked, members: Vec::new() };
-        let started = generation.spawn_all(program, &start, common, registry);
+        let mut generation = Generation { checked, renewal: None, members: Vec::new() };
+        let started = generation.spawn_all(program, start, common, registry);
         match started {
             Ok(()) => Ok(generation),
             Err(error) => {
@@ -107,18 +112,24 @@ impl Generation {
     }
 
     /// Ends them all: each notices that its parent has gone, and finishes what must not be cut short. One that
-    /// is not ready yet has begun nothing.
-    pub fn end(self) {
+    /// is not ready yet has begun nothing. What they leave to the next generation, and lines for the log, are
+    /// their last words.
+    pub fn end(self) -> Vec<Legacy> {
         let (ready, others): (Vec<_>, Vec<_>) =
             self.members.into_iter().partition(|member| member.is_ready);
         others.into_iter().for_each(|mut member| member.end());
-        let mut children: Vec<_> =
-            ready.into_iter().map(|Member { process, child, .. }| (process, child)).collect();
-        let start = Instant::now();
-        while !children.is_empty() {
-            children.retain_mut(|(process, child)| !has_ended(*process, child, start.elapsed()));
+        ready.iter().for_each(|member| member.channel.close_writing());
+        let (mut ready, mut legacies, start) = (ready, Vec::new(), Instant::now());
+        while !ready.is_empty() {
+            ready.retain_mut(|member| {
+                let is_over = has_ended(member.process, &mut member.child, start.elapsed());
+                // What it said before its end, if it has ended.
+                legacies.extend(member.last_words());
+                !is_over
+            });
             thread::sleep(PAUSE);
         }
+        legacies
     }
 }
 
@@ -173,6 +184,21 @@ impl Member {
         Ok(Member { process, token, channel, is_ready: false, failure: None, child })
     }
 
+    /// Takes what it says while it ends: lines for the log, and what it leaves.
+    fn last_words(&mut self) -> Vec<Legacy> {
+        let mut legacies = Vec::new();
+        for _ in 0..LAST_WORDS {
+            match self.channel.receive() {
+                Ok(Some(message)) if !message.may_come_from(self.process) => break,
+                Ok(Some(ToParent::Log(severity, line))) => log::write_kept(severity, &line),
+                Ok(Some(ToParent::Leave(legacy))) => legacies.push(legacy),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        legacies
+    }
+
     /// Ends it at once.
     pub fn end(&mut self) {
         // It may have ended by itself.
@@ -201,7 +227,7 @@ impl Member {
 /// Whether a process that is to end has; kills it if it takes too long.
 fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
     if since > process.role(Variant::Usual).patience {
-        crate::log::warning(format_args!("{}: does not end, killed", process.name()));
+        log::warning(format_args!("{}: does not end, killed", process.name()));
         let _ = child.kill();
         let _ = child.wait();
         return true;

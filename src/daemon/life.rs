@@ -81,9 +81,6 @@ impl Life {
     /// table, with a path for its places.
     pub fn lock_in(&self, variant: Variant, at: impl Fn(Place) -> PathBuf) -> Result<(), String> {
         let role = self.process.role(variant);
-        if !self.start.foreground {
-            log::open_syslog();
-        }
         if let Some(user) = role.user.filter(|_| Uid::effective().is_root()) {
             let identity = Identity::of(user).map_err(|error| error.to_string())?;
             identity.assume(role.chroot.map(Path::new)).map_err(|error| error.to_string())?;
@@ -106,7 +103,15 @@ impl Life {
 
     /// Tells the parent something. If it has gone, that shows with the next order.
     pub fn tell(&mut self, message: &ToParent) {
+        self.hand_on_log();
         let _ = self.channel.deliver(message);
+    }
+
+    /// Gives the parent the lines that it is to log.
+    pub fn hand_on_log(&mut self) {
+        for (severity, line) in log::take_kept() {
+            let _ = self.channel.deliver(&ToParent::Log(severity, line));
+        }
     }
 
     /// The parent's messages that mean something to this role alone.
@@ -165,6 +170,7 @@ impl Life {
     }
 
     fn listen(&mut self) {
+        self.hand_on_log();
         while !self.is_over {
             match self.channel.receive() {
                 Ok(None) => return,
@@ -186,9 +192,14 @@ impl Life {
 
     /// The daemon leaves its terminal, if it was not told to stay.
     fn go(&self) {
-        if !self.start.foreground {
-            log::to_syslog();
-            let _ = silence();
+        if self.start.foreground {
+            return;
         }
+        if cfg!(target_os = "openbsd") {
+            log::to_syslog();
+        } else {
+            log::keep();
+        }
+        let _ = silence();
     }
 }

@@ -1,17 +1,18 @@
 //! The resolver: it asks name servers for the engine.
 //!
-//! May touch: UDP and TCP to name servers, its socketpair, nothing else. resolv.conf(5) is read before it
-//! is locked in. What servers answer is hostile; what goes to the engine are verdicts, not messages.
+//! May touch: UDP and TCP to name servers, its socketpair, and resolv.conf(5), opened before it is locked in,
+//! for reading. When that has changed, other sockets may be needed than it may have, or another file: it asks
+//! to be started afresh. What servers answer is hostile; what goes to the engine are verdicts, not messages.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
-use super::messages::{FromResolver, ToResolver};
+use super::messages::{FromResolver, Renewal, ToParent, ToResolver};
 use super::peer::Peer;
 use super::roles::Variant;
 use super::slot::Slot;
 use crate::control::status::{Fitness, NameServer};
 use crate::dns::resolver::Resolver;
-use crate::dns::{self, Promise};
+use crate::dns::{self, Promise, resolv_conf};
 use crate::errno::reason;
 use crate::heap;
 use crate::inquiry::{Answered, Inquiry, Questions, unfit};
@@ -40,8 +41,13 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             match message {
                 ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
-                ToResolver::Ask => {
-                    inquiry = Some(Inquiry::begin(std::mem::take(&mut asked), &mut resolver));
+                ToResolver::Ask { controls, within } => {
+                    if resolver.has_other_servers() {
+                        log::info(format_args!("{}: has changed", resolv_conf::PATH));
+                        life.tell(&ToParent::Renew(Renewal::NameServers));
+                    }
+                    let questions = Questions { controls, ..std::mem::take(&mut asked) };
+                    inquiry = Some(Inquiry::begin(questions, &mut resolver, within));
                 }
             }
         }
@@ -51,7 +57,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             heap::give_back();
             continue;
         }
-        let longest = life.patience(None);
+        let longest = life.patience(inquiry.as_ref().and_then(Inquiry::patience));
         resolver.turn(longest, |_| {}).map_err(|error| reason(&error).to_string())?;
         while let Ok(Some(_)) = life.orders() {}
     }
@@ -66,14 +72,15 @@ fn answer(
 ) {
     let notices = resolver.take_notices();
     notices.iter().for_each(|notice| log::verbose(format_args!("DNS: {notice}")));
-    let (_, Answered { hosts, domains, tally }) = inquiry.end(resolver);
+    let (_, Answered { hosts, domains, tally, shown }) = inquiry.end(resolver);
     for chunk in hosts.chunks(CHUNK) {
         engine.deliver(&FromResolver::Hosts(chunk.to_vec()), life);
     }
     for chunk in domains.chunks(CHUNK) {
         engine.deliver(&FromResolver::Domains(chunk.to_vec()), life);
     }
-    let failure = unfit(&notices, resolver.health().count()).map(|error| error.to_string());
+    let failure = unfit(&notices, resolver.health().count(), &shown);
+    let failure = failure.map(|error| error.to_string());
     let servers = resolver.health().map(|health| NameServer {
         address: health.address,
         fitness: fitness(health.fitness),
@@ -82,13 +89,13 @@ fn answer(
         timeouts: health.timeouts,
     });
     let servers = servers.collect();
-    engine.deliver(&FromResolver::End { tally, failure, servers }, life);
+    engine.deliver(&FromResolver::End { tally, shown, failure, servers }, life);
 }
 
 fn fitness(fitness: dns::Fitness) -> Fitness {
     match fitness {
         dns::Fitness::Untested | dns::Fitness::Probing => Fitness::Untested,
-        dns::Fitness::Fit => Fitness::Fit,
+        dns::Fitness::Fit | dns::Fitness::Odd(_) => Fitness::Fit,
         dns::Fitness::Unfit(failure, _) => Fitness::Unfit(failure.to_string()),
     }
 }

@@ -25,8 +25,9 @@ use std::time::Duration;
 /// The port of the Domain Name System.
 const DOMAIN: u16 = 53;
 
-/// How long the end of a process without a write to finish is waited for.
-const SHORT: Duration = Duration::from_millis(500);
+/// How long the end of a process without a write to finish is waited for: it takes some milliseconds, on a
+/// machine that has much else to do a thousand times as long.
+const SHORT: Duration = Duration::from_secs(3);
 
 /// The table. No row has `sendfd` or `recvfd`, since descriptors are handed over before; `stdio` is all of
 /// what a process does with descriptors that it has, with its memory, its threads and the clock, and
@@ -172,6 +173,7 @@ pub fn run(process: Process, sources: &Sources) -> ExitCode {
         Process::Sync => sync::run(&mut life),
         Process::Parent => Err("has no parent".into()),
     };
+    life.hand_on_log();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

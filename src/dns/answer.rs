@@ -59,6 +59,13 @@ pub enum Data {
     NxDomain,
 }
 
+impl Answer {
+    /// Whether it says that there is nothing.
+    pub fn is_denial(&self) -> bool {
+        matches!(self.data, Data::NoData | Data::NxDomain)
+    }
+}
+
 /// The first [`MAX_RECORDS`] of something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T> {
@@ -85,10 +92,6 @@ pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
     // What was cut off might have been the answer: it comes whole or not at all.
     if header.tc() {
         return Err(Failure::Malformed);
-    }
-    // Negative answers of a server that neither knows nor asks others mean nothing (RFC 2308 2.2).
-    if !header.aa() && !header.ra() {
-        return Err(Failure::Lame);
     }
     let question = message.sole_question().map_err(malformed)?;
     let chain = Chain::follow(message, question.qname())?;
@@ -198,6 +201,11 @@ impl Gathered {
 
 /// NXDOMAIN or NODATA, told from a referral as RFC 2308 2.1 and 2.2 do.
 fn negative(message: &Message<[u8]>, rcode: Rcode, links: usize) -> Result<Answer, Failure> {
+    // A denial by a server that neither knows nor asks others means nothing (RFC 2308 2.2). What is there is
+    // there all the same: some forwarders never say that they offer recursion.
+    if !message.header().aa() && !message.header().ra() {
+        return Err(Failure::Lame);
+    }
     // The upper bits of the response code are in the OPT record (RFC 6891 6.1.3).
     message.additional().map_err(malformed)?.try_for_each(|r| r.map(drop)).map_err(malformed)?;
     let full = message.opt_rcode();
@@ -311,6 +319,14 @@ mod tests {
         assert_eq!(denial([0x83, 0x83]), Err(Failure::Malformed));
         assert_eq!(denial([0x81, 0x03]), Err(Failure::Lame));
         assert_eq!(denial([0x85, 0x03]), Ok(Answer { ttl: 42, data: Data::NxDomain }));
+    }
+
+    #[test]
+    fn what_is_there_counts_without_the_recursion_flag() {
+        let record = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0";
+        let mx = message([0x81, 0], [1, 0, 0], EXAMPLE, 15, record);
+        assert_eq!(read(&mx), Ok(Answer { ttl: 9, data: Data::Exchange }));
+        assert_eq!(read(&message([0x81, 0], [0, 0, 0], EXAMPLE, 15, &[])), Err(Failure::Lame));
     }
 
     proptest! {

@@ -31,10 +31,20 @@ pub enum Failure {
     OddNullMx,
     /// Truncated, and TCP refused or closed.
     Tcp,
-    /// No name server answered the control question properly.
+    /// No name server answers.
     NoServer,
-    /// More than a third of the scan's lookups failed, so its negative answers are not believed.
+    /// The root is denied: by a server that has no root zone, or does not want to talk about it.
+    NoRoot,
+    /// So many other names of the same registrable domain were asked for that this one was not.
+    Share,
+    /// The scan's time was over.
+    Deadline,
+    /// Denied by a server that has not shown that it can say anything else.
+    Unproven,
+    /// Denied in a scan in which too many questions had no definite answer.
     Distrusted,
+    /// Denied in a scan in which more than half of the hosts would be trapped by such denials.
+    Outvoted,
 }
 
 impl fmt::Display for Failure {
@@ -50,8 +60,13 @@ impl fmt::Display for Failure {
             Self::Referral => "referral",
             Self::OddNullMx => "null MX beside others or with a preference",
             Self::Tcp => "truncated, and no TCP",
-            Self::NoServer => "no fit name server",
-            Self::Distrusted => "too many lookups failed",
+            Self::NoServer => "no name server answers",
+            Self::NoRoot => "root denied",
+            Self::Share => "too many names of one domain",
+            Self::Deadline => "no time left",
+            Self::Unproven => "denied by a server that has not found any domain",
+            Self::Distrusted => "denied, but too many lookups failed",
+            Self::Outvoted => "denied, but so are too many others",
         };
         f.write_str(text)
     }

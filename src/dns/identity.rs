@@ -4,7 +4,8 @@
 //! A HELO name is confirmed when it has a dot, is no address, and either its own A or AAAA records hold
 //! the host's address, or the host's PTR name does (forward-confirmed) and shares the registrable domain
 //! with it. HELO names are the enemy's choice: at most [`MAX_NAMES`] are looked at. Only what DNS says
-//! definitely counts, and every doubt is in favour of the host.
+//! definitely counts, and every doubt is in favour of the host. A name that any network gives to a host of
+//! its own ([`crate::name::is_local`]) confirms nobody, whatever a resolver makes of it.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
@@ -37,20 +38,6 @@ pub struct Identity {
     pub names: Vec<Confirmation>,
 }
 
-impl Identity {
-    /// Whether the host has identity: all its names are confirmed.
-    pub fn verdict(&self) -> Confirmation {
-        let any = |wanted| self.names.contains(&wanted);
-        if self.names.is_empty() || any(Confirmation::NotConfirmed) {
-            Confirmation::NotConfirmed
-        } else if any(Confirmation::Unknown) {
-            Confirmation::Unknown
-        } else {
-            Confirmation::Confirmed
-        }
-    }
-}
-
 /// A question of an inquiry, by the number under which its answer is to come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
@@ -78,7 +65,7 @@ pub struct Inquiry {
 
 #[derive(Clone, Copy, Debug)]
 enum Given {
-    /// No host name.
+    /// No host name, or one that is anybody's.
     Garbage,
     /// One name too many.
     Beyond,
@@ -131,6 +118,11 @@ impl Inquiry {
         Vec::new()
     }
 
+    /// The name that a question is about.
+    pub fn name(&self, number: usize) -> Option<&Name> {
+        self.questions.get(number).map(|question| &question.name)
+    }
+
     /// The end, once nothing is open.
     pub fn end(&self) -> Option<Identity> {
         (self.open == 0).then(|| Identity {
@@ -139,7 +131,8 @@ impl Inquiry {
     }
 
     fn note(&mut self, text: &[u8]) -> Given {
-        let Some(name) = Name::from_helo(text) else { return Given::Garbage };
+        let name = Name::from_helo(text).filter(|name| !crate::name::is_local(&name.text()));
+        let Some(name) = name else { return Given::Garbage };
         match self.number(&name) {
             Some(number) => Given::Asked(number),
             None if self.questions.len() > MAX_NAMES => Given::Beyond,
@@ -288,7 +281,8 @@ mod tests {
 
     #[track_caller]
     fn check(zone: &[&str], helo: &[&str], verdict: Confirmation) {
-        assert_eq!(World::new(zone).inquire(helo).0.verdict(), verdict, "{zone:?} {helo:?}");
+        let (identity, _) = World::new(zone).inquire(helo);
+        assert_eq!(identity.names.last(), Some(&verdict), "{zone:?} {helo:?}");
     }
 
     use Confirmation::{Confirmed, NotConfirmed, Unknown};
@@ -310,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn all_names_must_be_confirmed() {
+    fn each_name_is_confirmed_for_itself() {
         let zone = ["mx.a.example 192.0.2.1", "mx.b.example 192.0.2.1"];
         check(&zone, &["mx.a.example", "MX.b.example"], Confirmed);
         check(&zone, &["mx.a.example", "mx.c.example"], NotConfirmed);
@@ -333,12 +327,28 @@ mod tests {
         check(&["mx.a.example 192.0.2.9 +"], &["mx.a.example"], Unknown);
     }
 
+    /// A resolver that knows the names of its own network, or makes up those of RFC 6761, confirms nobody.
+    #[test]
+    fn names_that_any_network_gives_itself_confirm_nobody() {
+        for helo in
+            ["localhost.localdomain", "srv1.local", "nas.home.arpa", "app.internal", "a.lan"]
+        {
+            let zone = [format!("{helo} {HOST}"), format!("PTR {helo}")];
+            let zone: Vec<_> = zone.iter().map(String::as_str).collect();
+            check(&zone, &[helo], NotConfirmed);
+            assert_eq!(World::new(&zone).inquire(&[helo]).1, 0, "{helo}");
+        }
+    }
+
     #[test]
     fn the_enemy_cannot_make_us_ask_much() {
         let names: Vec<_> = (0..1000).map(|n| format!("mx{n}.a.example")).collect();
         let helo: Vec<_> = names.iter().map(String::as_str).collect();
         let (identity, asked) = World::new(&[]).inquire(&helo);
-        assert_eq!((identity.verdict(), asked), (NotConfirmed, MAX_NAMES + 1));
+        let (asked_about, beyond) = identity.names.split_at(MAX_NAMES);
+        assert!(asked_about.iter().all(|name| *name == NotConfirmed));
+        assert!(beyond.iter().all(|name| *name == Unknown));
+        assert_eq!(asked, MAX_NAMES + 1);
         let (_, asked) = World::new(&[]).inquire(&["localhost", "[192.0.2.1]", "192.0.2.1", ""]);
         assert_eq!(asked, 0);
         let many = (0..100).map(|n| format!(" p{n}.a.example")).collect::<String>();

@@ -1,6 +1,7 @@
 //! One domain's lookup: answers in, the next questions or the verdict out. No input or output here.
 //!
-//! MX first; where there is none, A and AAAA at once (RFC 5321 5.1).
+//! MX first; where there is none, or the whole name is denied, A and AAAA at once (RFC 5321 5.1): there are
+//! servers that deny a name for one type and have it for another.
 #![forbid(unsafe_code)]
 
 use domain::base::Rtype;
@@ -14,12 +15,21 @@ use super::verdict::{Bad, DomainVerdict, Good};
 pub enum Lookup {
     /// Waiting for MX.
     Mx,
-    /// Waiting for A and AAAA; the MX answer's TTL.
-    Addresses(u32),
-    /// One of them is known: no address, for so many seconds, or why it is not known.
-    Half(Result<u32, Failure>),
+    /// Waiting for A and AAAA; what the MX answer was.
+    Addresses(No),
+    /// One of them is known: what all have said so far, or why it is not known.
+    Half(Result<No, Failure>),
     /// The verdict is out.
     Done,
+}
+
+/// What denials say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct No {
+    /// Whether each denied the whole name.
+    is_gone: bool,
+    /// For how many seconds all of them hold.
+    ttl: u32,
 }
 
 /// What to do after an answer.
@@ -39,49 +49,51 @@ pub const FIRST: Rtype = Rtype::MX;
 impl Lookup {
     /// Takes the answer to one of the questions.
     pub fn answered(&mut self, answer: Result<&Answer, Failure>) -> Step {
-        let step = match *self {
+        let (next, step) = match *self {
             Self::Mx => mx(answer),
-            Self::Addresses(ttl) => match address(answer) {
-                Half::Known(step) => step,
-                Half::None(other) => {
-                    *self = Self::Half(other.map(|other| other.min(ttl)));
-                    return Step::Wait;
-                }
+            Self::Addresses(no) => match address(answer) {
+                Half::Known(step) => (Self::Done, step),
+                Half::None(other) => (Self::Half(other.map(|other| no.and(other))), Step::Wait),
             },
             Self::Half(first) => match address(answer) {
-                Half::Known(step) => step,
-                Half::None(second) => neither(first, second),
+                Half::Known(step) => (Self::Done, step),
+                Half::None(second) => (Self::Done, neither(first, second)),
             },
-            Self::Done => Step::Wait,
+            Self::Done => (Self::Done, Step::Wait),
         };
-        *self = match step {
-            Step::Ask(_) => Self::Addresses(answer.map_or(0, |a| a.ttl)),
-            Step::Done(..) => Self::Done,
-            Step::Wait => *self,
-        };
+        *self = next;
         step
     }
 }
 
-fn mx(answer: Result<&Answer, Failure>) -> Step {
+impl No {
+    fn and(self, other: Self) -> Self {
+        Self { is_gone: self.is_gone && other.is_gone, ttl: self.ttl.min(other.ttl) }
+    }
+}
+
+fn mx(answer: Result<&Answer, Failure>) -> (Lookup, Step) {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => return unknown(failure),
+        Err(failure) => return (Lookup::Done, unknown(failure)),
     };
-    let verdict = match answer.data {
-        Data::Exchange => DomainVerdict::Good(Good::Mx),
-        Data::NullExchange => DomainVerdict::Bad(Bad::NullMx),
-        Data::NxDomain => DomainVerdict::Bad(Bad::NxDomain),
-        Data::NoData => return Step::Ask(&[Rtype::A, Rtype::AAAA]),
-        Data::Addresses(_) | Data::Names(_) | Data::Other => return unknown(Failure::Malformed),
+    let is_gone = answer.data == Data::NxDomain;
+    let step = match answer.data {
+        Data::Exchange => Step::Done(DomainVerdict::Good(Good::Mx), answer.ttl),
+        Data::NullExchange => Step::Done(DomainVerdict::Bad(Bad::NullMx), answer.ttl),
+        Data::NxDomain | Data::NoData => {
+            let no = No { is_gone, ttl: answer.ttl };
+            return (Lookup::Addresses(no), Step::Ask(&[Rtype::A, Rtype::AAAA]));
+        }
+        Data::Addresses(_) | Data::Names(_) | Data::Other => unknown(Failure::Malformed),
     };
-    Step::Done(verdict, answer.ttl)
+    (Lookup::Done, step)
 }
 
 /// What the answer to A or AAAA means by itself.
 enum Half {
     Known(Step),
-    None(Result<u32, Failure>),
+    None(Result<No, Failure>),
 }
 
 fn address(answer: Result<&Answer, Failure>) -> Half {
@@ -89,16 +101,21 @@ fn address(answer: Result<&Answer, Failure>) -> Half {
         Ok(Answer { ttl, data: Data::Addresses(_) }) => {
             Half::Known(Step::Done(DomainVerdict::Good(Good::Address), *ttl))
         }
-        // NXDOMAIN after NODATA for MX contradicts it in words, yet there is no address either way.
-        Ok(Answer { ttl, data: Data::NoData | Data::NxDomain }) => Half::None(Ok(*ttl)),
+        Ok(answer) if answer.is_denial() => {
+            Half::None(Ok(No { is_gone: answer.data == Data::NxDomain, ttl: answer.ttl }))
+        }
         Ok(_) => Half::None(Err(Failure::Malformed)),
         Err(failure) => Half::None(Err(failure)),
     }
 }
 
-fn neither(first: Result<u32, Failure>, second: Result<u32, Failure>) -> Step {
+fn neither(first: Result<No, Failure>, second: Result<No, Failure>) -> Step {
     match (first, second) {
-        (Ok(a), Ok(b)) => Step::Done(DomainVerdict::Bad(Bad::NoMxOrAddress), a.min(b)),
+        (Ok(first), Ok(second)) => {
+            let no = first.and(second);
+            let bad = if no.is_gone { Bad::NxDomain } else { Bad::NoMxOrAddress };
+            Step::Done(DomainVerdict::Bad(bad), no.ttl)
+        }
         (Err(failure), _) | (_, Err(failure)) => unknown(failure),
     }
 }
@@ -138,10 +155,18 @@ mod tests {
         let bad = |why, ttl| Some((DomainVerdict::Bad(why), ttl));
         let unknown = |why| Some((DomainVerdict::Unknown(why), 0));
         let no = |ttl| answer(NoData, ttl);
+        let gone = |ttl| answer(NxDomain, ttl);
         for (answers, verdict) in [
             (vec![answer(Exchange, 5)], good(Good::Mx, 5)),
             (vec![answer(NullExchange, 6)], bad(Bad::NullMx, 6)),
-            (vec![answer(NxDomain, 6)], bad(Bad::NxDomain, 6)),
+            (vec![gone(6), gone(5), gone(9)], bad(Bad::NxDomain, 5)),
+            // Servers that deny a whole name for want of one type.
+            (vec![gone(6), address()], good(Good::Address, 7)),
+            (vec![gone(6), gone(6), address()], good(Good::Address, 7)),
+            (vec![gone(6), no(5), gone(9)], bad(Bad::NoMxOrAddress, 5)),
+            (vec![gone(6), gone(6), Err(servfail)], unknown(servfail)),
+            (vec![gone(6), Err(Failure::Timeout), gone(6)], unknown(Failure::Timeout)),
+            (vec![gone(6), gone(6)], None),
             (vec![no(9), address()], good(Good::Address, 7)),
             (vec![no(9), no(9), address()], good(Good::Address, 7)),
             (vec![no(9), Err(servfail), address()], good(Good::Address, 7)),

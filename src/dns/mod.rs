@@ -6,19 +6,22 @@
 //!               ▼                             │
 //!              mux ── message ──▶ socket ──▶ name servers ──▶ answer (bytes to meaning)
 //! ```
-//! [`resolver::Resolver`] is what others use; [`verdict`] says what its verdicts mean, one by one and for
-//! a whole scan, [`failure`] why something is not known. Nothing is believed but the well-formed answer to
-//! our own question from a server that has proved fit, and nothing but a definite `no` makes a domain bad.
+//! [`resolver::Resolver`] is what others use; [`verdict`] says what its verdicts mean, [`failure`] why
+//! something is not known, [`proof`] when a denial counts, for which `controls` are asked. Nothing is
+//! believed but the well-formed answer to our own question, and nothing but a definite `no` from a server that
+//! has shown that it can say yes makes a domain bad.
 #![forbid(unsafe_code)]
 
 pub mod answer;
 pub mod cache;
+mod controls;
 pub mod failure;
 pub mod identity;
 mod lookup;
 mod message;
 mod mux;
 pub mod name;
+pub mod proof;
 mod random;
 pub mod resolv_conf;
 pub mod resolver;

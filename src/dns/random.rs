@@ -34,6 +34,11 @@ impl Random {
         u64::from_ne_bytes(self.bytes())
     }
 
+    /// A number below `end`, which is not 0; small ends come out even enough.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.u64() % end.max(1) as u64) as usize
+    }
+
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         if self.used + N > BLOCK && self.fill().is_err() {
             // A source that worked at the start cannot fail; a repeated block is a lesser evil than

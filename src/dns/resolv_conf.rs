@@ -1,11 +1,14 @@
 //! resolv.conf(5): its text in, name servers and how to ask them out.
 //!
 //! Read when greytrapper.conf names no server, before the process gives up the file system. As libc's
-//! resolver does, what cannot be understood is passed over.
+//! resolver does, what cannot be understood is passed over. The file stays open, so that a process that can
+//! open nothing sees when it has changed ([`Watch`]).
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::mux::Transport;
@@ -28,16 +31,72 @@ pub struct ResolvConf {
     pub transport: Transport,
 }
 
-impl ResolvConf {
+/// An open resolv.conf, and what it said when it was read.
+#[derive(Debug)]
+pub struct Watch {
+    file: File,
+    conf: ResolvConf,
+    /// Time of its last change in seconds and nanoseconds, and its length.
+    seen: (i64, i64, u64),
+    has_changed: bool,
+}
+
+/// What is read of the file at most.
+const LONGEST: usize = 1 << 16;
+
+impl Watch {
+    /// Opens and reads it.
+    ///
     /// # Errors
     /// The file cannot be read. Without it the system uses no DNS at all.
-    pub fn read(path: &Path) -> io::Result<Self> {
+    pub fn begin(path: &Path) -> io::Result<Self> {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {}", path.display(), reason(&error)))
         };
-        std::fs::read(path).map(|text| Self::parse(&text)).map_err(named)
+        Self::open(path).map_err(named)
     }
 
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let seen = stamp(&file)?.unwrap_or_default();
+        let mut text = Vec::new();
+        file.by_ref().take(LONGEST as u64).read_to_end(&mut text)?;
+        let conf = ResolvConf::parse(&text);
+        Ok(Self { file, conf, seen, has_changed: false })
+    }
+
+    /// What the file said.
+    pub fn conf(&self) -> &ResolvConf {
+        &self.conf
+    }
+
+    /// Whether it names other servers now, or another file has taken its place, which cannot be read here.
+    /// If the file cannot be looked at, or is just being written, it has not.
+    pub fn has_changed(&mut self) -> bool {
+        match stamp(&self.file) {
+            Ok(None) => self.has_changed = true,
+            Ok(Some(stamp)) if stamp != self.seen => {
+                let mut text = vec![0; LONGEST];
+                let length = self.file.read_at(&mut text, 0).unwrap_or(0);
+                text.truncate(length);
+                if !text.is_empty() {
+                    self.seen = stamp;
+                    self.has_changed = ResolvConf::parse(&text) != self.conf;
+                }
+            }
+            _ => {}
+        }
+        self.has_changed
+    }
+}
+
+/// What tells one state of a file from another; nothing once it has no name any more.
+fn stamp(file: &File) -> io::Result<Option<(i64, i64, u64)>> {
+    let status = file.metadata()?;
+    Ok((status.nlink() > 0).then(|| (status.mtime(), status.mtime_nsec(), status.len())))
+}
+
+impl ResolvConf {
     /// The text's meaning.
     pub fn parse(text: &[u8]) -> Self {
         let mut conf = Self { servers: Vec::new(), transport: Transport::Udp };
@@ -153,8 +212,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_names_other_servers_or_is_replaced_has_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("resolv.conf");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        write("nameserver 192.0.2.1\n");
+        let mut watch = Watch::begin(&path).unwrap();
+        assert!(!watch.has_changed());
+        write("# a word more\nnameserver 192.0.2.1\n");
+        assert!(!watch.has_changed(), "the same servers");
+        write("");
+        assert!(!watch.has_changed(), "not written yet");
+        write("nameserver 192.0.2.22\n");
+        assert!(watch.has_changed() && watch.has_changed());
+        write("nameserver 192.0.2.1 # as before\n");
+        assert!(!watch.has_changed());
+        // As resolvd(8) does it.
+        let new = directory.path().join("resolv.conf.new");
+        std::fs::write(&new, "nameserver 192.0.2.1\n").unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        assert!(watch.has_changed());
+    }
+
+    #[test]
     fn a_missing_file_is_named() {
-        let error = ResolvConf::read(Path::new("/nonexistent/resolv.conf")).unwrap_err();
+        let error = Watch::begin(Path::new("/nonexistent/resolv.conf")).unwrap_err();
         assert!(error.to_string().starts_with("/nonexistent/resolv.conf: "), "{error}");
     }
 }

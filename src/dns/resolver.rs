@@ -1,10 +1,9 @@
 //! The resolver: domains and hosts in, verdicts out in the order of the answers.
 //!
-//! Two ways to drive it. A program that does nothing else takes [`Resolver::lookups`], an iterator over an
-//! iterator. A process with descriptors of its own registers them with [`Resolver::registry`], asks with
-//! [`Resolver::lookup`] and [`Resolver::identify`] while there is [`Resolver::room`], calls
-//! [`Resolver::turn`] and takes what [`Resolver::next_answer`] has. A scan lies between
-//! [`Resolver::begin_scan`] and [`Resolver::end_scan`], whose tally has the last word on bad verdicts.
+//! The owner registers descriptors of its own with [`Resolver::registry`], asks with [`Resolver::lookup`] and
+//! [`Resolver::identify`] while there is [`Resolver::room`], calls [`Resolver::turn`] and takes what
+//! [`Resolver::next_finding`] has. A denial in it counts if [`Resolver::proof`] believes it. A scan lies
+//! between [`Resolver::begin_scan`], which has name servers prove themselves, and [`Resolver::end_scan`].
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -15,16 +14,20 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
 
+use super::answer::Answer;
 use super::cache::{Bounds, Cache};
+use super::controls::Controls;
 use super::failure::Failure;
 use super::identity::{Ask, Identity, Inquiry};
 use super::lookup::{self, Lookup, Step};
-use super::mux::{Asker, Counters, Done, Health, Limits, Mux, Notice, Transport};
+use super::mux::{Asker, Counters, Done, Fitness, Health, Limits, Mux, Notice, Transport};
 use super::name::Name;
-use super::resolv_conf::{self, ResolvConf};
+use super::proof::{Denial, Proof};
+use super::random::Random;
+use super::resolv_conf::{self, Watch};
 use super::socket::Promise;
 use super::table::{Key, Table};
-use super::verdict::{DomainVerdict, Tally};
+use super::verdict::DomainVerdict;
 use crate::config;
 
 /// Readiness events that one turn takes.
@@ -39,6 +42,17 @@ pub enum Found {
     Identity(Identity),
 }
 
+/// Something found, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The number under which it was asked for.
+    pub ticket: u64,
+    /// What it is.
+    pub found: Found,
+    /// What is denied in it, and by whom.
+    pub denial: Denial,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Resolver {
@@ -47,17 +61,44 @@ pub struct Resolver {
     mux: Mux,
     jobs: Table<Job>,
     cache: Cache,
-    answers: VecDeque<(u64, Found)>,
-    tally: Tally,
-    /// Names found bad in the scan under way, if there is one.
-    bad: Option<Vec<Name>>,
+    findings: VecDeque<Finding>,
+    proof: Proof,
+    controls: Controls,
+    random: Random,
+    /// The scan under way, if there is one.
+    scan: Option<ScanUnderWay>,
+    /// Where the name servers come from, if that is resolv.conf(5).
+    watch: Option<Watch>,
 }
 
-/// Something asked for, with the number under which the answer is wanted.
+/// What is to be remembered of a scan at its end.
+#[derive(Debug, Default)]
+struct ScanUnderWay {
+    /// Domains asked for that must exist.
+    controls: Vec<Name>,
+    /// How many of these have no answer yet.
+    open: usize,
+    good: Vec<Name>,
+    bad: Vec<(Name, DomainVerdict, u32, Denial)>,
+}
+
+/// Good domains of one scan that may be remembered as controls.
+const GOOD: usize = 100;
+
+/// Something asked for.
 #[derive(Debug)]
 struct Job {
-    ticket: u64,
+    asked_by: AskedBy,
     work: Work,
+    denial: Denial,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum AskedBy {
+    /// The owner, by this number.
+    Ticket(u64),
+    /// The scan itself.
+    Control,
 }
 
 #[derive(Debug)]
@@ -67,22 +108,24 @@ enum Work {
 }
 
 impl Resolver {
-    /// As configured, or by resolv.conf(5) where no server is: that file is read here, so this comes
+    /// As configured, or by resolv.conf(5) where no server is: that file is opened here, so this comes
     /// before chroot(2).
     ///
     /// # Errors
     /// resolv.conf is needed and cannot be read; no poller or no random source.
     pub fn new(dns: &config::Dns) -> io::Result<Self> {
+        let mut watch = None;
         let (servers, transport) = if dns.servers.is_empty() {
-            let conf = ResolvConf::read(Path::new(resolv_conf::PATH))?;
-            (conf.servers, conf.transport)
+            let watch = watch.insert(Watch::begin(Path::new(resolv_conf::PATH))?);
+            (watch.conf().servers.clone(), watch.conf().transport)
         } else {
             let given = dns.servers.iter().map(|server| (server.address, server.port).into());
             (given.collect(), Transport::Udp)
         };
         let in_flight = usize::try_from(dns.in_flight).unwrap_or(usize::MAX);
         let limits = Limits { in_flight, timeout: dns.timeout, attempts: dns.attempts, transport };
-        Self::with_servers(&servers, limits, Bounds::default())
+        let resolver = Self::with_servers(&servers, limits, Bounds::default())?;
+        Ok(Self { watch, ..resolver })
     }
 
     /// Asks these servers.
@@ -98,9 +141,12 @@ impl Resolver {
             mux,
             jobs: Table::new(),
             cache: Cache::new(cache),
-            answers: VecDeque::new(),
-            tally: Tally::default(),
-            bad: None,
+            findings: VecDeque::new(),
+            proof: Proof::default(),
+            controls: Controls::default(),
+            random: Random::new()?,
+            scan: None,
+            watch: None,
         })
     }
 
@@ -115,11 +161,6 @@ impl Resolver {
         self.mux.room()
     }
 
-    /// How much is asked for and not answered.
-    pub fn pending(&self) -> usize {
-        self.jobs.len() + self.answers.len()
-    }
-
     /// Asks what is to be thought of a sender domain.
     pub fn lookup(&mut self, ticket: u64, domain: &[u8]) {
         let name = match Name::from_domain(domain) {
@@ -129,9 +170,7 @@ impl Resolver {
         if let Some(verdict) = self.cache.verdict(&name, Instant::now()) {
             return self.know(ticket, verdict);
         }
-        let work = Work::Domain(name.clone(), Lookup::Mx);
-        let job = self.jobs.insert(Job { ticket, work });
-        self.mux.ask(Asker { job, question: 0 }, &name, lookup::FIRST);
+        self.ask_about(AskedBy::Ticket(ticket), name);
     }
 
     /// Asks whether a host is what it says in HELO.
@@ -143,15 +182,16 @@ impl Resolver {
     ) {
         let (inquiry, asks) = Inquiry::new(address, helo);
         if let Some(identity) = inquiry.end() {
-            return self.answers.push_back((ticket, Found::Identity(identity)));
+            return self.tell(ticket, Found::Identity(identity), Denial::default());
         }
-        let job = self.jobs.insert(Job { ticket, work: Work::Host(inquiry) });
+        let (asked_by, work) = (AskedBy::Ticket(ticket), Work::Host(inquiry));
+        let job = self.jobs.insert(Job { asked_by, work, denial: Denial::default() });
         self.put(job, &asks);
     }
 
-    /// The next answer, with the number it was asked under.
-    pub fn next_answer(&mut self) -> Option<(u64, Found)> {
-        self.answers.pop_front()
+    /// The next thing found.
+    pub fn next_finding(&mut self) -> Option<Finding> {
+        self.findings.pop_front()
     }
 
     /// Sends what is to be sent, sleeps until something happens, at most so long, and takes it in.
@@ -171,7 +211,7 @@ impl Resolver {
             }
         }
         let wait = match (longest, self.mux.timeout()) {
-            _ if !self.answers.is_empty() => Some(Duration::ZERO),
+            _ if !self.findings.is_empty() => Some(Duration::ZERO),
             (Some(one), Some(another)) => Some(one.min(another)),
             (one, another) => one.or(another),
         };
@@ -188,31 +228,55 @@ impl Resolver {
         Ok(())
     }
 
-    /// A scan begins: servers prove themselves anew, counting starts.
-    pub fn begin_scan(&mut self) {
+    /// A scan begins: servers prove themselves anew. `own` are domains that must exist; some of them, and
+    /// some that earlier scans found good, are asked for.
+    pub fn begin_scan(&mut self, own: &[Vec<u8>]) {
         self.mux.refresh();
-        self.tally = Tally::default();
-        self.bad = Some(Vec::new());
-    }
-
-    /// The scan is over. [`Tally::settle`] has the last word on its verdicts; what is not believed is
-    /// not remembered either.
-    pub fn end_scan(&mut self) -> Tally {
-        let bad = self.bad.take();
-        if !self.tally.trusted() {
-            bad.iter().flatten().for_each(|name| self.cache.remove(name));
+        let controls = self.controls.choose(own, &mut self.random);
+        self.proof = Proof::begin(!controls.is_empty());
+        let open = controls.len();
+        for name in &controls {
+            self.ask_about(AskedBy::Control, name.clone());
         }
-        self.tally
+        self.scan = Some(ScanUnderWay { controls, open, ..ScanUnderWay::default() });
     }
 
-    /// The verdicts on all these domains in the order of the answers, no more of them in memory than
-    /// are under way. `domains` is read whenever there is room: one that blocks holds answers back.
-    pub fn lookups<I>(&mut self, domains: I) -> Lookups<'_, I::IntoIter>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<[u8]>,
-    {
-        Lookups { resolver: self, domains: Some(domains.into_iter()), under_way: Table::new() }
+    /// Whether an answer may still come that proves a server able.
+    pub fn is_proving(&self) -> bool {
+        !self.proof.is_given() && self.scan.as_ref().is_some_and(|scan| scan.open > 0)
+    }
+
+    /// What the name servers have shown since the scan began.
+    pub fn proof(&self) -> Proof {
+        let numbered = self.mux.health().enumerate();
+        let fit = numbered.filter(|(_, health)| health.fitness == Fitness::Fit);
+        self.proof.with_fit(fit.map(|(number, _)| number))
+    }
+
+    /// The domains that were asked for as proof.
+    pub fn controls(&self) -> &[Name] {
+        self.scan.as_ref().map_or(&[], |scan| &scan.controls)
+    }
+
+    /// The scan is over; what has no answer yet gets none. What is not believed is not remembered either,
+    /// nor is any denial unless `keeps_denials`.
+    pub fn end_scan(&mut self, keeps_denials: bool) {
+        let Some(scan) = self.scan.take() else { return };
+        let (proof, now) = (self.proof(), Instant::now());
+        self.mux.abandon();
+        self.jobs = Table::new();
+        self.findings.clear();
+        scan.good.iter().for_each(|name| self.controls.remember(name, &mut self.random));
+        let bad = scan.bad.into_iter().filter(|(_, _, _, denial)| proof.believes(*denial));
+        for (name, verdict, ttl, _) in bad.filter(|_| keeps_denials) {
+            self.controls.forget(&name);
+            self.cache.insert(&name, verdict, ttl, now);
+        }
+    }
+
+    /// Whether resolv.conf(5) names other servers than those that are asked.
+    pub fn has_other_servers(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::has_changed)
     }
 
     /// What the process has to promise (pledge(2)) to be allowed to ask these servers.
@@ -245,35 +309,74 @@ impl Resolver {
         any
     }
 
-    fn advance(&mut self, Done { asker: Asker { job, question }, result }: Done) {
+    fn advance(&mut self, Done { asker: Asker { job: key, question }, result, server }: Done) {
+        let Some(job) = self.jobs.get_mut(key) else { return };
         let answer = result.as_ref().map_err(|failure| *failure);
-        let Some(Job { ticket, work }) = self.jobs.get_mut(job) else { return };
-        let ticket = *ticket;
-        match work {
+        if let Ok(answer) = answer {
+            job.denial.add(answer, server);
+            let name = match &job.work {
+                Work::Domain(name, _) => Some(name),
+                Work::Host(inquiry) => inquiry.name(question),
+            };
+            name.into_iter().for_each(|name| self.proof.note(name, answer, server));
+        }
+        match &mut job.work {
             Work::Domain(name, lookup) => match lookup.answered(answer) {
                 Step::Wait => {}
                 Step::Ask(rtypes) => {
-                    let asker = Asker { job, question: 0 };
+                    let asker = Asker { job: key, question: 0 };
                     rtypes.iter().for_each(|rtype| self.mux.ask(asker, name, *rtype));
                 }
-                Step::Done(verdict, ttl) => {
-                    self.cache.insert(name, verdict, ttl, Instant::now());
-                    if let (DomainVerdict::Bad(_), Some(bad)) = (verdict, &mut self.bad) {
-                        bad.push(name.clone());
-                    }
-                    self.jobs.remove(job);
-                    self.know(ticket, verdict);
-                }
+                Step::Done(verdict, ttl) => self.judged(key, verdict, ttl),
             },
-            Work::Host(inquiry) => {
-                let asks = inquiry.answered(question, answer);
-                if let Some(identity) = inquiry.end() {
-                    self.jobs.remove(job);
-                    self.answers.push_back((ticket, Found::Identity(identity)));
+            Work::Host(_) => self.inquire(key, question, answer),
+        }
+    }
+
+    /// An answer in an inquiry into a host.
+    fn inquire(&mut self, key: Key, question: usize, answer: Result<&Answer, Failure>) {
+        let Some(job) = self.jobs.get_mut(key) else { return };
+        let Work::Host(inquiry) = &mut job.work else { return };
+        let asks = inquiry.answered(question, answer);
+        if let (Some(identity), AskedBy::Ticket(ticket)) = (inquiry.end(), job.asked_by) {
+            let denial = job.denial;
+            self.jobs.remove(key);
+            self.tell(ticket, Found::Identity(identity), denial);
+        }
+        self.put(key, &asks);
+    }
+
+    /// A domain's lookup has ended.
+    fn judged(&mut self, key: Key, verdict: DomainVerdict, ttl: u32) {
+        let Some(Job { asked_by, work: Work::Domain(name, _), denial }) = self.jobs.remove(key)
+        else {
+            return;
+        };
+        let is_bad = matches!(verdict, DomainVerdict::Bad(_));
+        if self.scan.is_none() && (!is_bad || self.proof().believes(denial)) {
+            self.cache.insert(&name, verdict, ttl, Instant::now());
+        } else if let Some(scan) = &mut self.scan {
+            match verdict {
+                DomainVerdict::Bad(_) => scan.bad.push((name, verdict, ttl, denial)),
+                _ => {
+                    self.cache.insert(&name, verdict, ttl, Instant::now());
+                    let is_good = matches!(verdict, DomainVerdict::Good(_));
+                    scan.good.extend(Some(name).filter(|_| is_good && scan.good.len() < GOOD));
                 }
-                self.put(job, &asks);
             }
         }
+        match asked_by {
+            AskedBy::Ticket(ticket) => self.tell(ticket, Found::Domain(verdict), denial),
+            AskedBy::Control => {
+                self.scan.iter_mut().for_each(|scan| scan.open = scan.open.saturating_sub(1));
+            }
+        }
+    }
+
+    fn ask_about(&mut self, asked_by: AskedBy, name: Name) {
+        let work = Work::Domain(name.clone(), Lookup::Mx);
+        let job = self.jobs.insert(Job { asked_by, work, denial: Denial::default() });
+        self.mux.ask(Asker { job, question: 0 }, &name, lookup::FIRST);
     }
 
     fn put(&mut self, job: Key, asks: &[Ask]) {
@@ -282,53 +385,12 @@ impl Resolver {
         }
     }
 
+    /// Something known without a question.
     fn know(&mut self, ticket: u64, verdict: DomainVerdict) {
-        self.tally.count(&verdict);
-        self.answers.push_back((ticket, Found::Domain(verdict)));
+        self.tell(ticket, Found::Domain(verdict), Denial::default());
     }
-}
 
-/// The iterator of [`Resolver::lookups`].
-#[derive(Debug)]
-pub struct Lookups<'r, I: Iterator> {
-    resolver: &'r mut Resolver,
-    domains: Option<I>,
-    under_way: Table<I::Item>,
-}
-
-impl<I> Iterator for Lookups<'_, I>
-where
-    I: Iterator,
-    I::Item: AsRef<[u8]>,
-{
-    type Item = io::Result<(I::Item, DomainVerdict)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            while let Some((ticket, found)) = self.resolver.next_answer() {
-                let domain = self.under_way.remove(Key::from_u64(ticket));
-                if let (Some(domain), Found::Domain(verdict)) = (domain, found) {
-                    return Some(Ok((domain, verdict)));
-                }
-            }
-            while self.resolver.room() > 0
-                && let Some(domain) = self.domains.as_mut().and_then(Iterator::next)
-            {
-                let bytes = domain.as_ref().to_vec();
-                let ticket = self.under_way.insert(domain).to_u64();
-                self.resolver.lookup(ticket, &bytes);
-                if !self.resolver.answers.is_empty() {
-                    break;
-                }
-            }
-            if self.under_way.len() == 0 {
-                return None;
-            }
-            if self.resolver.answers.is_empty()
-                && let Err(error) = self.resolver.turn(None, |_| {})
-            {
-                return Some(Err(error));
-            }
-        }
+    fn tell(&mut self, ticket: u64, found: Found, denial: Denial) {
+        self.findings.push_back(Finding { ticket, found, denial });
     }
 }

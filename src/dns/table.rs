@@ -12,17 +12,6 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key as a number.
-    pub fn to_u64(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
-    }
-
-    /// The key that this number stands for.
-    pub fn from_u64(number: u64) -> Self {
-        let [high, low] = [number >> 32, number & u64::from(u32::MAX)];
-        Self { slot: low as u32, generation: high as u32 }
-    }
-
     /// The place in the table, reused after the entry has gone.
     pub fn slot(self) -> usize {
         self.slot as usize

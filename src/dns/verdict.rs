@@ -93,19 +93,6 @@ impl Tally {
             DomainVerdict::Unknown(_) => self.unknown += 1,
         }
     }
-
-    /// Whether the scan's negative answers may be believed: at most a third of them is unknown.
-    pub fn trusted(&self) -> bool {
-        self.unknown.saturating_mul(3) <= self.good + self.bad + self.unknown
-    }
-
-    /// What is left of a verdict once the scan has ended: distrust makes `bad` unknown.
-    pub fn settle(&self, verdict: DomainVerdict) -> DomainVerdict {
-        match verdict {
-            DomainVerdict::Bad(_) if !self.trusted() => DomainVerdict::Unknown(Failure::Distrusted),
-            verdict => verdict,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -113,20 +100,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_than_a_third_unknown_and_bad_is_not_believed() {
-        let bad = DomainVerdict::Bad(Bad::NxDomain);
-        let unknown = DomainVerdict::Unknown(Failure::Timeout);
+    fn a_tally_counts_what_was_asked_and_what_was_not() {
         let mut tally = Tally::default();
-        assert!(tally.trusted());
-        for verdict in [bad, DomainVerdict::Good(Good::Mx), unknown] {
+        for verdict in [
+            DomainVerdict::Bad(Bad::NxDomain),
+            DomainVerdict::Good(Good::Mx),
+            DomainVerdict::Unknown(Failure::Timeout),
+            DomainVerdict::Unknown(Failure::Unproven),
+            DomainVerdict::Unknown(Failure::Name(crate::dns::name::NameError::Empty)),
+        ] {
             tally.count(&verdict);
         }
-        assert_eq!(tally.settle(bad), bad);
-        tally.count(&DomainVerdict::Unknown(Failure::Name(crate::dns::name::NameError::Empty)));
-        assert_eq!(tally.settle(bad), bad);
-        tally.count(&unknown);
-        assert_eq!(tally.settle(bad), DomainVerdict::Unknown(Failure::Distrusted));
-        let good = DomainVerdict::Good(Good::Address);
-        assert_eq!(tally.settle(good), good);
+        assert_eq!(tally, Tally { good: 1, bad: 1, unknown: 2, not_asked: 1 });
     }
 }

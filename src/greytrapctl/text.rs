@@ -122,8 +122,7 @@ struct Domains<'a>(&'a Tally);
 impl fmt::Display for Domains<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { good, bad, unknown, not_asked } = self.0;
-        write!(f, "{good} good, {bad} bad, {unknown} unknown, {not_asked} not asked")?;
-        if self.0.trusted() { Ok(()) } else { f.write_str(": bad not believed") }
+        write!(f, "{good} good, {bad} bad, {unknown} unknown, {not_asked} not asked")
     }
 }
 

@@ -8,6 +8,7 @@
 pub use crate::dns::identity::Confirmation;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
 
+use std::fmt;
 use std::net::IpAddr;
 
 /// The answers to a scan's questions.
@@ -21,10 +22,72 @@ pub trait Answers {
     /// What is thought of a sender domain, in lower case; `None` if nobody asked.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict>;
 
+    /// Why denials among these answers do not count, if so.
+    fn doubt(&self) -> Option<Doubt> {
+        None
+    }
+
     /// Whether the external program said that this recipient, without its brackets, is bad; no verdict
     /// is none.
     fn is_bad_recipient(&self, address: &[u8]) -> bool {
         let _ = address;
         false
+    }
+}
+
+/// Why DNS is not believed when it denies something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// No name server has found any domain, not even these, which must exist.
+    Unproven(Vec<String>),
+    /// So many denials came from name servers that have found nothing, though others have.
+    PartlyUnproven(u64),
+    /// Too many sender domains had no definite answer.
+    Failed {
+        /// Registrable domains and hosts of which nothing is known, each counted with one other at most.
+        failed: u64,
+        /// The same with those of which something is.
+        of: u64,
+    },
+    /// Too many hosts would be trapped by the rule `dns`.
+    Outvoted {
+        /// How many would be.
+        bad: u64,
+        /// How many have a definite answer.
+        of: u64,
+    },
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubt::Unproven(asked) if asked.is_empty() => {
+                f.write_str("no name server has found any domain, ")?;
+            }
+            Doubt::Unproven(asked) => {
+                write!(
+                    f,
+                    "no name server has found any domain, not {} either, ",
+                    asked.join(", ")
+                )?;
+            }
+            Doubt::PartlyUnproven(count) => {
+                return write!(
+                    f,
+                    "{count} negative answers are not believed: their name server has found no domain"
+                );
+            }
+            Doubt::Failed { failed, of } => {
+                write!(f, "{failed} of {of} domains have no definite answer, ")?;
+            }
+            Doubt::Outvoted { bad, of } => {
+                let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);
+                return write!(
+                    f,
+                    "{bad} of {of} hosts ({percent} %) would be trapped by rule dns, none is"
+                );
+            }
+        }
+        f.write_str("negative answers are not believed")
     }
 }

@@ -75,8 +75,9 @@ fn one_of_each_domain_first(names: &mut Vec<String>) {
     *names = firsts;
 }
 
+/// The name to ask about. What any network may call a host of its own confirms nobody.
 fn lower_name(helo: &[u8]) -> Option<String> {
-    let name = name::host_name(helo)?;
+    let name = name::host_name(helo).filter(|name| !name::is_local(name))?;
     str::from_utf8(name).ok().map(str::to_ascii_lowercase)
 }
 

@@ -153,7 +153,9 @@ impl<'w> Judge<'w> {
             Some(Why::Trapped)
         } else {
             let allow = &self.rules.allow;
-            (!allow.is_empty() && allow.contains(host.address.ip())).then_some(Why::Allowed)
+            let is_allowed = !allow.is_empty() && allow.contains(host.address.ip());
+            let is_ahead = !host.marks.any(Marks::LIVE);
+            is_allowed.then_some(Why::Allowed).or(is_ahead.then_some(Why::Ahead))
         }
     }
 
@@ -182,8 +184,9 @@ mod tests {
     };
     use super::*;
     use crate::config::{Network, Networks};
-    use crate::db::Record;
+    use crate::db::{ByteOrder, Record};
     use crate::scan::Portion;
+    use crate::spamd::Gdata;
 
     #[test]
     fn every_rule_has_its_reason() {
@@ -282,6 +285,35 @@ mod tests {
                 "2001:db8::1 - whitelisted",
                 "2001:db8::2 - trapped already",
                 "10.0.0.2 syntax Invalid source address nobody (no @)",
+            ]
+        );
+    }
+
+    /// A machine booted with its clock ten years ahead.
+    #[test]
+    fn tuples_of_a_clock_that_was_ahead_are_not_judged() {
+        const DAY: i64 = 86_400;
+        let at = |record: Record<'static>, first| {
+            let data = Gdata { first, pass: first, expire: first + 14_400, bcount: 1, pcount: 0 };
+            let value = data.encode(ByteOrder::NATIVE).to_vec().into();
+            Record { value, ..record }
+        };
+        let made = |address, first| {
+            host(address, "h", &SIX_DOMAINS).into_iter().map(move |record| at(record, first))
+        };
+        let mut records: Vec<_> = made("10.0.0.1", NOW + 3650 * DAY).collect();
+        records.extend(made("10.0.0.2", NOW + DAY));
+        records.extend(made("10.0.0.3", NOW + DAY + 1));
+        records.push(grey("10.0.0.3", "h", "<a@g.example>", "<u@ours.test>"));
+        records.push(at(grey("10.0.0.4", "h", "<nobody>", "<u@ours.test>"), NOW + 2 * DAY));
+        records.push(record("10.0.0.4", NOW + 1, 3));
+        assert_eq!(
+            verdicts(&records, &rules()),
+            [
+                "10.0.0.1 - tuples from the future only",
+                "10.0.0.2 domains Host sending from 6 domains (> 3)",
+                "10.0.0.3 - nothing against it",
+                "10.0.0.4 - whitelisted",
             ]
         );
     }

@@ -16,6 +16,7 @@
 //! * [`rules`] are the rules, one file each; `judge` asks them in their order.
 //! * [`identity`] is what DNS is asked about nominated hosts, [`Domains`] what about senders;
 //!   [`Answers`] is what it said.
+//!   `ballot` says whether that is likely, `own` which domains must exist.
 //! * `verdict` and `report` are what comes of it.
 #![forbid(unsafe_code)]
 #![deny(
@@ -30,6 +31,7 @@
 
 mod address;
 pub mod answers;
+mod ballot;
 mod distinct;
 mod domains;
 mod gather;
@@ -37,6 +39,7 @@ mod hosts;
 pub mod identity;
 mod judge;
 mod notes;
+mod own;
 mod report;
 pub mod rules;
 pub mod sender;
@@ -48,7 +51,7 @@ mod testing;
 mod verdict;
 
 pub use crate::name::NameFault;
-pub use answers::Answers;
+pub use answers::{Answers, Doubt};
 pub use domains::Domains;
 pub use notes::{Counts, UnknownRecord};
 pub use report::{Portion, Report};

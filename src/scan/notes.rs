@@ -20,9 +20,13 @@ use std::ops::BitOrAssign;
 /// How many unknown records are kept to be named.
 const NAMED_UNKNOWN: usize = 16;
 
+/// How far ahead a tuple may be, in seconds: as far as clocks of one machine may reasonably differ. What is
+/// farther was made while the clock was wrong, and will be there for years.
+const AHEAD: i64 = 24 * 60 * 60;
+
 /// What records told about a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(u8);
+pub(super) struct Marks(u16);
 
 impl Marks {
     /// It has a WHITE record.
@@ -35,6 +39,8 @@ impl Marks {
     pub const MAILBOX: Marks = Marks(8);
     /// A rule hits one of its tuples by itself.
     pub const HIT: Marks = Marks(16);
+    /// It has a GREY record from the future.
+    pub const AHEAD: Marks = Marks(32);
     /// It has a GREY record that is not over: it waits.
     pub const LIVE: Marks = Marks(64);
     /// Its sender's domain is [plainly](crate::name::is_registered) what somebody registered.
@@ -199,6 +205,11 @@ impl<'a, 'r> Notes<'a, 'r> {
                 };
                 if data.expire <= self.now {
                     return Some(Note::silent(address, place, Marks::GREY));
+                }
+                if data.first > self.now.saturating_add(AHEAD) {
+                    let mut note = Note::silent(address, place, Marks::GREY);
+                    note.marks |= Marks::AHEAD;
+                    return Some(note);
                 }
                 count(&mut self.counts.tuples);
                 let mut note = Note::silent(address, place, Marks::GREY);

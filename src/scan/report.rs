@@ -4,6 +4,7 @@
 //! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it needs the keys that it shows, so it
 //! lives as long as the image they lie in. The [`Verdict`]s that it hands out live on.
 
+use super::answers::Doubt;
 use super::hosts::Waiting;
 use super::notes::{Counts, UnknownRecord};
 use super::rules::{Ground, Subject};
@@ -19,6 +20,7 @@ pub struct Report<'r> {
     pub(super) shares: Vec<Judged<'r>>,
     pub(super) counts: Counts,
     pub(super) unknown: Vec<UnknownRecord<'r>>,
+    pub(super) doubts: Vec<Doubt>,
 }
 
 /// Hosts, and one outcome for each.
@@ -48,6 +50,11 @@ impl<'r> Report<'r> {
     /// How many records of each kind there are.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Why what DNS denied was not believed, if so.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
     }
 
     /// The first few records that spamd cannot have written.
@@ -94,7 +101,11 @@ fn verdict(subject: &Subject<'_>, outcome: Outcome, portion: Portion) -> Option<
         Outcome::Trap(ground) => Some(ground),
         Outcome::Pass(_) | Outcome::Absent => None,
     };
-    let address = Address::parse(subject.waiting.address_text(subject.host)).ok()?;
+    let text = subject.waiting.address_text(subject.host);
+    let address = match text.and_then(|text| Address::parse(text).ok()) {
+        Some(address) => address,
+        None => subject.host.address.ip().into(),
+    };
     Some(Verdict { address, what, rule, reason, evidence: evidence(subject, ground, portion) })
 }
 

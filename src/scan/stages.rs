@@ -10,11 +10,13 @@
 //! does not show in what comes out.
 
 use super::answers::Answers;
+use super::ballot::{Ballot, Believed};
 use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
 use super::judge::{AHEAD, Judge, Nominee};
+use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, checker, dns};
 use super::table::Seed;
@@ -23,7 +25,11 @@ use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::name;
 use crate::threads::each;
+use std::borrow::Cow;
 use std::collections::HashSet;
+
+/// Sender domains of one host that DNS is asked about, beside those that other hosts use as well.
+const HOST_SHARE: usize = 50;
 
 /// A scan whose hosts are settled as far as the database alone allows.
 #[derive(Debug)]
@@ -68,7 +74,8 @@ impl<'r> Scan<'r> {
         });
         let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
-        Ok(Scan { rules, report: Report { rules, shares, counts, unknown }, nominees })
+        let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
+        Ok(Scan { rules, report, nominees })
     }
 
     /// What DNS is to be asked about the nominees, in the order of their first appearance.
@@ -84,7 +91,7 @@ impl<'r> Scan<'r> {
     }
 
     /// Which sender domains DNS is to be asked about: those of every host that no rule traps yet, be it
-    /// a nominee. None if the rule `dns` is off.
+    /// a nominee, but no more than [`HOST_SHARE`] of one host. None if the rule `dns` is off.
     pub fn domains(&self) -> Domains {
         let mut domains = Domains::default();
         if !self.rules.sender_dns {
@@ -96,15 +103,30 @@ impl<'r> Scan<'r> {
                 Judge::new(waiting, self.rules).open_to(Rule::Dns, outcomes).collect();
             for hosts in open.chunks(AHEAD) {
                 waiting.prefetch(hosts.iter().copied());
-                let tuples = hosts.iter().flat_map(|host| waiting.tuples_of(host));
-                for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
-                    lower.clear();
-                    name::lower(domain, &mut lower);
-                    domains.add(&lower);
+                for host in hosts {
+                    let most = domains.len().saturating_add(HOST_SHARE);
+                    let tuples = waiting.tuples_of(host);
+                    for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
+                        lower.clear();
+                        name::lower(domain, &mut lower);
+                        if domains.len() < most {
+                            domains.add(&lower);
+                        }
+                    }
                 }
             }
         }
         domains
+    }
+
+    /// Domains that must exist: those of the recipients that most hosts write to.
+    pub fn own_domains(&self) -> Vec<Vec<u8>> {
+        let mut own = Own::default();
+        for Judged { waiting, .. } in &self.report.shares {
+            let hosts = waiting.hosts().iter().filter(|host| host.is_waiting()).take(own::HOSTS);
+            hosts.for_each(|host| own.count(waiting.tuples_of(host)));
+        }
+        own.domains()
     }
 
     /// Which recipients the external program is to be asked about, each once and without its brackets, in
@@ -121,14 +143,19 @@ impl<'r> Scan<'r> {
         let tuples = suspects.into_iter().flat_map(|(_, waiting, host)| waiting.tuples_of(host));
         let recipients = tuples.filter_map(|tuple| checker::recipient(&tuple, &self.rules.rcpt));
         let mut seen = HashSet::new();
-        recipients.filter(|to| seen.insert(*to)).map(<[u8]>::to_vec).collect()
+        recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
     /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
     /// Without answers, or with one that is not definite, they go free as far as these rules are
     /// concerned.
     pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'r> {
+        let ballot = self.ballot(answers);
         let mut report = self.report;
+        report.doubts =
+            answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
+        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
+        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
         for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
         {
             let mut judge = Judge::new(waiting, self.rules);
@@ -138,6 +165,21 @@ impl<'r> Scan<'r> {
             }
         }
         report
+    }
+
+    /// What the answers say of all hosts together; nothing if the rule `dns` is off.
+    fn ballot(&self, answers: Option<&dyn Answers>) -> Ballot {
+        let mut ballot = Ballot::default();
+        let Some(answers) = answers.filter(|_| self.rules.sender_dns) else { return ballot };
+        for Judged { waiting, outcomes } in &self.report.shares {
+            let judge = Judge::new(waiting, self.rules);
+            let open: Vec<_> = judge.open_to(Rule::Dns, outcomes).collect();
+            for hosts in open.chunks(AHEAD) {
+                waiting.prefetch(hosts.iter().copied());
+                hosts.iter().for_each(|host| ballot.count(waiting.tuples_of(host), answers));
+            }
+        }
+        ballot
     }
 }
 

@@ -52,6 +52,11 @@ impl Verdict {
         Verdict { address, what, rule: None, reason: "by hand".into(), evidence }
     }
 
+    /// The same host, which passes for another reason.
+    pub fn passing(self, why: Why) -> Verdict {
+        Verdict { what: What::Pass(why), rule: None, reason: why.text().into(), ..self }
+    }
+
     /// The same for those who do not ask for tuples.
     pub fn without_tuples(&self) -> Verdict {
         let Verdict { address, reason, evidence, .. } = self;
@@ -131,6 +136,10 @@ pub enum Why {
     Trapped,
     /// `allow` holds its address.
     Allowed,
+    /// All its tuples are from the future.
+    Ahead,
+    /// A rule hit, but somebody has released it, and it has live tuples from before that.
+    Held,
     /// Nominated, but DNS confirms its HELO names.
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
@@ -142,12 +151,19 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether no rule was asked.
+    pub fn is_beforehand(self) -> bool {
+        matches!(self, Why::Whitelisted | Why::Trapped | Why::Allowed | Why::Ahead | Why::Held)
+    }
+
     /// In the words of the log.
     pub fn text(self) -> &'static str {
         match self {
             Why::Whitelisted => "whitelisted",
             Why::Trapped => "trapped already",
             Why::Allowed => "in allow",
+            Why::Ahead => "tuples from the future only",
+            Why::Held => "released, and held until its tuples of then have gone",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
             Why::DomainUnknown => "sender domain not known",
@@ -168,6 +184,6 @@ mod tests {
 
     #[test]
     fn outcomes_are_small() {
-        assert_eq!(size_of::<Outcome>(), 16);
+        assert_eq!(size_of::<Outcome>(), 12);
     }
 }

@@ -47,6 +47,13 @@ impl Address {
     }
 }
 
+/// As spamd would write it.
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Address {
+        Address { text: ip.to_string().into(), ip }
+    }
+}
+
 impl TryFrom<Box<str>> for Address {
     type Error = InvalidAddress;
 

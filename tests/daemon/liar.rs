@@ -41,10 +41,11 @@ impl Store {
         drop(command);
         let mut parent = Channel::<FromParent, ToParent>::new(ours).unwrap();
         let config = format!("database \"{}\"\n{statements}", place.database().display());
-        let start = Start { config, verbose: false, foreground: true, since: 0 };
+        let start = Start { config, verbose: false, foreground: true, since: 0, renewal: None };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{ready:?}");
+        parent.deliver(&FromParent::Go).unwrap();
         let raw = asks.try_clone().unwrap();
         let (engine, image) = (Channel::new(asks).unwrap(), Reader::new(reader));
         Store { child, parent, engine, raw, image, tickets: 0 }

@@ -8,6 +8,7 @@
 )]
 
 pub mod alone;
+pub mod asking;
 pub mod cmd;
 pub mod daemon;
 pub mod dice;

@@ -14,10 +14,10 @@ use crate::db::snapshot::Snapshot;
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Counts, Portion, Report, Scan, Verdict, What, Why};
-use crate::spamd::Entry;
+use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
+use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,6 +83,12 @@ pub struct Found {
     pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
+    /// Of the held hosts those that have nothing left of what they had sent before their release.
+    pub let_go: HashMap<IpAddr, i64>,
+    /// Why what DNS denied was not believed, if so.
+    pub doubts: Vec<String>,
+    /// Hosts whose identity had no answer, if DNS did its work.
+    pub unanswered: Option<Vec<IpAddr>>,
     /// How long it worked, without waiting.
     pub worked: Duration,
 }
@@ -95,6 +101,10 @@ pub struct Work {
     pub purpose: Purpose,
     /// Whether somebody monitors.
     pub is_monitored: bool,
+    /// Hosts that were released, and when.
+    pub held: HashMap<IpAddr, i64>,
+    /// Hosts whose identity has had no answer for long.
+    pub overdue: HashSet<IpAddr>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -204,6 +214,10 @@ impl Answers for Known {
     fn is_bad_recipient(&self, address: &[u8]) -> bool {
         self.bad.contains(address)
     }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.findings.as_ref()?.doubt()
+    }
 }
 
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
@@ -232,8 +246,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let findings = if questions.is_empty() {
         None
     } else {
-        let messages = messages(&questions);
-        line.ask(messages).map(|answered| Findings::new(questions, answered))
+        let messages = messages(&questions, work.config.scan_every / 2);
+        let answered = line.ask(messages);
+        answered.map(|answered| Findings::new(questions, answered, work.overdue.clone()))
     };
     let recipients = match &work.config.checker {
         Some(_) => scan.recipients(),
@@ -243,7 +258,14 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let start = Instant::now();
     let answers = Known { findings, bad };
     let report = scan.finish(Some(&answers));
-    let mut found = found(&report, work);
+    let held = still_held(&snapshot, work)?;
+    let mut found = found(&report, work, &held);
+    let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
+    found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
+    found.doubts = report.doubts().iter().map(ToString::to_string).collect();
+    if found.doubts.is_empty() {
+        found.unanswered = answers.findings.as_ref().and_then(Findings::unanswered);
+    }
     worked += start.elapsed();
     found.worked = worked;
     Ok(found)
@@ -263,13 +285,33 @@ fn traps(snapshot: &Snapshot<'_>) -> Result<Found, Damage> {
     Ok(found)
 }
 
+/// Of the held hosts those that have live tuples from before their release.
+fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, Damage> {
+    let mut still = HashSet::new();
+    if work.held.is_empty() {
+        return Ok(still);
+    }
+    for record in snapshot.records() {
+        let record = record?;
+        let host = record.key.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let Ok(address) = Address::parse(host) else { continue };
+        let Some(since) = work.held.get(&address.ip()) else { continue };
+        let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
+        let Ok((Entry::Grey(_), data)) = decoded else { continue };
+        if data.first <= *since && data.expire > work.now {
+            still.insert(address.ip());
+        }
+    }
+    Ok(still)
+}
+
 /// Whether a record is about this host.
 fn is_of(key: &[u8], address: IpAddr) -> bool {
     let host = key.split(|byte| *byte == b'\n').next().unwrap_or_default();
     str::from_utf8(host).is_ok_and(|host| host.parse() == Ok(address))
 }
 
-fn messages(questions: &Questions) -> Vec<ToResolver> {
+fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     let mut messages = Vec::new();
     messages.extend(questions.hosts.chunks(CHUNK).map(|hosts| ToResolver::Hosts(hosts.to_vec())));
     let domains = &questions.domains;
@@ -278,21 +320,25 @@ fn messages(questions: &Questions) -> Vec<ToResolver> {
         let chunk = (start..end).filter_map(|number| domains.get(number)).map(<[u8]>::to_vec);
         messages.push(ToResolver::Domains(chunk.collect()));
     }
-    messages.push(ToResolver::Ask);
+    let (controls, within) = (questions.controls.clone(), Some(within));
+    messages.push(ToResolver::Ask { controls, within });
     messages
 }
 
-fn found(report: &Report<'_>, work: &Work) -> Found {
+fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
     let mut found = Found {
         counts: report.counts().clone(),
         unknown: report.unknown().iter().map(ToString::to_string).collect(),
         ..Found::default()
     };
     let portion = if work.purpose == Purpose::Hosts { Portion::None } else { EVIDENCE };
-    for verdict in report.verdicts(portion) {
+    for mut verdict in report.verdicts(portion) {
+        if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
+            verdict = verdict.passing(Why::Held);
+        }
         found.waiting += 1;
         let why = verdict.passes();
-        let is_judged = !matches!(why, Some(Why::Whitelisted | Why::Trapped | Why::Allowed));
+        let is_judged = !why.is_some_and(Why::is_beforehand);
         found.judged += u64::from(is_judged);
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),

@@ -1,23 +1,26 @@
 //! What the engine remembers of its scans: for `show`, for `explain`, and to say nothing twice.
 //!
-//! Bounded: sums, the last scan, the last failure and the last [`REMEMBERED`] traps with their evidence.
+//! Bounded: sums, the last scan, the last failure, the last [`REMEMBERED`] traps with their evidence, and
+//! [`HELD`] hosts that were released. It outlives a reload as an engine's [legacy](EngineLegacy).
 #![forbid(unsafe_code)]
 
 use super::now;
 use crate::config::Config;
 use crate::control::protocol::{Explained, Trap, Verbosity};
 use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
-use crate::daemon::messages::Start;
-use crate::dns::verdict::Tally;
+use crate::daemon::messages::{EngineLegacy, Start};
 use crate::escape::escaped_path;
 use crate::log;
 use crate::scan::{Rule, Verdict};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
 /// Traps whose evidence is kept: some hundred bytes each.
 const REMEMBERED: usize = 1000;
+
+/// Released hosts that are known; of more the oldest are forgotten.
+const HELD: usize = 10_000;
 
 /// See the module.
 pub struct Memory {
@@ -36,6 +39,8 @@ pub struct Memory {
     last_failure: Option<Failure>,
     /// Traps; the last one is the youngest.
     remembered: VecDeque<Explained>,
+    /// Hosts that were released, and when: no scan traps them by what they had sent by then.
+    held: VecDeque<(IpAddr, i64)>,
     /// What was logged last about a failure, and of which version of the file.
     told: Option<(String, Option<[u64; 5]>)>,
     told_of_dns: Option<String>,
@@ -60,9 +65,59 @@ impl Memory {
             last_scan: None,
             last_failure: None,
             remembered: VecDeque::new(),
+            held: VecDeque::new(),
             told: None,
             told_of_dns: None,
         }
+    }
+
+    /// What the next engine is to know.
+    pub fn legacy(&mut self) -> EngineLegacy {
+        EngineLegacy {
+            totals: self.totals.clone(),
+            last_scan: self.last_scan.take(),
+            last_failure: self.last_failure.take(),
+            traps: std::mem::take(&mut self.remembered).into(),
+            held: std::mem::take(&mut self.held).into(),
+        }
+    }
+
+    /// Takes over what the engine before knew; that is before the first scan.
+    pub fn inherit(&mut self, legacy: EngineLegacy) {
+        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held } = legacy;
+        traps.truncate(REMEMBERED);
+        held.truncate(HELD);
+        (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);
+        (self.remembered, self.held) = (traps.into(), held.into());
+    }
+
+    /// A host is released: what it has sent by now does not trap it.
+    pub fn hold(&mut self, address: IpAddr) {
+        self.held.retain(|(held, _)| *held != address);
+        if self.held.len() >= HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back((address, now()));
+    }
+
+    /// Whether a host is held.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        self.held.iter().any(|(held, _)| *held == address)
+    }
+
+    /// All held hosts, each with the time of its release.
+    pub fn held(&self) -> HashMap<IpAddr, i64> {
+        self.held.iter().copied().collect()
+    }
+
+    /// Nothing is left of what these hosts had sent before their release.
+    pub fn let_go(&mut self, over: &HashMap<IpAddr, i64>) {
+        self.held.retain(|(address, since)| over.get(address) != Some(since));
+    }
+
+    /// Something has failed that was logged already.
+    pub fn note_failure(&mut self, text: String) {
+        self.last_failure = Some(Failure { time: now(), text });
     }
 
     /// A scan has ended well.
@@ -93,16 +148,11 @@ impl Memory {
     }
 
     /// How DNS did in a scan. Logs what is wrong, once.
-    pub fn note_dns(&mut self, failure: Option<&str>, tally: &Tally) {
+    pub fn note_dns(&mut self, failure: Option<&str>) {
         if let Some(failure) = failure {
             if self.told_of_dns.as_deref() != Some(failure) {
                 log::warning(format_args!("DNS: {failure}; judging without it"));
             }
-        } else if !tally.trusted() {
-            let (failed, all) = (tally.unknown, tally.good + tally.bad + tally.unknown);
-            log::warning(format_args!(
-                "DNS: {failed} of {all} lookups failed, negative answers are not believed"
-            ));
         }
         self.told_of_dns = failure.map(Into::into);
     }

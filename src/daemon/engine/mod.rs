@@ -16,10 +16,11 @@ mod work;
 
 use crate::config::Config;
 use crate::control::protocol::What;
-use crate::control::server::{ClientId, Server};
+use crate::control::server::{ClientId, Farewell, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    FromChecker, FromParent, FromResolver, FromStore, ToChecker, ToResolver, ToStore,
+    FromChecker, FromParent, FromResolver, FromStore, Legacy, ToChecker, ToParent, ToResolver,
+    ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
@@ -27,6 +28,7 @@ use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
 use crate::heap;
+use crate::inquiry::Patience;
 use crate::log;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
@@ -37,6 +39,7 @@ use requests::Asked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,6 +70,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         server: None,
         waker,
         memory: Memory::new(&config, life.start()),
+        patience: Patience::default(),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -75,6 +79,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         next_scan: None,
         tickets: 0,
         is_untidy: false,
+        hands_over: false,
     };
     let mut listener = Some(UnixListener::from(inherited(Slot::Control).map_err(said)?));
     life.lock_in(Variant::Usual, |_| PathBuf::new())?;
@@ -86,6 +91,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             if let (FromParent::Go, Some(listener)) = (&order, listener.take()) {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
+                // Whoever came from the engine before, before anything happens here.
+                engine.welcome(life);
             }
             engine.obey(order);
         }
@@ -101,8 +108,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         life.wait(&mut poll, &mut events, longest)?;
     }
+    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
     if let Some(server) = engine.server {
-        server.close();
+        server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
     Ok(())
 }
@@ -118,6 +126,8 @@ struct Engine {
     /// With what the judging thread wakes the loop.
     waker: UnixStream,
     memory: Memory,
+    /// Hosts whose identity has no answer, scan after scan.
+    patience: Patience,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,
@@ -130,6 +140,8 @@ struct Engine {
     tickets: u64,
     /// Whether a job has left free memory behind.
     is_untidy: bool,
+    /// Whether another engine goes on.
+    hands_over: bool,
 }
 
 impl Engine {
@@ -138,13 +150,12 @@ impl Engine {
             FromParent::Scan(next) => {
                 self.next_scan = Instant::now().checked_add(next);
                 if !self.want_scan() {
-                    log::verbose("the last scan is still under way, none started");
+                    log::info("the last scan is still under way, none started");
                 }
             }
             FromParent::Reloaded(outcome) => {
-                if let (Ok(()), Some(server)) = (&outcome, &mut self.server) {
-                    // The next engine's, which knows the new configuration.
-                    server.leave_newcomers();
+                if let Err(failure) = &outcome {
+                    self.memory.note_failure(format!("reload: {failure}"));
                 }
                 let what = match &outcome {
                     Ok(()) => What::Notice("configuration reloaded".into()),
@@ -158,9 +169,19 @@ impl Engine {
                     }
                 }
             }
+            FromParent::HandOver => {
+                self.hands_over = true;
+                // They are the next engine's, which knows the new configuration.
+                self.served(Server::leave_newcomers);
+            }
+            FromParent::Inherit(Legacy::Engine(legacy)) => self.memory.inherit(*legacy),
             FromParent::Summary => log::info(self.memory.summary()),
             // The log's verbosity is the life's; the rest does not come.
-            FromParent::Go | FromParent::Verbose(_) | FromParent::Start(_) => {}
+            FromParent::Go
+            | FromParent::Verbose(_)
+            | FromParent::Start(_)
+            | FromParent::Inherit(Legacy::Store(_))
+            | FromParent::NotRenewed(_) => {}
         }
     }
 
@@ -173,6 +194,12 @@ impl Engine {
                     self.changed(ticket, &outcomes, failure, longest);
                 }
                 FromStore::Peers(peers) => self.memory.peers = peers,
+                FromStore::Exempted(addresses) => {
+                    for address in addresses {
+                        log::info(format_args!("Released {address}: in allow"));
+                        self.released(address.ip());
+                    }
+                }
             }
         }
         while let Some(message) = said(&mut self.resolver)? {
@@ -182,6 +209,13 @@ impl Engine {
             self.checked(message);
         }
         Ok(())
+    }
+
+    /// A trap has been ended.
+    fn released(&mut self, address: IpAddr) {
+        self.memory.totals.released += 1;
+        self.memory.forget(address);
+        self.publish(What::Released { address });
     }
 
     /// Tells whoever monitors.

@@ -4,9 +4,9 @@
 //! whose answer comes later. No client is waited for.
 #![forbid(unsafe_code)]
 
-use super::Engine;
 use super::judging::Purpose;
 use super::work::Job;
+use super::{CONTROL, Engine};
 use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
@@ -32,6 +32,14 @@ pub struct Asked {
 }
 
 impl Engine {
+    /// Serves whoever waits at a socket that was not served for a moment.
+    pub(super) fn welcome(&mut self, life: &mut Life) {
+        let Some(server) = &mut self.server else { return };
+        for (client, request) in server.ready(CONTROL, Instant::now()) {
+            self.grant(client, request, life);
+        }
+    }
+
     /// Serves whoever is ready, and whoever was silent for too long.
     pub(super) fn serve(&mut self, events: &Events, life: &mut Life) {
         let Some(server) = &mut self.server else { return };
@@ -90,7 +98,7 @@ impl Engine {
         }
     }
 
-    fn served(&mut self, how: impl FnOnce(&mut Server)) {
+    pub(super) fn served(&mut self, how: impl FnOnce(&mut Server)) {
         if let Some(server) = &mut self.server {
             how(server);
         }
@@ -152,10 +160,9 @@ impl Engine {
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
-                self.memory.totals.released += 1;
-                self.memory.forget(address.ip());
                 log::info(format_args!("Released {address}"));
-                self.publish(What::Released { address: address.ip() });
+                self.memory.hold(address.ip());
+                self.released(address.ip());
             }
             Outcome::Refused(_) => {}
         }

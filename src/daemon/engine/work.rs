@@ -141,7 +141,9 @@ impl Engine {
             at_work.scan.lock_held = image.pass.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let work = Work { config, purpose, is_monitored, now: at_work.scan.began };
+            let (overdue, held) = (self.patience.overdue(), self.memory.held());
+            let now = at_work.scan.began;
+            let work = Work { config, purpose, is_monitored, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -190,12 +192,12 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
-            FromResolver::End { tally, failure, servers } => {
+            FromResolver::End { tally, shown, failure, servers } => {
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
-                answered.tally = tally;
+                (answered.tally, answered.shown) = (tally, shown);
                 at_work.scan.domains = tally;
-                self.memory.note_dns(failure.as_deref(), &tally);
+                self.memory.note_dns(failure.as_deref());
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
         }
@@ -267,12 +269,15 @@ impl Engine {
     /// Has the hosts trapped that a scan found.
     fn trap(&mut self, found: Found) {
         let Some(at_work) = &mut self.at_work else { return };
+        self.memory.let_go(&found.let_go);
         at_work.scan.took.judge = found.worked.into();
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
         log::debug(&found.counts);
         found.unknown.iter().for_each(log::verbose);
+        found.doubts.iter().for_each(|doubt| log::warning(format_args!("DNS: {doubt}")));
+        found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         at_work.scan.records = found.counts;
         let traps = found.traps.iter().map(Verdict::without_tuples);
         for verdict in found.hosts.into_iter().chain(traps) {
@@ -288,6 +293,8 @@ impl Engine {
     fn write(&mut self) {
         let ticket = self.ticket();
         let Some(at_work) = &mut self.at_work else { return };
+        // Released since the image was read.
+        at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let count = at_work.left.len().min(CHUNK);
         if count == 0 {
             return self.finish();

@@ -65,6 +65,8 @@ pub struct Flight {
     pub tcp: Option<u32>,
     /// EDNS as the servers of this question want it.
     pub edns: Edns,
+    /// Whether it was sent without EDNS at least once.
+    pub was_plain: bool,
     /// Whether the letters' case is no longer random.
     pub plain: bool,
     /// The sockets on which answers may come.
@@ -87,6 +89,7 @@ impl Flight {
             failure: Failure::Timeout,
             tcp: None,
             edns: Edns::On,
+            was_plain: false,
             plain: false,
             vias: Vec::new(),
         }

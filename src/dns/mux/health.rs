@@ -1,8 +1,8 @@
 //! Which servers may be asked, and what becomes of the questions when none may.
 //!
-//! Before a server's answers count it must answer the control question `. NS`; when it falls silent it
-//! must do so again, while new questions wait. If no server is left, all questions end at once: a dead
-//! name server costs one control question's patience, not one for every domain.
+//! Before a server is asked anything it must answer the control question `. NS`, be it with a refusal; when
+//! it falls silent it must do so again, while new questions wait. If no server is left, all questions end at
+//! once: a dead name server costs one control question's patience, not one for every domain.
 #![forbid(unsafe_code)]
 
 use domain::base::Rtype;
@@ -46,11 +46,18 @@ impl Mux {
             Route::To(server)
         } else if in_order().any(|n| is(&n, Fitness::Probing) && flight.may_ask(n)) {
             Route::Wait
-        } else if in_order().any(|n| is(&n, Fitness::Fit)) {
+        } else if let Some(server) = in_order().find(|n| self.is_odd(*n) && flight.may_ask(*n)) {
+            Route::To(server)
+        } else if in_order().any(|n| is(&n, Fitness::Fit) || self.is_odd(n)) {
             Route::Nowhere(flight.failure)
         } else {
             Route::Nowhere(Failure::NoServer)
         }
+    }
+
+    /// Whether a server answers, though not the control question.
+    fn is_odd(&self, server: usize) -> bool {
+        matches!(self.servers[server].fitness, Fitness::Odd(_))
     }
 
     /// Starts the control questions that are due, if anything wants an answer.
@@ -76,19 +83,23 @@ impl Mux {
     /// Takes the end of a control question.
     pub(super) fn tested(&mut self, number: usize, result: Result<Answer, Failure>) {
         let server = &mut self.servers[number];
-        let failure = match result {
+        let notice = match result {
             Ok(Answer { data: Data::Other, .. }) => {
                 server.passed();
-                self.notices.push(Notice::Fit(server.address));
-                return;
+                Notice::Fit(server.address)
             }
-            Ok(_) => Failure::Malformed,
-            Err(failure) => failure,
+            Err(failure @ (Failure::Timeout | Failure::Tcp | Failure::NoServer)) => {
+                server.put_aside(failure, self.now);
+                Notice::Unfit(server.address, failure)
+            }
+            other => {
+                let failure = other.err().unwrap_or(Failure::NoRoot);
+                server.is_odd(failure);
+                Notice::Odd(server.address, failure)
+            }
         };
-        server.put_aside(failure, self.now);
-        self.notices.push(Notice::Unfit(server.address, failure));
-        let is_hope = |s: &super::Server| matches!(s.fitness, Fitness::Fit | Fitness::Probing);
-        if !self.servers.iter().any(is_hope) {
+        self.notices.push(notice);
+        if !self.servers.iter().any(|server| server.is_hope()) {
             self.give_up();
         }
     }
@@ -112,13 +123,14 @@ impl Mux {
         }
         flight.deadline = NEVER;
         flight.timeouts += 1;
+        let is_last_try = flight.pinned().is_some() && !flight.was_plain;
         let (server, timeouts) = (flight.server, flight.timeouts);
         self.counters.timeouts += 1;
         self.drop_stalled_stream(key, server);
         if self.servers[server].missed() {
             self.probe(server);
         }
-        if timeouts >= self.limits.attempts.max(1) {
+        if timeouts >= self.limits.attempts.max(1) && !is_last_try {
             let failure = self.flights.get(key).map_or(Failure::Timeout, |f| f.failure);
             self.finish(key, Err(failure));
         } else {
@@ -196,8 +208,24 @@ impl Mux {
         }
     }
 
-    /// EDNS as flight and server want it.
+    /// EDNS as flight and server want it. What was waited for in vain is asked without every other time:
+    /// there are firewalls that swallow what has an OPT record (RFC 6891 6.2.5).
     pub(super) fn edns(&self, flight: &Flight, server: usize) -> Edns {
-        if flight.edns == Edns::Off { Edns::Off } else { self.servers[server].edns() }
+        match flight.edns {
+            Edns::On if flight.timeouts % 2 == 0 => self.servers[server].edns(),
+            _ => Edns::Off,
+        }
+    }
+
+    /// What an answer to a message with or without an OPT record tells of its server.
+    pub(super) fn note_edns(&mut self, key: Key, server: usize, sent: Edns) {
+        let Some(flight) = self.flights.get(key) else { return };
+        match (sent, flight.edns) {
+            (Edns::On, _) => self.servers[server].answers_edns(),
+            (Edns::Off, _) if flight.pinned().is_some() => self.servers[server].knows_no_edns(),
+            (Edns::Off, Edns::Off) => self.servers[server].answers_bare(),
+            (Edns::Off, Edns::On) if flight.timeouts > 0 => self.servers[server].answers_bare(),
+            _ => {}
+        }
     }
 }

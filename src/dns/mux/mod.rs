@@ -76,6 +76,8 @@ pub struct Done {
     pub asker: Asker,
     /// What came of it.
     pub result: Result<Answer, Failure>,
+    /// The number of the server that was asked last.
+    pub server: usize,
 }
 
 /// See the module.
@@ -179,6 +181,26 @@ impl Mux {
         self.in_flight.saturating_sub(self.active + self.waiting.len())
     }
 
+    /// Forgets all that is under way, and what has ended without having been taken.
+    pub fn abandon(&mut self) {
+        for server in 0..self.servers.len() {
+            if self.servers[server].fitness == Fitness::Probing {
+                self.servers[server].fitness = Fitness::Untested;
+            }
+        }
+        let all: Vec<Key> = self.flights.keys().collect();
+        for key in all {
+            let vias = self.flights.remove(key).map(|flight| flight.vias);
+            vias.into_iter().flatten().for_each(|via| self.forget(via, key));
+        }
+        self.twins.clear();
+        self.waiting.clear();
+        self.outbox.clear();
+        self.done.clear();
+        self.active = 0;
+        self.rest();
+    }
+
     /// Whether nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.flights.len() == 0
@@ -278,8 +300,8 @@ impl Mux {
                 if self.twins.get(&flight.hash) == Some(&key) {
                     self.twins.remove(&flight.hash);
                 }
-                let ends = askers.into_iter();
-                self.done.extend(ends.map(|asker| Done { asker, result: result.clone() }));
+                let (ends, server) = (askers.into_iter(), flight.server);
+                self.done.extend(ends.map(|asker| Done { asker, result: result.clone(), server }));
             }
         }
     }

@@ -143,15 +143,18 @@ impl Mux {
             }
             return;
         }
-        match answer::read(bytes) {
+        let result = answer::read(bytes);
+        let is_error = matches!(result, Err(Failure::Rcode(_)));
+        if is_error && live.edns == Edns::On && is_refusal_of_edns(bytes) {
+            return self.without_edns(key, server);
+        }
+        self.note_edns(key, server, live.edns);
+        match result {
             Ok(answer) => {
-                if self.flights.get(key).is_some_and(|f| f.edns == Edns::Off) {
-                    self.servers[server].answers_bare();
+                if let Some(flight) = self.flights.get_mut(key) {
+                    flight.server = server;
                 }
                 self.finish(key, Ok(answer));
-            }
-            Err(Failure::Rcode(_)) if live.edns == Edns::On && is_refusal_of_edns(bytes) => {
-                self.without_edns(key, server);
             }
             Err(failure) => self.try_next(key, server, failure),
         }

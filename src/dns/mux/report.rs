@@ -38,6 +38,8 @@ pub enum Notice {
     Lowered(usize),
     /// A name server is put aside.
     Unfit(SocketAddr, Failure),
+    /// A name server answers, though not what the root's name servers are.
+    Odd(SocketAddr, Failure),
     /// A name server answers properly.
     Fit(SocketAddr),
 }
@@ -47,6 +49,9 @@ impl fmt::Display for Notice {
         match self {
             Self::Lowered(count) => write!(f, "in flight lowered to {count}"),
             Self::Unfit(address, failure) => write!(f, "{address} put aside: {failure}"),
+            Self::Odd(address, failure) => {
+                write!(f, "{address} answers, but not for the root: {failure}")
+            }
             Self::Fit(address) => write!(f, "{address} answers"),
         }
     }

@@ -11,6 +11,7 @@ use mio::{Interest, Token};
 use nix::errno::Errno;
 
 use super::super::failure::Failure;
+use super::super::message::Edns;
 use super::super::socket::{self, BATCH};
 use super::super::table::Key;
 use super::flight::{Stage, Via};
@@ -67,11 +68,11 @@ impl Mux {
         }
         self.probe_due();
         let any = |fitness| self.servers.iter().any(|s| s.fitness == fitness);
-        if !any(Fitness::Fit) {
-            if !any(Fitness::Probing) {
-                self.give_up();
-            }
+        if !any(Fitness::Fit) && any(Fitness::Probing) {
             return;
+        }
+        if !self.servers.iter().any(|server| server.is_hope()) {
+            return self.give_up();
         }
         while self.active < self.in_flight
             && let Some(key) = self.waiting.pop_front()
@@ -178,6 +179,7 @@ impl Mux {
         let deadline = self.now.saturating_add(self.wait(via, server, timeouts));
         let Some(flight) = self.flights.get_mut(live.flight) else { return };
         (flight.server, flight.stage, flight.deadline) = (server, Stage::Sent, deadline);
+        flight.was_plain |= live.edns == Edns::Off;
         if !flight.vias.contains(&via) {
             flight.vias.push(via);
         }

@@ -1,7 +1,8 @@
 //! What is known of one name server: whether it is fit to be asked, how long it takes, what it cannot.
 //!
 //! The multiplexer tells it of every answer and of every wait in vain. A server is asked nothing but the
-//! control question (`. NS`) until it has answered that properly, and again when it falls silent.
+//! control question (`. NS`) until it has answered that, and again when it falls silent. What it answers
+//! says little: a forwarder may refuse to talk of the root and know all else.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
@@ -32,7 +33,9 @@ pub enum Fitness {
     Probing,
     /// It answered the control question properly.
     Fit,
-    /// It did not; not before the given time, in microseconds, is it tried again.
+    /// It answered something else: it is asked where no other is fit.
+    Odd(Failure),
+    /// It did not answer; not before the given time, in microseconds, is it tried again.
     Unfit(Failure, u64),
 }
 
@@ -74,6 +77,11 @@ impl Server {
         }
     }
 
+    /// Whether it may be of use, now or soon.
+    pub fn is_hope(&self) -> bool {
+        matches!(self.fitness, Fitness::Fit | Fitness::Odd(_) | Fitness::Probing)
+    }
+
     /// It answered; by UDP, after so long.
     pub fn answered(&mut self, now: u64, took: Option<u64>) {
         self.answers += 1;
@@ -92,7 +100,7 @@ impl Server {
     pub fn missed(&mut self) -> bool {
         self.timeouts += 1;
         self.silent += 1;
-        self.fitness == Fitness::Fit && self.silent >= SUSPECT_AFTER
+        matches!(self.fitness, Fitness::Fit | Fitness::Odd(_)) && self.silent >= SUSPECT_AFTER
     }
 
     /// The smoothed round-trip time in microseconds.
@@ -112,7 +120,7 @@ impl Server {
         match self.fitness {
             Fitness::Untested => true,
             Fitness::Unfit(_, until) => until <= now,
-            Fitness::Probing | Fitness::Fit => false,
+            Fitness::Probing | Fitness::Fit | Fitness::Odd(_) => false,
         }
     }
 
@@ -122,7 +130,13 @@ impl Server {
         self.silent = 0;
     }
 
-    /// It was not.
+    /// It was answered, but not with the root's name servers.
+    pub fn is_odd(&mut self, failure: Failure) {
+        self.fitness = Fitness::Odd(failure);
+        self.silent = 0;
+    }
+
+    /// It was not answered.
     pub fn put_aside(&mut self, failure: Failure, now: u64) {
         self.fitness = Fitness::Unfit(failure, now.saturating_add(ASIDE));
     }
@@ -132,7 +146,7 @@ impl Server {
         let stale = now.saturating_sub(self.heard) > STALE;
         match self.fitness {
             Fitness::Fit if stale => {}
-            Fitness::Unfit(..) => {}
+            Fitness::Odd(_) | Fitness::Unfit(..) => {}
             _ => return,
         }
         self.fitness = Fitness::Untested;
@@ -141,7 +155,17 @@ impl Server {
 
     /// It answered only without EDNS, once more.
     pub fn answers_bare(&mut self) {
-        self.bare += 1;
+        self.bare = self.bare.saturating_add(1);
+    }
+
+    /// It answered with EDNS: what was lost before was lost by chance.
+    pub fn answers_edns(&mut self) {
+        self.bare = 0;
+    }
+
+    /// The control question came through only without EDNS.
+    pub fn knows_no_edns(&mut self) {
+        self.bare = SETTLED;
     }
 
     /// It folded the case of a question, once more.

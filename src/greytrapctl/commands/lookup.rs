@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 use super::conf;
-use crate::dns::resolver::{Found, Resolver};
+use crate::dns::failure::Failure::Unproven;
+use crate::dns::proof::{Denial, Proof};
+use crate::dns::resolver::{Finding, Found, Resolver};
 use crate::dns::verdict::DomainVerdict;
 use crate::dns::{self, Promise};
 use crate::errno::reason;
@@ -29,6 +31,8 @@ use std::time::{Duration, Instant};
 const HELD: Duration = Duration::from_millis(50);
 /// Domains that are asked for before answers are looked after again.
 const AT_ONCE: usize = 256;
+/// Denials that wait for their name server to prove itself.
+const MOST_DOUBTFUL: usize = 10_000;
 /// The poller's word for news on standard input.
 const INPUT: Token = Token(0);
 
@@ -52,7 +56,7 @@ fn answer(
     domains: &mut Domains<'_>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    let (mut asked, mut tickets) = (HashMap::new(), 0..);
+    let (mut asked, mut tickets, mut doubtful) = (HashMap::new(), 0.., Vec::new());
     loop {
         let mut given = 0;
         while given < AT_ONCE && resolver.room() > 0 {
@@ -62,12 +66,22 @@ fn answer(
             asked.insert(ticket, domain);
             given += 1;
         }
-        while let Some((ticket, found)) = resolver.next_answer() {
+        while let Some(Finding { ticket, found, denial }) = resolver.next_finding() {
             if let (Some(domain), Found::Domain(verdict)) = (asked.remove(&ticket), found) {
-                printer.print(console, &domain, &verdict)?;
+                doubtful.push(Answer { domain, verdict, denial });
             }
         }
-        if asked.is_empty() && domains.is_over() {
+        let is_over = asked.is_empty() && domains.is_over();
+        let is_last_word = is_over || doubtful.len() > MOST_DOUBTFUL;
+        let proof = resolver.proof();
+        for answer in std::mem::take(&mut doubtful) {
+            if answer.is_definite(&proof) || is_last_word {
+                printer.print(console, &answer.domain, &answer.verdict(&proof))?;
+            } else {
+                doubtful.push(answer);
+            }
+        }
+        if is_over {
             return Ok(());
         }
         let wait = match given {
@@ -77,6 +91,27 @@ fn answer(
         resolver.turn(wait, |_| {}).map_err(|error| failure("DNS", &error))?;
         printer.flush_in_time(console)?;
         tell_notices(console, resolver);
+    }
+}
+
+/// An answer that may have to wait until its name server has found some other domain.
+struct Answer {
+    domain: Vec<u8>,
+    verdict: DomainVerdict,
+    denial: Denial,
+}
+
+impl Answer {
+    fn is_definite(&self, proof: &Proof) -> bool {
+        !matches!(self.verdict, DomainVerdict::Bad(_)) || proof.believes(self.denial)
+    }
+
+    /// What is left of the verdict.
+    fn verdict(&self, proof: &Proof) -> DomainVerdict {
+        match self.is_definite(proof) {
+            true => self.verdict,
+            false => DomainVerdict::Unknown(Unproven),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::scan::Rule;
 use std::fmt;
 use std::path::Path;
 
-/// Follows the daemon until it ends, or nobody reads any more.
+/// Follows the daemon, over its reloads, until it ends, which is a failure, or nobody reads any more.
 pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let mut answer = Answer::to(&Request::Monitor, socket)?;
     while let Some(reply) = answer.part()? {

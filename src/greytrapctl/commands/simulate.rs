@@ -15,6 +15,7 @@ use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
 use crate::scan::{Answers, Portion, Report, Scan, Verdict};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -59,16 +60,7 @@ fn findings(
         return None;
     }
     match resolver?.and_then(|mut resolver| ask(console, questions, &mut resolver)) {
-        Ok(findings) => {
-            let tally = findings.tally();
-            if !tally.trusted() {
-                let (failed, all) = (tally.unknown, tally.good + tally.bad + tally.unknown);
-                console.tell(format_args!(
-                    "DNS: {failed} of {all} lookups failed, negative answers are not believed"
-                ));
-            }
-            Some(findings)
-        }
+        Ok(findings) => Some(findings),
         Err(error) => {
             console.tell(format_args!("DNS: {}; judging without it", reason(&error)));
             None
@@ -86,7 +78,7 @@ fn ask(
     resolver: &mut Resolver,
 ) -> io::Result<Findings> {
     let mut progress = Progress::new();
-    let mut inquiry = Inquiry::begin(questions, resolver);
+    let mut inquiry = Inquiry::begin(questions, resolver, None);
     let mut outcome = Ok(());
     while outcome.is_ok() && !inquiry.advance(resolver) {
         outcome = resolver.turn(progress.patience(), |_| {});
@@ -100,8 +92,11 @@ fn ask(
         notices.iter().for_each(|notice| console.tell(format_args!("DNS: {notice}")));
     }
     let (questions, answered) = inquiry.end(resolver);
-    let findings = Findings::new(questions, answered);
-    unfit(&notices, resolver.health().count()).map_or(Ok(findings), Err)
+    match unfit(&notices, resolver.health().count(), &answered.shown) {
+        Some(error) => Err(error),
+        // A single scan is no three in a row.
+        None => Ok(Findings::new(questions, answered, HashSet::new())),
+    }
 }
 
 fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
@@ -117,6 +112,7 @@ fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
 
 /// What else is to be said of the file: foreign records, and with `-v` what was scanned.
 fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
+    report.doubts().iter().for_each(|doubt| console.tell(format_args!("DNS: {doubt}")));
     let (file, counts) = (escaped_path(file), report.counts());
     if console.verbose {
         console.tell(format_args!("{counts}"));

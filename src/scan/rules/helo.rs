@@ -1,7 +1,8 @@
 //! Rule `helo`: one host that calls itself by names of several registrable domains.
 //!
 //! Names that DNS confirms do not count: two offices may share an address. Nor does what is no host
-//! name with a dot in it (addresses, literals, garbage). Source: none in the original; measured in
+//! name with a dot in it (addresses, literals, garbage), nor a name that belongs to nobody: programs say
+//! `localhost.localdomain` where nobody has told them their own. Source: none in the original; measured in
 //! real mail.
 
 use super::{Case, Finding, Needs, Opinion, Subject};
@@ -65,26 +66,30 @@ impl Finding for Helo {
 
 impl Helo {
     /// What is found by the names that count.
-    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool) -> Option<Helo> {
+    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool + Copy) -> Option<Helo> {
         let max = case.subject.rules.max_helo_domains?;
-        let names = case.subject.tuples().map(|tuple| tuple.helo).filter(|name| counts(name));
+        let names = case.subject.tuples().map(|tuple| tuple.helo).filter(move |name| counts(name));
         let domains = nominate(names, max, &mut case.scratch.distinct)?;
         Some(Helo { domains, max })
     }
 }
 
-/// How many domains `names` are from, if more than `max`; HELO strings that are no host names are
-/// passed over.
+/// How many domains `names` are from, if more than `max`; HELO strings that are no host names, or names that
+/// belong to nobody, are passed over.
 fn nominate<'t>(
-    names: impl Iterator<Item = &'t [u8]>,
+    names: impl Iterator<Item = &'t [u8]> + Clone,
     max: u32,
     scratch: &mut Distinct,
 ) -> Option<u32> {
-    scratch.clear();
-    for name in names.filter_map(name::host_name) {
-        scratch.add(|out| name::registrable(name, out));
-    }
-    Some(scratch.count()).filter(|&domains| domains > max)
+    let mut count = |is_counted: fn(&[u8]) -> bool| {
+        scratch.clear();
+        for name in names.clone().filter_map(name::host_name).filter(|name| is_counted(name)) {
+            scratch.add(|out| name::registrable(name, out));
+        }
+        Some(scratch.count()).filter(|&domains| domains > max)
+    };
+    // Most are settled without a look at whose the names are.
+    count(|_| true).and_then(|_| count(|name| !name::is_nobodys(name)))
 }
 
 #[cfg(test)]
@@ -104,6 +109,12 @@ mod tests {
             (&["a.x.com", "192.0.2.1", "[192.0.2.1]", "[IPv6:2001:db8::1]"], None, "addresses"),
             (&["a.x.com", "b|y.com", "\u{1}.com", "bücher.example", ""], None, "garbage"),
             (&["a.x.co.uk", "b.y.co.uk"], Some(2), "public suffix list"),
+            (&["localhost.localdomain", "app.internal"], None, "names of nobody"),
+            (&["web1.localdomain", "web2.localdomain"], None, "the same"),
+            (&["srv1.local", "SRV2.LAN.", "pc.home.arpa", "a.test"], None, "RFC 6761, RFC 6762"),
+            (&["mail.x.com", "localhost.localdomain", "host.invalid"], None, "beside a name"),
+            (&["pc.fritzbox", "nas.workgroup"], None, "no such top-level domain"),
+            (&["a.x.com", "pc.fritzbox", "b.y.com"], Some(2), "beside two names"),
         ] {
             assert_eq!(count(names), found, "{source}");
         }

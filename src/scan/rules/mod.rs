@@ -215,7 +215,7 @@ impl<'w> Subject<'w> {
     }
 
     /// Its tuples in the file's order.
-    pub fn tuples(&self) -> impl Iterator<Item = Tuple<'w>> {
+    pub fn tuples(&self) -> impl Iterator<Item = Tuple<'w>> + Clone {
         self.waiting.tuples_of(self.host)
     }
 

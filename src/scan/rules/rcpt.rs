@@ -1,7 +1,8 @@
 //! Rule `rcpt`: mail to an address that nobody has a reason to write to.
 //!
-//! `pass rcpt` goes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns meet the address
-//! without its angle brackets, so that `@example\.org$` can match. Source: the original's `BADRCPT`.
+//! `pass rcpt` goes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns meet the address itself
+//! ([`sender::recipient`]), so that `^joe@` and `@example\.org$` can match however it is spelled; what spamd
+//! cut is no address. Source: the original's `BADRCPT`.
 
 use super::{Case, Finding, Needs, Opinion, Subject};
 use crate::config::{Config, RcptRules, Rules};
@@ -49,9 +50,9 @@ fn is_bad(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
     if rules.trap.is_empty() && !rules.unlisted {
         return false;
     }
-    let address = sender::bare(tuple.to);
-    let is_meant = rules.unlisted || rules.trap.iter().any(|pattern| pattern.is_match(address));
-    is_meant && !rules.pass.is_match(address)
+    let Some(address) = sender::recipient(tuple.to) else { return false };
+    let is_meant = rules.unlisted || rules.trap.iter().any(|pattern| pattern.is_match(&address));
+    is_meant && !rules.pass.is_match(&address)
 }
 
 #[cfg(test)]
@@ -83,6 +84,16 @@ mod tests {
             (rules(postmaster, &[], true), "<postmaster@example.com>", false),
             (rules(postmaster, &[], true), "<anybody@example.com>", true),
             (rules(&[], &["^a@", "^b@"], false), "<b@example.com>", true),
+            (rules(&["^joe@"], &[], true), "<@r.example:\"joe\"@example.com.>", false),
+            (rules(&["@example\\.com$"], &[], true), "<joe@example.com.>", false),
+            (rules(&[], &["^joe@old\\.example$"], false), "<@r.example:joe@old.example.>", true),
+            (rules(&["^joe@"], &[], true), "<joe@example.com", false),
+            (rules(&["^joe@"], &[], true), "<", false),
+            (rules(&[], &["^ann@"], true), "<ann@old.example", false),
+            (rules(postmaster, &[], true), "<Postmaster>", false),
+            (rules(&[], &[], true), "<postmaster>", false),
+            (rules(&[], &["^postmaster$"], false), "<postmaster>", false),
+            (rules(&[], &[], true), "<root>", true),
         ] {
             assert_eq!(is_bad(&tuple("", to), &rules), is_hit, "{to} {rules:?}");
         }

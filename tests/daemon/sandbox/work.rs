@@ -2,6 +2,7 @@
 
 use super::process::{Act, Env};
 use super::scene::DATABASE;
+use crate::support::asking;
 use greytrapper::config::Rules;
 use greytrapper::db::database::Database;
 use greytrapper::db::lock::{Creation, Wait, read_image};
@@ -193,8 +194,10 @@ fn ask(env: &Env, server: &str) -> Prepared {
     let server = env.address(server)?;
     let mut resolver = Resolver::with_servers(&[server], LIMITS, Bounds::default())?;
     Ok(Box::new(move || {
-        let found: Vec<_> = resolver.lookups(["mx.example"]).collect::<Result<_, _>>()?;
-        let verdicts: Vec<_> = found.iter().map(|(_, verdict)| verdict.to_string()).collect();
+        let mut verdicts = Vec::new();
+        asking::each(&mut resolver, ["mx.example"], |_, verdict| {
+            verdicts.push(verdict.to_string())
+        });
         if verdicts == ["MX"] { Ok(()) } else { Err(verdicts.join(", ").into()) }
     }))
 }

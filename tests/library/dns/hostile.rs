@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{LIMITS, resolver, verdict, verdicts};
+use crate::support::asking;
 use crate::support::responder::*;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
@@ -113,6 +114,31 @@ fn servers_without_edns_are_asked_without() {
     }
     let never = server(|q| q.reply().rcode(FORMERR).send());
     assert_eq!(verdict(never.address, "victim.example"), "unknown FORMERR");
+}
+
+/// A firewall swallowed every question with an OPT record, the control question first, and so the server
+/// counted as dead for good.
+#[test]
+fn a_firewall_that_swallows_edns_does_not_make_a_server_dead() {
+    for attempts in [1, 2, 3] {
+        let swallows = Responder::start(|q| match q.edns {
+            true => Vec::new(),
+            false => q.control().unwrap_or_else(|| good(q).send()),
+        });
+        let limits = Limits { attempts, ..LIMITS };
+        let mut resolver =
+            Resolver::with_servers(&[swallows.address], limits, Bounds::default()).unwrap();
+        assert_eq!(verdicts(&mut resolver, &["a.example", "b.example"]), ["good MX"; 2]);
+        // Once the control question has come through without, nothing else is asked with.
+        assert_eq!(swallows.asked(), 2 + 2, "{attempts} attempts");
+    }
+}
+
+/// The same if it lets the control question pass.
+#[test]
+fn a_firewall_that_swallows_edns_now_and_then_hides_nothing() {
+    let swallows = server(|q| if q.edns { Vec::new() } else { good(q).send() });
+    assert_eq!(verdict(swallows.address, "victim.example"), "good MX");
 }
 
 #[test]
@@ -335,7 +361,9 @@ fn ports_ids_and_case_are_spread() {
         good(q).send()
     });
     let names: Vec<_> = (0..2000).map(|n| format!("abcdefghijklmnop{n}.example")).collect();
-    assert_eq!(resolver(&[server.address]).lookups(&names).count(), 2000);
+    let mut answered = 0;
+    asking::each(&mut resolver(&[server.address]), &names, |_, _| answered += 1);
+    assert_eq!(answered, 2000);
     let seen = seen.lock().unwrap();
     let mut ports = HashMap::new();
     seen.iter().for_each(|(port, ..)| *ports.entry(port).or_insert(0) += 1);

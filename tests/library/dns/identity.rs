@@ -3,7 +3,7 @@
 use super::resolver;
 use crate::support::responder::*;
 use greytrapper::dns::identity::Confirmation::{self, Confirmed, NotConfirmed, Unknown};
-use greytrapper::dns::resolver::Found;
+use greytrapper::dns::resolver::{Finding, Found};
 
 const HOST: [u8; 4] = [192, 0, 2, 1];
 
@@ -27,15 +27,15 @@ fn world(query: &Query) -> Vec<Act> {
     .send()
 }
 
-fn identity(helo: &[&str]) -> Confirmation {
+fn identity(helo: &[&str]) -> Vec<Confirmation> {
     let server = Responder::start(world);
     let mut resolver = resolver(&[server.address]);
     resolver.identify(7, HOST.into(), helo.iter().map(|h| h.as_bytes()));
     loop {
-        if let Some((ticket, found)) = resolver.next_answer() {
+        if let Some(Finding { ticket, found, .. }) = resolver.next_finding() {
             let Found::Identity(identity) = found else { panic!("{found:?}") };
-            assert_eq!((ticket, resolver.pending()), (7, 0));
-            return identity.verdict();
+            assert_eq!((ticket, resolver.next_finding()), (7, None));
+            return identity.names;
         }
         resolver.turn(None, |token| panic!("{token:?}")).unwrap();
     }
@@ -44,15 +44,15 @@ fn identity(helo: &[&str]) -> Confirmation {
 #[test]
 fn names_are_confirmed_over_the_network() {
     for (helo, expected) in [
-        (&["mx.other.example"][..], Confirmed),
-        (&["alias.other.example"], Confirmed),
-        (&["anything.sender.example"], Confirmed),
-        (&["out.sender.example", "MX.other.example."], Confirmed),
-        (&["wrong.other.example"], NotConfirmed),
-        (&["mx.other.example", "wrong.other.example"], NotConfirmed),
-        (&["[192.0.2.1]"], NotConfirmed),
-        (&["broken.other.example"], Unknown),
-        (&["mx.other.example", "broken.other.example"], Unknown),
+        (&["mx.other.example"][..], &[Confirmed][..]),
+        (&["alias.other.example"], &[Confirmed]),
+        (&["anything.sender.example"], &[Confirmed]),
+        (&["out.sender.example", "MX.other.example."], &[Confirmed, Confirmed]),
+        (&["wrong.other.example"], &[NotConfirmed]),
+        (&["mx.other.example", "wrong.other.example"], &[Confirmed, NotConfirmed]),
+        (&["[192.0.2.1]"], &[NotConfirmed]),
+        (&["broken.other.example"], &[Unknown]),
+        (&["mx.other.example", "broken.other.example"], &[Confirmed, Unknown]),
     ] {
         assert_eq!(identity(helo), expected, "{helo:?}");
     }

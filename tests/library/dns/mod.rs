@@ -5,10 +5,12 @@
 mod hostile;
 mod identity;
 mod peers;
+mod proof;
 mod scan;
 mod servers;
 mod verdicts;
 
+use crate::support::asking;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,12 +34,11 @@ pub fn resolver(servers: &[SocketAddr]) -> Resolver {
 /// `good MX`, `unknown no answer` and so on, in the order of the domains.
 pub fn verdicts(resolver: &mut Resolver, domains: &[&str]) -> Vec<String> {
     let mut found = vec![String::new(); domains.len()];
-    let numbered: Vec<_> = domains.iter().enumerate().map(|(n, d)| Numbered(n, d)).collect();
-    for result in resolver.lookups(numbered) {
-        let (Numbered(number, _), verdict) = result.unwrap();
+    let numbered = domains.iter().enumerate().map(|(number, domain)| Numbered(number, domain));
+    asking::each(resolver, numbered, |Numbered(number, _), verdict| {
         assert_eq!(found[number], "", "two verdicts");
         found[number] = format!("{} {verdict}", verdict.word());
-    }
+    });
     found
 }
 

@@ -32,7 +32,7 @@ pub fn zone(query: &Query) -> Vec<Act> {
             &mx(10, "mail.example"),
         ),
         // The record of another name than the one at the chain's end does not count.
-        ("astray", MX) => reply
+        ("astray", _) => reply
             .answer(owner, CNAME, 300, &name("gone.example"))
             .answer("other.example", MX, 300, &mx(10, "mail.example"))
             .rcode(NXDOMAIN),
@@ -52,6 +52,9 @@ pub fn zone(query: &Query) -> Vec<Act> {
         ("contradiction", MX) => {
             reply.answer(owner, MX, 300, &mx(10, "mail.example")).rcode(NXDOMAIN)
         }
+        // As load balancers deny what they have no record of.
+        ("shop", A) => reply.answer(owner, A, 300, &[192, 0, 2, 80]),
+        ("shop", _) => reply.rcode(NXDOMAIN).soa(60),
         ("half", A) => reply.rcode(SERVFAIL),
         ("half", _) => reply.soa(60),
         ("servfail", _) => reply.rcode(SERVFAIL),
@@ -75,6 +78,7 @@ fn the_table() {
         ("none.example", "bad no MX or A"),
         ("bare.example", "bad no MX or A"),
         ("gone.example", "bad no such domain"),
+        ("shop.example", "good no MX, address"),
         ("alias.example", "good MX"),
         ("astray.example", "bad no such domain"),
         ("stranger.example", "bad no MX or A"),

@@ -1,0 +1,144 @@
+//! What came of a scan's questions, in the form in which a scan asks for it.
+
+use super::Questions;
+use crate::dns::identity::Confirmation;
+use crate::dns::verdict::{DomainVerdict, Tally};
+use crate::scan::answers::{Answers, Doubt};
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+/// The answers to a scan's questions, in their order: plain data that can cross a socket.
+#[derive(Debug, Default)]
+pub struct Answered {
+    /// For each host one for each of its names; none if nothing is known of it.
+    pub hosts: Vec<Vec<Confirmation>>,
+    /// For each domain one.
+    pub domains: Vec<DomainVerdict>,
+    /// How the lookups of sender domains ended.
+    pub tally: Tally,
+    /// What the name servers have shown.
+    pub shown: Shown,
+}
+
+/// What the name servers have shown in a scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Whether one of them found something.
+    pub is_given: bool,
+    /// The domains asked for that must exist, escaped.
+    pub controls: Vec<String>,
+    /// How many verdicts are unknown because they rest on what was not to be believed.
+    pub dropped: u64,
+}
+
+/// What came of a scan's questions.
+#[derive(Debug)]
+pub struct Findings {
+    questions: Questions,
+    /// The numbers of the hosts.
+    by_address: HashMap<IpAddr, usize>,
+    answered: Answered,
+    /// Hosts whose identity was not to be had in the scans before either.
+    overdue: HashSet<IpAddr>,
+}
+
+impl Findings {
+    /// These answers to those questions. What is unanswered of `overdue` hosts counts as not confirmed, if the
+    /// name servers have shown that they can find something.
+    pub fn new(questions: Questions, answered: Answered, overdue: HashSet<IpAddr>) -> Findings {
+        let numbered = questions.hosts.iter().enumerate();
+        let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
+        Findings { questions, by_address, answered, overdue }
+    }
+
+    /// How the lookups of sender domains ended.
+    pub fn tally(&self) -> Tally {
+        self.answered.tally
+    }
+
+    /// The hosts of whose names one has no answer; nothing if that may be the name servers' fault.
+    pub fn unanswered(&self) -> Option<Vec<IpAddr>> {
+        let hosts = self.questions.hosts.iter().zip(&self.answered.hosts);
+        let lacking = hosts.filter(|(_, names)| names.contains(&Confirmation::Unknown));
+        self.answered.shown.is_given.then(|| lacking.map(|(host, _)| host.address).collect())
+    }
+}
+
+impl Answers for Findings {
+    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
+        let found = self.by_address.get(&address).and_then(|&number| {
+            let names = &self.questions.hosts.get(number)?.names;
+            let place = names.iter().position(|asked| asked == name)?;
+            self.answered.hosts.get(number)?.get(place).copied()
+        });
+        match found {
+            Some(Confirmation::Unknown)
+                if self.answered.shown.is_given && self.overdue.contains(&address) =>
+            {
+                Confirmation::NotConfirmed
+            }
+            found => found.unwrap_or(Confirmation::Unknown),
+        }
+    }
+
+    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+        let number = self.questions.domains.number(domain)?;
+        self.answered.domains.get(number).copied()
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
+        let Shown { is_given, controls, dropped } = &self.answered.shown;
+        match (dropped, is_given) {
+            (0, _) => None,
+            (_, false) => Some(Doubt::Unproven(controls.clone())),
+            (&dropped, true) => Some(Doubt::PartlyUnproven(dropped)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::identity::Question;
+
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn findings(names: &[Confirmation], is_given: bool, overdue: &[IpAddr]) -> Findings {
+        let texts = ["a.one.example", "b.two.example"].map(String::from).to_vec();
+        let hosts = vec![Question { address: HOST, names: texts }];
+        let shown = Shown { is_given, ..Shown::default() };
+        let answered = Answered { hosts: vec![names.to_vec()], shown, ..Answered::default() };
+        let questions = Questions { hosts, ..Questions::default() };
+        Findings::new(questions, answered, overdue.iter().copied().collect())
+    }
+
+    use Confirmation::{Confirmed, NotConfirmed, Unknown};
+
+    #[test]
+    fn what_stays_unanswered_for_an_overdue_host_is_not_confirmed() {
+        let names = [Unknown, Confirmed];
+        for (is_given, overdue, wanted) in [
+            (true, &[][..], Unknown),
+            (true, &[HOST], NotConfirmed),
+            (false, &[HOST], Unknown),
+            (true, &[IpAddr::from([192, 0, 2, 2])], Unknown),
+        ] {
+            let findings = findings(&names, is_given, overdue);
+            assert_eq!(findings.helo(HOST, "a.one.example"), wanted);
+            assert_eq!(findings.helo(HOST, "b.two.example"), Confirmed);
+        }
+        // What was never asked is not unanswered.
+        assert_eq!(findings(&names, true, &[HOST]).helo(HOST, "c.example"), Unknown);
+        assert_eq!(findings(&[], true, &[HOST]).helo(HOST, "a.one.example"), Unknown);
+    }
+
+    #[test]
+    fn only_questions_that_had_no_answer_are_unanswered() {
+        let unanswered = |names: &[Confirmation]| findings(names, true, &[]).unanswered();
+        assert_eq!(unanswered(&[Unknown, Confirmed]), Some(vec![HOST]));
+        assert_eq!(unanswered(&[NotConfirmed, Confirmed]), Some(vec![]));
+        assert_eq!(unanswered(&[]), Some(vec![]), "never asked, or not believed");
+        assert_eq!(findings(&[Unknown, Unknown], false, &[]).unanswered(), None);
+    }
+}

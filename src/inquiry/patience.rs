@@ -1,0 +1,53 @@
+//! Hosts of whose identity nothing can be found out, scan after scan.
+//!
+//! What is unknown lets a host go free, but not for ever: whoever has a zone can have it answered by nobody.
+//! The engine keeps this from scan to scan.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+/// Scans running in which nothing is found out before that counts as no confirmation: in the third the host
+/// is judged.
+const SCANS: u8 = 3;
+
+/// In how many scans running each host's identity had no answer.
+#[derive(Debug, Default)]
+pub struct Patience(HashMap<IpAddr, u8>);
+
+impl Patience {
+    /// The hosts for which a further scan without an answer is the last.
+    pub fn overdue(&self) -> HashSet<IpAddr> {
+        let overdue = self.0.iter().filter(|(_, scans)| **scans >= SCANS - 1);
+        overdue.map(|(address, _)| *address).collect()
+    }
+
+    /// A scan in which DNS did its work has ended; of these hosts it found out nothing. As many are kept as a
+    /// scan nominates.
+    pub fn note(&mut self, unanswered: impl IntoIterator<Item = IpAddr>) {
+        let before = std::mem::take(&mut self.0);
+        let scans = |address| before.get(&address).map_or(1, |scans| scans.saturating_add(1));
+        self.0 = unanswered.into_iter().map(|address| (address, scans(address))).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(n: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, n])
+    }
+
+    #[test]
+    fn a_host_is_overdue_in_the_third_scan_running() {
+        let mut patience = Patience::default();
+        let mut overdue = Vec::new();
+        for unanswered in [&[1, 2][..], &[1, 3], &[1, 2, 3], &[2, 3], &[]] {
+            overdue.push(patience.overdue());
+            patience.note(unanswered.iter().map(|n| host(*n)));
+        }
+        let sets = [&[][..], &[], &[1], &[1, 3], &[2, 3]];
+        assert_eq!(overdue, sets.map(|set| set.iter().map(|n| host(*n)).collect()));
+        assert!(patience.overdue().is_empty());
+    }
+}
