@@ -74,11 +74,11 @@ impl fmt::Display for Doubt {
             Doubt::PartlyUnproven(count) => {
                 return write!(
                     f,
-                    "{count} negative answers are not believed: their name server has found no domain"
+                    "negative answers of a name server that has found no domain are not believed: {count}"
                 );
             }
             Doubt::Failed { failed, of } => {
-                write!(f, "{failed} of {of} domains have no definite answer, ")?;
+                write!(f, "no definite answer for {failed} of {of} domains, ")?;
             }
             Doubt::Outvoted { bad, of } => {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);

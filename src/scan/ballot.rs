@@ -164,7 +164,7 @@ mod tests {
         hosts.extend(many(2, |n| format!("a@dunno.d{n}.example")));
         assert!(doubts(&hosts).is_empty());
         hosts.extend(many(1, |_| "a@dunno.e.example".into()));
-        let wanted = "3 of 7 domains have no definite answer, negative answers are not believed";
+        let wanted = "no definite answer for 3 of 7 domains, negative answers are not believed";
         assert_eq!(doubts(&hosts), [wanted]);
     }
 

@@ -257,6 +257,7 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     };
     let mut worked = start.elapsed();
     let questions = Questions::of(&scan);
+    let is_settled = questions.is_empty();
     let findings = if questions.is_empty() {
         None
     } else {
@@ -274,9 +275,11 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let report = scan.finish(Some(&answers));
     let mut found = found(&report, work);
     found.doubts = report.doubts().iter().map(ToString::to_string).collect();
-    if found.doubts.is_empty() {
-        found.unanswered = answers.findings.as_ref().and_then(Findings::unanswered);
-    }
+    found.unanswered = match &answers.findings {
+        None => is_settled.then(Vec::new),
+        Some(findings) if found.doubts.is_empty() => findings.unanswered(),
+        Some(_) => None,
+    };
     worked += start.elapsed();
     found.worked = worked;
     Ok(found)
