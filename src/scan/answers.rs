@@ -44,9 +44,9 @@ pub enum Doubt {
     PartlyUnproven(u64),
     /// Too many sender domains had no definite answer.
     Failed {
-        /// Registrable domains and hosts of which nothing is known, each counted with one other at most.
+        /// Registrable domains of which nothing is known, each with a host of its own.
         failed: u64,
-        /// The same with those of which something is.
+        /// The same and those of which something is.
         of: u64,
     },
     /// Too many hosts would be trapped by the rule `dns`.

@@ -1,9 +1,12 @@
 //! What a daemon makes of name servers that do not answer, or answer everything with no.
 
+use crate::support::alone;
 use crate::support::daemon::Place;
 use crate::support::records::grey;
 use crate::support::responder::*;
 use crate::world;
+use std::fs;
+use std::process::Command;
 
 const TO: &str = "user@example.org";
 
@@ -71,4 +74,36 @@ fn a_server_that_finds_nobody_traps_nobody_and_the_log_says_so() {
         negative answers are not believed";
     assert!(lines.iter().any(|line| line == warning), "{lines:?}");
     assert_eq!(place.trapped(), ["192.0.2.10"]);
+}
+
+/// The machine had got another name server, and the daemon asked the old one for ever.
+#[test]
+#[ignore = "needs root and a mount namespace of Linux"]
+fn another_name_server_in_resolv_conf_is_asked_by_the_next_scan() {
+    if !alone::is_alone() {
+        let test = "dns::another_name_server_in_resolv_conf_is_asked_by_the_next_scan";
+        alone::run(test, &["unshare", "-m"], |_| ());
+        return;
+    }
+    let (old, new) = (Responder::start(world::answer), Responder::start(world::answer));
+    let line = |server: &Responder| format!("nameserver [127.0.0.1]:{}\n", server.address.port());
+    let place = Place::new();
+    let file = place.write("resolv.conf", line(&old), 0o644);
+    let mount = Command::new("mount").arg("--bind").arg(&file).arg("/etc/resolv.conf").status();
+    assert!(mount.unwrap().success());
+    place.configure("scan every 1h\n");
+    place.enter(&[grey("192.0.2.70", "h.example", "a@good.example", TO)]);
+    let mut daemon = place.start();
+    daemon.exact_line("Scan completed");
+    assert!(old.asked() > 0);
+    fs::write(&file, line(&new)).unwrap();
+    daemon.says(&["scan"]);
+    daemon.exact_line("/etc/resolv.conf: has changed, reloading");
+    daemon.exact_line("configuration reloaded");
+    daemon.exact_line("Scan completed");
+    assert!(new.asked() > 0);
+    // And that was all.
+    daemon.says(&["scan"]);
+    let lines = daemon.scan_done();
+    assert!(!lines.iter().any(|line| line.contains("reloading")), "{lines:?}");
 }
