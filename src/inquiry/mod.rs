@@ -69,6 +69,13 @@ impl Questions {
         Questions { hosts, domains, controls }
     }
 
+    /// Those about hosts that came up when the answers to the first ones were weighed.
+    pub fn further(scan: &Scan<'_>) -> Questions {
+        let hosts = scan.questions();
+        let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
+        Questions { hosts, controls, domains: Domains::default() }
+    }
+
     /// How many there are, without the controls.
     pub fn len(&self) -> usize {
         self.hosts.len() + self.domains.len()

@@ -7,24 +7,51 @@
 //! Source: none in the original; design.
 
 use super::answers::{Answers, Confirmation, DomainVerdict, Doubt};
-use super::rules::dns;
+use super::rules::{Rule, dns};
+use super::sender;
 use crate::dns::failure::Failure;
 use crate::name;
 use crate::spamd::Tuple;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Hosts with a definite answer up to which their share says nothing.
+/// Hosts with a definite answer below which their share says nothing.
 const FEW: u64 = 20;
 
 /// What was counted.
 #[derive(Debug, Default)]
 pub(super) struct Ballot {
-    /// Hosts with a definite answer, and those of them that would be trapped.
-    hosts: u64,
-    bad: u64,
+    /// Hosts by what DNS says of their sender domains,
+    senders: Share,
+    /// and by what the external program says of the recipients they write to.
+    recipients: Share,
     failed: Pairs,
     known: Pairs,
+}
+
+/// Hosts with a definite answer, and those of them that a rule would trap by it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    of: u64,
+    bad: u64,
+}
+
+impl Share {
+    /// Counts a host.
+    fn count(&mut self, is_bad: bool, is_good: bool) {
+        self.of = self.of.saturating_add((is_bad || is_good).into());
+        self.bad = self.bad.saturating_add(is_bad.into());
+    }
+
+    /// More than half of the hosts would be trapped.
+    fn is_outvoted(self) -> bool {
+        self.of >= FEW && self.bad.saturating_mul(2) > self.of
+    }
+
+    fn doubt(self, rule: Rule) -> Option<Doubt> {
+        let Share { of, bad } = self;
+        self.is_outvoted().then_some(Doubt::Outvoted { rule, bad, of })
+    }
 }
 
 /// Pairs of a host and a registrable domain, none of which has either in common with another: as good as the
@@ -49,6 +76,23 @@ impl Pairs {
 }
 
 impl Ballot {
+    /// Counts one host by the recipients of its tuples.
+    pub fn count_recipients<'t>(
+        &mut self,
+        tuples: impl Iterator<Item = Tuple<'t>>,
+        answers: &dyn Answers,
+    ) {
+        let (mut is_good, mut is_bad) = (false, false);
+        for to in tuples.filter_map(|tuple| sender::recipient(tuple.to)) {
+            match answers.is_recipient(&to) {
+                Some(true) => is_good = true,
+                Some(false) => is_bad = true,
+                None => {}
+            }
+        }
+        self.recipients.count(is_bad, is_good);
+    }
+
     /// Counts one host by the domains of its tuples.
     pub fn count<'t>(&mut self, tuples: impl Iterator<Item = Tuple<'t>>, answers: &dyn Answers) {
         let (mut is_good, mut is_bad, mut is_lacking) = (false, false, false);
@@ -79,28 +123,22 @@ impl Ballot {
             has_known = has_known || self.known.add(&lower);
             std::mem::swap(&mut lower, &mut last);
         }
-        self.hosts = self.hosts.saturating_add((is_bad || is_good && !is_lacking).into());
-        self.bad = self.bad.saturating_add(is_bad.into());
+        self.senders.count(is_bad, is_good && !is_lacking);
     }
 
     /// Why denials do not count, if so.
     pub fn doubts(&self) -> impl Iterator<Item = Doubt> + use<> {
-        let (failed, bad) = (self.failed.count(), self.bad);
-        let (of, hosts) = (failed.saturating_add(self.known.count()), self.hosts);
+        let failed = self.failed.count();
+        let of = failed.saturating_add(self.known.count());
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
-        let outvoted = self.is_outvoted().then_some(Doubt::Outvoted { bad, of: hosts });
-        failed.into_iter().chain(outvoted)
+        let outvoted = [self.senders.doubt(Rule::Dns), self.recipients.doubt(Rule::Checker)];
+        failed.into_iter().chain(outvoted.into_iter().flatten())
     }
 
     /// More than a third had no definite answer.
     fn has_failed(&self) -> bool {
         let (failed, known) = (self.failed.count(), self.known.count());
         failed.saturating_mul(2) > known
-    }
-
-    /// More than half of the hosts would be trapped.
-    fn is_outvoted(&self) -> bool {
-        self.hosts > FEW && self.bad.saturating_mul(2) > self.hosts
     }
 }
 
@@ -123,15 +161,20 @@ impl Answers for Believed<'_> {
             Some(DomainVerdict::Bad(_)) if self.ballot.has_failed() => {
                 Some(DomainVerdict::Unknown(Failure::Distrusted))
             }
-            Some(DomainVerdict::Bad(_)) if self.ballot.is_outvoted() => {
+            Some(DomainVerdict::Bad(_)) if self.ballot.senders.is_outvoted() => {
                 Some(DomainVerdict::Unknown(Failure::Outvoted))
             }
             verdict => verdict,
         }
     }
 
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
-        self.answers.is_bad_recipient(address)
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        let is_known = self.answers.is_recipient(address)?;
+        (is_known || !self.ballot.recipients.is_outvoted()).then_some(is_known)
+    }
+
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.answers.was_spared(address)
     }
 }
 
@@ -190,7 +233,8 @@ mod tests {
     fn none_falls_where_more_than_half_of_the_hosts_would() {
         let good = |count| many(count, |n| format!("a@mx.g{n}.example"));
         let bad = |count| many(count, |n| format!("a@gone.b{n}.example"));
-        assert!(doubts(&bad(20)).is_empty(), "too few to tell");
+        assert!(doubts(&bad(19)).is_empty(), "too few to tell");
+        assert_eq!(doubts(&bad(20)).len(), 1);
         assert!(doubts(&[good(15), bad(15)].concat()).is_empty());
         let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is";
         assert_eq!(doubts(&[good(15), bad(16)].concat()), [wanted]);
@@ -201,6 +245,25 @@ mod tests {
         let mut others = many(8, |_| "a@dunno.d.example".into());
         others.extend(many(30, |_| "<>".into()));
         assert_eq!(doubts(&[good(15), bad(16), others].concat()), [wanted]);
+    }
+
+    /// A checker whose directory had been emptied.
+    #[test]
+    fn none_falls_where_the_checker_knows_no_recipient_of_most_hosts() {
+        let votes = |good: usize, bad: usize| {
+            let mut ballot = Ballot::default();
+            let good = (0..good).map(|n| format!("<u{n}@ours.example>"));
+            for to in good.chain((0..bad).map(|n| format!("<left{n}@ours.example>"))) {
+                ballot.count_recipients([tuple("", &to), tuple("", "<")].into_iter(), &Oracle);
+            }
+            let believed = Believed { answers: &Oracle, ballot: &ballot };
+            let left = believed.is_recipient(b"left@ours.example");
+            (ballot.doubts().map(|doubt| doubt.to_string()).next(), left)
+        };
+        assert_eq!(votes(0, 19), (None, Some(false)));
+        assert_eq!(votes(10, 10), (None, Some(false)));
+        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is";
+        assert_eq!(votes(9, 11), (Some(text.into()), None));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A scan in its stages, with DNS and the external program in between.
 //!
 //! [`Scan::of`] takes a database and settles all hosts but those that a counting rule
-//! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
+//! nominates, or that have one bad letter; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
 //! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
 //! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
 //! Without answers nominees go free, and no recipient and no sender domain traps.
@@ -15,11 +15,12 @@ use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
-use super::judge::{AHEAD, Judge, Nominee};
+use super::judge::{AHEAD, Judge, Unsettled};
 use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, checker, dns};
 use super::table::Seed;
+use super::verdict::Outcome;
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
@@ -37,8 +38,10 @@ pub struct Scan<'r> {
     rules: &'r Rules,
     /// The nominees as if they went free.
     report: Report<'r>,
-    /// Those of each share.
-    nominees: Vec<Vec<Nominee>>,
+    /// Those of each share that are not settled yet.
+    unsettled: Vec<Unsettled>,
+    /// What all answers say together, once they are there.
+    ballot: Option<Ballot>,
 }
 
 impl<'r> Scan<'r> {
@@ -69,20 +72,31 @@ impl<'r> Scan<'r> {
         let Gathered { shares, mut counts, unknown } = gather(pieces, (order, now), rules, seed)?;
         let settled = each(shares, |notes| {
             let waiting = Waiting::new(notes, seed);
-            let (outcomes, nominees) = Judge::new(&waiting, rules).settle_all();
-            (Judged { waiting, outcomes }, nominees)
+            let (outcomes, unsettled) = Judge::new(&waiting, rules).settle_all();
+            (Judged { waiting, outcomes }, unsettled)
         });
-        let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
+        let (shares, unsettled): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
         let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
-        Ok(Scan { rules, report, nominees })
+        Ok(Scan { rules, report, unsettled, ballot: None })
     }
 
-    /// What DNS is to be asked about the nominees, in the order of their first appearance.
+    /// Whose identity DNS is to be asked about, in the order of their first appearance: nominees, and hosts
+    /// with one bad letter. After [`Scan::weigh`] those that only the answers have shown.
     pub fn questions(&self) -> Vec<Question> {
         let mut questions = Vec::new();
-        for (Judged { waiting, .. }, nominees) in self.report.shares.iter().zip(&self.nominees) {
-            let hosts = nominees.iter().filter_map(|nominee| waiting.hosts().get(nominee.host));
+        for (Judged { waiting, outcomes }, unsettled) in
+            self.report.shares.iter().zip(&self.unsettled)
+        {
+            let mut numbers: Vec<_> = match self.ballot {
+                None => unsettled.early().collect(),
+                Some(_) => unsettled.late().collect(),
+            };
+            numbers.sort_unstable();
+            numbers.dedup();
+            let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
+            let hosts = numbers.iter().filter(|number| is_open(number));
+            let hosts = hosts.filter_map(|number| waiting.hosts().get(*number));
             let ask = |host: &Host| Question::new(host.address.ip(), waiting.tuples_of(host));
             questions.extend(hosts.map(|host| (host.place, ask(host))));
         }
@@ -146,37 +160,54 @@ impl<'r> Scan<'r> {
         recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
-    /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
-    /// Without answers, or with one that is not definite, they go free as far as these rules are
-    /// concerned.
-    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'r> {
+    /// Weighs the answers about sender domains and recipients. Hosts may come up by them whose identity was
+    /// not asked about: [`Scan::questions`] tells.
+    pub fn weigh(&mut self, answers: &dyn Answers) {
         let ballot = self.ballot(answers);
-        let mut report = self.report;
-        report.doubts =
-            answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
-        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
-        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
-        for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
+        self.report.doubts = answers.doubt().into_iter().chain(ballot.doubts()).collect();
+        let believed = Believed { answers, ballot: &ballot };
+        for (Judged { waiting, outcomes }, unsettled) in
+            self.report.shares.iter_mut().zip(&mut self.unsettled)
         {
             let mut judge = Judge::new(waiting, self.rules);
-            judge.settle_nominees(nominees, outcomes, answers);
-            if let Some(answers) = answers {
-                judge.settle_open(outcomes, answers);
-            }
+            let late = judge.weigh(&unsettled.suspicions, outcomes, &believed);
+            unsettled.suspicions.extend(late);
+        }
+        self.ballot = Some(ballot);
+    }
+
+    /// Settles all hosts by the answers. Without, or with one that is not definite, nominees go free, and one
+    /// bad letter is not enough.
+    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
+        if let (Some(answers), None) = (answers, &self.ballot) {
+            self.weigh(answers);
+        }
+        let ballot = self.ballot.unwrap_or_default();
+        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
+        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
+        let mut report = self.report;
+        for (Judged { waiting, outcomes }, unsettled) in
+            report.shares.iter_mut().zip(&self.unsettled)
+        {
+            let mut judge = Judge::new(waiting, self.rules);
+            judge.settle_nominees(&unsettled.nominees, outcomes, answers);
+            judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
         }
         report
     }
 
-    /// What the answers say of all hosts together; nothing if the rule `dns` is off.
-    fn ballot(&self, answers: Option<&dyn Answers>) -> Ballot {
+    /// What the answers say of all hosts together.
+    fn ballot(&self, answers: &dyn Answers) -> Ballot {
         let mut ballot = Ballot::default();
-        let Some(answers) = answers.filter(|_| self.rules.sender_dns) else { return ballot };
         for Judged { waiting, outcomes } in &self.report.shares {
             let judge = Judge::new(waiting, self.rules);
             let open: Vec<_> = judge.open_to(Rule::Dns, outcomes).collect();
             for hosts in open.chunks(AHEAD) {
                 waiting.prefetch(hosts.iter().copied());
                 hosts.iter().for_each(|host| ballot.count(waiting.tuples_of(host), answers));
+            }
+            for host in judge.open_to(Rule::Checker, outcomes) {
+                ballot.count_recipients(waiting.tuples_of(host), answers);
             }
         }
         ballot

@@ -125,11 +125,7 @@ impl Memory {
         let totals = &mut self.totals;
         totals.scans += 1;
         totals.trapped.merge(&scan.trapped);
-        let (sum, more) = (&mut totals.domains, &scan.domains);
-        sum.good += more.good;
-        sum.bad += more.bad;
-        sum.unknown += more.unknown;
-        sum.not_asked += more.not_asked;
+        totals.domains.add(&scan.domains);
         self.last_scan = Some(scan.clone());
         self.told = None;
     }

@@ -5,7 +5,7 @@
 //! `localhost.localdomain` where nobody has told them their own. Source: none in the original; measured in
 //! real mail.
 
-use super::{Case, Finding, Needs, Opinion, Subject};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::Config;
 use crate::name;
 use crate::scan::answers::Confirmation;
@@ -22,7 +22,8 @@ pub(in crate::scan) struct Helo {
 
 impl Finding for Helo {
     const NAME: &'static str = "helo";
-    const NEEDS: Needs = Needs::Identity;
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
 
     fn is_on(config: &Config) -> bool {
         config.rules.max_helo_domains.is_some()
