@@ -21,7 +21,7 @@ use greytrapper::db::{
 use greytrapper::dns::answer::{self, Answer, Data, MAX_RECORDS};
 use greytrapper::dns::name::Name;
 use greytrapper::escape::escaped;
-use greytrapper::scan::Scan;
+use greytrapper::scan::{Portion, Scan};
 use greytrapper::spamd::{Entry, Gdata, Tuple, listing};
 use std::collections::BTreeMap;
 use std::io;
@@ -239,15 +239,14 @@ fn scanned(keys: &[u8], value: &[u8], order: ByteOrder) {
     let rules = Rules { identity: false, ..Rules::default() };
     let scan = Scan::begin(records(), order, now, &rules).unwrap();
     assert!(scan.domains().len() <= keys.len());
-    for verdict in scan.finish(None).traps() {
-        let evidence = verdict.evidence();
-        assert!(!evidence.is_empty());
-        for tuple in evidence {
-            assert_eq!(tuple.address, verdict.address());
+    for verdict in scan.finish(None).traps(Portion::All) {
+        assert!(verdict.evidence.tuples().next().is_some());
+        for tuple in verdict.evidence.tuples() {
+            assert_eq!(tuple.address, verdict.address.key());
             let [helo, from, to] = [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len);
             assert!(helo + from + to <= keys.len());
         }
-        let reason = verdict.reason().to_string();
+        let reason = verdict.reason;
         assert!(!reason.is_empty() && !reason.chars().any(char::is_control), "{reason:?}");
     }
 }

@@ -1,9 +1,11 @@
 //! The daemon's log: syslog(3), facility mail, ident `greytrapper`, with the pid; standard error before a
 //! process is ready and for as long as the daemon stays in the foreground.
 //!
-//! Every process of the daemon writes its own lines: syslog(3) works in a chroot(2) and under pledge(2)
-//! (sendsyslog(2)), elsewhere [`open_syslog`] opens the socket beforehand. Callers escape what came from
-//! outside ([`crate::escape`]); a line that was forgotten is made harmless here.
+//! On OpenBSD every process of the daemon writes its own lines: syslog(3) works in a chroot(2) and under
+//! pledge(2) (sendsyslog(2)). Elsewhere it needs a socket in the file system, and another one after each
+//! restart of syslogd(8): there a process that is locked in [keeps](keep) its lines for its parent, which can
+//! reach that. Callers escape what came from outside ([`crate::escape`]); a line that was forgotten is
+//! made harmless here.
 #![forbid(unsafe_code)]
 
 use crate::escape::escaped;
@@ -11,11 +13,16 @@ use nix::syslog::{Facility, LogFlags, Priority, Severity, openlog, syslog};
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 static IN_SYSLOG: AtomicBool = AtomicBool::new(false);
+/// Lines for the parent, once they are kept.
+static KEPT: Mutex<Option<Vec<(u8, String)>>> = Mutex::new(None);
+/// As many lines are kept; later ones are lost.
+const KEPT_MAX: usize = 10_000;
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
-/// Opens the way to syslog(3), where that has a socket: to be called before chroot(2) and the locks.
+/// Opens the way to syslog(3), where that has a socket.
 pub fn open_syslog() {
     let flags = LogFlags::LOG_PID | LogFlags::LOG_NDELAY;
     // The C library keeps the pointer to an ident, of which nix's call has but a copy where it is no
@@ -31,6 +38,31 @@ pub fn open_syslog() {
 /// From now on lines go to syslog(3).
 pub fn to_syslog() {
     IN_SYSLOG.store(true, Ordering::Relaxed);
+}
+
+/// From now on lines are kept until they are [taken](take_kept).
+pub fn keep() {
+    kept().get_or_insert_default();
+}
+
+/// The lines kept since the last time, each with its severity.
+pub fn take_kept() -> Vec<(u8, String)> {
+    kept().as_mut().map(std::mem::take).unwrap_or_default()
+}
+
+/// Writes a line that another process has kept.
+pub fn write_kept(severity: u8, line: &str) {
+    let severity = match severity {
+        0..=3 => Severity::LOG_ERR,
+        4 => Severity::LOG_WARNING,
+        5 | 6 => Severity::LOG_INFO,
+        _ => Severity::LOG_DEBUG,
+    };
+    write(severity, &line);
+}
+
+fn kept() -> MutexGuard<'static, Option<Vec<(u8, String)>>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether [`verbose`] lines are written.
@@ -68,7 +100,11 @@ pub fn verbose(line: impl fmt::Display) {
 /// There is nobody to tell if a line cannot be written.
 fn write(severity: Severity, line: &dyn fmt::Display) {
     let line = harmless(line.to_string());
-    if IN_SYSLOG.load(Ordering::Relaxed) {
+    if let Some(kept) = kept().as_mut() {
+        if kept.len() < KEPT_MAX {
+            kept.push((severity as u8, line));
+        }
+    } else if IN_SYSLOG.load(Ordering::Relaxed) {
         let _ = syslog(Priority::new(severity, Facility::LOG_MAIL), &line);
     } else {
         // In one piece: several processes write to the same place.

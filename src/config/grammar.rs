@@ -1,7 +1,8 @@
 //! The grammar of greytrapper.conf(5): one rule a statement, found by sorted tables of keywords.
 //!
 //! Called by `parse` when a line's first word is known; reads the rest of the statement from the cursor,
-//! but not the end of its line. Adding a keyword means a row in a table here and a place in the manual.
+//! but not the end of its line. A new statement is a row in a table here, a variant in `statement`, what it
+//! changes in `check` and `print`, and its place in the manual.
 
 use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;
@@ -119,7 +120,9 @@ fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     p.cursor.expect("with")?;
     let program = p.cursor.string(A_PATH)?;
     let timeout = if p.cursor.take_keyword("timeout")? { Some(duration(p)?) } else { None };
-    Ok(Statement::CheckRcpt { program, timeout })
+    let is_controlled = p.cursor.take_keyword("control")?;
+    let control = if is_controlled { Some(p.cursor.string("an address")?) } else { None };
+    Ok(Statement::CheckRcpt { program, timeout, control })
 }
 
 fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {

@@ -53,6 +53,9 @@ pub(crate) use value::duration_text;
 /// Where the configuration is, unless said otherwise: beside spamd.conf(5).
 pub const DEFAULT_FILE: &str = "/etc/mail/greytrapper.conf";
 
+/// Where the control socket is, unless said otherwise.
+pub const DEFAULT_SOCKET: &str = "/var/run/greytrapper.sock";
+
 /// A configuration that can be used, and what is odd about it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -140,7 +143,7 @@ impl Default for Config {
             rules: Rules::default(),
             checker: None,
             dns: Dns::default(),
-            socket: "/var/run/greytrapper.sock".into(),
+            socket: DEFAULT_SOCKET.into(),
             sync: Sync::default(),
         }
     }
@@ -164,6 +167,9 @@ pub struct Checker {
     pub program: PathBuf,
     /// How long it may take for one address.
     pub timeout: Duration,
+    /// An address that it must know to be believed. Without one the postmasters of the recipients' domains,
+    /// and recipients that it knows, take its part.
+    pub control: Option<String>,
 }
 
 impl Checker {

@@ -58,6 +58,8 @@ impl std::error::Error for Error {}
 #[derive(Debug)]
 pub struct Answer {
     path: PathBuf,
+    /// What was asked, in case it is to be asked again.
+    frame: Vec<u8>,
     stream: UnixStream,
     decoder: Decoder,
     chunk: Vec<u8>,
@@ -71,15 +73,9 @@ impl Answer {
     pub fn to(request: &Request, socket: &Path) -> Result<Answer, Error> {
         let mut frame = Vec::new();
         frame::encode(request, REQUEST_MAX, &mut frame).map_err(Error::Request)?;
-        let broken = |error| Error::Io(socket.into(), error);
-        let mut stream = UnixStream::connect(socket).map_err(broken)?;
-        match stream.write_all(&frame) {
-            // Whoever closes before it was asked may have said why.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(broken(error)),
-            _ => {}
-        }
+        let stream = ask(&frame, socket)?;
         let (decoder, chunk) = (Decoder::new(REPLY_MAX), vec![0; CHUNK]);
-        Ok(Answer { path: socket.into(), stream, decoder, chunk })
+        Ok(Answer { path: socket.into(), frame, stream, decoder, chunk })
     }
 
     /// The next part of the answer; `None` after its end.
@@ -92,6 +88,10 @@ impl Answer {
             match reply.map_err(|error| Error::Foreign(self.path.clone(), error))? {
                 Some(Reply::Done) => return Ok(None),
                 Some(Reply::Failed(why)) => return Err(Error::Refused(why)),
+                Some(Reply::AskAgain) => {
+                    self.stream = ask(&self.frame, &self.path)?;
+                    self.decoder = Decoder::new(REPLY_MAX);
+                }
                 Some(reply) => return Ok(Some(reply)),
                 None => self.read()?,
             }
@@ -121,5 +121,16 @@ impl Answer {
             }
             Err(error) => Err(Error::Io(self.path.clone(), error)),
         }
+    }
+}
+
+/// Connects and asks.
+fn ask(frame: &[u8], socket: &Path) -> Result<UnixStream, Error> {
+    let broken = |error| Error::Io(socket.into(), error);
+    let mut stream = UnixStream::connect(socket).map_err(broken)?;
+    match stream.write_all(frame) {
+        // Whoever closes before it was asked may have said why.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(broken(error)),
+        _ => Ok(stream),
     }
 }

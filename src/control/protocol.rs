@@ -1,7 +1,7 @@
 //! What greytrapctl(8) and the daemon say to each other over the control socket.
 //!
 //! A connection carries one [`Request`], then one or more [`Reply`]s, as frames
-//! ([`frame`](crate::frame)), the last of which is [`Reply::Done`] or [`Reply::Failed`]; then the
+//! ([`frame`](crate::frame)), the last of which is [`Reply::Done`], [`Reply::Failed`] or [`Reply::AskAgain`]; then the
 //! daemon closes it. Only [`Request::Monitor`] has no end of its own. All of it is plain data.
 //!
 //! Neither side trusts the other: the daemon checks every address again, greytrapctl escapes whatever
@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
-use crate::scan::Rule;
+use crate::scan::Verdict;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -30,13 +30,14 @@ pub enum Request {
     ShowTraps,
     /// Hosts that wait: a [`Reply::Host`] for each.
     ShowHosts,
-    /// The last verdict on a host: [`Reply::Explained`], then a [`Reply::Tuple`] for each tuple.
+    /// The verdict on a host: one [`Reply::Explained`].
     Explain(IpAddr),
     /// Scan now: done once the scan has begun.
     Scan,
     /// Read the configuration again: done once it is in force.
     Reload,
-    /// Tell what happens: a [`Reply::Event`] for each, until one side closes.
+    /// Tell what happens: a [`Reply::Event`] for each, until one side closes; over a reload by
+    /// [`Reply::AskAgain`].
     Monitor,
     /// Trap hosts: a [`Reply::Changed`] for each, in order.
     Trap {
@@ -74,15 +75,15 @@ pub enum Reply {
     /// A host in a trap.
     Trap(Trap),
     /// A host that waits.
-    Host(Host),
-    /// What the last scan found about a host.
+    Host(Verdict),
+    /// What is found about a host.
     Explained(Explained),
-    /// A tuple of that host.
-    Tuple(Tuple),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.
     Event(Event),
+    /// Another process of the daemon goes on: it is to be asked the same.
+    AskAgain,
     /// That was all.
     Done,
     /// That was all, and it is not what was asked; why.
@@ -98,49 +99,17 @@ pub struct Trap {
     pub first: i64,
     /// When spamd lets it go.
     pub expire: i64,
-    /// By which rule, if it was one of the daemon's.
-    pub rule: Option<Rule>,
-    /// Why, as it was logged; empty if the daemon does not know.
-    pub reason: String,
+    /// Why, if it is one of the daemon's and not too long ago.
+    pub verdict: Option<Verdict>,
 }
 
-/// A host that waits, as the last scan saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    /// Its address.
-    pub address: IpAddr,
-    /// How many of its tuples live.
-    pub tuples: u32,
-    /// The rule against it; `None` if it passed.
-    pub rule: Option<Rule>,
-    /// The reason, either way.
-    pub reason: String,
-}
-
-/// What the last scan found about a host.
+/// What is found about a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
-    /// The host's address.
-    pub address: IpAddr,
     /// When it was judged, in seconds since 1970.
     pub judged: i64,
-    /// The rule against it; `None` if it passed.
-    pub rule: Option<Rule>,
-    /// The reason, either way.
-    pub reason: String,
-    /// What DNS answered, where that made the verdict.
-    pub answer: Option<String>,
-}
-
-/// A delivery that was put off, as evidence: raw bytes that a stranger chose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tuple {
-    /// What the host said in HELO.
-    pub helo: Vec<u8>,
-    /// The envelope sender.
-    pub from: Vec<u8>,
-    /// The envelope recipient.
-    pub to: Vec<u8>,
+    /// What was found, with its evidence.
+    pub verdict: Verdict,
 }
 
 /// What became of an address that was to be trapped or released.
@@ -171,23 +140,9 @@ pub enum What {
     /// A scan ended well.
     ScanDone(Box<Scan>),
     /// A host was judged.
-    Verdict {
-        /// The host's address.
-        address: IpAddr,
-        /// The rule against it; `None` if it passed.
-        rule: Option<Rule>,
-        /// The reason, either way.
-        reason: String,
-    },
+    Verdict(Verdict),
     /// A host is trapped.
-    Trapped {
-        /// The host's address.
-        address: IpAddr,
-        /// By which rule; `None` if by hand.
-        rule: Option<Rule>,
-        /// Why.
-        reason: String,
-    },
+    Trapped(Verdict),
     /// A trap was ended by hand.
     Released {
         /// The host's address.

@@ -8,14 +8,13 @@
 use super::life::Life;
 use super::messages::{FromChecker, ToChecker};
 use super::peer::Peer;
+use super::roles::Variant;
 use super::slot::Slot;
 use crate::checker::{Pool, Verdict, Why};
 use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::log;
-use crate::process::sandbox::Role;
-use crate::process::user::GREYTRAPPER;
-use crate::process::wake::{drain, wait};
+use crate::process::wake::drain;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashSet;
@@ -41,7 +40,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         let _ = (&waker).write(&[0]);
     };
     let pool = Pool::new(&checker.program, checker.timeout, done).map_err(said)?;
-    life.lock_in(GREYTRAPPER, None, &Role::Checker { program: &checker.program })?;
+    life.lock_in(Variant::Usual, |_| checker.program.clone())?;
     life.ready(poll.registry())?;
     let mut log = Told { program: &checker.program, told: HashSet::new() };
     let mut events = Events::with_capacity(8);
@@ -66,7 +65,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             };
             engine.send(&FromChecker { number, is_good });
         }
-        wait(&mut poll, &mut events, None)?;
+        life.wait(&mut poll, &mut events, None)?;
         while let Ok(Some(_)) = life.orders() {}
     }
     pool.stop();

@@ -4,10 +4,11 @@
 //! the other; nothing is left open in the parent but its own way to each. Called by the parent alone.
 #![forbid(unsafe_code)]
 
-use super::messages::{Checked, FromParent, Start, ToParent};
+use super::messages::{Checked, FromParent, Legacy, Needs, Renewal, Start, ToParent};
 use super::options;
-use super::roles::Process;
+use super::roles::{Process, ROLES, Role, Variant};
 use super::slot::Slot;
+use crate::log;
 use crate::process::channel::{Broken, Channel};
 use crate::process::spawn::{Program, pair};
 use mio::{Registry, Token};
@@ -21,10 +22,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a process that is to end may take before it is killed.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The same for the store, which may be in the middle of a write: killing it is the last resort.
-const PATIENCE_WITH_STORE: Duration = Duration::from_secs(60);
+/// How long the status of a process that has closed its way to the parent is waited for.
+const POST_MORTEM: Duration = Duration::from_millis(500);
+/// What a process that is to end may say between two looks.
+const LAST_WORDS: usize = 1000;
 /// Between two looks at a process that is to end.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -33,30 +34,15 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct Generation {
     /// The configuration.
     pub checked: Checked,
+    /// What it was made for, if not for another configuration, and who wanted that.
+    pub renewal: Option<(Renewal, Process)>,
     members: Vec<Member>,
 }
 
-/// What every generation inherits from the one before: the parent opens it once, before it is locked in.
+/// What every generation inherits from the one before, each in its slot: the parent opens it once, before it
+/// is locked in.
 #[derive(Debug)]
-pub struct Common {
-    /// The control socket, listening.
-    pub control: OwnedFd,
-    /// The memory for a database's image ([`crate::process::shared`]), for the store.
-    pub image_to_write: OwnedFd,
-    /// The same for the engine.
-    pub image_to_read: OwnedFd,
-}
-
-impl Common {
-    /// The same for another generation.
-    pub fn try_clone(&self) -> io::Result<Common> {
-        Ok(Common {
-            control: self.control.try_clone()?,
-            image_to_write: self.image_to_write.try_clone()?,
-            image_to_read: self.image_to_read.try_clone()?,
-        })
-    }
-}
+pub struct Common(pub Vec<(Slot, OwnedFd)>);
 
 /// One process, as the parent knows it.
 #[derive(Debug)]
@@ -79,12 +65,12 @@ impl Generation {
     pub fn spawn(
         program: &Program,
         checked: Checked,
-        start: Start,
-        common: Common,
+        start: &Start,
+        common: &Common,
         registry: &Registry,
     ) -> io::Result<Generation> {
-        let mut generation = Generation { checked, members: Vec::new() };
-        let started = generation.spawn_all(program, &start, common, registry);
+        let mut generation = Generation { checked, renewal: None, members: Vec::new() };
+        let started = generation.spawn_all(program, start, common, registry);
         match started {
             Ok(()) => Ok(generation),
             Err(error) => {
@@ -98,34 +84,12 @@ impl Generation {
         &mut self,
         program: &Program,
         start: &Start,
-        common: Common,
+        common: &Common,
         registry: &Registry,
     ) -> io::Result<()> {
         let needs = self.checked.needs;
-        let Common { control, image_to_write, image_to_read } = common;
-        let (to_store, from_engine) = pair()?;
-        let mut store = vec![(Slot::Asker, from_engine), (Slot::Image, image_to_write)];
-        let mut engine = vec![(Slot::Store, to_store), (Slot::Image, image_to_read)];
-        engine.push((Slot::Control, control));
-        let mut others = Vec::new();
-        let mut add = |process, asks: &mut Vec<_>, slot| {
-            let (ours, theirs) = pair()?;
-            asks.push((slot, ours));
-            others.push((process, vec![(Slot::Asker, theirs)]));
-            io::Result::Ok(())
-        };
-        if needs.resolver {
-            add(Process::Resolver, &mut engine, Slot::Resolver)?;
-        }
-        if needs.checker {
-            add(Process::Checker, &mut engine, Slot::Checker)?;
-        }
-        if needs.sync {
-            add(Process::Sync, &mut store, Slot::Sync)?;
-        }
-        others.push((Process::Store, store));
-        others.push((Process::Engine, engine));
-        for (process, descriptors) in others {
+        for (role, descriptors) in endow(&needs, common)? {
+            let process = role.process;
             let mut member = Member::spawn(program, process, (&[], descriptors), registry)?;
             let sent = member.channel.send(&FromParent::Start(Box::new(start.clone())));
             let failure = sent.err().map(|broken| member.post_mortem(&broken));
@@ -148,19 +112,54 @@ impl Generation {
     }
 
     /// Ends them all: each notices that its parent has gone, and finishes what must not be cut short. One that
-    /// is not ready yet has begun nothing.
-    pub fn end(self) {
+    /// is not ready yet has begun nothing. What they leave to the next generation, and lines for the log, are
+    /// their last words.
+    pub fn end(self) -> Vec<Legacy> {
         let (ready, others): (Vec<_>, Vec<_>) =
             self.members.into_iter().partition(|member| member.is_ready);
         others.into_iter().for_each(|mut member| member.end());
-        let mut children: Vec<_> =
-            ready.into_iter().map(|Member { process, child, .. }| (process, child)).collect();
-        let start = Instant::now();
-        while !children.is_empty() {
-            children.retain_mut(|(process, child)| !has_ended(*process, child, start.elapsed()));
+        ready.iter().for_each(|member| member.channel.close_writing());
+        let (mut ready, mut legacies, start) = (ready, Vec::new(), Instant::now());
+        while !ready.is_empty() {
+            ready.retain_mut(|member| {
+                let is_over = has_ended(member.process, &mut member.child, start.elapsed());
+                // What it said before its end, if it has ended.
+                legacies.extend(member.last_words());
+                !is_over
+            });
             thread::sleep(PAUSE);
         }
+        legacies
     }
+}
+
+/// The roles of a generation, each with what it is given.
+type Endowed = Vec<(&'static Role, Vec<(Slot, OwnedFd)>)>;
+
+/// Makes the ways between the roles that are needed, and hands out what is common to all generations.
+fn endow(needs: &Needs, common: &Common) -> io::Result<Endowed> {
+    let roles = ROLES.iter().map(|role| role.process.role(role.variant));
+    let needed = roles.filter(|role| (role.is_needed)(needs));
+    let mut endowed: Endowed = needed.map(|role| (role, Vec::new())).collect();
+    let ways: Vec<_> =
+        endowed.iter().filter_map(|(role, _)| Some((role.process, role.answers?))).collect();
+    let mut give = |process, slot, descriptor| {
+        for (_, given) in endowed.iter_mut().filter(|(role, _)| role.process == process) {
+            given.push((slot, descriptor));
+            break;
+        }
+    };
+    for (process, (asker, slot)) in ways {
+        let (ours, theirs) = pair()?;
+        give(asker, slot, ours);
+        give(process, Slot::Asker, theirs);
+    }
+    for (role, given) in &mut endowed {
+        for (slot, descriptor) in common.0.iter().filter(|(slot, _)| role.given.contains(slot)) {
+            given.push((*slot, descriptor.try_clone()?));
+        }
+    }
+    Ok(endowed)
 }
 
 impl Member {
@@ -185,6 +184,21 @@ impl Member {
         Ok(Member { process, token, channel, is_ready: false, failure: None, child })
     }
 
+    /// Takes what it says while it ends: lines for the log, and what it leaves.
+    fn last_words(&mut self) -> Vec<Legacy> {
+        let mut legacies = Vec::new();
+        for _ in 0..LAST_WORDS {
+            match self.channel.receive() {
+                Ok(Some(message)) if !message.may_come_from(self.process) => break,
+                Ok(Some(ToParent::Log(severity, line))) => log::write_kept(severity, &line),
+                Ok(Some(ToParent::Leave(legacy))) => legacies.push(legacy),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        legacies
+    }
+
     /// Ends it at once.
     pub fn end(&mut self) {
         // It may have ended by itself.
@@ -199,7 +213,7 @@ impl Member {
             return format!("{name}: {failure}");
         }
         let start = Instant::now();
-        while start.elapsed() < PATIENCE {
+        while start.elapsed() < POST_MORTEM {
             match self.child.try_wait() {
                 Ok(Some(status)) => return format!("{name}: {}", describe(status)),
                 Ok(None) => thread::sleep(PAUSE),
@@ -212,12 +226,8 @@ impl Member {
 
 /// Whether a process that is to end has; kills it if it takes too long.
 fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
-    let patience = match process {
-        Process::Store => PATIENCE_WITH_STORE,
-        _ => PATIENCE,
-    };
-    if since > patience {
-        crate::log::warning(format_args!("{}: does not end, killed", process.name()));
+    if since > process.role(Variant::Usual).patience {
+        log::warning(format_args!("{}: does not end, killed", process.name()));
         let _ = child.kill();
         let _ = child.wait();
         return true;

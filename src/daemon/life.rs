@@ -3,20 +3,20 @@
 //! [`Life::begin`] takes the way to the parent and waits to be told what to know; [`Life::lock_in`] gives up
 //! root and everything that the role does not need; [`Life::ready`] says so. From then on
 //! [`Life::orders`] gives the parent's messages, until it has gone: that ends every role, after what must
-//! not be cut short.
+//! not be cut short. [`Life::wait`] is how a role waits.
 #![forbid(unsafe_code)]
 
 use super::messages::{FromParent, Start, ToParent};
-use super::roles::Process;
+use super::roles::{Place, Process, Variant};
 use super::slot::{Slot, inherited};
 use crate::config::{self, Config};
 use crate::errno::reason;
 use crate::log;
 use crate::process::channel::{Broken, Channel};
-use crate::process::sandbox::{self, Role, Strength};
+use crate::process::sandbox::{self, Strength};
 use crate::process::spawn::silence;
 use crate::process::user::Identity;
-use mio::{Registry, Token};
+use mio::{Events, Poll, Registry, Token};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Uid;
@@ -24,9 +24,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// What the parent's messages come with in every role.
 pub const PARENT: Token = Token(0);
@@ -76,17 +77,16 @@ impl Life {
         config::from_text(&self.start.config)
     }
 
-    /// As root becomes `user` in the directory `root`, if that is given; then locks the process in.
-    pub fn lock_in(&self, user: &str, root: Option<&str>, role: &Role<'_>) -> Result<(), String> {
-        if !self.start.foreground {
-            log::open_syslog();
-        }
-        if Uid::effective().is_root() {
+    /// As root becomes the user of this role where that sees it; then locks the process in by a row of the
+    /// table, with a path for its places.
+    pub fn lock_in(&self, variant: Variant, at: impl Fn(Place) -> PathBuf) -> Result<(), String> {
+        let role = self.process.role(variant);
+        if let Some(user) = role.user.filter(|_| Uid::effective().is_root()) {
             let identity = Identity::of(user).map_err(|error| error.to_string())?;
-            identity.assume(root.map(Path::new)).map_err(|error| error.to_string())?;
+            identity.assume(role.chroot.map(Path::new)).map_err(|error| error.to_string())?;
         }
         sandbox::title(self.process.name());
-        match sandbox::enter(role).map_err(|error| error.to_string())? {
+        match sandbox::enter(&role.rights(at)).map_err(|error| error.to_string())? {
             Strength::Full => {}
             weaker => log::warning(format_args!("{}: {weaker}", self.process.name())),
         }
@@ -103,7 +103,15 @@ impl Life {
 
     /// Tells the parent something. If it has gone, that shows with the next order.
     pub fn tell(&mut self, message: &ToParent) {
+        self.hand_on_log();
         let _ = self.channel.deliver(message);
+    }
+
+    /// Gives the parent the lines that it is to log.
+    pub fn hand_on_log(&mut self) {
+        for (severity, line) in log::take_kept() {
+            let _ = self.channel.deliver(&ToParent::Log(severity, line));
+        }
     }
 
     /// The parent's messages that mean something to this role alone.
@@ -112,6 +120,31 @@ impl Life {
         match self.orders.pop_front() {
             None if self.is_over => Err(Over),
             order => Ok(order),
+        }
+    }
+
+    /// How long this role may wait for something to happen, if it would wait for `longest`: not at all
+    /// where the parent has said something or has gone. Asked before every wait. Readiness is told
+    /// once: whoever listened meanwhile may have taken the last order together with the end behind it,
+    /// and nothing would ever wake the role again.
+    pub fn patience(&mut self, longest: Option<Duration>) -> Option<Duration> {
+        let has_news = self.has_lost_parent() || !self.orders.is_empty();
+        if has_news { Some(Duration::ZERO) } else { longest }
+    }
+
+    /// Waits until something happens, at most for `longest`.
+    pub fn wait(
+        &mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        longest: Option<Duration>,
+    ) -> Result<(), String> {
+        match poll.poll(events, self.patience(longest)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                Err(reason(&error).to_string())
+            }
+            // An interrupted wait is one that found nothing.
+            _ => Ok(()),
         }
     }
 
@@ -137,6 +170,7 @@ impl Life {
     }
 
     fn listen(&mut self) {
+        self.hand_on_log();
         while !self.is_over {
             match self.channel.receive() {
                 Ok(None) => return,
@@ -158,9 +192,14 @@ impl Life {
 
     /// The daemon leaves its terminal, if it was not told to stay.
     fn go(&self) {
-        if !self.start.foreground {
-            log::to_syslog();
-            let _ = silence();
+        if self.start.foreground {
+            return;
         }
+        if cfg!(target_os = "openbsd") {
+            log::to_syslog();
+        } else {
+            log::keep();
+        }
+        let _ = silence();
     }
 }

@@ -6,14 +6,18 @@
 #![forbid(unsafe_code)]
 
 use super::roles::Process;
-use crate::control::status::{NameServer, Peer};
+use crate::control::protocol::Explained;
+use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
+use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::Shown;
 use crate::scan::identity::Question;
+use crate::spamd::Address;
 use crate::spamd::sync::Trap;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +34,12 @@ pub enum FromParent {
     Scan(Duration),
     /// To the engine: how the reload ended that it asked for.
     Reloaded(Result<(), String>),
+    /// To the engine: all of the next generation are ready. Clients go on with those.
+    HandOver,
+    /// To the store or the engine, before `Go`: what the one before it has left.
+    Inherit(Legacy),
+    /// To who asked for renewal: it stays as it is; why.
+    NotRenewed(String),
     /// To the engine: somebody wants a line in the log about how things are.
     Summary,
 }
@@ -45,6 +55,62 @@ pub struct Start {
     pub foreground: bool,
     /// When the daemon started, in seconds since 1970.
     pub since: i64,
+    /// What this generation is made for, if not for another configuration.
+    pub renewal: Option<Renewal>,
+}
+
+/// What a locked process cannot do, but one that is started afresh can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Renewal {
+    /// The store's: another file is in the place of the database.
+    Database,
+    /// Of sync: the names of so many peers are not resolved.
+    Peers(usize),
+    /// The resolver's: resolv.conf(5) has changed.
+    NameServers,
+}
+
+/// What a process leaves to the one of its role in the next generation.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Legacy {
+    /// The store's.
+    Store(StoreLegacy),
+    /// The engine's.
+    Engine(Box<EngineLegacy>),
+}
+
+impl Legacy {
+    /// Whom it is for.
+    pub fn heir(&self) -> Process {
+        match self {
+            Legacy::Store(_) => Process::Store,
+            Legacy::Engine(_) => Process::Engine,
+        }
+    }
+}
+
+/// What a store knows of what it has done.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct StoreLegacy {
+    /// What counts for `trap limit`: how long ago, and how many then; the oldest first.
+    pub counted: Vec<(Duration, u32)>,
+    /// The traps that it has set, each with its end, in seconds since 1970.
+    pub set: Vec<(Address, i64)>,
+}
+
+/// What an engine remembers.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct EngineLegacy {
+    /// Sums.
+    pub totals: Totals,
+    /// The last scan that ended well.
+    pub last_scan: Option<Scan>,
+    /// What went wrong last.
+    pub last_failure: Option<Failure>,
+    /// The last traps; the last one is the youngest.
+    pub traps: Vec<Explained>,
+    /// Hosts that were released, and when, in seconds since 1970.
+    pub held: Vec<(IpAddr, i64)>,
 }
 
 /// From any other process to the parent.
@@ -61,6 +127,12 @@ pub enum ToParent {
     Reload,
     /// From the engine: somebody wants all processes to log more, or less.
     Verbose(bool),
+    /// A line for the log, with its severity (syslog(3)), from a process that cannot reach syslogd(8).
+    Log(u8, String),
+    /// From who is locked in: only a new generation can go on.
+    Renew(Renewal),
+    /// From store and engine, at their end.
+    Leave(Legacy),
 }
 
 impl ToParent {
@@ -68,11 +140,17 @@ impl ToParent {
     /// programs of its choice executed, and files of its choice opened.
     pub fn may_come_from(&self, process: Process) -> bool {
         match self {
-            ToParent::Failed(_) => true,
+            ToParent::Failed(_) | ToParent::Log(..) => true,
             ToParent::Ready => process != Process::Reader,
             ToParent::Config(_) => process == Process::Reader,
-            ToParent::Reload => matches!(process, Process::Engine | Process::Resolver),
-            ToParent::Verbose(_) => process == Process::Engine,
+            ToParent::Reload | ToParent::Verbose(_) | ToParent::Leave(Legacy::Engine(_)) => {
+                process == Process::Engine
+            }
+            ToParent::Renew(Renewal::Database) | ToParent::Leave(Legacy::Store(_)) => {
+                process == Process::Store
+            }
+            ToParent::Renew(Renewal::Peers(_)) => process == Process::Sync,
+            ToParent::Renew(Renewal::NameServers) => process == Process::Resolver,
         }
     }
 }
@@ -108,12 +186,12 @@ pub struct Needs {
 pub enum ToStore {
     /// Read the database into the shared memory.
     Read,
-    /// The shared memory is no longer looked at.
-    Release,
+    /// The shared memory is no longer looked at: it goes back to the system.
+    FreeImage,
     /// Write traps, for whom.
     Trap(Change),
     /// End traps.
-    Untrap(Change),
+    EndTraps(Change),
 }
 
 /// A change of the database.
@@ -157,6 +235,8 @@ pub enum FromStore {
     },
     /// How the peers are that are told of traps.
     Peers(Vec<Peer>),
+    /// These are in no trap any more: `allow` holds them, and this daemon had set their traps.
+    Exempted(Vec<Address>),
 }
 
 /// A database's image in the shared memory.
@@ -164,12 +244,8 @@ pub enum FromStore {
 pub struct Image {
     /// Its length in bytes.
     pub length: u64,
-    /// Changes whenever the file does: device, inode, length and time of change.
-    pub version: [u64; 5],
-    /// How long the lock was waited for.
-    pub waited: Duration,
-    /// How long the lock was held.
-    pub held: Duration,
+    /// How it was read.
+    pub pass: Pass,
 }
 
 /// What became of an address.

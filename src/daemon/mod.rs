@@ -31,7 +31,8 @@ mod parent;
 mod peer;
 mod reader;
 mod resolver;
-mod roles;
+#[doc(hidden)]
+pub mod roles;
 #[doc(hidden)]
 pub mod slot;
 mod store;
@@ -63,6 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    spawn::reset_signals();
     let outcome = match options.process {
         Some(process) => return roles::run(process, &options.sources),
         None if env::var_os(spawn::IS_PARENT).is_some() => options.run_parent(Some(Slot::Parent)),
@@ -129,6 +131,8 @@ impl Options {
 
     /// Is the daemon's first process; `waiting` is where somebody waits for it to be ready.
     fn run_parent(&self, waiting: Option<Slot>) -> Result<(), Failed> {
+        let kept = waiting.map(|slot| slot as RawFd);
+        spawn::close_inherited(kept.as_slice());
         let waiting = waiting.map(slot::inherited).transpose();
         let setup = Setup {
             arguments: self.source_arguments.clone(),

@@ -11,9 +11,10 @@
 #![forbid(unsafe_code)]
 
 use super::generation::{Common, Generation, Member};
-use super::messages::{Checked, FromParent, Start, ToParent};
+use super::messages::{Checked, FromParent, Renewal, Start, ToParent};
 use super::now;
-use super::roles::Process;
+use super::roles::{Place, Process, Variant};
+use super::slot::Slot;
 use crate::control::socket;
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -45,6 +46,9 @@ const HEEDED: &[i32] = &[
     #[cfg(any(target_os = "openbsd", target_os = "freebsd", target_os = "netbsd"))]
     signal_hook::consts::SIGINFO,
 ];
+
+/// Between two renewals: whoever asks for one is locked in, and may have been taken over.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// How the daemon was called.
 #[derive(Debug)]
@@ -93,6 +97,8 @@ struct Parent {
     since: i64,
     /// Whether a reload was asked for in the middle of one, which may have read the old configuration.
     reloads_again: bool,
+    /// When the last renewal began.
+    renewed_at: Option<Instant>,
     has_ended: bool,
 }
 
@@ -129,6 +135,7 @@ impl Parent {
             scan_at: None,
             since: now(),
             reloads_again: false,
+            renewed_at: None,
             has_ended: false,
         })
     }
@@ -167,7 +174,7 @@ impl Parent {
                     log::info("terminating");
                     self.has_ended = true;
                 }
-                SIGHUP if self.next.is_some() => self.reloads_again = true,
+                SIGHUP if self.is_reloading() => self.reloads_again = true,
                 SIGHUP => self.reload(),
                 _ => self.tell_engine(&FromParent::Summary),
             }
@@ -192,9 +199,22 @@ impl Parent {
     }
 
     fn tell_engine(&mut self, message: &FromParent) {
-        if let Some(engine) = self.current.as_mut().and_then(|all| all.member(Process::Engine)) {
+        self.tell(Process::Engine, message);
+    }
+
+    fn tell(&mut self, process: Process, message: &FromParent) {
+        if let Some(member) = self.current.as_mut().and_then(|all| all.member(process)) {
             // If it cannot hear, that shows as its end.
-            let _ = engine.channel.send(message);
+            let _ = member.channel.send(message);
+        }
+    }
+
+    /// Whether another configuration is to come: nothing but that is waited for.
+    fn is_reloading(&self) -> bool {
+        match &self.next {
+            None => false,
+            Some(Next::Reading(_)) => true,
+            Some(Next::Starting(next)) => next.renewal.is_none(),
         }
     }
 
@@ -242,16 +262,23 @@ impl Parent {
                 Ok(())
             }
             ToParent::Config(read) => self.start_next(read),
+            ToParent::Log(severity, line) => {
+                log::write_kept(severity, &line);
+                Ok(())
+            }
+            ToParent::Renew(renewal) => {
+                if let Some(process) = self.member(token).map(|member| member.process) {
+                    self.renew(renewal, process);
+                }
+                Ok(())
+            }
+            // It is over before it is told to be.
+            ToParent::Leave(_) => Ok(()),
             ToParent::Reload => {
-                let process = self.member(token).map(|member| member.process);
-                match (&self.next, process) {
-                    (None, _) => self.reload(),
-                    (Some(_), Some(Process::Engine)) => {
-                        let failure = Err("already reloading".into());
-                        self.tell_engine(&FromParent::Reloaded(failure));
-                    }
-                    // What is being made will see what the resolver saw.
-                    _ => {}
+                if self.is_reloading() {
+                    self.tell_engine(&FromParent::Reloaded(Err("already reloading".into())));
+                } else {
+                    self.reload();
                 }
                 Ok(())
             }
@@ -279,9 +306,50 @@ impl Parent {
         if is_current { Err(told(failure)) } else { self.give_up_next(failure) }
     }
 
+    /// Starts a generation with the same configuration, since only new processes can do what `process`
+    /// wants.
+    fn renew(&mut self, renewal: Renewal, process: Process) {
+        let now = Instant::now();
+        let is_soon = self.renewed_at.is_some_and(|at| now < at + RENEWAL_PAUSE);
+        if self.next.is_some() || is_soon {
+            return self.tell(process, &FromParent::NotRenewed("not yet".into()));
+        }
+        self.renewed_at = Some(now);
+        let Some(checked) = self.current.as_ref().map(|current| current.checked.clone()) else {
+            return;
+        };
+        let start = Start { renewal: Some(renewal.clone()), ..self.start(checked.text.clone()) };
+        let Some((common, _)) = &self.common else { return };
+        let started =
+            Generation::spawn(&self.program, checked, &start, common, self.poll.registry());
+        match started {
+            Ok(mut next) => {
+                next.renewal = Some((renewal, process));
+                self.next = Some(Next::Starting(next));
+            }
+            Err(error) => {
+                let why = reason(&error).to_string();
+                self.tell(process, &FromParent::NotRenewed(why));
+            }
+        }
+    }
+
+    /// A renewal that does not come to be changes nothing, and is nobody's concern but of who wanted it.
+    fn give_up_renewal(&mut self, failure: &str) {
+        let Some(Next::Starting(next)) = self.next.take() else { return };
+        if let Some((_, process)) = &next.renewal {
+            log::verbose(format_args!("not started afresh: {failure}"));
+            self.tell(*process, &FromParent::NotRenewed(failure.into()));
+        }
+        next.end();
+    }
+
     /// Reads the configuration again, for the next generation.
     fn reload(&mut self) {
         self.reloads_again = false;
+        if self.next.is_some() && !self.is_reloading() {
+            self.give_up_renewal("a reload comes first");
+        }
         if let Err(error) = self.read_config() {
             let _ = self.give_up_next(&reason(&error).to_string());
         }
@@ -303,7 +371,7 @@ impl Parent {
 
     fn start(&self, config: String) -> Start {
         let Setup { verbose, foreground, .. } = self.setup;
-        Start { config, verbose, foreground, since: self.since }
+        Start { config, verbose, foreground, since: self.since, renewal: None }
     }
 
     /// The configuration is read: starts the processes that work with it.
@@ -329,9 +397,8 @@ impl Parent {
         }
         let start = self.start(checked.text.clone());
         let Some((common, _)) = &self.common else { return Ok(()) };
-        let started = common.try_clone().and_then(|common| {
-            Generation::spawn(&self.program, checked, start, common, self.poll.registry())
-        });
+        let started =
+            Generation::spawn(&self.program, checked, &start, common, self.poll.registry());
         match started {
             Ok(generation) => {
                 self.next = Some(Next::Starting(generation));
@@ -357,9 +424,17 @@ impl Parent {
         let (image_to_write, image_to_read) = created?;
         let control = socket::bind(&path, socket::GROUP).map_err(|error| error.to_string())?;
         let control = control.into();
-        self.common = Some((Common { control, image_to_write, image_to_read }, path.clone()));
-        let role = sandbox::Role::Parent { binary: self.program.path(), socket: &path };
-        match sandbox::enter(&role) {
+        let common = Common(vec![
+            (Slot::Control, control),
+            (Slot::ImageToWrite, image_to_write),
+            (Slot::ImageToRead, image_to_read),
+        ]);
+        self.common = Some((common, path.clone()));
+        let rights = Process::Parent.role(Variant::Usual).rights(|place| match place {
+            Place::Program => self.program.path().into(),
+            _ => path.clone(),
+        });
+        match sandbox::enter(&rights) {
             Ok(Strength::Full) => {}
             Ok(weaker) => log::warning(format_args!("parent: {weaker}")),
             Err(error) => return Err(error.to_string()),
@@ -372,6 +447,10 @@ impl Parent {
 
     /// The next generation does not come to be; the old one stays, if there is one.
     fn give_up_next(&mut self, failure: &str) -> Result<(), Failed> {
+        if self.next.is_some() && !self.is_reloading() {
+            self.give_up_renewal(failure);
+            return Ok(());
+        }
         log::error(failure);
         self.refuse_next(failure.into(), 1)
     }
@@ -379,7 +458,7 @@ impl Parent {
     fn refuse_next(&mut self, failure: String, count: usize) -> Result<(), Failed> {
         match self.next.take() {
             Some(Next::Reading(mut reader)) => reader.end(),
-            Some(Next::Starting(generation)) => generation.end(),
+            Some(Next::Starting(generation)) => drop(generation.end()),
             None => {}
         }
         if self.current.is_none() {
@@ -398,17 +477,24 @@ impl Parent {
             return Ok(());
         }
         let Some(Next::Starting(mut next)) = self.next.take() else { return Ok(()) };
-        if self.current.is_some() {
+        if let (Some(_), Some((renewal, process))) = (&self.current, next.renewal.take()) {
+            log::verbose(format_args!("started afresh for {}: {renewal:?}", process.name()));
+            self.tell_engine(&FromParent::HandOver);
+        } else if self.current.is_some() {
             log::info("configuration reloaded");
             self.tell_engine(&FromParent::Reloaded(Ok(())));
+            self.tell_engine(&FromParent::HandOver);
         } else {
             if !self.setup.foreground {
                 log::to_syslog();
             }
             log::info("startup");
         }
-        if let Some(old) = self.current.take() {
-            old.end();
+        let legacies = self.current.take().map(Generation::end).unwrap_or_default();
+        for legacy in legacies {
+            if let Some(heir) = next.member(legacy.heir()) {
+                let _ = heir.channel.send(&FromParent::Inherit(legacy));
+            }
         }
         for member in next.members() {
             let _ = member.channel.send(&FromParent::Go);
@@ -428,7 +514,7 @@ impl Parent {
     fn end(&mut self) {
         match self.next.take() {
             Some(Next::Reading(mut reader)) => reader.end(),
-            Some(Next::Starting(generation)) => generation.end(),
+            Some(Next::Starting(generation)) => drop(generation.end()),
             None => {}
         }
         if let Some(current) = self.current.take() {

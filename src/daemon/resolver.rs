@@ -2,12 +2,13 @@
 //!
 //! May touch: UDP and TCP to name servers, its socketpair, and resolv.conf(5), opened before it is locked in,
 //! for reading. When that has changed, other sockets may be needed than it may have, or another file: it asks
-//! for a reload. What servers answer is hostile; what goes to the engine are verdicts, not messages.
+//! to be started afresh. What servers answer is hostile; what goes to the engine are verdicts, not messages.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
-use super::messages::{FromResolver, ToParent, ToResolver};
+use super::messages::{FromResolver, Renewal, ToParent, ToResolver};
 use super::peer::Peer;
+use super::roles::Variant;
 use super::slot::Slot;
 use crate::control::status::{Fitness, NameServer};
 use crate::dns::resolver::Resolver;
@@ -16,9 +17,8 @@ use crate::errno::reason;
 use crate::heap;
 use crate::inquiry::{Answered, Inquiry, Questions, unfit};
 use crate::log;
-use crate::process::sandbox::Role;
-use crate::process::user::{EMPTY, GREYTRAPPER};
 use mio::Token;
+use std::path::PathBuf;
 
 const ENGINE: Token = Token(1);
 
@@ -31,7 +31,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut resolver = Resolver::new(&config.dns).map_err(|error| reason(&error).to_string())?;
     let mut engine = Peer::new((Slot::Asker, "engine"), resolver.registry(), ENGINE)?;
     let only_dns_port = resolver.promise() == Promise::Dns;
-    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Resolver { only_dns_port })?;
+    let variant = if only_dns_port { Variant::Usual } else { Variant::AnyPort };
+    life.lock_in(variant, |_| PathBuf::new())?;
     life.ready(resolver.registry())?;
     let mut asked = Questions::default();
     let mut inquiry: Option<Inquiry> = None;
@@ -42,8 +43,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
                 ToResolver::Ask { controls, within } => {
                     if resolver.has_other_servers() {
-                        log::info(format_args!("{}: has changed, reloading", resolv_conf::PATH));
-                        life.tell(&ToParent::Reload);
+                        log::info(format_args!("{}: has changed", resolv_conf::PATH));
+                        life.tell(&ToParent::Renew(Renewal::NameServers));
                     }
                     let questions = Questions { controls, ..std::mem::take(&mut asked) };
                     inquiry = Some(Inquiry::begin(questions, &mut resolver, within));
@@ -56,8 +57,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             heap::give_back();
             continue;
         }
-        let patience = inquiry.as_ref().and_then(Inquiry::patience);
-        resolver.turn(patience, |_| {}).map_err(|error| reason(&error).to_string())?;
+        let longest = life.patience(inquiry.as_ref().and_then(Inquiry::patience));
+        resolver.turn(longest, |_| {}).map_err(|error| reason(&error).to_string())?;
         while let Ok(Some(_)) = life.orders() {}
     }
     Ok(())

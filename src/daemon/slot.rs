@@ -21,21 +21,24 @@ pub enum Slot {
     Checker = 7,
     /// For the store the way to sync.
     Sync = 8,
-    /// The database's image ([`crate::process::shared`]).
-    Image = 9,
+    /// For the store the memory for the database's image ([`crate::process::shared`]).
+    ImageToWrite = 9,
+    /// For the engine the same, to be read.
+    ImageToRead = 10,
     /// For the engine the control socket, which listens already.
-    Control = 10,
+    Control = 11,
 }
 
 impl Slot {
-    const ALL: [Slot; 8] = [
+    const ALL: [Slot; 9] = [
         Slot::Parent,
         Slot::Asker,
         Slot::Store,
         Slot::Resolver,
         Slot::Checker,
         Slot::Sync,
-        Slot::Image,
+        Slot::ImageToWrite,
+        Slot::ImageToRead,
         Slot::Control,
     ];
 }

@@ -7,15 +7,14 @@
 use super::life::Life;
 use super::messages::{FromSync, ToSync};
 use super::peer::Peer;
+use super::roles::Variant;
 use super::slot::Slot;
 use crate::control::status;
 use crate::errno::reason;
 use crate::log;
-use crate::process::sandbox::Role;
-use crate::process::user::{EMPTY, GREYTRAPPER};
-use crate::process::wake::wait;
 use crate::sync::{Announcer, port};
 use mio::{Events, Poll, Token};
+use std::path::PathBuf;
 
 const STORE: Token = Token(1);
 
@@ -25,7 +24,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut announcer = Announcer::open(&config.sync, port()).map_err(|error| error.to_string())?;
     let mut poll = Poll::new().map_err(|error| reason(&error).to_string())?;
     let mut store = Peer::new((Slot::Asker, "store"), poll.registry(), STORE)?;
-    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Sync)?;
+    life.lock_in(Variant::Usual, |_| PathBuf::new())?;
     life.ready(poll.registry())?;
     store.send(&FromSync::Peers(peers(&announcer)));
     let mut events = Events::with_capacity(8);
@@ -38,7 +37,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             }
             store.send(&FromSync::Peers(peers(&announcer)));
         }
-        wait(&mut poll, &mut events, None)?;
+        life.wait(&mut poll, &mut events, None)?;
         while let Ok(Some(_)) = life.orders() {}
     }
     Ok(())

@@ -11,6 +11,7 @@
 use super::memory::{Memory, PIECE};
 use super::{Error, ErrorKind};
 use crate::threads::each;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::DerefMut;
@@ -120,7 +121,7 @@ impl Room for Memory {
 }
 
 /// What was read, when its bytes are somewhere else.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     /// Which file it was.
     pub file: FileId,
@@ -166,7 +167,7 @@ fn pass(file: File, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, E
 }
 
 /// A file's identity on this machine, whatever its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
     device: u64,
     inode: u64,

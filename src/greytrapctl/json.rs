@@ -13,8 +13,10 @@ use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
 use crate::scan::{self, Rule};
 use crate::spamd::{Entry, Gdata};
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CharEscape, Formatter};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -111,13 +113,38 @@ pub struct Data {
     pass_count: i32,
 }
 
-/// What the daemon's last scan found about a host.
+/// What the daemon finds about a host.
 #[derive(Debug, Serialize)]
 pub struct Explained<'a> {
     /// When it was judged, in seconds since 1970.
     judged: i64,
     #[serde(flatten)]
     verdict: Verdict<'a>,
+}
+
+/// A host in a trap.
+#[derive(Debug, Serialize)]
+pub struct Trap<'a> {
+    address: IpAddr,
+    /// When it was first trapped, in seconds since 1970.
+    first: i64,
+    /// When spamd lets it go.
+    expire: i64,
+    /// `null` where the daemon does not know.
+    rule: Option<Rule>,
+    /// Empty where the daemon does not know.
+    reason: &'a str,
+}
+
+/// A host that waits.
+#[derive(Debug, Serialize)]
+pub struct Host<'a> {
+    address: IpAddr,
+    /// How many of its tuples live.
+    tuples: u32,
+    /// `null` for a host that passes.
+    rule: Option<Rule>,
+    reason: &'a str,
 }
 
 /// Something that happened in the daemon.
@@ -153,20 +180,9 @@ pub struct Change<'a> {
     pub text: &'static str,
 }
 
-/// What a scan found about a host.
-#[derive(Debug, Serialize)]
-pub struct Verdict<'a> {
-    address: Bytes<'a>,
-    verdict: &'static str,
-    /// `null` for a host that passes.
-    rule: Option<&'static str>,
-    reason: String,
-    /// What DNS answered; of the rule `dns` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<String>,
-    /// The tuples that made the verdict.
-    tuples: Vec<Tuple<'a>>,
-}
+/// What a scan found about a host, with the tuples that it was given along.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a>(pub &'a scan::Verdict);
 
 /// What is thought of a sender domain.
 #[derive(Debug, Serialize)]
@@ -179,14 +195,6 @@ pub struct Lookup<'a> {
 /// Why a sender domain has its verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Why<'a>(pub &'a DomainVerdict);
-
-/// A delivery that was put off, as evidence against its host.
-#[derive(Debug, Serialize)]
-struct Tuple<'a> {
-    helo: Bytes<'a>,
-    from: Bytes<'a>,
-    to: Bytes<'a>,
-}
 
 /// A fault in the structure of a database.
 #[derive(Debug, Serialize)]
@@ -239,45 +247,45 @@ impl<'a> Record<'a> {
     }
 }
 
-impl<'a> From<&scan::Verdict<'a>> for Verdict<'a> {
-    fn from(verdict: &scan::Verdict<'a>) -> Verdict<'a> {
-        let tuples = verdict.evidence().into_iter().map(|tuple| Tuple {
-            helo: Bytes(tuple.helo),
-            from: Bytes(tuple.from),
-            to: Bytes(tuple.to),
-        });
-        Verdict {
-            address: Bytes(verdict.address()),
-            verdict: word(verdict.rule()),
-            rule: verdict.rule().map(Rule::name),
-            reason: verdict.reason().to_string(),
-            answer: verdict.answer().map(|answer| answer.to_string()),
-            tuples: tuples.collect(),
+impl Serialize for Verdict<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scan::Verdict { address, rule, reason, evidence, .. } = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("address", address)?;
+        object.serialize_entry("verdict", self.0.word())?;
+        object.serialize_entry("rule", rule)?;
+        object.serialize_entry("reason", reason)?;
+        if let Some(answer) = &evidence.answer {
+            object.serialize_entry("answer", answer)?;
         }
+        let tuples = evidence.tuples().map(|tuple| {
+            let [helo, from, to] = [tuple.helo, tuple.from, tuple.to].map(Bytes);
+            BTreeMap::from([("helo", helo), ("from", from), ("to", to)])
+        });
+        object.serialize_entry("tuples", &tuples.collect::<Vec<_>>())?;
+        object.end()
     }
 }
 
-impl<'a> Explained<'a> {
-    /// The object of the daemon's answer; `address` is the host's.
-    pub fn new(
-        address: &'a str,
-        explained: &protocol::Explained,
-        tuples: &'a [protocol::Tuple],
-    ) -> Explained<'a> {
-        let tuples = tuples.iter().map(|tuple| Tuple {
-            helo: Bytes(&tuple.helo),
-            from: Bytes(&tuple.from),
-            to: Bytes(&tuple.to),
-        });
-        let verdict = Verdict {
-            address: Bytes(address.as_bytes()),
-            verdict: word(explained.rule),
-            rule: explained.rule.map(Rule::name),
-            reason: explained.reason.clone(),
-            answer: explained.answer.clone(),
-            tuples: tuples.collect(),
-        };
-        Explained { judged: explained.judged, verdict }
+impl<'a> From<&'a protocol::Explained> for Explained<'a> {
+    fn from(explained: &'a protocol::Explained) -> Explained<'a> {
+        Explained { judged: explained.judged, verdict: Verdict(&explained.verdict) }
+    }
+}
+
+impl<'a> From<&'a protocol::Trap> for Trap<'a> {
+    fn from(trap: &'a protocol::Trap) -> Trap<'a> {
+        let protocol::Trap { address, first, expire, ref verdict } = *trap;
+        let rule = verdict.as_ref().and_then(|verdict| verdict.rule);
+        let reason = verdict.as_ref().map_or("", |verdict| &verdict.reason);
+        Trap { address, first, expire, rule, reason }
+    }
+}
+
+impl<'a> From<&'a scan::Verdict> for Host<'a> {
+    fn from(verdict: &'a scan::Verdict) -> Host<'a> {
+        let scan::Verdict { address, rule, reason, evidence, .. } = verdict;
+        Host { address: address.ip(), tuples: evidence.count, rule: *rule, reason }
     }
 }
 
@@ -287,23 +295,23 @@ impl<'a> From<&'a protocol::Event> for Event<'a> {
         let what = match &event.what {
             Told::ScanStarted => What::ScanStarted,
             Told::ScanDone(scan) => What::ScanDone(scan),
-            Told::Verdict { address, rule, reason } => {
-                What::Verdict { address: *address, verdict: word(*rule), rule: *rule, reason }
-            }
-            Told::Trapped { address, rule, reason } => {
-                What::Trapped { address: *address, rule: *rule, reason }
-            }
+            Told::Verdict(verdict) => What::Verdict {
+                address: verdict.address.ip(),
+                verdict: verdict.word(),
+                rule: verdict.rule,
+                reason: &verdict.reason,
+            },
+            Told::Trapped(verdict) => What::Trapped {
+                address: verdict.address.ip(),
+                rule: verdict.rule,
+                reason: &verdict.reason,
+            },
             Told::Released { address } => What::Released { address: *address },
             Told::Notice(text) => What::Notice { text },
             Told::Failure(text) => What::Failure { text },
         };
         Event { time: event.time, what }
     }
-}
-
-/// The verdict that goes with a rule.
-fn word(rule: Option<Rule>) -> &'static str {
-    if rule.is_some() { "trap" } else { "pass" }
 }
 
 impl<'a> Lookup<'a> {

@@ -13,6 +13,7 @@ pub mod commands;
 pub mod console;
 pub mod json;
 mod lines;
+mod locks;
 mod openmetrics;
 pub mod options;
 mod progress;

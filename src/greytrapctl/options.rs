@@ -12,9 +12,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// The daemon's control socket unless `-s` names another.
-pub const SOCKET: &str = "/var/run/greytrapper.sock";
-
 /// A command and how to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -182,6 +179,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DEFAULT_SOCKET;
     use crate::greytrapctl::usage::USAGE;
 
     fn parse(line: &str) -> Result<Options, String> {
@@ -193,7 +191,7 @@ mod tests {
     }
 
     fn daemon(request: Request) -> Command {
-        Command::Daemon { socket: SOCKET.into(), request }
+        Command::Daemon { socket: DEFAULT_SOCKET.into(), request }
     }
 
     fn addresses() -> Vec<OsString> {

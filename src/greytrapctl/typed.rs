@@ -6,11 +6,12 @@
 #![forbid(unsafe_code)]
 
 use super::options::{
-    Action, Change, Check, Clock, Command, Format, Lookup, Options, Readers, Request, SOCKET,
-    Simulate, Topic,
+    Action, Change, Check, Clock, Command, Format, Lookup, Options, Readers, Request, Simulate,
+    Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
+use crate::config::DEFAULT_SOCKET;
 use crate::control::protocol::Verbosity;
 use crate::escape::escaped;
 use crate::spamd::trap::Over;
@@ -118,7 +119,7 @@ impl Typed {
     }
 
     fn daemon(&mut self, request: Request) -> Command {
-        let socket = self.socket.take().unwrap_or_else(|| SOCKET.into()).into();
+        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
         Command::Daemon { socket, request }
     }
 

@@ -60,11 +60,18 @@ pub struct Inquiry {
 
 impl Questions {
     /// Those of a scan that has begun; none if its rules need no DNS.
-    pub fn of(scan: &Scan<'_, '_>) -> Questions {
+    pub fn of(scan: &Scan<'_>) -> Questions {
         let (hosts, domains) = (scan.questions(), scan.domains());
         let is_empty = hosts.is_empty() && domains.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
         Questions { hosts, domains, controls }
+    }
+
+    /// Those about hosts that came up when the answers to the first ones were weighed.
+    pub fn further(scan: &Scan<'_>) -> Questions {
+        let hosts = scan.questions();
+        let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
+        Questions { hosts, controls, domains: Domains::default() }
     }
 
     /// How many there are, without the controls.

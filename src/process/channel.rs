@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net;
 
@@ -110,6 +111,12 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
         self.unsent.shrink_to(KEPT);
         self.sent = 0;
         Ok(())
+    }
+
+    /// Nothing more is sent: the other end sees the end of this one, and may still speak.
+    pub fn close_writing(&self) {
+        // It fails if the other has gone, which is as good.
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Sends a message and waits until it has gone.

@@ -3,7 +3,7 @@
 //!
 //! [`spawn`] executes this program afresh; [`channel`] carries typed messages over a socketpair;
 //! [`user`] gives up root; [`sandbox`] locks a process in; [`shared`] is memory that two processes map;
-//! [`wake`] waits in a loop.
+//! with [`wake`] a thread wakes a loop.
 
 pub mod channel;
 pub mod sandbox;

@@ -66,7 +66,7 @@ impl Writer {
     }
 
     /// Gives the memory back to the system.
-    pub fn release(&mut self) -> io::Result<()> {
+    pub fn free(&mut self) -> io::Result<()> {
         self.mapping = None;
         self.length = 0;
         self.file.set_len(0)
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(view.len(), length);
             assert!(view.iter().enumerate().all(|(n, byte)| *byte == (n % 251) as u8));
             drop(view);
-            writer.release().unwrap();
+            writer.free().unwrap();
             assert!(reader.view(length as u64).is_err());
         }
     }

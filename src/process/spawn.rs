@@ -5,7 +5,9 @@
 //! descriptors are closed in it, its environment is empty, its standard input and output are /dev/null, and it
 //! has a process group of its own, so that the terminal's signals go to the parent alone.
 //!
-//! `unsafe` is here for one act: taking a descriptor by its number.
+//! What whoever started the daemon left to it is undone by [`reset_signals`] and [`close_inherited`].
+//!
+//! `unsafe` is here for taking and closing descriptors by their numbers, and for signals' default actions.
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -100,6 +102,70 @@ pub fn inherited(number: RawFd, numbers: &[RawFd]) -> io::Result<OwnedFd> {
     let place = place.ok_or_else(|| io::Error::other("not started by greytrapper"))?;
     Ok(inherited.swap_remove(place).1)
 }
+
+/// The usual mask and the default actions of signals, whatever this process inherited: a supervisor may have
+/// blocked SIGTERM, nohup(1) ignores SIGHUP, and with SIGCHLD ignored no child's status is to be had.
+///
+/// SIGPIPE stays ignored, as std has it.
+pub fn reset_signals() {
+    use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+    for number in Signal::iterator() {
+        if !matches!(number, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGPIPE) {
+            // SAFETY: no handler is set, so none can run.
+            let _ = unsafe { signal(number, SigHandler::SigDfl) };
+        }
+    }
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+/// Closes all descriptors beyond standard error but those at `kept`.
+///
+/// To be called before this process has opened or taken anything.
+pub fn close_inherited(kept: &[RawFd]) {
+    const FIRST: RawFd = 3;
+    let next = kept.iter().max().map_or(FIRST, |last| last.saturating_add(1));
+    for number in (FIRST..next).filter(|number| !kept.contains(number)) {
+        // SAFETY: this process has opened nothing yet, so nobody owns it; if it is not open, nothing happens.
+        unsafe { nix::libc::close(number) };
+    }
+    close_from(next);
+}
+
+/// Closes what is at `first` and above.
+#[cfg(target_os = "linux")]
+fn close_from(first: RawFd) {
+    use nix::libc::{SYS_close_range, c_long, c_uint, close, syscall};
+    // SAFETY: as in `close_inherited`.
+    let outcome = unsafe { syscall(SYS_close_range, c_long::from(first), c_uint::MAX, 0) };
+    if outcome == 0 {
+        return;
+    }
+    // Before Linux 5.9.
+    let listed = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    for number in numbers.collect::<Vec<_>>() {
+        if number >= first {
+            // SAFETY: as in `close_inherited`; the directory that was read is closed by now.
+            unsafe { close(number) };
+        }
+    }
+}
+
+/// Closes what is at `first` and above.
+#[cfg(any(target_os = "openbsd", target_os = "freebsd", target_os = "netbsd"))]
+fn close_from(first: RawFd) {
+    // SAFETY: as in `close_inherited`.
+    unsafe { nix::libc::closefrom(first) };
+}
+
+/// Systems that this is not known of keep them.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "openbsd",
+    target_os = "freebsd",
+    target_os = "netbsd"
+)))]
+fn close_from(_: RawFd) {}
 
 /// What is at a number, before anything else can be.
 fn find(number: RawFd) -> Option<(RawFd, OwnedFd)> {

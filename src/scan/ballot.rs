@@ -7,27 +7,49 @@
 //! Source: none in the original; design.
 
 use super::answers::{Answers, Confirmation, DomainVerdict, Doubt};
-use super::rules::dns;
+use super::rules::{Rule, dns};
+use super::sender;
 use crate::dns::failure::Failure;
 use crate::name;
 use crate::spamd::Tuple;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Hosts with a definite answer up to which their share says nothing.
+/// Hosts with a definite answer below which their share says nothing.
 const FEW: u64 = 20;
 
 /// What was counted.
 #[derive(Debug, Default)]
 pub(super) struct Ballot {
-    /// Hosts with a definite answer, and those of them that would be trapped.
-    hosts: u64,
-    bad: u64,
+    /// Hosts by what DNS says of their sender domains,
+    senders: Share,
+    /// and by what the external program says of the recipients they write to.
+    recipients: Share,
     failed: Pairs,
     /// Registrable domains of which one has a definite answer.
     known: HashSet<Vec<u8>>,
     /// Domains that are counted in there.
     seen: HashSet<Vec<u8>>,
+}
+
+/// Hosts with a definite answer, and those of them that a rule would trap by it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    of: u64,
+    bad: u64,
+}
+
+impl Share {
+    /// Counts a host.
+    fn count(&mut self, is_bad: bool, is_good: bool) {
+        self.of = self.of.saturating_add((is_bad || is_good).into());
+        self.bad = self.bad.saturating_add(is_bad.into());
+    }
+
+    /// More than half of the hosts, if they are as many as `least`, would be trapped.
+    fn is_outvoted(self, least: u64) -> bool {
+        self.of >= least && self.bad.saturating_mul(2) > self.of
+    }
 }
 
 /// Registrable domains without a definite answer, each with a host of its own: as many as can be so paired,
@@ -63,6 +85,23 @@ struct Vote {
 }
 
 impl Ballot {
+    /// Counts one host by the recipients of its tuples.
+    pub fn count_recipients<'t>(
+        &mut self,
+        tuples: impl Iterator<Item = Tuple<'t>>,
+        answers: &dyn Answers,
+    ) {
+        let (mut is_good, mut is_bad) = (false, false);
+        for to in tuples.filter_map(|tuple| sender::recipient(tuple.to)) {
+            match answers.is_recipient(&to) {
+                Some(true) => is_good = true,
+                Some(false) => is_bad = true,
+                None => {}
+            }
+        }
+        self.recipients.count(is_bad, is_good);
+    }
+
     /// Counts one host by the domains of its tuples.
     pub fn count<'t>(&mut self, tuples: impl Iterator<Item = Tuple<'t>>, answers: &dyn Answers) {
         let (mut vote, mut lower) = (Vote::default(), Vec::new());
@@ -71,9 +110,7 @@ impl Ballot {
             name::lower(domain, &mut lower);
             self.count_domain(&lower, answers.domain(&lower), &mut vote);
         }
-        let has_vote = vote.is_bad || vote.is_good && !vote.is_lacking;
-        self.hosts = self.hosts.saturating_add(has_vote.into());
-        self.bad = self.bad.saturating_add(vote.is_bad.into());
+        self.senders.count(vote.is_bad, vote.is_good && !vote.is_lacking);
     }
 
     fn count_domain(&mut self, domain: &[u8], verdict: Option<DomainVerdict>, vote: &mut Vote) {
@@ -100,21 +137,26 @@ impl Ballot {
 
     /// Why denials do not count, if so.
     pub fn doubts(&self) -> impl Iterator<Item = Doubt> + use<> {
-        let (failed, bad) = (self.failed.count(), self.bad);
-        let (of, hosts) = (failed.saturating_add(self.known.len() as u64), self.hosts);
+        let failed = self.failed.count();
+        let of = failed.saturating_add(self.known.len() as u64);
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
-        let outvoted = self.is_outvoted().then_some(Doubt::Outvoted { bad, of: hosts });
-        failed.into_iter().chain(outvoted)
+        let doubt = |rule, Share { of, bad }| Doubt::Outvoted { rule, bad, of };
+        let dns = self.is_outvoted_by_dns().then(|| doubt(Rule::Dns, self.senders));
+        let checker = self.is_outvoted_by_checker().then(|| doubt(Rule::Checker, self.recipients));
+        failed.into_iter().chain(dns).chain(checker)
+    }
+
+    fn is_outvoted_by_dns(&self) -> bool {
+        self.senders.is_outvoted(SENDERS)
+    }
+
+    fn is_outvoted_by_checker(&self) -> bool {
+        self.recipients.is_outvoted(RECIPIENTS)
     }
 
     /// More than a third had no definite answer.
     fn has_failed(&self) -> bool {
         self.failed.count().saturating_mul(2) > self.known.len() as u64
-    }
-
-    /// More than half of the hosts would be trapped.
-    fn is_outvoted(&self) -> bool {
-        self.hosts > FEW && self.bad.saturating_mul(2) > self.hosts
     }
 }
 
@@ -137,15 +179,20 @@ impl Answers for Believed<'_> {
             Some(DomainVerdict::Bad(_)) if self.ballot.has_failed() => {
                 Some(DomainVerdict::Unknown(Failure::Distrusted))
             }
-            Some(DomainVerdict::Bad(_)) if self.ballot.is_outvoted() => {
+            Some(DomainVerdict::Bad(_)) if self.ballot.is_outvoted_by_dns() => {
                 Some(DomainVerdict::Unknown(Failure::Outvoted))
             }
             verdict => verdict,
         }
     }
 
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
-        self.answers.is_bad_recipient(address)
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        let is_known = self.answers.is_recipient(address)?;
+        (is_known || !self.ballot.is_outvoted_by_checker()).then_some(is_known)
+    }
+
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.answers.was_spared(address)
     }
 }
 
@@ -198,6 +245,7 @@ mod tests {
         let good = |count| many(count, |n| format!("a@mx.g{n}.example"));
         let bad = |count| many(count, |n| format!("a@gone.b{n}.example"));
         assert!(doubts(&bad(20)).is_empty(), "too few to tell");
+        assert_eq!(doubts(&bad(21)).len(), 1);
         assert!(doubts(&[good(15), bad(15)].concat()).is_empty());
         let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is";
         assert_eq!(doubts(&[good(15), bad(16)].concat()), [wanted]);
@@ -208,6 +256,25 @@ mod tests {
         let mut others = many(8, |_| "a@dunno.d.example".into());
         others.extend(many(30, |_| "<>".into()));
         assert_eq!(doubts(&[good(15), bad(16), others].concat()), [wanted]);
+    }
+
+    /// A checker whose directory had been emptied.
+    #[test]
+    fn none_falls_where_the_checker_knows_no_recipient_of_most_hosts() {
+        let votes = |good: usize, bad: usize| {
+            let mut ballot = Ballot::default();
+            let good = (0..good).map(|n| format!("<u{n}@ours.example>"));
+            for to in good.chain((0..bad).map(|n| format!("<left{n}@ours.example>"))) {
+                ballot.count_recipients([tuple("", &to), tuple("", "<")].into_iter(), &Oracle);
+            }
+            let believed = Believed { answers: &Oracle, ballot: &ballot };
+            let left = believed.is_recipient(b"left@ours.example");
+            (ballot.doubts().map(|doubt| doubt.to_string()).next(), left)
+        };
+        assert_eq!(votes(0, 19), (None, Some(false)));
+        assert_eq!(votes(10, 10), (None, Some(false)));
+        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is";
+        assert_eq!(votes(9, 11), (Some(text.into()), None));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! image.
 //!
 //! A share is what a CPU's cache holds: its notes are looked up, sorted and judged while they are there.
-//! What they tell settles most hosts; of the others the keys are read again ([`Waiting::expect`]).
+//! What they tell settles most hosts; of the others the keys are read again ([`Waiting::prefetch`]).
 
 use super::address::Address;
 use super::notes::{Marks, NO_TUPLE, Note};
@@ -33,9 +33,9 @@ impl Host {
         Host { address, place, first: 0, end: 0, marks: Marks::default() }
     }
 
-    /// Whether it has a live tuple.
+    /// Whether it waits, be it with tuples from the future only.
     pub fn is_waiting(&self) -> bool {
-        self.marks.any(Marks::LIVE)
+        self.marks.any(Marks::LIVE) || self.marks.any(Marks::AHEAD)
     }
 
     /// How many tuples it has.
@@ -165,7 +165,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// A host's tuples in the file's order.
-    pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> {
+    pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> + Clone {
         self.notes_of(host).map(Note::tuple)
     }
 
@@ -181,14 +181,14 @@ impl<'a> Waiting<'a> {
     }
 
     /// The address of a host that has tuples, as spamd wrote it.
-    pub fn address_text(&self, host: &Host) -> &[u8] {
-        self.tuple(host.first).address
+    pub fn address_text(&self, host: &Host) -> Option<&[u8]> {
+        self.tuples_of(host).next().map(|tuple| tuple.address)
     }
 
     /// Reads a little of every key of `hosts`, so that they are at hand when they are judged: read one
     /// by one as they are looked at, each would miss the cache by itself; these reads do not wait for
     /// each other.
-    pub fn expect<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
+    pub fn prefetch<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
         let keys: Vec<_> = hosts.flat_map(|host| self.notes_of(host)).map(Note::key).collect();
         touch(&keys);
     }

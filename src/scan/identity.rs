@@ -48,6 +48,11 @@ pub(super) fn of_host<'t>(
     identity
 }
 
+/// Whether DNS could confirm all that a host calls itself.
+pub(super) fn can_be_confirmed<'t>(mut tuples: impl Iterator<Item = Tuple<'t>>) -> bool {
+    tuples.all(|tuple| lower_name(tuple.helo).is_some())
+}
+
 impl Question {
     /// What to ask about a host.
     pub(super) fn new<'t>(address: IpAddr, tuples: impl Iterator<Item = Tuple<'t>>) -> Question {
@@ -75,8 +80,9 @@ fn one_of_each_domain_first(names: &mut Vec<String>) {
     *names = firsts;
 }
 
+/// The name to ask about. What any network may call a host of its own confirms nobody.
 fn lower_name(helo: &[u8]) -> Option<String> {
-    let name = name::host_name(helo)?;
+    let name = name::host_name(helo).filter(|name| !name::is_local(name))?;
     str::from_utf8(name).ok().map(str::to_ascii_lowercase)
 }
 

@@ -1,19 +1,17 @@
 //! The judging itself: the rules at work on the hosts of one share.
 //!
 //! Hosts with their tuples come in (`hosts`), an [`Outcome`] for each goes out; `stages` calls, once with
-//! what the database says and once more with what DNS says. Most hosts are settled by what was noted
-//! of their tuples; bytes decide about all that are trapped.
+//! what the database says and once more with what was answered. Most hosts are settled by what was noted
+//! of their tuples; bytes decide about all that are trapped. Which rules there are is not known here.
 
-use super::answers::{Answers, Confirmation};
+use super::answers::{Answers, Confirmation, Silence};
 use super::distinct::Distinct;
 use super::hosts::{Host, Waiting};
 use super::identity;
-use super::notes::{Marks, Note};
-use super::rules::domains::Domain;
-use super::rules::{Sent, checker, dns, domains, helo, rcpt, senders, syntax};
-use super::verdict::{Ground, Outcome, Why};
+use super::notes::Marks;
+use super::rules::{Case, Ground, Identity, Opinion, Rule, Scratch, Stage, Subject};
+use super::verdict::{Outcome, Why};
 use crate::config::Rules;
-use crate::spamd::Tuple;
 
 /// How many hosts are made ready to be judged at once: as many as have their keys in a CPU's cache.
 pub(super) const AHEAD: usize = 256;
@@ -25,35 +23,69 @@ pub(super) struct Nominee {
     ground: Ground,
 }
 
-/// The rules at work on one host after the other, with what they need to work in.
-pub(super) struct Judge<'w, 'a, 'r> {
-    waiting: &'w Waiting<'a>,
-    rules: &'r Rules,
-    nominees: Vec<Nominee>,
-    firsts: Vec<&'w Note<'a>>,
-    scratch: Distinct,
+/// A host with a bad letter, which counts unless the host has identity.
+#[derive(Debug)]
+pub(super) struct Suspicion {
+    pub host: usize,
+    ground: Ground,
+    /// Whether only answers have shown it.
+    pub is_late: bool,
 }
 
-impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
-    pub fn new(waiting: &'w Waiting<'a>, rules: &'r Rules) -> Self {
-        let (nominees, firsts) = (Vec::new(), Vec::new());
-        Judge { waiting, rules, nominees, firsts, scratch: Distinct::new(waiting.seed()) }
+/// The hosts of a share that the database alone does not settle, by their numbers, in order.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    pub nominees: Vec<Nominee>,
+    pub suspicions: Vec<Suspicion>,
+}
+
+impl Unsettled {
+    /// Those whose identity is in question from the beginning.
+    pub fn early(&self) -> impl Iterator<Item = usize> {
+        let early = self.suspicions.iter().filter(|suspicion| !suspicion.is_late);
+        let nominees = self.nominees.iter().map(|nominee| nominee.host);
+        nominees.chain(early.map(|suspicion| suspicion.host))
     }
 
-    /// What every host is, and the nominees among them.
-    pub fn settle_all(mut self) -> (Vec<Outcome>, Vec<Nominee>) {
+    /// Those that only answers have shown.
+    pub fn late(&self) -> impl Iterator<Item = usize> {
+        let is_nominee = |number: &usize| {
+            self.nominees.binary_search_by_key(number, |nominee| nominee.host).is_ok()
+        };
+        let late = self.suspicions.iter().filter(|suspicion| suspicion.is_late);
+        late.map(|suspicion| suspicion.host).filter(move |number| !is_nominee(number))
+    }
+}
+
+/// The rules at work on one host after the other, with what they need to work in.
+pub(super) struct Judge<'w> {
+    waiting: &'w Waiting<'w>,
+    rules: &'w Rules,
+    unsettled: Unsettled,
+    scratch: Scratch<'w>,
+}
+
+impl<'w> Judge<'w> {
+    pub fn new(waiting: &'w Waiting<'w>, rules: &'w Rules) -> Self {
+        let distinct = Distinct::new(waiting.seed());
+        let scratch = Scratch { distinct, ..Scratch::default() };
+        Judge { waiting, rules, unsettled: Unsettled::default(), scratch }
+    }
+
+    /// What every host is, and which of them are not settled yet.
+    pub fn settle_all(mut self) -> (Vec<Outcome>, Unsettled) {
         let waiting = self.waiting;
         let mut outcomes = Vec::with_capacity(waiting.hosts().len());
         for hosts in waiting.hosts().chunks(AHEAD) {
             let glance = |host| self.at_a_glance(host).ok_or(host);
             let glances: Vec<_> = hosts.iter().map(glance).collect();
-            waiting.expect(glances.iter().filter_map(|glance| glance.err()));
+            waiting.prefetch(glances.iter().filter_map(|glance| glance.err()));
             for glance in glances {
                 let outcome = glance.unwrap_or_else(|host| self.settle(outcomes.len(), host));
                 outcomes.push(outcome);
             }
         }
-        (outcomes, self.nominees)
+        (outcomes, self.unsettled)
     }
 
     /// Settles the nominees by the answers. Without, or with one that is not definite, they go free.
@@ -64,84 +96,148 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
         answers: Option<&dyn Answers>,
     ) {
         for nominee in nominees {
-            let Some(outcome) = outcomes.get_mut(nominee.host) else { continue };
-            *outcome = match self.ask(nominee, answers) {
-                Ok(ground) => Outcome::Trap(ground),
-                // A later rule may still have hit.
-                Err(why) if *outcome == Outcome::Pass(Why::Nothing) => Outcome::Pass(why),
-                Err(_) => *outcome,
-            };
-        }
-    }
-
-    /// The hosts that the rule `checker` may still hit.
-    pub fn suspects(&self, outcomes: &[Outcome]) -> impl Iterator<Item = (usize, &'w Host)> {
-        let judged = self.waiting.hosts().iter().zip(outcomes).enumerate();
-        judged.filter_map(|(number, (host, outcome))| {
-            (outcome.is_open() && self.is_suspect(host)).then_some((number, host))
-        })
-    }
-
-    /// The rule `checker`, for every suspect that no rule before it traps.
-    pub fn settle_recipients(&self, outcomes: &mut [Outcome], answers: &dyn Answers) {
-        let waiting = self.waiting;
-        let bad = self.suspects(outcomes).filter_map(|(number, host)| {
-            let tuple = checker::judge(waiting.numbered(host), &self.rules.rcpt, answers)?;
-            Some((number, tuple))
-        });
-        for (number, tuple) in bad.collect::<Vec<_>>() {
-            if let Some(outcome) = outcomes.get_mut(number) {
-                *outcome = Outcome::Trap(Ground::Checked { tuple });
+            let opinion = self.ask(nominee, answers);
+            if let Some(outcome) = outcomes.get_mut(nominee.host) {
+                outcome.take(opinion);
             }
         }
     }
 
-    /// The rule `dns`, which comes last, for every host that no other rule traps.
-    pub fn settle_senders(&mut self, outcomes: &mut [Outcome], answers: &dyn Answers) {
-        let waiting = self.waiting;
-        for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks_mut(AHEAD)) {
-            waiting.expect(open(hosts, outcomes));
-            let judged = hosts.iter().zip(outcomes);
-            for (host, outcome) in judged.filter(|(_, outcome)| outcome.is_open()) {
-                *outcome = match dns::judge(waiting.numbered(host), answers) {
-                    dns::Finding::Bad(tuple, bad) => Outcome::Trap(Ground::Domain { tuple, bad }),
-                    dns::Finding::Unknown if *outcome == Outcome::Pass(Why::Nothing) => {
-                        Outcome::Pass(Why::DomainUnknown)
-                    }
-                    _ => *outcome,
-                };
+    /// Which hosts this rule may still hit.
+    pub fn open_to(&self, rule: Rule, outcomes: &[Outcome]) -> impl Iterator<Item = &'w Host> {
+        let judged = self.waiting.hosts().iter().zip(outcomes);
+        let is_open = move |(host, outcome): &(&Host, &Outcome)| {
+            outcome.is_open() && rule.could_hit(&self.subject(host))
+        };
+        judged.filter(is_open).map(|(host, _)| host)
+    }
+
+    /// The rules that go by answers, for every host that no other rule traps. What they find in hosts that
+    /// may have identity comes out.
+    pub fn weigh(
+        &mut self,
+        early: &[Suspicion],
+        outcomes: &mut [Outcome],
+        answers: &dyn Answers,
+    ) -> Vec<Suspicion> {
+        let (waiting, mut late) = (self.waiting, Vec::new());
+        let numbered = (0..).step_by(AHEAD).zip(waiting.hosts().chunks(AHEAD));
+        for ((start, hosts), outcomes) in numbered.zip(outcomes.chunks_mut(AHEAD)) {
+            let judged = (start..).zip(hosts).zip(outcomes).filter(|((_, host), outcome)| {
+                outcome.is_open() && self.could_be_hit(host, Stage::Answers)
+            });
+            let judged: Vec<_> = judged.collect();
+            waiting.prefetch(judged.iter().map(|((_, host), _)| *host));
+            for ((number, host), outcome) in judged {
+                let known = early.binary_search_by_key(&number, |suspicion| suspicion.host).ok();
+                let known = known.and_then(|place| early.get(place)).map(|early| early.ground);
+                late.extend(self.weigh_one((number, host), known, outcome, answers));
             }
         }
+        late
+    }
+
+    fn weigh_one(
+        &mut self,
+        (number, host): (usize, &'w Host),
+        known: Option<Ground>,
+        outcome: &mut Outcome,
+        answers: &dyn Answers,
+    ) -> Option<Suspicion> {
+        let subject = self.subject(host);
+        let mut case = Case { subject, scratch: &mut self.scratch, answers: Some(answers) };
+        let mut grounds: Vec<_> = known.into_iter().collect();
+        for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Answers) {
+            match rule.judge(&mut case) {
+                Opinion::Against(ground) => grounds.push(ground),
+                other => outcome.take(other),
+            }
+        }
+        let ground = *grounds.first()?;
+        if !self.rules.identity || is_enough(&mut case, &grounds) {
+            *outcome = Outcome::Trap(ground);
+            return None;
+        }
+        known.is_none().then_some(Suspicion { host: number, ground, is_late: true })
+    }
+
+    /// Settles the hosts with one bad letter each.
+    pub fn settle_suspicions(
+        &self,
+        suspicions: &[Suspicion],
+        outcomes: &mut [Outcome],
+        answers: Option<&dyn Answers>,
+    ) {
+        let answers = answers.unwrap_or(&Silence);
+        for Suspicion { host: number, ground, .. } in suspicions {
+            let host = self.waiting.hosts().get(*number);
+            let (Some(host), Some(outcome)) = (host, outcomes.get_mut(*number)) else { continue };
+            if outcome.is_open() {
+                *outcome = self.settle_suspicion(host, *ground, answers);
+            }
+        }
+    }
+
+    fn settle_suspicion(&self, host: &Host, ground: Ground, answers: &dyn Answers) -> Outcome {
+        let address = host.address.ip();
+        if answers.was_spared(address) {
+            return Outcome::Trap(ground);
+        }
+        match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
+            Confirmation::NotConfirmed => Outcome::Trap(ground),
+            Confirmation::Confirmed => Outcome::Spared(ground, Why::OneLetter),
+            Confirmation::Unknown => Outcome::Spared(ground, Why::OneLetterUnknown),
+        }
+    }
+
+    fn subject(&self, host: &'w Host) -> Subject<'w> {
+        Subject { waiting: self.waiting, host, rules: self.rules }
     }
 
     /// What a host is, if what was noted tells: so most are settled without a look at their keys.
-    fn at_a_glance(&self, host: &Host) -> Option<Outcome> {
+    fn at_a_glance(&self, host: &'w Host) -> Option<Outcome> {
         if !host.is_waiting() {
             return Some(Outcome::Absent);
         }
-        let is_marked = host.marks.any(Marks::SENDER) || host.marks.any(Marks::RECIPIENT);
-        let may_hit = is_marked || self.is_suspect(host) || self.may_be_many_named(host);
+        let may_hit = host.marks.any(Marks::HIT) || self.could_be_hit(host, Stage::Database);
         let why = self.spared(host).or_else(|| (!may_hit).then_some(Why::Nothing));
         why.map(Outcome::Pass)
     }
 
-    /// What a host is by its tuples, or for a nominee what it is if it goes free.
-    fn settle(&mut self, number: usize, host: &Host) -> Outcome {
-        if host.marks.any(Marks::SENDER)
-            && let Some(ground) = self.bad_sender(host)
-        {
+    /// Whether a rule of this stage could hit a host that is not marked.
+    fn could_be_hit(&self, host: &'w Host, stage: Stage) -> bool {
+        let subject = self.subject(host);
+        Rule::ALL.into_iter().any(|rule| rule.stage() == stage && rule.could_hit(&subject))
+    }
+
+    /// What a host is by its tuples, or if it is not settled yet, what it is if it goes free.
+    ///
+    /// One nomination is enough: identity, or the lack of it, settles all of them alike.
+    fn settle(&mut self, number: usize, host: &'w Host) -> Outcome {
+        let subject = self.subject(host);
+        let mut case = Case { subject, scratch: &mut self.scratch, answers: None };
+        let (mut is_nominated, mut letters) = (false, Vec::new());
+        for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Database) {
+            let identity = if self.rules.identity { rule.identity() } else { Identity::Ignored };
+            if is_nominated && identity == Identity::Excuses {
+                continue;
+            }
+            let Opinion::Against(ground) = rule.judge(&mut case) else { continue };
+            match identity {
+                Identity::Ignored => return Outcome::Trap(ground),
+                Identity::Excuses => {
+                    self.unsettled.nominees.push(Nominee { host: number, ground });
+                    is_nominated = true;
+                }
+                Identity::Outweighs => letters.push(ground),
+            }
+        }
+        let Some(&ground) = letters.first() else { return Outcome::Pass(Why::Nothing) };
+        if is_enough(&mut case, &letters) {
             return Outcome::Trap(ground);
         }
-        if let Some(ground) = self.nominate(host) {
-            if !self.rules.identity {
-                return Outcome::Trap(ground);
-            }
-            self.nominees.push(Nominee { host: number, ground });
-        }
-        match host.marks.any(Marks::RECIPIENT).then(|| self.bad_recipient(host)).flatten() {
-            Some(ground) => Outcome::Trap(ground),
-            None => Outcome::Pass(Why::Nothing),
-        }
+        self.unsettled.suspicions.push(Suspicion { host: number, ground, is_late: false });
+        Outcome::Pass(Why::Nothing)
     }
 
     fn spared(&self, host: &Host) -> Option<Why> {
@@ -151,117 +247,41 @@ impl<'w, 'a, 'r> Judge<'w, 'a, 'r> {
             Some(Why::Trapped)
         } else {
             let allow = &self.rules.allow;
-            (!allow.is_empty() && allow.contains(host.address.ip())).then_some(Why::Allowed)
+            let is_allowed = !allow.is_empty() && allow.contains(host.address.ip());
+            let is_ahead = !host.marks.any(Marks::LIVE);
+            let is_own = || self.rules.own.contains(host.address.ip());
+            let why = is_allowed.then_some(Why::Allowed);
+            why.or_else(|| is_own().then_some(Why::Own)).or(is_ahead.then_some(Why::Ahead))
         }
-    }
-
-    /// Whether there are more senders than `suspect tuples`.
-    fn is_suspect(&self, host: &Host) -> bool {
-        let few = self.rules.suspect_tuples as usize;
-        host.tuples() > few && self.waiting.mailboxes(host) > few
-    }
-
-    /// Whether the rule `helo` could hit.
-    fn may_be_many_named(&self, host: &Host) -> bool {
-        if host.tuples() < 2 {
-            return false;
-        }
-        let helos = self.waiting.notes_of(host).map(|note| note.helo);
-        let mut names = helos.filter(|helo| *helo != 0);
-        match self.rules.max_helo_domains {
-            Some(0) => true,
-            Some(_) => names.next().is_some_and(|one| names.any(|other| other != one)),
-            None => false,
-        }
-    }
-
-    fn bad_sender(&self, host: &Host) -> Option<Ground> {
-        self.waiting.numbered(host).find_map(|(tuple, sender)| {
-            let fault = syntax::fault(&sender)?;
-            Some(Ground::Sender { tuple, fault })
-        })
-    }
-
-    fn bad_recipient(&self, host: &Host) -> Option<Ground> {
-        let hits = |(_, tuple): &(u32, Tuple<'_>)| rcpt::hits(tuple, &self.rules.rcpt);
-        self.waiting.numbered(host).find(hits).map(|(tuple, _)| Ground::Recipient { tuple })
-    }
-
-    /// What the first of the counting rules holds against a host.
-    ///
-    /// The others need not be asked: identity, or the lack of it, settles all of them alike.
-    fn nominate(&mut self, host: &Host) -> Option<Ground> {
-        let rules = self.rules;
-        let mut ground = None;
-        if self.is_suspect(host) {
-            ground = rules.max_sender_domains.and_then(|max| self.domains(host, max));
-            ground = ground.or_else(|| self.senders(host, rules.max_sender_ratio?));
-        }
-        let max = rules.max_helo_domains.filter(|_| self.may_be_many_named(host));
-        ground.or_else(|| self.helo(host, max?, |_| true))
-    }
-
-    fn domains(&mut self, host: &Host, max: u32) -> Option<Ground> {
-        let waiting = self.waiting;
-        self.firsts.clear();
-        let mailboxes = waiting.notes_of(host).filter(|note| note.marks.any(Marks::MAILBOX));
-        self.firsts.extend(mailboxes);
-        // One of each domain, as far as hashes tell.
-        self.firsts.sort_unstable_by_key(|note| note.domain);
-        self.firsts.dedup_by_key(|note| note.domain);
-        if self.firsts.len() <= max as usize {
-            return None;
-        }
-        let senders =
-            self.firsts.iter().filter_map(|note| match note.marks.any(Marks::REGISTERED) {
-                true => Some(Domain::Registered(note.domain)),
-                false => Some(Domain::Written(Sent::new(&note.tuple())?.from.domain)),
-            });
-        let domains = domains::nominate(senders, max, &mut self.scratch)?;
-        Some(Ground::Domains { domains, max })
-    }
-
-    fn senders(&mut self, host: &Host, max: f64) -> Option<Ground> {
-        let tuples = u32::try_from(self.waiting.mailboxes(host)).ok()?;
-        let sent = self.waiting.tuples_of(host).filter_map(|tuple| Sent::new(&tuple));
-        let senders = senders::nominate(sent, tuples, max, &mut self.scratch)?;
-        Some(Ground::Senders { senders, max })
-    }
-
-    fn helo(&mut self, host: &Host, max: u32, counts: impl Fn(&[u8]) -> bool) -> Option<Ground> {
-        if host.tuples() < 2 {
-            return None;
-        }
-        let names = self.waiting.tuples_of(host).map(|tuple| tuple.helo);
-        let domains = helo::nominate(names.filter(|name| counts(name)), max, &mut self.scratch)?;
-        Some(Ground::Helo { domains, max })
     }
 
     /// What a nominee is trapped for, or why it goes free.
-    fn ask(&mut self, nominee: &Nominee, answers: Option<&dyn Answers>) -> Result<Ground, Why> {
-        let answers = answers.ok_or(Why::IdentityUnknown)?;
-        let host = self.waiting.hosts().get(nominee.host).ok_or(Why::Nothing)?;
-        let address = host.address.ip();
-        match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
-            Confirmation::Confirmed => return Err(Why::Identity),
-            Confirmation::Unknown => return Err(Why::IdentityUnknown),
-            Confirmation::NotConfirmed => {}
+    fn ask(&mut self, nominee: &Nominee, answers: Option<&dyn Answers>) -> Opinion<Ground> {
+        let host = self.waiting.hosts().get(nominee.host);
+        let (Some(answers), Some(host)) = (answers, host) else {
+            return Opinion::Spared(Why::IdentityUnknown);
+        };
+        let subject = self.subject(host);
+        match identity::of_host(answers, host.address.ip(), subject.tuples()) {
+            Confirmation::Confirmed => Opinion::Spared(Why::Identity),
+            Confirmation::Unknown => Opinion::Spared(Why::IdentityUnknown),
+            Confirmation::NotConfirmed => {
+                let scratch = &mut self.scratch;
+                nominee.ground.confirm(&mut Case { subject, scratch, answers: Some(answers) })
+            }
         }
-        let Ground::Helo { max, .. } = nominee.ground else { return Ok(nominee.ground) };
-        let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
-        if let Some(ground) = self.helo(host, max, |name| is(name, Confirmation::NotConfirmed)) {
-            return Ok(ground);
-        }
-        // Names of which nothing is known may be the ones too many.
-        let could_be = self.helo(host, max, |name| !is(name, Confirmation::Confirmed)).is_some();
-        Err(if could_be { Why::IdentityUnknown } else { Why::Nothing })
     }
 }
 
-/// The hosts that a later rule may still hit.
-pub(super) fn open<'h>(hosts: &'h [Host], outcomes: &[Outcome]) -> impl Iterator<Item = &'h Host> {
-    let judged = hosts.iter().zip(outcomes);
-    judged.filter_map(|(host, outcome)| outcome.is_open().then_some(host))
+/// Whether what single letters show is enough whatever DNS says of the host: two different things, or names
+/// that nobody could confirm.
+fn is_enough(case: &mut Case<'_, '_>, grounds: &[Ground]) -> bool {
+    if !identity::can_be_confirmed(case.subject.tuples()) {
+        return true;
+    }
+    case.scratch.distinct.clear();
+    grounds.iter().for_each(|ground| ground.count(case));
+    case.scratch.distinct.count() > 1
 }
 
 #[cfg(test)]
@@ -271,7 +291,9 @@ mod tests {
     };
     use super::*;
     use crate::config::{Network, Networks};
-    use crate::db::Record;
+    use crate::db::{ByteOrder, Record};
+    use crate::scan::Portion;
+    use crate::spamd::Gdata;
 
     #[test]
     fn every_rule_has_its_reason() {
@@ -304,7 +326,9 @@ mod tests {
         records.push(grey("10.0.0.1", "a.two.example", "<nobody>", "<x@old.test>"));
         let mut rules = rules();
         let mut rule = |change: fn(&mut Rules)| {
-            let rule = scan(&records, &rules).finish(None).verdicts().next().unwrap().rule();
+            let report = scan(&records, &rules).finish(None);
+            let rule = report.verdicts(Portion::None).next().unwrap().rule;
+            drop(report);
             change(&mut rules);
             rule.map_or("-", |rule| rule.name())
         };
@@ -368,6 +392,35 @@ mod tests {
                 "2001:db8::1 - whitelisted",
                 "2001:db8::2 - trapped already",
                 "10.0.0.2 syntax Invalid source address nobody (no @)",
+            ]
+        );
+    }
+
+    /// A machine booted with its clock ten years ahead.
+    #[test]
+    fn tuples_of_a_clock_that_was_ahead_are_not_judged() {
+        const DAY: i64 = 86_400;
+        let at = |record: Record<'static>, first| {
+            let data = Gdata { first, pass: first, expire: first + 14_400, bcount: 1, pcount: 0 };
+            let value = data.encode(ByteOrder::NATIVE).to_vec().into();
+            Record { value, ..record }
+        };
+        let made = |address, first| {
+            host(address, "h", &SIX_DOMAINS).into_iter().map(move |record| at(record, first))
+        };
+        let mut records: Vec<_> = made("10.0.0.1", NOW + 3650 * DAY).collect();
+        records.extend(made("10.0.0.2", NOW + DAY));
+        records.extend(made("10.0.0.3", NOW + DAY + 1));
+        records.push(grey("10.0.0.3", "h", "<a@g.example>", "<u@ours.test>"));
+        records.push(at(grey("10.0.0.4", "h", "<nobody>", "<u@ours.test>"), NOW + 2 * DAY));
+        records.push(record("10.0.0.4", NOW + 1, 3));
+        assert_eq!(
+            verdicts(&records, &rules()),
+            [
+                "10.0.0.1 - tuples from the future only",
+                "10.0.0.2 domains Host sending from 6 domains (> 3)",
+                "10.0.0.3 - nothing against it",
+                "10.0.0.4 - whitelisted",
             ]
         );
     }

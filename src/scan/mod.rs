@@ -54,10 +54,10 @@ pub use crate::name::NameFault;
 pub use answers::{Answers, Doubt};
 pub use domains::Domains;
 pub use notes::{Counts, UnknownRecord};
-pub use report::{Reason, Report, Verdict};
+pub use report::{Portion, Report};
 pub use rules::Rule;
 pub use stages::Scan;
-pub use verdict::Why;
+pub use verdict::{Evidence, Verdict, What, Why};
 
 use crate::config::Rules;
 use crate::db::Damage;
@@ -67,6 +67,6 @@ use crate::db::snapshot::Snapshot;
 ///
 /// With `check identity` no counting rule can trap here: DNS is not asked. A damaged database is an
 /// error.
-pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &Rules) -> Result<Report<'a>, Damage> {
+pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &'a Rules) -> Result<Report<'a>, Damage> {
     Ok(Scan::of(snapshot, now, rules)?.finish(None))
 }

@@ -5,22 +5,28 @@
 //! asks. Records that are none of spamd's, or whose address is none, are counted and left.
 
 use super::address::Address;
-use super::rules::rcpt;
+use super::rules;
 use super::sender::Sender;
 use super::table::Seed;
 use crate::config::Rules;
 use crate::db::{ByteOrder, Record};
+use crate::escape::escaped;
 use crate::name;
 use crate::spamd::record::{Entry, Tuple, Unknown};
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::BitOrAssign;
 
 /// How many unknown records are kept to be named.
 const NAMED_UNKNOWN: usize = 16;
 
+/// How far ahead a tuple may be, in seconds: as far as clocks of one machine may reasonably differ. What is
+/// farther was made while the clock was wrong, and will be there for years.
+const AHEAD: i64 = 24 * 60 * 60;
+
 /// What records told about a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(u8);
+pub(super) struct Marks(u16);
 
 impl Marks {
     /// It has a WHITE record.
@@ -31,10 +37,10 @@ impl Marks {
     pub const GREY: Marks = Marks(4);
     /// One of its senders is a mailbox.
     pub const MAILBOX: Marks = Marks(8);
-    /// One of its senders is neither a mailbox nor null.
-    pub const SENDER: Marks = Marks(16);
-    /// One of its recipients gives it away.
-    pub const RECIPIENT: Marks = Marks(32);
+    /// A rule hits one of its tuples by itself.
+    pub const HIT: Marks = Marks(16);
+    /// It has a GREY record from the future.
+    pub const AHEAD: Marks = Marks(32);
     /// It has a GREY record that is not over: it waits.
     pub const LIVE: Marks = Marks(64);
     /// Its sender's domain is [plainly](crate::name::is_registered) what somebody registered.
@@ -71,6 +77,14 @@ pub struct Counts {
     pub unknown: u64,
 }
 
+/// As it is logged of a scan.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { white, trapped, greys, .. } = self;
+        write!(f, "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys")
+    }
+}
+
 impl Counts {
     fn and(&self, other: &Counts) -> Counts {
         Counts {
@@ -92,6 +106,13 @@ pub struct UnknownRecord<'a> {
     pub key: Cow<'a, [u8]>,
     /// What is wrong with it.
     pub why: Unknown,
+}
+
+/// As it is logged of a scan.
+impl fmt::Display for UnknownRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record \"{}\" skipped: {}", escaped(&self.key), self.why)
+    }
 }
 
 /// What one record tells about a host: 48 bytes, of which a scan holds a million.
@@ -185,6 +206,11 @@ impl<'a, 'r> Notes<'a, 'r> {
                 if data.expire <= self.now {
                     return Some(Note::silent(address, place, Marks::GREY));
                 }
+                if data.first > self.now.saturating_add(AHEAD) {
+                    let mut note = Note::silent(address, place, Marks::GREY);
+                    note.marks |= Marks::AHEAD;
+                    return Some(note);
+                }
                 count(&mut self.counts.tuples);
                 let mut note = Note::silent(address, place, Marks::GREY);
                 self.look_at(&tuple, &mut note);
@@ -217,19 +243,16 @@ impl<'a, 'r> Notes<'a, 'r> {
     /// Notes what a live tuple by itself says about its host.
     fn look_at(&self, tuple: &Tuple<'_>, note: &mut Note<'_>) {
         note.marks |= Marks::LIVE;
-        match Sender::parse(tuple.from) {
-            Sender::Mailbox(from) => {
-                note.marks |= Marks::MAILBOX;
-                note.domain = self.seed.hash(from.domain);
-                if name::is_registered(from.domain) {
-                    note.marks |= Marks::REGISTERED;
-                }
+        let from = Sender::parse(tuple.from);
+        if let Sender::Mailbox(from) = from {
+            note.marks |= Marks::MAILBOX;
+            note.domain = self.seed.hash(from.domain);
+            if name::is_registered(from.domain) {
+                note.marks |= Marks::REGISTERED;
             }
-            Sender::Invalid(_) if self.rules.sender_syntax => note.marks |= Marks::SENDER,
-            Sender::Invalid(_) | Sender::Null | Sender::Cut => {}
         }
-        if rcpt::hits(tuple, &self.rules.rcpt) {
-            note.marks |= Marks::RECIPIENT;
+        if rules::hit(tuple, &from, self.rules) {
+            note.marks |= Marks::HIT;
         }
         if may_be_name(tuple.helo) {
             note.helo = self.seed.hash(tuple.helo).max(1);

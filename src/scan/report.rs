@@ -1,28 +1,25 @@
 //! What a scan found, host by host: free of any format, so that text, JSON and the log can each have
 //! their own.
 //!
-//! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it holds the keys that it shows, so it
-//! lives as long as the image they lie in.
+//! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it needs the keys that it shows, so it
+//! lives as long as the image they lie in. The [`Verdict`]s that it hands out live on.
 
-use super::answers::{Bad, DomainVerdict, Doubt};
-use super::hosts::{Host, Waiting};
+use super::answers::Doubt;
+use super::hosts::Waiting;
 use super::notes::{Counts, UnknownRecord};
-use super::rules::{Rule, dns};
-use super::sender;
-use super::verdict::{Ground, Outcome, Why};
-use crate::escape::escaped;
-use crate::spamd::Tuple;
+use super::rules::{Ground, Subject};
+use super::verdict::{Evidence, Outcome, Verdict, What};
+use crate::config::Rules;
+use crate::spamd::{Address, Tuple};
 use crate::threads::each;
-use std::fmt;
-use std::net::IpAddr;
-use std::vec::IntoIter;
 
 /// The verdicts of one scan.
 #[derive(Debug)]
-pub struct Report<'a> {
-    pub(super) shares: Vec<Judged<'a>>,
+pub struct Report<'r> {
+    pub(super) rules: &'r Rules,
+    pub(super) shares: Vec<Judged<'r>>,
     pub(super) counts: Counts,
-    pub(super) unknown: Vec<UnknownRecord<'a>>,
+    pub(super) unknown: Vec<UnknownRecord<'r>>,
     pub(super) doubts: Vec<Doubt>,
 }
 
@@ -33,16 +30,23 @@ pub(super) struct Judged<'a> {
     pub outcomes: Vec<Outcome>,
 }
 
-/// What was found about one host.
-#[derive(Clone, Copy, Debug)]
-pub struct Verdict<'r> {
-    waiting: &'r Waiting<'r>,
-    host: &'r Host,
-    address: &'r [u8],
-    outcome: Outcome,
+/// How many tuples a verdict takes along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Portion {
+    /// None, where only the reason is wanted.
+    None,
+    /// So many, and no more once they have so many bytes.
+    Some {
+        /// How many.
+        tuples: usize,
+        /// Bytes, which strangers choose.
+        bytes: usize,
+    },
+    /// All that are evidence.
+    All,
 }
 
-impl<'a> Report<'a> {
+impl<'r> Report<'r> {
     /// How many records of each kind there are.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -54,150 +58,85 @@ impl<'a> Report<'a> {
     }
 
     /// The first few records that spamd cannot have written.
-    pub fn unknown(&self) -> &[UnknownRecord<'a>] {
+    pub fn unknown(&self) -> &[UnknownRecord<'r>] {
         &self.unknown
     }
 
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
     /// file.
-    pub fn verdicts(&self) -> IntoIter<Verdict<'_>> {
-        self.in_order(|outcome| *outcome != Outcome::Absent)
+    pub fn verdicts(&self, portion: Portion) -> impl Iterator<Item = Verdict> {
+        self.in_order(portion, |outcome| *outcome != Outcome::Absent)
     }
 
     /// The verdicts against hosts.
-    pub fn traps(&self) -> IntoIter<Verdict<'_>> {
-        self.in_order(|outcome| matches!(outcome, Outcome::Trap(_)))
+    pub fn traps(&self, portion: Portion) -> impl Iterator<Item = Verdict> {
+        self.in_order(portion, |outcome| matches!(outcome, Outcome::Trap(_)))
     }
 
-    fn in_order(&self, is_wanted: impl Fn(&Outcome) -> bool + Sync) -> IntoIter<Verdict<'_>> {
-        let verdicts = each(&self.shares, |Judged { waiting, outcomes }| {
+    fn in_order(
+        &self,
+        portion: Portion,
+        is_wanted: impl Fn(&Outcome) -> bool + Sync,
+    ) -> impl Iterator<Item = Verdict> {
+        let found = each(&self.shares, |Judged { waiting, outcomes }| {
             let judged = waiting.hosts().iter().zip(outcomes);
             let wanted = judged.filter(|(_, outcome)| is_wanted(outcome));
-            let verdict = |(host, &outcome)| {
-                let address = waiting.address_text(host);
-                Verdict { waiting, host, address, outcome }
-            };
-            wanted.map(verdict).collect::<Vec<_>>()
+            wanted.map(|(host, outcome)| (waiting, host, outcome)).collect::<Vec<_>>()
         });
-        let mut verdicts = verdicts.concat();
-        verdicts.sort_unstable_by_key(|verdict| verdict.host.place);
-        verdicts.into_iter()
+        let mut found = found.concat();
+        found.sort_unstable_by_key(|(_, host, _)| host.place);
+        found.into_iter().filter_map(move |(waiting, host, outcome)| {
+            verdict(&Subject { waiting, host, rules: self.rules }, *outcome, portion)
+        })
     }
 }
 
-impl<'r> Verdict<'r> {
-    /// The host's address, as spamd wrote it.
-    pub fn address(&self) -> &'r [u8] {
-        self.address
-    }
-
-    /// The host's address.
-    pub fn ip(&self) -> IpAddr {
-        self.host.address.ip()
-    }
-
-    /// The rule that hit; `None` if the host passes.
-    pub fn rule(&self) -> Option<Rule> {
-        match self.outcome {
-            Outcome::Trap(ground) => Some(ground.rule()),
-            Outcome::Pass(_) | Outcome::Absent => None,
+fn verdict(subject: &Subject<'_>, outcome: Outcome, portion: Portion) -> Option<Verdict> {
+    let (what, rule, reason) = match outcome {
+        Outcome::Trap(ground) => (What::Trap, Some(ground.rule()), ground.reason(subject).into()),
+        Outcome::Pass(why) => (What::Pass(why), None, why.text().into()),
+        Outcome::Spared(ground, why) => {
+            (What::Pass(why), None, format!("{why}: {}", ground.reason(subject)).into())
         }
-    }
-
-    /// Why the host passes; `None` if it is to be trapped.
-    pub fn passes(&self) -> Option<Why> {
-        match self.outcome {
-            Outcome::Pass(why) => Some(why),
-            Outcome::Trap(_) | Outcome::Absent => None,
-        }
-    }
-
-    /// The reason, either way, as it is logged: what came from outside is escaped in it.
-    pub fn reason(&self) -> Reason<'r> {
-        Reason(*self)
-    }
-
-    /// What DNS answered about the sender domain, if that made the verdict.
-    pub fn answer(&self) -> Option<DomainVerdict> {
-        match self.outcome {
-            Outcome::Trap(Ground::Domain { bad, .. }) => Some(DomainVerdict::Bad(bad)),
-            _ => None,
-        }
-    }
-
-    /// The tuples that made the verdict, in the file's order: the one that a rule stumbled on, those
-    /// with the sender domain that takes no mail, or all that the host has.
-    pub fn evidence(&self) -> Vec<Tuple<'r>> {
-        match self.outcome {
-            Outcome::Trap(
-                Ground::Sender { tuple, .. }
-                | Ground::Recipient { tuple }
-                | Ground::Checked { tuple },
-            ) => vec![self.waiting.tuple(tuple)],
-            Outcome::Trap(Ground::Domain { tuple, .. }) => {
-                let wanted = dns::domain(&self.waiting.tuple(tuple)).unwrap_or_default();
-                let mut tuples = self.tuples();
-                tuples.retain(|tuple| {
-                    dns::domain(tuple).is_some_and(|domain| domain.eq_ignore_ascii_case(wanted))
-                });
-                tuples
-            }
-            _ => self.tuples(),
-        }
-    }
-
-    /// How many live tuples the host has.
-    pub fn tuple_count(&self) -> u32 {
-        u32::try_from(self.tuples().len()).unwrap_or(u32::MAX)
-    }
-
-    fn tuples(&self) -> Vec<Tuple<'r>> {
-        self.waiting.tuples_of(self.host).collect()
-    }
+        Outcome::Absent => return None,
+    };
+    let ground = match outcome {
+        Outcome::Trap(ground) | Outcome::Spared(ground, _) => Some(ground),
+        Outcome::Pass(_) | Outcome::Absent => None,
+    };
+    let text = subject.waiting.address_text(subject.host);
+    let address = match text.and_then(|text| Address::parse(text).ok()) {
+        Some(address) => address,
+        None => subject.host.address.ip().into(),
+    };
+    Some(Verdict { address, what, rule, reason, evidence: evidence(subject, ground, portion) })
 }
 
-/// A verdict's reason, to be displayed.
-#[derive(Clone, Copy, Debug)]
-pub struct Reason<'r>(Verdict<'r>);
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tuple = |number| self.0.waiting.tuple(number);
-        match self.0.outcome {
-            Outcome::Trap(Ground::Sender { tuple: number, fault }) => {
-                let from = escaped(sender::bare(tuple(number).from));
-                write!(f, "Invalid source address {from} ({fault})")
-            }
-            Outcome::Trap(Ground::Domains { domains, max }) => {
-                write!(f, "Host sending from {domains} domains (> {max})")
-            }
-            Outcome::Trap(Ground::Senders { senders, max }) => {
-                let tuples = self.0.waiting.mailboxes(self.0.host);
-                write!(f, "Senders/Tuples ratio is {senders}/{tuples} senders/tuples (> {max})")
-            }
-            Outcome::Trap(Ground::Helo { domains, max }) => {
-                write!(f, "Host calls itself {domains} names (> {max})")
-            }
-            Outcome::Trap(
-                Ground::Recipient { tuple: number } | Ground::Checked { tuple: number },
-            ) => {
-                let to = escaped(sender::bare(tuple(number).to));
-                write!(f, "Mailed to trap address {to}")
-            }
-            Outcome::Trap(Ground::Domain { tuple: number, bad }) => {
-                let domain = escaped(dns::domain(&tuple(number)).unwrap_or_default());
-                let null = if bad == Bad::NullMx { " (null MX)" } else { "" };
-                write!(f, "Mailed from sender {domain} with no MX or A{null}")
-            }
-            Outcome::Pass(why) => why.fmt(f),
-            Outcome::Absent => f.write_str("not waiting"),
-        }
-    }
+fn evidence(subject: &Subject<'_>, ground: Option<Ground>, portion: Portion) -> Evidence {
+    let count = u32::try_from(subject.host.tuples()).unwrap_or(u32::MAX);
+    let answer = ground.and_then(|ground| ground.answer());
+    let (most, mut left) = match portion {
+        Portion::None => return Evidence::new(count, answer, std::iter::empty()),
+        Portion::Some { tuples, bytes } => (tuples, bytes),
+        Portion::All => (usize::MAX, usize::MAX),
+    };
+    let tuples = match ground {
+        Some(ground) => ground.tuples(subject),
+        None => subject.tuples().collect(),
+    };
+    let fits = |tuple: &Tuple<'_>| {
+        let length = [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len).iter().sum();
+        let has_room = left > 0;
+        left = left.saturating_sub(length);
+        has_room
+    };
+    Evidence::new(count, answer, tuples.into_iter().take(most).take_while(fits))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{grey, host, scan};
+    use super::Portion;
     use crate::config::Rules;
 
     #[test]
@@ -208,16 +147,16 @@ mod tests {
         records.push(records[3].clone());
         let report = scan(&records, &rules).finish(None);
         let evidence: Vec<Vec<_>> = report
-            .verdicts()
-            .map(|verdict| verdict.evidence().iter().map(|tuple| tuple.from).collect())
+            .verdicts(Portion::All)
+            .map(|verdict| verdict.evidence.tuples().map(|tuple| tuple.from.to_vec()).collect())
             .collect();
         assert_eq!(evidence, [&[&b"<nobody>"[..]][..], &[b"<a@x.example>", b"<b@x.example>"]]);
         assert_eq!(
-            report.traps().map(|verdict| verdict.ip().to_string()).collect::<Vec<_>>(),
+            report.traps(Portion::All).map(|it| it.address.to_string()).collect::<Vec<_>>(),
             ["10.0.0.1"]
         );
         assert!(
-            report.verdicts().all(|verdict| verdict.rule().is_some() != verdict.passes().is_some())
+            report.verdicts(Portion::None).all(|it| it.rule.is_some() != it.passes().is_some())
         );
     }
 
@@ -227,7 +166,7 @@ mod tests {
         rules.rcpt.unlisted = true;
         let records = [grey("10.0.0.1", "h", "<>", "<a\u{202e}\\@x.example>")];
         let report = scan(&records, &rules).finish(None);
-        let reason = report.traps().next().unwrap().reason().to_string();
+        let reason = report.traps(Portion::None).next().unwrap().reason;
         assert_eq!(reason, "Mailed to trap address a\\342\\200\\256\\\\@x.example");
     }
 }

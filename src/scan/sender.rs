@@ -1,6 +1,6 @@
 //! The envelope sender taken apart, as laxly as real mail demands.
 //!
-//! A `from` field as spamd(8) keeps it comes in, a [`Sender`] goes out, borrowing the bytes. `hosts`
+//! A `from` field as spamd(8) keeps it comes in, a [`Sender`] goes out, borrowing the bytes. `notes`
 //! asks about every tuple, so the usual form takes a short way (`plain`); the long one (`careful`)
 //! says what is wrong with the others. Both are written for bytes that a stranger chose.
 //!
@@ -11,12 +11,15 @@
 //! | `<@a,@b:user@dom>` | RFC 5321, 4.1.2 and appendix C (source route) | mailbox |
 //! | `"any thing"@dom` | RFC 5321, 4.1.2 (Quoted-string) | mailbox |
 //! | `<"any` | the same, cut at the blank by `setlog()` | cut |
+//! | `<user@dom` | a blank before the bracket, cut there by `setlog()` | cut |
+//! | `John` | a name before the bracket, the same | cut |
 //! | `user@dom.` | seen in mail | mailbox |
 //! | `user@[192.0.2.1]` | RFC 5321, 4.1.3 | mailbox |
 //! | UTF-8 in either part | RFC 6531, 3.3 | mailbox |
 //! | local part over 64 octets, `a..b@dom`, `.a@dom` | seen in good mail | mailbox |
 
 use crate::name::{self, NameFault};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The longest field that spamd keeps: `MAX_MAIL` of libexec/spamd/grey.h, less the NUL.
@@ -104,13 +107,74 @@ fn plain(text: &[u8]) -> Option<Mailbox<'_>> {
     is_mailbox.then_some(Mailbox { local, domain })
 }
 
-/// Whether spamd may have kept only the beginning: the field is full, or it ends within a quoted
-/// string or after a backslash, since `setlog()` cuts at the first blank whether quoted or not.
-pub(super) fn is_cut(from: &[u8]) -> bool {
-    let is_open = !(from.starts_with(b"<") && from.ends_with(b">"));
-    let text = without_route(from.strip_prefix(b"<").unwrap_or(from));
-    from.len() >= FIELD_MAX
-        || is_open && (text.ends_with(b"\\") || split_local(text) == Err(Fault::OpenQuote))
+/// Whether spamd may have kept only the beginning: the field is full, or it ends within brackets, within a
+/// quoted string or after a backslash, since `setlog()` cuts at the first blank wherever that is. A word
+/// without brackets and `@` may be the beginning of a name before an address.
+pub(super) fn is_cut(field: &[u8]) -> bool {
+    let is_open = match field.strip_prefix(b"<") {
+        Some(inside) => !inside.ends_with(b">") && closing(inside).is_none(),
+        None => {
+            let text = without_route(field);
+            let has_at = memchr::memchr(b'@', text).is_some();
+            !has_at || text.ends_with(b"\\") || split_local(text) == Err(Fault::OpenQuote)
+        }
+    };
+    is_open || field.len() >= FIELD_MAX
+}
+
+/// Where the first `>` outside quotes is.
+fn closing(text: &[u8]) -> Option<usize> {
+    let mut is_quoted = false;
+    let mut bytes = text.iter().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\\' if is_quoted => drop(bytes.next()),
+            b'>' if !is_quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The address that a recipient is: without brackets, source route (RFC 5321, appendix C), the quotes of a
+/// quoted string and a trailing dot, which are nothing but other spellings of it.
+///
+/// None where spamd kept only a part of it, and for the postmaster without a domain, to whom everybody may
+/// write (RFC 5321, 4.5.1).
+pub(super) fn recipient(to: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let text = bare(to);
+    if plain(text).is_some() {
+        return Some(Cow::Borrowed(text));
+    }
+    if is_cut(to) {
+        return None;
+    }
+    let inside = to.strip_prefix(b"<").and_then(|inside| inside.get(..closing(inside)?));
+    let text = without_route(inside.unwrap_or(text));
+    let (local, domain) = split_local(text).unwrap_or((text, b""));
+    let mut address = unquoted(local);
+    if !domain.is_empty() {
+        address.push(b'@');
+        address.extend_from_slice(domain.strip_suffix(b".").unwrap_or(domain));
+    }
+    let is_nobody = address.is_empty() || address.eq_ignore_ascii_case(b"postmaster");
+    (!is_nobody).then_some(Cow::Owned(address))
+}
+
+/// What a quoted string stands for (RFC 5321, 4.1.2).
+fn unquoted(local: &[u8]) -> Vec<u8> {
+    let mut is_quoted = false;
+    let mut text = Vec::with_capacity(local.len());
+    let mut bytes = local.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\\' if is_quoted => text.extend(bytes.next()),
+            _ => text.push(byte),
+        }
+    }
+    text
 }
 
 /// Every form, and the first thing that is wrong.
@@ -305,7 +369,6 @@ mod tests {
     fn faults() {
         for (from, said) in [
             (&b"<postmaster>"[..], "no @"),
-            (b"<", "< outside quotes"),
             (b"<a>b@example.com", "< outside quotes"),
             (b"<@example.com>", "nothing before the @"),
             (b"<@a.example:>", "no @"),
@@ -353,8 +416,74 @@ mod tests {
         assert_eq!(parse("\"john"), Sender::Cut);
         assert_eq!(parse("<@a.example:\"john"), Sender::Cut);
         assert_eq!(parse("<john\\"), Sender::Cut);
-        assert_eq!(Sender::parse(&[b'a'; FIELD_MAX]), Sender::Cut);
-        assert_eq!(Sender::parse(&[b'a'; FIELD_MAX - 1]), Sender::Invalid(Fault::NoAt));
+        let long = |length| [b"<", &vec![b'a'; length - 2][..], b">"].concat();
+        assert_eq!(Sender::parse(&long(FIELD_MAX)), Sender::Cut);
+        assert_eq!(Sender::parse(&long(FIELD_MAX - 1)), Sender::Invalid(Fault::NoAt));
+    }
+
+    /// What was sent behind the colon, and what becomes of what `setlog()` keeps of it: all before the first
+    /// blank that is not at the beginning.
+    #[test]
+    fn a_blank_inside_the_brackets_leaves_nothing_to_judge() {
+        for (sent, is_cut) in [
+            ("<user@example.com >", true),
+            ("< user@example.com>", true),
+            ("< >", true),
+            ("<first.last@example.com >SIZE=9", true),
+            ("<user@example.com SIZE=100>", true),
+            ("<@a.example, @b.example:user@example.com>", true),
+            ("<user@ example.com>", true),
+            ("<us\ter@example.com>", true),
+            ("<\"john doe\"@example.com>", true),
+            ("<\"a>b c\"@example.com>", true),
+            ("John <user@example.com>", true),
+            ("\"John Doe\" <user@example.com>", true),
+            ("\"John\" <user@example.com>", true),
+            ("Doe, John <user@example.com>", true),
+            ("<user@example.com> SIZE=100", false),
+            (" <user@example.com>", false),
+            ("user@example.com SIZE=100", false),
+            ("<nobody> SIZE=100", false),
+            ("<a>b@example.com", false),
+            ("<user@localhost>", false),
+        ] {
+            let kept = sent.trim_start_matches([' ', '\t']);
+            let kept = kept.split([' ', '\t']).next().unwrap();
+            assert_eq!(parse(kept) == Sender::Cut, is_cut, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_recipient_is_an_address_in_one_spelling() {
+        for (to, wanted) in [
+            ("<joe@ours.example>", Some("joe@ours.example")),
+            ("joe@ours.example", Some("joe@ours.example")),
+            ("<Joe@Ours.Example>", Some("Joe@Ours.Example")),
+            ("<joe@ours.example.>", Some("joe@ours.example")),
+            ("<@relay.example:joe@ours.example>", Some("joe@ours.example")),
+            ("<@a.example,@b.example:joe@ours.example.>", Some("joe@ours.example")),
+            ("<\"joe\"@ours.example>", Some("joe@ours.example")),
+            ("<\"jo\\e\"@ours.example>", Some("joe@ours.example")),
+            ("<\"joe\".\"doe\"@ours.example>", Some("joe.doe@ours.example")),
+            ("<\"joe@home\"@ours.example>", Some("joe@home@ours.example")),
+            ("<joe@ours.example>NOTIFY=NEVER", Some("joe@ours.example")),
+            ("<joe>", Some("joe")),
+            ("<joe@[192.0.2.1]>", Some("joe@[192.0.2.1]")),
+            ("<joe@ours.example", None),
+            ("<", None),
+            ("<>", None),
+            ("", None),
+            ("joe", None),
+            ("<\"john", None),
+            ("<Postmaster>", None),
+            ("<POSTMASTER>", None),
+            ("<\"postmaster\">", None),
+            ("postmaster", None),
+            ("<postmaster@ours.example>", Some("postmaster@ours.example")),
+        ] {
+            let found = recipient(to.as_bytes());
+            assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{to}");
+        }
     }
 
     fn address() -> impl Strategy<Value = Vec<u8>> {
@@ -387,6 +516,15 @@ mod tests {
         #[test]
         fn no_bytes_disturb_it(bytes: Vec<u8>) {
             let _ = Sender::parse(&bytes);
+            let _ = recipient(&bytes);
+        }
+
+        #[test]
+        fn a_recipient_is_the_same_however_it_is_spelled(local in "[a-z]{1,9}", domain in "[a-z]{1,9}\\.[a-z]{2}") {
+            let plain = format!("{local}@{domain}");
+            for spelled in [format!("<{plain}>"), format!("<@r.example:{plain}.>"), format!("\"{local}\"@{domain}")] {
+                prop_assert_eq!(recipient(spelled.as_bytes()).as_deref(), Some(plain.as_bytes()));
+            }
         }
     }
 }

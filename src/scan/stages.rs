@@ -1,7 +1,7 @@
 //! A scan in its stages, with DNS and the external program in between.
 //!
 //! [`Scan::of`] takes a database and settles all hosts but those that a counting rule
-//! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
+//! nominates, or that have one bad letter; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
 //! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
 //! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
 //! Without answers nominees go free, and no recipient and no sender domain traps.
@@ -15,16 +15,18 @@ use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
-use super::judge::{AHEAD, Judge, Nominee, open};
+use super::judge::{AHEAD, Judge, Unsettled};
 use super::own::{self, Own};
 use super::report::{Judged, Report};
-use super::rules::{checker, dns};
+use super::rules::{Rule, checker, dns};
 use super::table::Seed;
+use super::verdict::Outcome;
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::name;
 use crate::threads::each;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Sender domains of one host that DNS is asked about, beside those that other hosts use as well.
@@ -32,56 +34,69 @@ const HOST_SHARE: usize = 50;
 
 /// A scan whose hosts are settled as far as the database alone allows.
 #[derive(Debug)]
-pub struct Scan<'a, 'r> {
+pub struct Scan<'r> {
     rules: &'r Rules,
     /// The nominees as if they went free.
-    report: Report<'a>,
-    /// Those of each share.
-    nominees: Vec<Vec<Nominee>>,
+    report: Report<'r>,
+    /// Those of each share that are not settled yet.
+    unsettled: Vec<Unsettled>,
+    /// What all answers say together, once they are there.
+    ballot: Option<Ballot>,
 }
 
-impl<'a, 'r> Scan<'a, 'r> {
+impl<'r> Scan<'r> {
     /// Judges the hosts of a database by the offline rules.
     ///
     /// `now` is in seconds since 1970. A damaged database is an error.
-    pub fn of(snapshot: &Snapshot<'a>, now: i64, rules: &'r Rules) -> Result<Scan<'a, 'r>, Damage> {
+    pub fn of(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
         Scan::judge(snapshot.pieces(), snapshot.byte_order(), now, rules)
     }
 
     /// The same for some of the records of a snapshot; `order` is its byte order.
     pub fn begin(
-        records: impl Iterator<Item = Result<Record<'a>, Damage>> + Send,
+        records: impl Iterator<Item = Result<Record<'r>, Damage>> + Send,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
-    ) -> Result<Scan<'a, 'r>, Damage> {
+    ) -> Result<Scan<'r>, Damage> {
         Scan::judge(Batches(records), order, now, rules)
     }
 
     fn judge(
-        pieces: impl Iterator<Item = Result<Piece<'a>, Damage>> + Send,
+        pieces: impl Iterator<Item = Result<Piece<'r>, Damage>> + Send,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
-    ) -> Result<Scan<'a, 'r>, Damage> {
+    ) -> Result<Scan<'r>, Damage> {
         let seed = Seed::new();
         let Gathered { shares, mut counts, unknown } = gather(pieces, (order, now), rules, seed)?;
         let settled = each(shares, |notes| {
             let waiting = Waiting::new(notes, seed);
-            let (outcomes, nominees) = Judge::new(&waiting, rules).settle_all();
-            (Judged { waiting, outcomes }, nominees)
+            let (outcomes, unsettled) = Judge::new(&waiting, rules).settle_all();
+            (Judged { waiting, outcomes }, unsettled)
         });
-        let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
+        let (shares, unsettled): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
-        let report = Report { shares, counts, unknown, doubts: Vec::new() };
-        Ok(Scan { rules, report, nominees })
+        let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
+        Ok(Scan { rules, report, unsettled, ballot: None })
     }
 
-    /// What DNS is to be asked about the nominees, in the order of their first appearance.
+    /// Whose identity DNS is to be asked about, in the order of their first appearance: nominees, and hosts
+    /// with one bad letter. After [`Scan::weigh`] those that only the answers have shown.
     pub fn questions(&self) -> Vec<Question> {
         let mut questions = Vec::new();
-        for (Judged { waiting, .. }, nominees) in self.report.shares.iter().zip(&self.nominees) {
-            let hosts = nominees.iter().filter_map(|nominee| waiting.hosts().get(nominee.host));
+        for (Judged { waiting, outcomes }, unsettled) in
+            self.report.shares.iter().zip(&self.unsettled)
+        {
+            let mut numbers: Vec<_> = match self.ballot {
+                None => unsettled.early().collect(),
+                Some(_) => unsettled.late().collect(),
+            };
+            numbers.sort_unstable();
+            numbers.dedup();
+            let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
+            let hosts = numbers.iter().filter(|number| is_open(number));
+            let hosts = hosts.filter_map(|number| waiting.hosts().get(*number));
             let ask = |host: &Host| Question::new(host.address.ip(), waiting.tuples_of(host));
             questions.extend(hosts.map(|host| (host.place, ask(host))));
         }
@@ -98,9 +113,11 @@ impl<'a, 'r> Scan<'a, 'r> {
         }
         let mut lower = Vec::new();
         for Judged { waiting, outcomes } in &self.report.shares {
-            for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
-                waiting.expect(open(hosts, outcomes));
-                for host in open(hosts, outcomes) {
+            let open: Vec<_> =
+                Judge::new(waiting, self.rules).open_to(Rule::Dns, outcomes).collect();
+            for hosts in open.chunks(AHEAD) {
+                waiting.prefetch(hosts.iter().copied());
+                for host in hosts {
                     let most = domains.len().saturating_add(HOST_SHARE);
                     let tuples = waiting.tuples_of(host);
                     for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
@@ -133,48 +150,64 @@ impl<'a, 'r> Scan<'a, 'r> {
         let mut suspects = Vec::new();
         for Judged { waiting, outcomes } in &self.report.shares {
             let judge = Judge::new(waiting, self.rules);
-            suspects.extend(judge.suspects(outcomes).map(|(_, host)| (host.place, waiting, host)));
+            let open = judge.open_to(Rule::Checker, outcomes);
+            suspects.extend(open.map(|host| (host.place, waiting, host)));
         }
         suspects.sort_unstable_by_key(|(place, ..)| *place);
         let tuples = suspects.into_iter().flat_map(|(_, waiting, host)| waiting.tuples_of(host));
         let recipients = tuples.filter_map(|tuple| checker::recipient(&tuple, &self.rules.rcpt));
         let mut seen = HashSet::new();
-        recipients.filter(|to| seen.insert(*to)).map(<[u8]>::to_vec).collect()
+        recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
-    /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
-    /// Without answers, or with one that is not definite, they go free as far as these rules are
-    /// concerned.
-    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'a> {
+    /// Weighs the answers about sender domains and recipients. Hosts may come up by them whose identity was
+    /// not asked about: [`Scan::questions`] tells.
+    pub fn weigh(&mut self, answers: &dyn Answers) {
         let ballot = self.ballot(answers);
-        let mut report = self.report;
-        report.doubts =
-            answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
-        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
-        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
-        for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
+        self.report.doubts = answers.doubt().into_iter().chain(ballot.doubts()).collect();
+        let believed = Believed { answers, ballot: &ballot };
+        for (Judged { waiting, outcomes }, unsettled) in
+            self.report.shares.iter_mut().zip(&mut self.unsettled)
         {
             let mut judge = Judge::new(waiting, self.rules);
-            judge.settle_nominees(nominees, outcomes, answers);
-            if let Some(answers) = answers {
-                judge.settle_recipients(outcomes, answers);
-            }
-            if let Some(answers) = answers.filter(|_| self.rules.sender_dns) {
-                judge.settle_senders(outcomes, answers);
-            }
+            let late = judge.weigh(&unsettled.suspicions, outcomes, &believed);
+            unsettled.suspicions.extend(late);
+        }
+        self.ballot = Some(ballot);
+    }
+
+    /// Settles all hosts by the answers. Without, or with one that is not definite, nominees go free, and one
+    /// bad letter is not enough.
+    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
+        if let (Some(answers), None) = (answers, &self.ballot) {
+            self.weigh(answers);
+        }
+        let ballot = self.ballot.unwrap_or_default();
+        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
+        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
+        let mut report = self.report;
+        for (Judged { waiting, outcomes }, unsettled) in
+            report.shares.iter_mut().zip(&self.unsettled)
+        {
+            let mut judge = Judge::new(waiting, self.rules);
+            judge.settle_nominees(&unsettled.nominees, outcomes, answers);
+            judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
         }
         report
     }
 
-    /// What the answers say of all hosts together; nothing if the rule `dns` is off.
-    fn ballot(&self, answers: Option<&dyn Answers>) -> Ballot {
+    /// What the answers say of all hosts together.
+    fn ballot(&self, answers: &dyn Answers) -> Ballot {
         let mut ballot = Ballot::default();
-        let Some(answers) = answers.filter(|_| self.rules.sender_dns) else { return ballot };
         for Judged { waiting, outcomes } in &self.report.shares {
-            for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
-                waiting.expect(open(hosts, outcomes));
-                let hosts = open(hosts, outcomes);
-                hosts.for_each(|host| ballot.count(waiting.tuples_of(host), answers));
+            let judge = Judge::new(waiting, self.rules);
+            let open: Vec<_> = judge.open_to(Rule::Dns, outcomes).collect();
+            for hosts in open.chunks(AHEAD) {
+                waiting.prefetch(hosts.iter().copied());
+                hosts.iter().for_each(|host| ballot.count(waiting.tuples_of(host), answers));
+            }
+            for host in judge.open_to(Rule::Checker, outcomes) {
+                ballot.count_recipients(waiting.tuples_of(host), answers);
             }
         }
         ballot
@@ -183,7 +216,7 @@ impl<'a, 'r> Scan<'a, 'r> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Rule;
+    use super::super::report::Portion;
     use super::super::testing::{
         NOW, Oracle, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, lines, record, rules, scan,
         verdicts,
@@ -237,7 +270,7 @@ mod tests {
         );
         let off = Rules { sender_dns: false, identity: true, ..rules() };
         let report = scan(&records, &off).finish(Some(&Oracle));
-        assert!(report.traps().all(|verdict| verdict.rule() == Some(Rule::Syntax)));
+        assert!(report.traps(Portion::None).all(|verdict| verdict.rule == Some(Rule::Syntax)));
     }
 
     /// Five tuples and one to `to`: as many as make a suspect.
@@ -284,10 +317,11 @@ mod tests {
                 "10.0.0.9 - whitelisted",
             ]
         );
-        let report = scan(&records, &rules()).finish(Some(&Oracle));
-        let verdict = report.traps().next().unwrap();
-        assert_eq!(verdict.rule(), Some(Rule::Checker));
-        assert_eq!(verdict.evidence()[0].to, left.as_bytes());
+        let rules = rules();
+        let report = scan(&records, &rules).finish(Some(&Oracle));
+        let verdict = report.traps(Portion::All).next().unwrap();
+        assert_eq!(verdict.rule, Some(Rule::Checker));
+        assert_eq!(verdict.evidence.tuples().next().unwrap().to, left.as_bytes());
     }
 
     #[test]

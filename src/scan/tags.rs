@@ -5,7 +5,7 @@
 //!
 //! | tag | form | becomes | source |
 //! |---|---|---|---|
-//! | BATV | `prvs=TAG=loc`, `btv1==TAG==loc` | `loc` | draft-levine-smtp-batv-01; Barracuda's own |
+//! | BATV | `prvs=TAG=loc`, `msprvs1=TAG=loc`, `btv1==TAG==loc` | `loc` | draft-levine-smtp-batv-01; SparkPost's and Barracuda's own |
 //! | SRS | `SRS0=HASH=TT=dom=loc`, `SRS1=HASH=host==HASH=TT=dom=loc`, each first `=` also `-` or `+` | `loc` at `dom` | openspf.org/SRS, libsrs2 |
 //! | VERP | the recipient within the local part, `@` as `=` or `_at_`, dots as one of `.*_=~-` | one token | cr.yp.to/proto/verp.txt, mailing lists |
 //! | detail | `loc+tag` | `loc` | RFC 5233, 1 |
@@ -20,6 +20,9 @@ const TOKEN: u8 = 0;
 /// The longest recipient looked for: 64 octets, `@`, 255 octets (RFC 5321, 4.5.3.1), so that a hostile
 /// pair of fields cannot make the search long.
 const RECIPIENT_MAX: usize = 320;
+
+/// The longest name of a maker before the kind of a tag.
+const MAKER_MAX: usize = 4;
 
 /// How many tags may be wrapped around each other.
 const WRAPPINGS: usize = 4;
@@ -58,15 +61,31 @@ fn unwrap(mut mailbox: Mailbox<'_>) -> Mailbox<'_> {
 }
 
 fn batv(mailbox: Mailbox<'_>) -> Option<Mailbox<'_>> {
-    let local = match after(mailbox.local, b"prvs=") {
-        Some(rest) => split_at_equals(rest)?.1,
-        None => {
-            let rest = after(mailbox.local, b"btv1==")?;
+    let (kind, rest) = split_at_equals(mailbox.local)?;
+    let local = match rest.strip_prefix(b"=") {
+        Some(rest) => {
+            is_tag(kind, b"btv").then_some(())?;
             let end = memchr::memmem::find(rest, b"==")?;
             rest.get(end..)?.get(2..)?
         }
+        None => {
+            is_tag(kind, b"prvs").then_some(())?;
+            split_at_equals(rest)?.1
+        }
     };
     (!local.is_empty()).then_some(Mailbox { local, ..mailbox })
+}
+
+/// Whether a tag is of this kind, whoever made it: letters may stand before the name, a version behind it.
+fn is_tag(kind: &[u8], name: &[u8]) -> bool {
+    let end = kind.iter().rposition(|byte| !byte.is_ascii_digit());
+    let bare = end.and_then(|end| kind.get(..=end)).unwrap_or_default();
+    let start = bare.len().checked_sub(name.len()).and_then(|at| bare.split_at_checked(at));
+    start.is_some_and(|(maker, end)| {
+        maker.len() <= MAKER_MAX
+            && maker.iter().all(u8::is_ascii_alphabetic)
+            && end.eq_ignore_ascii_case(name)
+    })
 }
 
 fn srs(mailbox: Mailbox<'_>) -> Option<Mailbox<'_>> {
@@ -185,6 +204,10 @@ mod tests {
             ("<prvs=0123abcdef=joe@example.com>", "", "joe@example.com", "BATV draft, 4"),
             ("<PRVS=9876fedcba=joe@example.com>", "", "joe@example.com", "BATV, case changed"),
             ("<btv1==123AbCdEf==joe@example.com>", "", "joe@example.com", "Barracuda"),
+            ("<msprvs1=5Q63WYtYAxG6=joe@example.com>", "", "joe@example.com", "SparkPost"),
+            ("<MSPRVS1=kq0zbtrvnwpl=joe@example.com>", "", "joe@example.com", "case changed"),
+            ("<prvs2=0123abcdef=joe@example.com>", "", "joe@example.com", "a version"),
+            ("<btv2==123AbCdEf==joe@example.com>", "", "joe@example.com", "the same"),
             ("<SRS0=HHH=TT=example.org=joe@fwd.example>", "", "joe@example.org", "SRS"),
             ("<SRS0+HHH=TT=example.org=joe@fwd.example>", "", "joe@example.org", "libsrs2, +"),
             ("<srs0-hhh=tt=example.org=joe@fwd.example>", "", "joe@example.org", "libsrs2, -"),
@@ -247,6 +270,8 @@ mod tests {
     fn what_only_looks_like_a_tag_stays() {
         for from in [
             "prvs=joe@example.com",
+            "tracemyprvs=x=joe@example.com",
+            "x-prvs=x=joe@example.com",
             "prvs=x=@example.com",
             "btv1==x=joe@example.com",
             "SRS@example.com",

@@ -1,7 +1,7 @@
 //! Records for tests, as spamd would have written them, and somebody who answers.
 
 use super::answers::{Answers, Bad, Confirmation, DomainVerdict};
-use super::{Report, Scan};
+use super::{Portion, Report, Scan};
 use crate::config::Rules;
 use crate::db::{ByteOrder, Record};
 use crate::dns::failure::Failure;
@@ -33,18 +33,17 @@ pub(super) fn host(address: &str, helo: &str, senders: &[&str]) -> Vec<Record<'s
 }
 
 /// A scan that has begun.
-pub(super) fn scan<'r>(records: &[Record<'static>], rules: &'r Rules) -> Scan<'static, 'r> {
+pub(super) fn scan<'r>(records: &[Record<'static>], rules: &'r Rules) -> Scan<'r> {
     Scan::begin(records.iter().cloned().map(Ok), ByteOrder::NATIVE, NOW, rules).unwrap()
 }
 
 /// `address rule reason` or `address - reason`, a line a verdict.
 pub(super) fn lines(report: &Report<'_>) -> Vec<String> {
-    let line = |verdict: super::Verdict<'_>| {
-        let address = String::from_utf8_lossy(verdict.address()).into_owned();
-        let rule = verdict.rule().map_or("-", |rule| rule.name());
-        format!("{address} {rule} {}", verdict.reason())
+    let line = |verdict: super::Verdict| {
+        let rule = verdict.rule.map_or("-", |rule| rule.name());
+        format!("{} {rule} {}", verdict.address, verdict.reason)
     };
-    report.verdicts().map(line).collect()
+    report.verdicts(Portion::None).map(line).collect()
 }
 
 /// Senders of six domains.
@@ -90,8 +89,8 @@ impl Answers for Oracle {
     }
 
     /// Knows everybody but those who left.
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
-        address.starts_with(b"left")
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        Some(!address.starts_with(b"left"))
     }
 }
 

@@ -10,11 +10,13 @@
 #![forbid(unsafe_code)]
 
 use crate::escape::escaped;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
 /// An IP address and the text that spamd knows it by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Box<str>", into = "Box<str>")]
 pub struct Address {
     text: Box<str>,
     ip: IpAddr,
@@ -42,6 +44,27 @@ impl Address {
     /// The address itself.
     pub fn ip(&self) -> IpAddr {
         self.ip
+    }
+}
+
+/// As spamd would write it.
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Address {
+        Address { text: ip.to_string().into(), ip }
+    }
+}
+
+impl TryFrom<Box<str>> for Address {
+    type Error = InvalidAddress;
+
+    fn try_from(text: Box<str>) -> Result<Address, InvalidAddress> {
+        Address::parse(text.as_bytes())
+    }
+}
+
+impl From<Address> for Box<str> {
+    fn from(address: Address) -> Box<str> {
+        address.text
     }
 }
 

@@ -122,6 +122,11 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Tuple<'a> {
+    /// The key of its record.
+    pub fn encode(&self) -> Vec<u8> {
+        [self.address, self.helo, self.from, self.to].join(&b'\n')
+    }
+
     /// The fields of a GREY key; `None` if the key has no newline in front of its first NUL and thus is
     /// no tuple at all.
     ///

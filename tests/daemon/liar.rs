@@ -34,7 +34,7 @@ impl Store {
     fn of(place: &Place, statements: &str) -> Store {
         let ((ours, theirs), (asks, answers)) = (pair().unwrap(), pair().unwrap());
         let (writer, reader) = shared::create().unwrap();
-        let slots = [(Slot::Parent, theirs), (Slot::Asker, answers), (Slot::Image, writer)];
+        let slots = [(Slot::Parent, theirs), (Slot::Asker, answers), (Slot::ImageToWrite, writer)];
         let mapped = |(slot, parent_fd)| FdMapping { parent_fd, child_fd: slot as i32 };
         let mut command = place.greytrapper(["-x", "store"]);
         command.fd_mappings(slots.into_iter().map(mapped).collect()).unwrap();
@@ -42,10 +42,11 @@ impl Store {
         drop(command);
         let mut parent = Channel::<FromParent, ToParent>::new(ours).unwrap();
         let config = format!("database \"{}\"\n{statements}", place.database().display());
-        let start = Start { config, verbose: false, foreground: true, since: 0 };
+        let start = Start { config, verbose: false, foreground: true, since: 0, renewal: None };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{ready:?}");
+        parent.deliver(&FromParent::Go).unwrap();
         let raw = asks.try_clone().unwrap();
         let (engine, image) = (Channel::new(asks).unwrap(), Reader::new(reader));
         Store { child, parent, engine, raw, image, tickets: 0 }
@@ -128,7 +129,7 @@ fn what_is_no_address_is_no_key() {
         long.as_str(),
     ];
     for by in [By::Scan, OPERATOR, FORCE] {
-        for message in [ToStore::Trap, ToStore::Untrap] {
+        for message in [ToStore::Trap, ToStore::EndTraps] {
             let outcomes = store.ask(message, by, &nonsense);
             assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::NoAddress)));
             assert_eq!(outcomes.len(), nonsense.len());
@@ -146,7 +147,7 @@ fn what_lies_there_is_looked_at() {
     let all = ["192.0.2.2", "192.0.2.3", "192.0.2.4"];
     let [white, trap, name] = [Refusal::White, Refusal::Trapped, Refusal::Spamtrap].map(refused);
     assert_eq!(store.ask(ToStore::Trap, By::Scan, &all), [white, trap, name]);
-    assert_eq!(store.ask(ToStore::Untrap, By::Scan, &["192.0.2.2", "192.0.2.4"]), [white, name]);
+    assert_eq!(store.ask(ToStore::EndTraps, By::Scan, &["192.0.2.2", "192.0.2.4"]), [white, name]);
     assert_eq!(place.listing(), before);
     // An operator renews a trap, and is asked twice about a whitelisted host.
     let renewed = Some(Outcome::Renewed);
@@ -219,7 +220,7 @@ fn the_image_in_any_order() {
     let length = std::fs::metadata(place.database()).unwrap().len();
     for round in 0..50 {
         for _ in 0..round % 3 {
-            store.engine.deliver(&ToStore::Release).unwrap();
+            store.engine.deliver(&ToStore::FreeImage).unwrap();
         }
         store.engine.deliver(&ToStore::Read).unwrap();
         let FromStore::Read(Ok(image)) = store.engine.wait_for_message().unwrap() else { panic!() };

@@ -15,6 +15,7 @@ mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod kill;
+mod last_order;
 mod liar;
 mod limit;
 mod metrics;

@@ -3,7 +3,7 @@
 
 use crate::support::cmd::{Cmd, Dir, ctl};
 use greytrapper::control::protocol::{Reply, Request};
-use greytrapper::control::server::{ClientId, Server};
+use greytrapper::control::server::{ClientId, Farewell, Server};
 use greytrapper::control::socket;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
@@ -105,7 +105,7 @@ impl Daemon {
     /// Ends it as a daemon ends on SIGTERM.
     pub fn end(self) {
         self.send(Box::new(|server| {
-            server.close();
+            server.close(Farewell::Ends);
             None
         }));
     }

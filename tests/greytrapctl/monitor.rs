@@ -1,13 +1,13 @@
 //! `monitor`, as it happens.
 
 use crate::fake_daemon::Daemon;
-use crate::sample::{NOW, scan};
+use crate::sample::{self, NOW};
 use greytrapper::control::protocol::{Event, Request, What};
 use greytrapper::control::server::Server;
-use greytrapper::scan::Rule;
+use greytrapper::scan::{self, Rule, Verdict, Why};
+use greytrapper::spamd::Address;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
-use std::net::IpAddr;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,18 +55,22 @@ fn publish(daemon: &Daemon, what: What) {
 }
 
 fn events() -> Vec<What> {
-    let address: IpAddr = "192.0.2.1".parse().unwrap();
-    let reason = "Invalid source address a\\033@ (blank)".to_string();
+    let address = Address::parse(b"192.0.2.1").unwrap();
+    let (ip, by_hand) = (address.ip(), Verdict::by_hand(address.clone()));
+    let reason = "Invalid source address a\\033@ (blank)".into();
+    let trap = Verdict { rule: Some(Rule::Syntax), reason, ..by_hand.clone() };
+    let (what, reason) = (scan::What::Pass(Why::Nothing), "nothing against it".into());
+    let pass = Verdict { what, reason, ..by_hand.clone() };
     vec![
         What::ScanStarted,
-        What::Verdict { address, rule: None, reason: "nothing against it".into() },
-        What::Verdict { address, rule: Some(Rule::Syntax), reason: reason.clone() },
-        What::Trapped { address, rule: Some(Rule::Syntax), reason },
-        What::Trapped { address, rule: None, reason: "by hand".into() },
-        What::Released { address },
+        What::Verdict(pass),
+        What::Verdict(trap.clone()),
+        What::Trapped(trap),
+        What::Trapped(by_hand),
+        What::Released { address: ip },
         What::Notice("127.0.0.1:53 put aside: \x07no answer".into()),
         What::Failure("/var/db/spamd: locked\nfor long".into()),
-        What::ScanDone(Box::new(scan())),
+        What::ScanDone(Box::new(sample::scan())),
     ]
 }
 

@@ -2,11 +2,12 @@
 
 use crate::fake_daemon::Daemon;
 use crate::sample::{NOW, status};
-use greytrapper::control::protocol::{Explained, Host, Reply, Request, Trap, Tuple};
+use greytrapper::control::protocol::{Explained, Reply, Request, Trap};
 use greytrapper::control::status::{Configured, Phase, Status};
-use greytrapper::scan::Rule;
+use greytrapper::scan::{Evidence, Rule, Verdict};
+use greytrapper::spamd::{Address, Tuple};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 fn that_is(status: Status) -> Daemon {
     Daemon::that_says(vec![Reply::Status(Box::new(status))])
@@ -14,6 +15,12 @@ fn that_is(status: Status) -> Daemon {
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
+}
+
+/// A trap, why, and no evidence.
+fn verdict(address: &str, rule: Rule, reason: &str) -> Verdict {
+    let address = Address::parse(address.as_bytes()).unwrap();
+    Verdict { rule: Some(rule), reason: reason.to_owned().into(), ..Verdict::by_hand(address) }
 }
 
 /// The objects of `-j`, one a line.
@@ -82,14 +89,12 @@ fn the_state_as_an_object() {
 
 #[test]
 fn a_table_has_tabs_or_objects() {
-    let trap = |host: &str, rule, reason: &str| {
+    let trap = |host: &str, verdict| {
         let (first, expire) = (NOW - 60, NOW + 86_340);
-        Reply::Trap(Trap { address: address(host), first, expire, rule, reason: reason.into() })
+        Reply::Trap(Trap { address: address(host), first, expire, verdict })
     };
-    let daemon = Daemon::that_says(vec![
-        trap("192.0.2.1", Some(Rule::Syntax), "Invalid source address a\\033 b@ (blank)"),
-        trap("2001:db8::1", None, ""),
-    ]);
+    let why = verdict("192.0.2.1", Rule::Syntax, "Invalid source address a\\033 b@ (blank)");
+    let daemon = Daemon::that_says(vec![trap("192.0.2.1", Some(why)), trap("2001:db8::1", None)]);
     let shown = text(daemon.ctl(&["show", "traps"]).succeeds());
     let wanted = "\
 192.0.2.1\t2026-11-25T03:45:10Z\tsyntax\tInvalid source address a\\033 b@ (blank)
@@ -111,11 +116,10 @@ fn a_table_has_tabs_or_objects() {
 
 #[test]
 fn a_long_table_comes_whole() {
-    let host = |number: u32| Host {
-        address: IpAddr::from(number.to_be_bytes()),
-        tuples: number,
+    let host = |number: u32| Verdict {
         rule: number.is_multiple_of(2).then_some(Rule::Helo),
-        reason: "nothing against it".into(),
+        evidence: Evidence::new(number, None, std::iter::empty()),
+        ..verdict(&Ipv4Addr::from(number).to_string(), Rule::Helo, "nothing against it")
     };
     let daemon = Daemon::start(move |server, id, _| {
         server.stream(id, (0..200_000).map(host).map(Reply::Host));
@@ -133,22 +137,13 @@ fn a_long_table_comes_whole() {
 
 #[test]
 fn a_verdict_is_explained_with_its_evidence() {
-    let explained = Explained {
-        address: address("192.0.2.7"),
-        judged: NOW,
-        rule: Some(Rule::Dns),
-        reason: "Mailed from sender nomail.example with no MX or A (null MX)".into(),
-        answer: Some("null MX".into()),
-    };
-    let tuple = |from: &[u8]| {
-        let (helo, to) = (b"mx\x1b.example".to_vec(), b"<a@example.org>".to_vec());
-        Reply::Tuple(Tuple { helo, from: from.into(), to })
-    };
-    let daemon = Daemon::that_says(vec![
-        Reply::Explained(explained),
-        tuple(b"<x@nomail.example>"),
-        tuple(b"<y\xff\\@nomail.example>"),
-    ]);
+    let (helo, to) = (&b"mx\x1b.example"[..], &b"<a@example.org>"[..]);
+    let senders = [&b"<x@nomail.example>"[..], b"<y\xff\\@nomail.example>"];
+    let tuples = senders.into_iter().map(|from| Tuple { address: b"192.0.2.7", helo, from, to });
+    let reason = "Mailed from sender nomail.example with no MX or A (null MX)";
+    let evidence = Evidence::new(2, Some("null MX".into()), tuples);
+    let verdict = Verdict { evidence, ..verdict("192.0.2.7", Rule::Dns, reason) };
+    let daemon = Daemon::that_says(vec![Reply::Explained(Explained { judged: NOW, verdict })]);
     let shown = text(daemon.ctl(&["explain", "192.0.2.7"]).succeeds());
     let wanted = "\
 address\t192.0.2.7

@@ -86,6 +86,24 @@ impl fmt::Display for Notice {
     }
 }
 
+/// Why a server closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// The daemon ends.
+    Ends,
+    /// Another server goes on with the same socket: whoever monitors, or has asked nothing yet, goes there.
+    HandsOver,
+}
+
+impl fmt::Display for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Farewell::Ends => "greytrapper ends",
+            Farewell::HandsOver => "interrupted by a reload, try again",
+        })
+    }
+}
+
 /// Requests that have arrived, and from whom.
 pub type Asked = Vec<(ClientId, Request)>;
 
@@ -236,13 +254,17 @@ impl Server {
         }
     }
 
-    /// Says good-bye to everybody, as far as that goes without waiting: the daemon ends.
-    pub fn close(mut self) {
-        for id in self.ids(|client| matches!(client.stage, Stage::Monitoring)) {
-            self.finish(id);
+    /// Says good-bye to everybody, as far as that goes without waiting: nobody is served any more.
+    pub fn close(mut self, why: Farewell) {
+        let moves = |stage: &Stage| matches!(stage, Stage::Monitoring | Stage::Asking(_));
+        if why == Farewell::HandsOver {
+            for id in self.ids(|client| moves(&client.stage)) {
+                self.end_with(id, &Reply::AskAgain);
+            }
         }
-        for id in self.ids(|client| matches!(client.stage, Stage::Asking(_) | Stage::Waiting)) {
-            self.fail(id, "greytrapper ends");
+        for id in self.ids(|client| moves(&client.stage) || matches!(client.stage, Stage::Waiting))
+        {
+            self.fail(id, why);
         }
     }
 

@@ -427,11 +427,26 @@ fn at_the_end_everybody_is_told() {
     let (mut asking, _) = owner.asks(&Request::Scan);
     let mut silent = owner.client();
     owner.turn();
-    owner.server.close();
-    assert_eq!((monitor.hears(), monitor.hears()), (Some(Reply::Done), None));
+    owner.server.close(Farewell::Ends);
     let ends = Some(Reply::Failed("greytrapper ends".into()));
+    assert_eq!((monitor.hears(), monitor.hears()), (ends.clone(), None));
     assert_eq!((asking.hears(), asking.hears()), (ends.clone(), None));
     assert_eq!((silent.hears(), silent.hears()), (ends, None));
+}
+
+/// Whoever monitors goes on with the next server; who waits for an answer cannot know what was done.
+#[test]
+fn when_another_server_goes_on_monitors_ask_again() {
+    let mut owner = Owner::new();
+    let mut monitor = owner.monitors();
+    let (mut asking, _) = owner.asks(&Request::Scan);
+    let mut silent = owner.client();
+    owner.turn();
+    owner.server.close(Farewell::HandsOver);
+    assert_eq!((monitor.hears(), monitor.hears()), (Some(Reply::AskAgain), None));
+    let interrupted = Some(Reply::Failed("interrupted by a reload, try again".into()));
+    assert_eq!((asking.hears(), asking.hears()), (interrupted, None));
+    assert_eq!((silent.hears(), silent.hears()), (Some(Reply::AskAgain), None));
 }
 
 #[test]
@@ -439,7 +454,7 @@ fn a_table_that_is_cut_short_does_not_end_well() {
     let mut owner = Owner::new();
     let (mut peer, id) = owner.asks(&Request::ShowHosts);
     owner.server.stream(id, std::iter::repeat_with(|| changed(1)));
-    owner.server.close();
+    owner.server.close(Farewell::Ends);
     let heard: Vec<_> = std::iter::from_fn(|| peer.hears()).collect();
     assert!(heard.iter().all(|reply| *reply == changed(1)));
 }

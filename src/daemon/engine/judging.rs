@@ -6,19 +6,20 @@
 //! judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use crate::checker::heard::{self, Heard};
+use crate::checker::remembered::Remembered;
 use crate::config::Config;
-use crate::control::protocol::{Explained, Host, Trap, Tuple};
+use crate::control::protocol::Trap;
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::Damage;
 use crate::db::snapshot::Snapshot;
-use crate::escape::escaped;
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Counts, Doubt, Report, Rule, Scan, Verdict, Why};
-use crate::spamd::Entry;
+use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
+use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 1000;
 /// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
 /// traps stay in memory.
-const EVIDENCE: (usize, usize) = (20, 1024);
+const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
 /// Verdicts that are told to whoever monitors: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
@@ -77,36 +78,25 @@ pub struct Found {
     /// Of these, hosts that the rules were asked about.
     pub judged: u64,
     /// Hosts to be trapped.
-    pub traps: Vec<Case>,
+    pub traps: Vec<Verdict>,
     /// Of a scan that somebody monitors, verdicts on hosts that pass for a reason; else all asked for.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
-    pub explained: Option<(Explained, Vec<Tuple>)>,
+    pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
-    /// Why what DNS denied was not believed, if so.
+    /// Of the held hosts those that have nothing left of what they had sent before their release.
+    pub let_go: HashMap<IpAddr, i64>,
+    /// Hosts with one bad letter, which their identity outweighs this time.
+    pub spared: Vec<IpAddr>,
+    /// What the external program said of recipients, and is believed.
+    pub heard: Vec<(Vec<u8>, bool)>,
+    /// What was not believed, and why, if so.
     pub doubts: Vec<String>,
     /// Hosts whose identity had no answer, if DNS did its work.
     pub unanswered: Option<Vec<IpAddr>>,
     /// How long it worked, without waiting.
     pub worked: Duration,
-}
-
-/// A host that is to be trapped, and why.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// Its address as spamd wrote it.
-    pub key: String,
-    /// Its address.
-    pub address: IpAddr,
-    /// The rule that hit.
-    pub rule: Rule,
-    /// The reason as it is logged.
-    pub reason: String,
-    /// What DNS answered, where that made the verdict.
-    pub answer: Option<String>,
-    /// The tuples that made the verdict, the first few.
-    pub evidence: Vec<Tuple>,
 }
 
 /// What is to be judged.
@@ -117,6 +107,12 @@ pub struct Work {
     pub purpose: Purpose,
     /// Whether somebody monitors.
     pub is_monitored: bool,
+    /// Hosts that were released, and when.
+    pub held: HashMap<IpAddr, i64>,
+    /// Hosts that were spared before, though a letter of theirs was bad.
+    pub spared: Arc<HashSet<IpAddr>>,
+    /// What the external program said before.
+    pub recipients: Arc<Remembered>,
     /// Hosts whose identity has had no answer for long.
     pub overdue: HashSet<IpAddr>,
     /// Seconds since 1970.
@@ -185,52 +181,69 @@ impl Line {
         }
     }
 
-    /// Which of these recipients the external program does not know.
-    fn check(&self, recipients: Vec<Vec<u8>>) -> HashSet<Vec<u8>> {
+    /// What the external program says of these recipients.
+    fn check(&self, recipients: Vec<Vec<u8>>, control: Option<&str>) -> Heard {
         if recipients.is_empty() {
-            return HashSet::new();
+            return Heard::default();
         }
-        let chunks = (0u64..).step_by(CHUNK).zip(recipients.chunks(CHUNK));
+        let asked = heard::with_controls(recipients, control);
+        let chunks = (0u64..).step_by(CHUNK).zip(asked.chunks(CHUNK));
         let message = |(first, chunk): (u64, &[Vec<u8>])| ToChecker::Check {
             first,
             recipients: chunk.to_vec(),
         };
-        self.say(Said::Check(chunks.map(message).collect(), recipients.len()));
+        self.say(Said::Check(chunks.map(message).collect(), asked.len()));
         match self.from_loop.recv() {
-            Ok(Answer::Checked(answers)) => {
-                let answered = recipients.into_iter().zip(answers);
-                let bad = answered.filter(|(_, is_good)| *is_good == Some(false));
-                bad.map(|(recipient, _)| recipient).collect()
-            }
-            _ => HashSet::new(),
+            Ok(Answer::Checked(answers)) => Heard::new(asked.into_iter().zip(answers), control),
+            _ => Heard::default(),
         }
     }
 }
 
 /// All that was asked.
-struct Known {
+struct Known<'w> {
+    work: &'w Work,
     findings: Option<Findings>,
-    /// Recipients that the external program does not know.
-    bad: HashSet<Vec<u8>>,
+    /// About hosts that came up later.
+    further: Option<Findings>,
+    /// What the external program said.
+    heard: Heard,
 }
 
 /// What was not answered is not known.
-impl Answers for Known {
+impl Answers for Known<'_> {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.as_ref();
-        findings.map_or(Confirmation::Unknown, |findings| findings.helo(address, name))
+        let findings = self.findings.iter().chain(&self.further);
+        let mut found = findings.map(|findings| findings.helo(address, name));
+        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         self.findings.as_ref()?.domain(domain)
     }
 
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
-        self.bad.contains(address)
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        self.heard.is_recipient(address)
+    }
+
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.work.spared.contains(&address)
     }
 
     fn doubt(&self) -> Option<Doubt> {
         self.findings.as_ref()?.doubt()
+    }
+}
+
+impl Known<'_> {
+    /// The hosts of whose names one has no answer, if DNS did its work, or there was nothing to ask.
+    fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
+        let mut hosts = match &self.findings {
+            Some(findings) => findings.unanswered()?,
+            None => is_settled.then(Vec::new)?,
+        };
+        hosts.extend(self.further.as_ref().and_then(Findings::unanswered).unwrap_or_default());
+        Some(hosts)
     }
 }
 
@@ -245,7 +258,7 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         return traps(&snapshot);
     }
     let rules = &work.config.rules;
-    let scan = match work.purpose {
+    let mut scan = match work.purpose {
         Purpose::Host(address) => {
             let records = snapshot.records().filter(|record| match record {
                 Ok(record) => is_of(&record.key, address),
@@ -256,33 +269,52 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         _ => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
+    let budget = Budget { start: Instant::now(), time: work.config.scan_every / 2 };
     let questions = Questions::of(&scan);
     let is_settled = questions.is_empty();
-    let findings = if questions.is_empty() {
-        None
-    } else {
-        let messages = messages(&questions, work.config.scan_every / 2);
-        let answered = line.ask(messages);
-        answered.map(|answered| Findings::new(questions, answered, work.overdue.clone()))
+    let findings = resolve(questions, work, line, &budget);
+    let (recipients, control) = match &work.config.checker {
+        Some(checker) => (scan.recipients(), checker.control.as_deref()),
+        None => (Vec::new(), None),
     };
-    let recipients = match &work.config.checker {
-        Some(_) => scan.recipients(),
-        None => Vec::new(),
-    };
-    let bad = line.check(recipients);
+    let (known, others) = Heard::recall(recipients, &work.recipients, work.now);
+    let heard = known.and(line.check(others, control));
     let start = Instant::now();
-    let answers = Known { findings, bad };
-    let report = scan.finish(Some(&answers));
-    let mut found = found(&report, work);
-    found.doubts = report.doubts().iter().map(ToString::to_string).collect();
-    found.unanswered = match &answers.findings {
-        None => is_settled.then(Vec::new),
-        Some(findings) if found.doubts.is_empty() => findings.unanswered(),
-        Some(_) => None,
-    };
+    let mut answers = Known { work, findings, further: None, heard };
+    scan.weigh(&answers);
     worked += start.elapsed();
-    found.worked = worked;
+    answers.further = resolve(Questions::further(&scan), work, line, &budget);
+    let start = Instant::now();
+    let report = scan.finish(Some(&answers));
+    let heard = answers.heard.believed();
+    let held = still_held(&snapshot, work)?;
+    let mut found = found(&report, work, &held);
+    let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
+    found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
+    let doubts = report.doubts().iter();
+    found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
+    if found.doubts.is_empty() {
+        found.unanswered = answers.unanswered(is_settled);
+    }
+    worked += start.elapsed();
+    (found.worked, found.heard) = (worked, heard);
     Ok(found)
+}
+
+/// The time that DNS has in a scan.
+struct Budget {
+    start: Instant,
+    time: Duration,
+}
+
+/// What DNS says, if there is anything to ask and time left for it.
+fn resolve(questions: Questions, work: &Work, line: &Line, budget: &Budget) -> Option<Findings> {
+    let left = budget.time.saturating_sub(budget.start.elapsed());
+    if questions.is_empty() || left.is_zero() {
+        return None;
+    }
+    let answered = line.ask(messages(&questions, left))?;
+    Some(Findings::new(questions, answered, work.overdue.clone()))
 }
 
 /// All hosts in a trap.
@@ -294,9 +326,29 @@ fn traps(snapshot: &Snapshot<'_>) -> Result<Found, Damage> {
         let Ok((Entry::Trapped(key), data)) = decoded else { continue };
         let Ok(Ok(address)) = str::from_utf8(key).map(str::parse) else { continue };
         let (first, expire) = (data.first, data.expire);
-        found.trapped.push(Trap { address, first, expire, rule: None, reason: String::new() });
+        found.trapped.push(Trap { address, first, expire, verdict: None });
     }
     Ok(found)
+}
+
+/// Of the held hosts those that have live tuples from before their release.
+fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, Damage> {
+    let mut still = HashSet::new();
+    if work.held.is_empty() {
+        return Ok(still);
+    }
+    for record in snapshot.records() {
+        let record = record?;
+        let host = record.key.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let Ok(address) = Address::parse(host) else { continue };
+        let Some(since) = work.held.get(&address.ip()) else { continue };
+        let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
+        let Ok((Entry::Grey(_), data)) = decoded else { continue };
+        if data.first <= *since && data.expire > work.now {
+            still.insert(address.ip());
+        }
+    }
+    Ok(still)
 }
 
 /// Whether a record is about this host.
@@ -319,79 +371,35 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     messages
 }
 
-fn found(report: &Report<'_>, work: &Work) -> Found {
-    let unknown = |record: &crate::scan::UnknownRecord<'_>| {
-        format!("record \"{}\" skipped: {}", escaped(&record.key), record.why)
-    };
+fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
     let mut found = Found {
         counts: report.counts().clone(),
-        unknown: report.unknown().iter().map(unknown).collect(),
+        unknown: report.unknown().iter().map(ToString::to_string).collect(),
         ..Found::default()
     };
-    for verdict in report.verdicts() {
+    let portion = if work.purpose == Purpose::Hosts { Portion::None } else { EVIDENCE };
+    for mut verdict in report.verdicts(portion) {
+        if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
+            verdict = verdict.passing(Why::Held);
+        }
         found.waiting += 1;
         let why = verdict.passes();
-        let is_judged = !matches!(why, Some(Why::Whitelisted | Why::Trapped | Why::Allowed));
+        let is_judged = !why.is_some_and(Why::is_beforehand);
         found.judged += u64::from(is_judged);
+        if why.is_some_and(Why::is_warning) {
+            found.spared.push(verdict.address.ip());
+        }
         match work.purpose {
-            Purpose::Hosts => found.hosts.push(host(&verdict)),
-            Purpose::Host(_) => {
-                found.explained = Some((explained(&verdict, work.now), evidence(&verdict)));
-            }
+            Purpose::Hosts => found.hosts.push(verdict),
+            Purpose::Host(_) => found.explained = Some(verdict),
+            _ if verdict.what == What::Trap => found.traps.push(verdict),
             _ => {
-                let is_noteworthy = is_judged && !matches!(why, None | Some(Why::Nothing));
+                let is_noteworthy = is_judged && why != Some(Why::Nothing);
                 if work.is_monitored && is_noteworthy && found.hosts.len() < NOTEWORTHY {
-                    found.hosts.push(host(&verdict));
+                    found.hosts.push(verdict.without_tuples());
                 }
-                found.traps.extend(case(&verdict));
             }
         }
     }
     found
-}
-
-fn host(verdict: &Verdict<'_>) -> Host {
-    Host {
-        address: verdict.ip(),
-        tuples: verdict.tuple_count(),
-        rule: verdict.rule(),
-        reason: verdict.reason().to_string(),
-    }
-}
-
-fn explained(verdict: &Verdict<'_>, judged: i64) -> Explained {
-    Explained {
-        address: verdict.ip(),
-        judged,
-        rule: verdict.rule(),
-        reason: verdict.reason().to_string(),
-        answer: verdict.answer().map(|answer| answer.to_string()),
-    }
-}
-
-fn case(verdict: &Verdict<'_>) -> Option<Case> {
-    Some(Case {
-        key: String::from_utf8(verdict.address().to_vec()).ok()?,
-        address: verdict.ip(),
-        rule: verdict.rule()?,
-        reason: verdict.reason().to_string(),
-        answer: verdict.answer().map(|answer| answer.to_string()),
-        evidence: evidence(verdict),
-    })
-}
-
-fn evidence(verdict: &Verdict<'_>) -> Vec<Tuple> {
-    let tuple = |tuple: &crate::spamd::Tuple<'_>| Tuple {
-        helo: tuple.helo.to_vec(),
-        from: tuple.from.to_vec(),
-        to: tuple.to.to_vec(),
-    };
-    let (most, mut left) = EVIDENCE;
-    let fits = |tuple: &&crate::spamd::Tuple<'_>| {
-        let length = tuple.helo.len() + tuple.from.len() + tuple.to.len();
-        let has_room = left > 0;
-        left = left.saturating_sub(length);
-        has_room
-    };
-    verdict.evidence().iter().take(most).take_while(fits).map(tuple).collect()
 }

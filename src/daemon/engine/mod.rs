@@ -6,42 +6,48 @@
 //!
 //! One loop waits for everything: the parent's orders, the answers of store, resolver and checker, clients.
 //! [`judging`] works on a thread beside it. An image is read for one [`Job`] at a time ([`work`]), a scan or
-//! a client's question; [`requests`] has the clients' other wishes, [`records`] what is remembered.
+//! a client's question; [`requests`] has the clients' other wishes, [`memory`] what is remembered.
 #![forbid(unsafe_code)]
 
 mod judging;
-mod records;
+mod memory;
 mod requests;
+mod warnings;
 mod work;
 
+use crate::checker::remembered::Remembered;
 use crate::config::Config;
 use crate::control::protocol::What;
-use crate::control::server::{ClientId, Server};
+use crate::control::server::{ClientId, Farewell, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    FromChecker, FromParent, FromResolver, FromStore, ToChecker, ToResolver, ToStore,
+    FromChecker, FromParent, FromResolver, FromStore, Legacy, ToChecker, ToParent, ToResolver,
+    ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
+use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
 use crate::heap;
 use crate::inquiry::Patience;
 use crate::log;
-use crate::process::sandbox::Role;
+use crate::machine::Own;
 use crate::process::shared::Reader;
-use crate::process::user::{EMPTY, GREYTRAPPER};
-use crate::process::wake::{drain, wait};
+use crate::process::wake::drain;
+use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
-use records::Records;
 use requests::Asked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use warnings::Warnings;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -54,7 +60,9 @@ const CONTROL: Token = Token(16);
 /// The engine's part, until its parent is gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
     let said = |error: std::io::Error| reason(&error).to_string();
-    let config = Arc::new(life.config()?);
+    let mut config = life.config()?;
+    config.rules.own = Own::of_machine();
+    let config = Arc::new(config);
     let mut poll = Poll::new().map_err(said)?;
     let registry = poll.registry();
     let (mut wake, waker) = UnixStream::pair().map_err(said)?;
@@ -64,11 +72,13 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         // These are there only if they are needed.
         resolver: Peer::new((Slot::Resolver, "resolver"), registry, RESOLVER).ok(),
         checker: Peer::new((Slot::Checker, "checker"), registry, CHECKER).ok(),
-        image: Reader::new(inherited(Slot::Image).map_err(said)?),
+        image: Reader::new(inherited(Slot::ImageToRead).map_err(said)?),
         server: None,
         waker,
-        records: Records::new(&config, life.start()),
+        memory: Memory::new(&config, life.start()),
         patience: Patience::default(),
+        warnings: Warnings::default(),
+        recipients: Arc::default(),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -77,9 +87,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         next_scan: None,
         tickets: 0,
         is_untidy: false,
+        hands_over: false,
     };
     let mut listener = Some(UnixListener::from(inherited(Slot::Control).map_err(said)?));
-    life.lock_in(GREYTRAPPER, Some(EMPTY), &Role::Engine)?;
+    life.lock_in(Variant::Usual, |_| PathBuf::new())?;
     life.ready(registry)?;
     let mut events = Events::with_capacity(128);
     while !life.is_over() {
@@ -88,6 +99,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             if let (FromParent::Go, Some(listener)) = (&order, listener.take()) {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
+                // Whoever came from the engine before, before anything happens here.
+                engine.welcome(life);
             }
             engine.obey(order);
         }
@@ -101,10 +114,11 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         engine.tidy();
         let deadline = engine.server.as_ref().and_then(Server::next_deadline);
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        wait(&mut poll, &mut events, longest)?;
+        life.wait(&mut poll, &mut events, longest)?;
     }
+    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
     if let Some(server) = engine.server {
-        server.close();
+        server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
     Ok(())
 }
@@ -119,9 +133,13 @@ struct Engine {
     server: Option<Server>,
     /// With what the judging thread wakes the loop.
     waker: UnixStream,
-    records: Records,
+    memory: Memory,
     /// Hosts whose identity has no answer, scan after scan.
     patience: Patience,
+    /// Hosts whose identity has outweighed a bad letter.
+    warnings: Warnings,
+    /// What the external program said not long ago.
+    recipients: Arc<Remembered>,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,
@@ -134,6 +152,8 @@ struct Engine {
     tickets: u64,
     /// Whether a job has left free memory behind.
     is_untidy: bool,
+    /// Whether another engine goes on.
+    hands_over: bool,
 }
 
 impl Engine {
@@ -142,13 +162,12 @@ impl Engine {
             FromParent::Scan(next) => {
                 self.next_scan = Instant::now().checked_add(next);
                 if !self.want_scan() {
-                    log::verbose("the last scan is still under way, none started");
+                    log::info("the last scan is still under way, none started");
                 }
             }
             FromParent::Reloaded(outcome) => {
-                if let (Ok(()), Some(server)) = (&outcome, &mut self.server) {
-                    // The next engine's, which knows the new configuration.
-                    server.leave_newcomers();
+                if let Err(failure) = &outcome {
+                    self.memory.note_failure(format!("reload: {failure}"));
                 }
                 let what = match &outcome {
                     Ok(()) => What::Notice("configuration reloaded".into()),
@@ -162,9 +181,19 @@ impl Engine {
                     }
                 }
             }
-            FromParent::Summary => log::info(self.records.summary()),
+            FromParent::HandOver => {
+                self.hands_over = true;
+                // They are the next engine's, which knows the new configuration.
+                self.served(Server::leave_newcomers);
+            }
+            FromParent::Inherit(Legacy::Engine(legacy)) => self.memory.inherit(*legacy),
+            FromParent::Summary => log::info(self.memory.summary()),
             // The log's verbosity is the life's; the rest does not come.
-            FromParent::Go | FromParent::Verbose(_) | FromParent::Start(_) => {}
+            FromParent::Go
+            | FromParent::Verbose(_)
+            | FromParent::Start(_)
+            | FromParent::Inherit(Legacy::Store(_))
+            | FromParent::NotRenewed(_) => {}
         }
     }
 
@@ -176,7 +205,13 @@ impl Engine {
                 FromStore::Changed { ticket, outcomes, failure, longest } => {
                     self.changed(ticket, &outcomes, failure, longest);
                 }
-                FromStore::Peers(peers) => self.records.peers = peers,
+                FromStore::Peers(peers) => self.memory.peers = peers,
+                FromStore::Exempted(addresses) => {
+                    for address in addresses {
+                        log::info(format_args!("Released {address}: in allow"));
+                        self.released(address.ip());
+                    }
+                }
             }
         }
         while let Some(message) = said(&mut self.resolver)? {
@@ -186,6 +221,13 @@ impl Engine {
             self.checked(message);
         }
         Ok(())
+    }
+
+    /// A trap has been ended.
+    fn released(&mut self, address: IpAddr) {
+        self.memory.totals.released += 1;
+        self.memory.forget(address);
+        self.publish(What::Released { address });
     }
 
     /// Tells whoever monitors.

@@ -4,14 +4,16 @@
 //! whose answer comes later. No client is waited for.
 #![forbid(unsafe_code)]
 
-use super::Engine;
 use super::judging::Purpose;
 use super::work::Job;
+use super::{CONTROL, Engine};
 use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, Outcome, ToParent, ToStore};
 use crate::log;
+use crate::scan::Verdict;
+use crate::spamd::Address;
 use mio::Events;
 use std::time::Instant;
 
@@ -29,6 +31,14 @@ pub struct Asked {
 }
 
 impl Engine {
+    /// Serves whoever waits at a socket that was not served for a moment.
+    pub(super) fn welcome(&mut self, life: &mut Life) {
+        let Some(server) = &mut self.server else { return };
+        for (client, request) in server.ready(CONTROL, Instant::now()) {
+            self.grant(client, request, life);
+        }
+    }
+
     /// Serves whoever is ready, and whoever was silent for too long.
     pub(super) fn serve(&mut self, events: &Events, life: &mut Life) {
         let Some(server) = &mut self.server else { return };
@@ -49,7 +59,7 @@ impl Engine {
     fn grant(&mut self, client: ClientId, request: Request, life: &mut Life) {
         match request {
             Request::Show => {
-                let status = self.records.status(self.phase(), self.next_scan);
+                let status = self.memory.status(self.phase(), self.next_scan);
                 self.served(|server| {
                     server.reply(client, &Reply::Status(Box::new(status)));
                     server.finish(client);
@@ -77,17 +87,17 @@ impl Engine {
                 self.ask_store(client, addresses, over_white, ToStore::Trap);
             }
             Request::Release { addresses } => {
-                self.ask_store(client, addresses, false, ToStore::Untrap);
+                self.ask_store(client, addresses, false, ToStore::EndTraps);
             }
             Request::Log(wanted) => {
-                self.records.log = wanted;
+                self.memory.log = wanted;
                 life.tell(&ToParent::Verbose(wanted == Verbosity::Verbose));
                 self.served(|server| server.finish(client));
             }
         }
     }
 
-    fn served(&mut self, how: impl FnOnce(&mut Server)) {
+    pub(super) fn served(&mut self, how: impl FnOnce(&mut Server)) {
         if let Some(server) = &mut self.server {
             how(server);
         }
@@ -141,19 +151,18 @@ impl Engine {
 
     /// Logs, counts and tells of a change that a client has made.
     fn note_change(&mut self, address: &str, outcome: Outcome) {
-        let Ok(ip) = address.parse() else { return };
+        let Ok(address) = Address::parse(address.as_bytes()) else { return };
         match outcome {
             Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite => {
-                self.records.totals.trapped_by_hand += 1;
-                let reason = "by hand".to_owned();
-                log::info(format_args!("Trapped {address}: {reason}"));
-                self.publish(What::Trapped { address: ip, rule: None, reason });
+                self.memory.totals.trapped_by_hand += 1;
+                let verdict = Verdict::by_hand(address);
+                log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
+                self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
-                self.records.totals.released += 1;
-                self.records.forget(address);
                 log::info(format_args!("Released {address}"));
-                self.publish(What::Released { address: ip });
+                self.memory.hold(address.ip());
+                self.released(address.ip());
             }
             Outcome::Refused(_) => {}
         }

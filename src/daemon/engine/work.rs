@@ -1,7 +1,7 @@
 //! One job at a time: the database is read, judged, and, if it is a scan, hosts are trapped.
 //!
 //! ```text
-//! jobs --ToStore::Read--> image --thread--> found --ToStore::Trap--> changes --> records, log, clients
+//! jobs --ToStore::Read--> image --thread--> found --ToStore::Trap--> changes --> memory, log, clients
 //!                                  |  ^
 //!                                  v  | answers of resolver and checker
 //! ```
@@ -10,9 +10,9 @@
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
-use super::judging::{Answer, Case, Found, Judging, Purpose, Said, Work};
+use super::judging::{Answer, Found, Judging, Purpose, Said, Work};
 use super::{Engine, now};
-use crate::control::protocol::{Reply, What};
+use crate::control::protocol::{Explained, Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{
@@ -22,6 +22,7 @@ use crate::db::{Damage, Error};
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
+use crate::scan::Verdict;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -51,9 +52,9 @@ pub struct AtWork {
     /// The checker's answers, and how many are missing.
     checked: (Vec<Option<bool>>, usize),
     /// What is to be trapped, and the store was not yet asked for.
-    left: VecDeque<Case>,
+    left: VecDeque<Verdict>,
     /// What the store was asked for last, and under which ticket.
-    wanted: Option<(u64, Vec<Case>)>,
+    wanted: Option<(u64, Vec<Verdict>)>,
     over_limit: usize,
 }
 
@@ -136,13 +137,16 @@ impl Engine {
         let is_monitored = self.is_monitored();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
-            at_work.version = Some(image.version);
-            at_work.scan.lock_waited = image.waited.into();
-            at_work.scan.lock_held = image.held.into();
+            at_work.version = Some(image.pass.version);
+            at_work.scan.lock_waited = image.pass.waited.into();
+            at_work.scan.lock_held = image.pass.held.into();
             at_work.scan.took.read = at_work.enter(Phase::Judging);
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let (overdue, now) = (self.patience.overdue(), at_work.scan.began);
-            let work = Work { config, purpose, is_monitored, overdue, now };
+            let (overdue, held) = (self.patience.overdue(), self.memory.held());
+            let now = at_work.scan.began;
+            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.recipients));
+            let work =
+                Work { config, purpose, is_monitored, spared, recipients, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -177,7 +181,10 @@ impl Engine {
         let Some(at_work) = &mut self.at_work else { return };
         let took = at_work.enter(Phase::Judging);
         match &answer {
-            Answer::Dns(_) => at_work.scan.took.dns = took,
+            // Asked twice where hosts come up late.
+            Answer::Dns(_) => {
+                at_work.scan.took.dns.0 = at_work.scan.took.dns.0.saturating_add(took.0)
+            }
             Answer::Checked(_) => at_work.scan.took.checker = took,
         }
         if let Some(judging) = &at_work.judging {
@@ -192,11 +199,11 @@ impl Engine {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
             FromResolver::End { tally, shown, failure, servers } => {
-                self.records.name_servers = servers;
+                self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
-                at_work.scan.domains = tally;
-                self.records.note_dns(failure.as_deref());
+                at_work.scan.domains.add(&tally);
+                self.memory.note_dns(failure.as_deref());
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
         }
@@ -218,7 +225,7 @@ impl Engine {
     }
 
     fn judged(&mut self, outcome: Result<Box<Found>, Damage>) {
-        self.store.send(&ToStore::Release);
+        self.store.send(&ToStore::FreeImage);
         let Some(at_work) = &mut self.at_work else { return };
         if let Some(judging) = at_work.judging.take() {
             judging.join();
@@ -240,55 +247,49 @@ impl Engine {
 
     /// Answers a client's question.
     fn tell(&mut self, client: ClientId, found: Found) {
-        let purpose = self.at_work.take().map(|at_work| at_work.job.purpose);
+        let Some(AtWork { job, scan, .. }) = self.at_work.take() else { return };
         let Some(server) = &mut self.server else { return };
-        match purpose {
-            Some(Purpose::Hosts) => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
-            Some(Purpose::Traps) => {
+        match job.purpose {
+            Purpose::Hosts => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
+            Purpose::Traps => {
                 let mut traps = found.trapped;
-                traps.iter_mut().for_each(|trap| self.records.annotate(trap));
+                traps.iter_mut().for_each(|trap| self.memory.annotate(trap));
                 server.stream(client, traps.into_iter().map(Reply::Trap));
             }
-            Some(Purpose::Host(address)) => {
-                let known = self.records.explain(address);
-                match known.or(found.explained) {
-                    Some((explained, tuples)) => {
+            Purpose::Host(address) => {
+                let judged = scan.began;
+                let known = self.memory.explain(address).cloned();
+                let explained = |verdict| Explained { judged, verdict };
+                match known.or(found.explained.map(explained)) {
+                    Some(explained) => {
                         server.reply(client, &Reply::Explained(explained));
-                        for tuple in tuples {
-                            server.reply(client, &Reply::Tuple(tuple));
-                        }
                         server.finish(client);
                     }
                     None => server.fail(client, format_args!("{address}: does not wait")),
                 }
             }
-            Some(Purpose::Scan) | None => {}
+            Purpose::Scan => {}
         }
     }
 
     /// Has the hosts trapped that a scan found.
     fn trap(&mut self, found: Found) {
         let Some(at_work) = &mut self.at_work else { return };
+        self.memory.let_go(&found.let_go);
         at_work.scan.took.judge = found.worked.into();
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
-        let counts = &found.counts;
-        let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);
-        log::debug(format_args!(
-            "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
-        ));
+        log::debug(&found.counts);
         found.unknown.iter().for_each(log::verbose);
-        found.doubts.iter().for_each(|doubt| log::warning(format_args!("DNS: {doubt}")));
+        found.doubts.iter().for_each(|doubt| log::warning(doubt));
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
+        self.warnings.note(found.spared, now());
+        Arc::make_mut(&mut self.recipients).note(found.heard, now());
         at_work.scan.records = found.counts;
-        for host in found.hosts {
-            let (address, rule, reason) = (host.address, host.rule, host.reason);
-            self.publish(What::Verdict { address, rule, reason });
-        }
-        for case in &found.traps {
-            let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
-            self.publish(What::Verdict { address, rule, reason });
+        let traps = found.traps.iter().map(Verdict::without_tuples);
+        for verdict in found.hosts.into_iter().chain(traps) {
+            self.publish(What::Verdict(verdict));
         }
         if let Some(at_work) = &mut self.at_work {
             at_work.left = found.traps.into();
@@ -300,13 +301,15 @@ impl Engine {
     fn write(&mut self) {
         let ticket = self.ticket();
         let Some(at_work) = &mut self.at_work else { return };
+        // Released since the image was read.
+        at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let count = at_work.left.len().min(CHUNK);
         if count == 0 {
             return self.finish();
         }
-        let cases: Vec<_> = at_work.left.drain(..count).collect();
-        let addresses = cases.iter().map(|case| case.key.clone()).collect();
-        at_work.wanted = Some((ticket, cases));
+        let verdicts: Vec<_> = at_work.left.drain(..count).collect();
+        let addresses = verdicts.iter().map(|verdict| verdict.address.to_string()).collect();
+        at_work.wanted = Some((ticket, verdicts));
         self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
     }
 
@@ -319,15 +322,15 @@ impl Engine {
         longest: Duration,
     ) {
         let wanted = self.at_work.as_mut().and_then(|at_work| {
-            let (_, cases) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
+            let (_, verdicts) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
             at_work.scan.lock_held = at_work.scan.lock_held.max(longest.into());
-            Some(cases)
+            Some(verdicts)
         });
-        let Some(cases) = wanted else {
+        let Some(verdicts) = wanted else {
             return self.changed_for_client(ticket, outcomes, failure);
         };
-        for (case, outcome) in cases.into_iter().zip(outcomes) {
-            self.note_outcome(case, *outcome);
+        for (verdict, outcome) in verdicts.into_iter().zip(outcomes) {
+            self.note_outcome(verdict, *outcome);
         }
         match failure {
             // The rest would fail as well, after as long a wait for the lock.
@@ -336,21 +339,22 @@ impl Engine {
         }
     }
 
-    fn note_outcome(&mut self, case: Case, outcome: Option<Outcome>) {
+    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
             Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite) => {
-                at_work.scan.trapped.add(case.rule, 1);
-                log::info(format_args!("Trapped {}: {}", case.key, case.reason));
-                let (address, rule, reason) = (case.address, Some(case.rule), case.reason.clone());
-                self.records.remember(case);
-                self.publish(What::Trapped { address, rule, reason });
+                if let Some(rule) = verdict.rule {
+                    at_work.scan.trapped.add(rule, 1);
+                }
+                log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
+                self.publish(What::Trapped(verdict.without_tuples()));
+                self.memory.remember(verdict);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();
             }
             Some(outcome) => {
-                log::verbose(format_args!("{}: not trapped after all: {outcome}", case.key));
+                log::verbose(format_args!("{}: not trapped after all: {outcome}", verdict.address));
             }
             None => {}
         }
@@ -364,7 +368,7 @@ impl Engine {
             log::warning(format_args!("trap limit reached, {count} hosts not trapped this time"));
         }
         log::debug("Scan completed");
-        self.records.completed(&at_work.scan);
+        self.memory.completed(&at_work.scan);
         self.publish(What::ScanDone(Box::new(at_work.scan)));
     }
 
@@ -379,8 +383,8 @@ impl Engine {
             }
             None => {
                 // What it did before counts nevertheless.
-                self.records.totals.trapped.merge(&at_work.scan.trapped);
-                self.records.failed(&failure, version);
+                self.memory.totals.trapped.merge(&at_work.scan.trapped);
+                self.memory.failed(&failure, version);
                 self.publish(What::Failure(failure));
             }
         }

@@ -22,6 +22,21 @@ impl Limit {
         Limit { most, time, happened: VecDeque::new(), count: 0 }
     }
 
+    /// What the next store is to count: how long ago, and how many then.
+    pub fn legacy(&self, now: Instant) -> Vec<(Duration, u32)> {
+        let aged = |(at, count): &(Instant, u32)| (now.saturating_duration_since(*at), *count);
+        self.happened.iter().map(aged).collect()
+    }
+
+    /// Counts what the store before has done.
+    pub fn inherit(&mut self, counted: Vec<(Duration, u32)>, now: Instant) {
+        for (age, count) in counted.into_iter().filter(|(age, _)| *age < self.time) {
+            let Some(at) = now.checked_sub(age) else { continue };
+            self.happened.push_back((at, count));
+            self.count = self.count.saturating_add(count);
+        }
+    }
+
     /// Whether one more may happen at `now`, which is no earlier than before.
     pub fn has_room(&mut self, now: Instant) -> bool {
         while let Some(&(at, count)) = self.happened.front() {
@@ -50,6 +65,29 @@ impl Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A reload is no way around it, with however many in a row.
+    #[test]
+    fn what_one_has_counted_the_next_one_counts() {
+        let (start, day) = (Instant::now() + Duration::from_secs(100), Duration::from_secs(86_400));
+        let mut limit = Limit::new(5, day);
+        (0..5).for_each(|n| limit.count(start + Duration::from_secs(1000 * n)));
+        let now = start + Duration::from_secs(5000);
+        assert!(!limit.has_room(now));
+        for _ in 0..3 {
+            let mut next = Limit::new(5, day);
+            next.inherit(limit.legacy(now), now);
+            assert!(!next.has_room(now));
+            limit = next;
+        }
+        assert!(limit.has_room(start + day));
+        limit.count(start + day);
+        assert!(!limit.has_room(start + day));
+        // Another configuration's limit counts the same.
+        let mut shorter = Limit::new(2, Duration::from_secs(1500));
+        shorter.inherit(limit.legacy(now), now);
+        assert!(shorter.has_room(now));
+    }
 
     #[test]
     fn no_more_than_so_many_within_any_so_long_a_time() {

@@ -12,15 +12,19 @@
 //! parent's end. A write under way is finished first.
 #![forbid(unsafe_code)]
 
+mod known;
 mod limit;
+mod set;
 
 use crate::config::Config;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    By, Change, FromStore, FromSync, Image, Outcome, Refusal, ToStore, ToSync,
+    By, Change, FromParent, FromStore, FromSync, Image, Legacy, Outcome, Refusal, Renewal,
+    StoreLegacy, ToParent, ToStore, ToSync,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
+use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::db::database::{Cost, Database};
 use crate::db::lock::{self, Creation, Wait};
@@ -28,15 +32,14 @@ use crate::db::{Engine, EngineError};
 use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::log;
-use crate::process::sandbox::Role;
 use crate::process::shared::Writer;
-use crate::process::user::SPAMD;
-use crate::process::wake::wait;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
 use crate::spamd::trap::{self, Holds, Over, Released, Trapped};
+use known::Known;
 use limit::Limit;
 use mio::{Events, Poll, Token};
+use set::SetTraps;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -51,23 +54,39 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut engine = Peer::new((Slot::Asker, "engine"), registry, ENGINE)?;
     // Only there if anybody is to be told.
     let sync = Peer::new((Slot::Sync, "sync"), registry, SYNC).ok();
-    let image = inherited(Slot::Image).map_err(|error| reason(&error).to_string())?;
-    life.lock_in(SPAMD, None, &Role::Store { database: &config.database })?;
+    let image = inherited(Slot::ImageToWrite).map_err(|error| reason(&error).to_string())?;
+    let known = Known::of(&config.database);
+    life.lock_in(Variant::Usual, |_| config.database.clone())?;
     life.ready(registry)?;
-    let mut store = Store::new(config, Writer::new(image), sync);
+    let mut store = Store::new(config, Writer::new(image), sync, known);
     let mut events = Events::with_capacity(8);
+    let mut has_begun = false;
     while !life.is_over() {
-        if let Some(message) = engine.receive()? {
-            if let Some(answer) = store.answer(life, message) {
+        while let Ok(Some(order)) = life.orders() {
+            match order {
+                FromParent::Inherit(Legacy::Store(legacy)) => store.inherit(legacy),
+                FromParent::Go => has_begun = true,
+                FromParent::NotRenewed(why) => {
+                    for answer in store.answer_deferred(&why) {
+                        engine.deliver(&answer, life);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Not before it knows what it is to inherit.
+        let message = if has_begun { engine.receive()? } else { None };
+        if let Some(message) = message {
+            for answer in store.answer(life, message) {
                 engine.deliver(&answer, life);
             }
         } else if let Some(peers) = store.peers()? {
             engine.deliver(&peers, life);
         } else {
-            wait(&mut poll, &mut events, None)?;
-            while let Ok(Some(_)) = life.orders() {}
+            life.wait(&mut poll, &mut events, None)?;
         }
     }
+    life.tell(&ToParent::Leave(Legacy::Store(store.legacy())));
     Ok(())
 }
 
@@ -76,7 +95,11 @@ struct Store {
     image: Writer,
     database: Database,
     limit: Limit,
+    set: SetTraps,
     sync: Option<Peer<ToSync, FromSync>>,
+    known: Known,
+    /// What cannot be done before another store is there.
+    deferred: Vec<ToStore>,
 }
 
 /// A change of one record that may be made.
@@ -87,24 +110,101 @@ struct Planned<'a> {
 }
 
 impl Store {
-    fn new(config: Config, image: Writer, sync: Option<Peer<ToSync, FromSync>>) -> Store {
+    fn new(
+        config: Config,
+        image: Writer,
+        sync: Option<Peer<ToSync, FromSync>>,
+        known: Known,
+    ) -> Store {
         let database = Database::new(&config.database, Creation::Never).written_by(config.engine);
         let (traps, time) = config.trap_limit;
-        Store { limit: Limit::new(traps, time), config, image, database, sync }
+        let (limit, set) = (Limit::new(traps, time), SetTraps::default());
+        Store { limit, config, image, database, set, sync, known, deferred: Vec::new() }
     }
 
-    fn answer(&mut self, life: &mut Life, message: ToStore) -> Option<FromStore> {
+    /// What the store before knew.
+    fn inherit(&mut self, StoreLegacy { counted, set }: StoreLegacy) {
+        self.limit.inherit(counted, Instant::now());
+        self.set.inherit(set);
+    }
+
+    /// What the next store is to know.
+    fn legacy(&mut self) -> StoreLegacy {
+        StoreLegacy { counted: self.limit.legacy(Instant::now()), set: self.set.legacy() }
+    }
+
+    /// Answers a message. Where another file is in the place of the database, that is for another store to
+    /// do, which the lock lets reach it: this one asks for that, and answers if it does not come.
+    fn answer(&mut self, life: &mut Life, message: ToStore) -> Vec<FromStore> {
+        let reads_or_writes = !matches!(message, ToStore::FreeImage);
+        if reads_or_writes && self.known.is_replaced(&self.config.database) {
+            if self.deferred.is_empty() {
+                life.tell(&ToParent::Renew(Renewal::Database));
+            }
+            self.deferred.push(message);
+            return Vec::new();
+        }
         match message {
-            ToStore::Read => Some(FromStore::Read(self.read(life))),
-            ToStore::Release => {
-                if let Err(error) = self.image.release() {
+            ToStore::Read => {
+                let exempted = self.exempt(life);
+                let read = FromStore::Read(self.read(life));
+                exempted.into_iter().chain([read]).collect()
+            }
+            ToStore::FreeImage => {
+                if let Err(error) = self.image.free() {
                     log::error(format_args!("image: {}", reason(&error)));
                 }
-                None
+                Vec::new()
             }
-            ToStore::Trap(change) => Some(self.trap(life, &change)),
-            ToStore::Untrap(change) => Some(self.release(life, &change)),
+            ToStore::Trap(change) => vec![self.trap(life, &change)],
+            ToStore::EndTraps(change) => vec![self.release(life, &change)],
         }
+    }
+
+    /// Answers what was deferred: it is not done.
+    fn answer_deferred(&mut self, why: &str) -> Vec<FromStore> {
+        let path = escaped_path(&self.config.database);
+        let failure = format!("{path}: replaced, and not opened again: {why}");
+        let answer = |message| match message {
+            ToStore::Read => Some(FromStore::Read(Err(failure.clone()))),
+            ToStore::FreeImage => None,
+            ToStore::Trap(change) | ToStore::EndTraps(change) => Some(FromStore::Changed {
+                ticket: change.ticket,
+                outcomes: vec![None; change.addresses.len()],
+                failure: Some(failure.clone()),
+                longest: Duration::ZERO,
+            }),
+        };
+        std::mem::take(&mut self.deferred).into_iter().filter_map(answer).collect()
+    }
+
+    /// Ends the traps of its own that `allow` covers by now.
+    fn exempt(&mut self, life: &mut Life) -> Option<FromStore> {
+        let allow = &self.config.rules.allow;
+        let covered = self.set.live(now()).filter(|address| allow.contains(address.ip()));
+        let addresses: Vec<_> = covered.cloned().collect();
+        if addresses.is_empty() {
+            return None;
+        }
+        let texts = addresses.iter().map(ToString::to_string).collect();
+        let change = Change { ticket: 0, addresses: texts, by: By::Scan };
+        let FromStore::Changed { outcomes, failure, .. } = self.release(life, &change) else {
+            return None;
+        };
+        if let Some(failure) = failure {
+            log::error(format_args!("traps that allow covers: {failure}"));
+        }
+        let mut released = Vec::new();
+        for (address, outcome) in addresses.into_iter().zip(outcomes) {
+            // Whatever else lies there is none of its traps any more.
+            if outcome.is_some() {
+                self.set.remove(address.ip());
+            }
+            if outcome == Some(Outcome::Released) {
+                released.push(address);
+            }
+        }
+        Some(FromStore::Exempted(released))
     }
 
     fn peers(&mut self) -> Result<Option<FromStore>, String> {
@@ -120,8 +220,7 @@ impl Store {
         let pass = lock::read_into(path, &mut self.image, &mut wait);
         let length = self.image.len() as u64;
         self.image.unmap();
-        let pass = pass.map_err(|error| error.to_string())?;
-        Ok(Image { length, version: pass.version, waited: pass.waited, held: pass.held })
+        Ok(Image { length, pass: pass.map_err(|error| error.to_string())? })
     }
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {
@@ -147,6 +246,7 @@ impl Store {
             outcome.map(trapped)
         };
         let (changed, addresses) = self.change(life, change, admit, work);
+        self.note(&changed, &addresses, now.saturating_add(seconds));
         self.announce(&changed, &addresses, (now, now.saturating_add(seconds)));
         changed
     }
@@ -155,7 +255,23 @@ impl Store {
         let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| {
             trap::release(engine, address).map(released)
         };
-        self.change(life, change, |_, _| Ok(()), work).0
+        let (changed, addresses) = self.change(life, change, |_, _| Ok(()), work);
+        self.note(&changed, &addresses, 0);
+        changed
+    }
+
+    /// Remembers which traps it has set, until when, and which have ended.
+    fn note(&mut self, changed: &FromStore, addresses: &[Result<Address, Refusal>], expire: i64) {
+        let FromStore::Changed { outcomes, .. } = changed else { return };
+        for (outcome, address) in outcomes.iter().zip(addresses) {
+            match (outcome, address) {
+                (Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite), Ok(address)) => {
+                    self.set.add(address.clone(), expire);
+                }
+                (Some(Outcome::Released), Ok(address)) => self.set.remove(address.ip()),
+                _ => {}
+            }
+        }
     }
 
     /// Does `work` with every address that is one and that `admit` lets through.

@@ -11,8 +11,8 @@ use crate::db::{EngineError, Error};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
+use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Action, Change, Format};
-use crate::process::sandbox::{self, Task};
 use crate::spamd::Address;
 use crate::spamd::trap::{self, Holds, Released, TRAP_SECONDS, Trapped};
 use std::ffi::OsString;
@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Traps or releases every address of `change`; nothing is written if one of them is no address.
 pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     let addresses = parse(&change.addresses)?;
-    sandbox::narrow(&Task::Write { database: &change.file })?;
+    Task::Write { database: &change.file }.lock_in()?;
     let mut outcomes = Vec::with_capacity(addresses.len());
     let cost = write(console, change, &addresses, &mut outcomes)?;
     let mut all_done = true;

@@ -8,15 +8,15 @@ use crate::db::{Damage, Fault};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
+use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Check, Format, Readers};
-use crate::process::sandbox::{self, Task};
 use std::path::Path;
 
 /// Prints a line for each fault of the file, and fails if there is one. What is no database at all has
 /// no faults to list.
 pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
     let file = &check.file;
-    sandbox::narrow(&Task::Read { database: file })?;
+    Task::Read { database: file }.lock_in()?;
     match check.readers {
         Readers::Ours => {
             let image = input::read(console, file)?;

@@ -5,8 +5,8 @@ use super::{ask, monitor, show};
 use crate::control::client::{Answer, Error};
 use crate::control::protocol;
 use crate::greytrapctl::console::{Console, Failure};
+use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Request, Topic};
-use crate::process::sandbox::{self, Task};
 use std::path::Path;
 
 impl From<Error> for Failure {
@@ -17,7 +17,7 @@ impl From<Error> for Failure {
 
 /// Asks the daemon at `socket`, and prints what it says.
 pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Result<(), Failure> {
-    sandbox::narrow(&Task::Ask { socket })?;
+    Task::Ask { socket }.lock_in()?;
     match request {
         Request::Show(Topic::State) => show::state(console, socket),
         Request::Show(Topic::Metrics) => show::metrics(console, socket),

@@ -9,15 +9,15 @@ use crate::db::{ByteOrder, Record};
 use crate::escape::{escaped, escaped_path};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
+use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::Format;
-use crate::process::sandbox::{self, Task};
 use crate::spamd::{Entry, Unknown, listing};
 use std::path::Path;
 
 /// Prints the records of `file`. Fails if it is damaged; records that are none of spamd's are no
 /// failure.
 pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
-    sandbox::narrow(&Task::Read { database: file })?;
+    Task::Read { database: file }.lock_in()?;
     let image = input::read(console, file)?;
     let snapshot = input::snapshot(file, &image)?;
     let order = snapshot.byte_order();

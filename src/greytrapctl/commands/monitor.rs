@@ -14,7 +14,7 @@ use crate::scan::Rule;
 use std::fmt;
 use std::path::Path;
 
-/// Follows the daemon until it ends, or nobody reads any more.
+/// Follows the daemon, over its reloads, until it ends, which is a failure, or nobody reads any more.
 pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let mut answer = Answer::to(&Request::Monitor, socket)?;
     while let Some(reply) = answer.part()? {
@@ -33,7 +33,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
 }
 
 fn is_pass(event: &Event) -> bool {
-    matches!(event.what, What::Verdict { rule: None, .. })
+    matches!(&event.what, What::Verdict(verdict) if verdict.rule.is_none())
 }
 
 /// An event as fields with tabs between them: time, what, and what belongs to it.
@@ -45,13 +45,13 @@ impl fmt::Display for Line<'_> {
         match &self.0.what {
             What::ScanStarted => f.write_str("scan\tstarted"),
             What::ScanDone(scan) => done(f, scan),
-            What::Verdict { address, rule, reason } => {
-                let rule = rule.map_or("pass", Rule::name);
-                write!(f, "verdict\t{address}\t{rule}\t{}", harmless(reason))
+            What::Verdict(verdict) => {
+                let rule = verdict.rule.map_or("pass", Rule::name);
+                write!(f, "verdict\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
-            What::Trapped { address, rule, reason } => {
-                let rule = rule.map_or("hand", Rule::name);
-                write!(f, "trapped\t{address}\t{rule}\t{}", harmless(reason))
+            What::Trapped(verdict) => {
+                let rule = verdict.rule.map_or("hand", Rule::name);
+                write!(f, "trapped\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
             What::Released { address } => write!(f, "released\t{address}"),
             What::Notice(text) => write!(f, "notice\t{}", harmless(text)),

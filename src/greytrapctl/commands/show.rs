@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::control::client::{Answer, Error};
-use crate::control::protocol::{Explained, Host, Reply, Request, Trap, Tuple};
+use crate::control::protocol::{Explained, Reply, Request, Trap};
 use crate::control::status::Status;
 use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
@@ -11,8 +11,8 @@ use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
 use crate::greytrapctl::text;
 use crate::greytrapctl::time::Date;
-use crate::scan::Rule;
-use crate::spamd::Address;
+use crate::scan::{Rule, Verdict};
+use crate::spamd::{Address, Tuple};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -48,11 +48,13 @@ pub fn traps(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     while let Some(reply) = answer.part()? {
         let Reply::Trap(trap) = reply else { return Err(answer.unexpected().into()) };
         match console.format {
-            Format::Json => console.json(&trap)?,
+            Format::Json => console.json(&json::Trap::from(&trap))?,
             Format::Text => {
-                let Trap { address, expire, rule, reason, .. } = &trap;
+                let Trap { address, expire, verdict, .. } = &trap;
+                let rule = verdict.as_ref().and_then(|verdict| verdict.rule);
                 let (expire, rule) = (Date(*expire), rule.map_or("-", Rule::name));
-                console.line(format_args!("{address}\t{expire}\t{rule}\t{}", harmless(reason)))?;
+                let reason = harmless(verdict.as_ref().map_or("", |verdict| &verdict.reason));
+                console.line(format_args!("{address}\t{expire}\t{rule}\t{reason}"))?;
             }
         }
     }
@@ -65,54 +67,43 @@ pub fn hosts(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     while let Some(reply) = answer.part()? {
         let Reply::Host(host) = reply else { return Err(answer.unexpected().into()) };
         match console.format {
-            Format::Json => console.json(&host)?,
+            Format::Json => console.json(&json::Host::from(&host))?,
             Format::Text => {
-                let Host { address, tuples, rule, reason } = &host;
-                let rule = rule.map_or("pass", Rule::name);
-                console.line(format_args!("{address}\t{tuples}\t{rule}\t{}", harmless(reason)))?;
+                let (address, tuples) = (host.address.ip(), host.evidence.count);
+                let rule = host.rule.map_or("pass", Rule::name);
+                let reason = harmless(&host.reason);
+                console.line(format_args!("{address}\t{tuples}\t{rule}\t{reason}"))?;
             }
         }
     }
     Ok(())
 }
 
-/// `explain`: the last verdict on a host, with its evidence.
+/// `explain`: the verdict on a host, with its evidence.
 pub fn explain(console: &mut Console<'_>, socket: &Path, typed: &OsStr) -> Result<(), Failure> {
     let address = Address::parse(typed.as_bytes())
         .map_err(|invalid| Failure::Because(invalid.to_string()))?
         .ip();
     let mut answer = Answer::to(&Request::Explain(address), socket)?;
-    let Some(Reply::Explained(explained)) = answer.part()? else {
+    let (Some(Reply::Explained(explained)), None) = (answer.part()?, answer.part()?) else {
         return Err(answer.unexpected().into());
     };
-    let mut tuples = Vec::new();
-    while let Some(reply) = answer.part()? {
-        let Reply::Tuple(tuple) = reply else { return Err(answer.unexpected().into()) };
-        tuples.push(tuple);
-    }
     match console.format {
-        Format::Text => evidence(console, &explained, &tuples),
-        Format::Json => {
-            let address = explained.address.to_string();
-            console.json(&json::Explained::new(&address, &explained, &tuples))
-        }
+        Format::Text => evidence(console, &explained),
+        Format::Json => console.json(&json::Explained::from(&explained)),
     }
 }
 
-fn evidence(
-    console: &mut Console<'_>,
-    explained: &Explained,
-    tuples: &[Tuple],
-) -> Result<(), Failure> {
-    let Explained { address, judged, rule, reason, answer } = explained;
+fn evidence(console: &mut Console<'_>, explained: &Explained) -> Result<(), Failure> {
+    let Verdict { address, rule, reason, evidence, .. } = &explained.verdict;
     console.line(format_args!("address\t{address}"))?;
-    console.line(format_args!("judged\t{}", Date(*judged)))?;
+    console.line(format_args!("judged\t{}", Date(explained.judged)))?;
     console.line(format_args!("rule\t{}", rule.map_or("pass", Rule::name)))?;
     console.line(format_args!("reason\t{}", harmless(reason)))?;
-    if let Some(answer) = answer {
+    if let Some(answer) = &evidence.answer {
         console.line(format_args!("answer\t{}", harmless(answer)))?;
     }
-    for Tuple { helo, from, to } in tuples {
+    for Tuple { helo, from, to, .. } in evidence.tuples() {
         let (helo, from, to) = (escaped(helo), escaped(from), escaped(to));
         console.line(format_args!("tuple\t{helo}\t{from}\t{to}"))?;
     }

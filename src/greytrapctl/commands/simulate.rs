@@ -7,16 +7,19 @@ use crate::db::Error;
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
-use crate::escape::{escaped, escaped_path};
+use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
+use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
-use crate::process::sandbox::{self, Task};
-use crate::scan::{Answers, Report, Scan, Verdict};
+use crate::machine::Own;
+use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::{Answers, Doubt, Portion, Report, Scan, Verdict};
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What stands in the place of a rule's name for a host that passes.
@@ -24,26 +27,58 @@ const PASS: &str = "pass";
 
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
-    let config = conf::load(console, simulate.conf.as_deref())?;
+    let mut config = conf::load(console, simulate.conf.as_deref())?;
+    config.rules.own = Own::of_machine();
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
-    sandbox::narrow(&Task::Judge { database: &simulate.file, only_dns_port })?;
+    Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
-    let scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
+    let mut scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
-    let findings = findings(console, Questions::of(&scan), resolver);
-    let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));
+    let mut resolver = resolver;
+    let mut known =
+        Known { findings: findings(console, Questions::of(&scan), &mut resolver), further: None };
+    if known.findings.is_some() {
+        scan.weigh(&known);
+        known.further = findings(console, Questions::further(&scan), &mut resolver);
+    }
+    let report = scan.finish(known.findings.is_some().then_some(&known as &dyn Answers));
     tell(console, &simulate.file, &report);
-    for verdict in if console.verbose { report.verdicts() } else { report.traps() } {
-        match console.format {
-            Format::Text => console.put(|buffer| line(buffer, &verdict))?,
-            Format::Json => console.json(&json::Verdict::from(&verdict))?,
-        }
+    let portion = match console.format {
+        Format::Text => Portion::None,
+        Format::Json => Portion::All,
+    };
+    if console.verbose {
+        report.verdicts(portion).try_for_each(|verdict| show(console, &verdict))?;
+    } else {
+        report.traps(portion).try_for_each(|verdict| show(console, &verdict))?;
     }
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
     Ok(())
+}
+
+/// What DNS says, of hosts that came up late too.
+struct Known {
+    findings: Option<Findings>,
+    further: Option<Findings>,
+}
+
+impl Answers for Known {
+    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
+        let findings = self.findings.iter().chain(&self.further);
+        let mut found = findings.map(|findings| findings.helo(address, name));
+        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+    }
+
+    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+        self.findings.as_ref()?.domain(domain)
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.findings.as_ref()?.doubt()
+    }
 }
 
 /// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
@@ -51,12 +86,16 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
 fn findings(
     console: &mut Console<'_>,
     questions: Questions,
-    resolver: Option<io::Result<Resolver>>,
+    resolver: &mut Option<io::Result<Resolver>>,
 ) -> Option<Findings> {
     if questions.is_empty() {
         return None;
     }
-    match resolver?.and_then(|mut resolver| ask(console, questions, &mut resolver)) {
+    let asked = match resolver.as_mut()? {
+        Ok(resolver) => ask(console, questions, resolver),
+        Err(error) => Err(io::Error::other(reason(error).to_string())),
+    };
+    match asked {
         Ok(findings) => Some(findings),
         Err(error) => {
             console.tell(format_args!("DNS: {}; judging without it", reason(&error)));
@@ -96,25 +135,28 @@ fn ask(
     }
 }
 
-fn line(buffer: &mut Vec<u8>, verdict: &Verdict<'_>) {
-    let rule = verdict.rule().map_or(PASS, |rule| rule.name());
-    buffer.extend_from_slice(verdict.address());
+fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
+    if console.format == Format::Json {
+        return console.json(&json::Verdict(verdict));
+    }
+    let rule = verdict.rule.map_or(PASS, |rule| rule.name());
     // Writing into memory does not fail.
-    let _ = writeln!(buffer, "\t{rule}\t{}", verdict.reason());
+    console.put(|buffer| {
+        let _ = writeln!(buffer, "{}\t{rule}\t{}", verdict.address, verdict.reason);
+    })
 }
 
 /// What else is to be said of the file: foreign records, and with `-v` what was scanned.
 fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
-    report.doubts().iter().for_each(|doubt| console.tell(format_args!("DNS: {doubt}")));
+    report
+        .doubts()
+        .iter()
+        .for_each(|doubt| console.tell(format_args!("{}: {doubt}", doubt.about())));
     let (file, counts) = (escaped_path(file), report.counts());
     if console.verbose {
-        let (white, trapped, greys) = (counts.white, counts.trapped, counts.greys);
-        console.tell(format_args!(
-            "scanned {white} whitelisted, {trapped} trapped, {greys} unique greys"
-        ));
+        console.tell(format_args!("{counts}"));
         for record in report.unknown() {
-            let key = escaped(&record.key);
-            console.tell(format_args!("{file}: record \"{key}\" skipped: {}", record.why));
+            console.tell(format_args!("{file}: {record}"));
         }
     }
     let named = if console.verbose { report.unknown().len() as u64 } else { 0 };

@@ -1,18 +1,17 @@
-//! The locks: what each of the daemon's processes may still do once it is what it is.
+//! The locks: what a process may still do once it is what it is.
 //!
-//! A [`Role`] comes in, with the paths that it must go on reaching; [`enter`] locks the calling process in
-//! for good and says how strong the lock is. Called once by every process of the daemon, when it has
-//! its user, its sockets and its descriptors, runs one thread, and before it reads the first byte that
-//! somebody else wrote. Trusted are the paths: they come from the configuration.
+//! [`Rights`] come in; [`enter`] locks the calling process in for good and says how strong the lock is.
+//! Called once by every process of the daemon, when it has its user, its sockets and its descriptors, runs
+//! one thread, and before it reads the first byte that somebody else wrote. Trusted are the rights: whose
+//! they are and why is the caller's affair.
 //!
-//! * OpenBSD: pledge(2) and unveil(2), by the table of `Role::row`. What is not promised kills the
-//!   process with SIGABRT.
+//! * OpenBSD: pledge(2) and unveil(2). What is not promised kills the process with SIGABRT.
 //! * Linux on x86-64 and AArch64: Landlock for files, TCP ports, abstract sockets and signals, seccomp
 //!   for system calls. What is not allowed is an error, EPERM or EACCES. The locks of Linux pass on to
-//!   what a process executes, so those of the parent and the checker are wide: see `linux`.
+//!   what a process executes, so those of a process that starts others are wide: see `linux`.
 //! * Elsewhere nothing: a change of user and chroot(2) must do.
 //!
-//! `task` has the same for greytrapctl(8), in whose rights there is less to lose.
+//! [`promise`] is the part of it for a program in whose rights there is less to lose: OpenBSD's alone.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -28,9 +27,6 @@ mod system;
 )))]
 #[path = "other.rs"]
 mod system;
-mod task;
-
-pub use task::{Task, narrow};
 
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -38,71 +34,70 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a process is, and what it must be able to reach once it is locked in.
+/// What a process may still do, in the terms of each system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Words of pledge(2).
+    pub promises: &'static str,
+    /// Paths with permissions of unveil(2).
+    pub unveils: Vec<(PathBuf, &'static str)>,
+    /// What Landlock leaves.
+    pub landlock: Landlock<PathBuf>,
+    /// What seccomp leaves.
+    pub calls: Calls,
+}
+
+/// What Landlock leaves of files, TCP ports, abstract sockets and signals to others; a file is a path, or
+/// what stands for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role<'a> {
-    /// Starts, watches and stops the others.
-    Parent {
-        /// The program that it starts, again and again: its own. An absolute path.
-        binary: &'a Path,
-        /// The control socket, which it removes at the end.
-        socket: &'a Path,
-    },
-    /// Reads and writes the database, which others may replace meanwhile, and fills memory that it
-    /// shares with the engine.
-    Store {
-        /// The database. Its directory must exist.
-        database: &'a Path,
-    },
-    /// Decodes strangers' bytes; accepts connections at the control socket, which listens already.
-    Engine,
-    /// Asks name servers.
-    Resolver {
-        /// Whether all of them are on port 53.
-        only_dns_port: bool,
-    },
-    /// Runs the external address checker.
-    Checker {
-        /// That program.
-        program: &'a Path,
-    },
-    /// Sends to spamd's peers by sockets that are connected already.
-    Sync,
+pub enum Landlock<P> {
+    /// Everything: what the process starts has rights of its own.
+    All,
+    /// Everything but signals to processes that it did not start.
+    NoSignals,
+    /// Nothing but one file that is there, to be read and written, if any, and TCP.
+    Only(Option<P>, Tcp),
 }
 
-/// One row of the table: words of pledge(2), and paths with permissions of unveil(2).
-#[cfg(any(target_os = "openbsd", test))]
-struct Row<'a> {
-    promises: &'static str,
-    paths: Vec<(&'a Path, &'static str)>,
+/// Where connect(2) may lead by TCP. Nobody may bind(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tcp {
+    /// Nowhere.
+    Nowhere,
+    /// To this port.
+    Port(u16),
+    /// To any port.
+    Anywhere,
 }
 
-#[cfg(any(target_os = "openbsd", test))]
-impl<'a> Role<'a> {
-    /// The table of promises. Each word is needed (OpenBSD's kern_pledge.c, and tried on a kernel).
-    ///
-    /// `stdio` is all of what a process does with descriptors that it has, with its memory, its threads
-    /// and the clock, and syslog(3). No row has `sendfd` or `recvfd`: descriptors are handed over
-    /// before.
-    #[rustfmt::skip]
-    fn row(&self) -> Row<'a> {
-        let (promises, paths) = match *self {
-            // proc: fork(2), kill(2) of the others. exec: its own binary. cpath: unlink(2).
-            Role::Parent { binary, socket } =>
-                ("stdio proc exec cpath", vec![(binary, "x"), (socket, "c")]),
-            // rpath: stat(2) and open(2) to read. wpath: open(2) to write. flock: O_EXLOCK, flock(2).
-            Role::Store { database } => ("stdio rpath wpath flock", vec![(database, "rw")]),
-            // unix: accept(2). It would also do for connect(2) and bind(2) to a path: none is left.
-            Role::Engine => ("stdio unix", vec![(Path::new("/"), "")]),
-            // dns: sockets with SOCK_DNS, connected to port 53.
-            Role::Resolver { only_dns_port: true } => ("stdio dns", vec![]),
-            // inet: sockets without SOCK_DNS, which kills under this promise.
-            Role::Resolver { only_dns_port: false } => ("stdio inet", vec![]),
-            // proc, exec: as above. What is executed runs without promises and sees all files.
-            Role::Checker { program } => ("stdio proc exec", vec![(program, "x")]),
-            Role::Sync => ("stdio", vec![]),
-        };
-        Row { promises, paths }
+/// Which system calls seccomp leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// All but what neither the daemon nor what it starts ever does.
+    Usual,
+    /// What everybody does with descriptors, memory, threads and the clock, and these groups.
+    Only(&'static [Group]),
+}
+
+/// System calls that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Opening files that exist, stat(2), locks. Which files is Landlock's matter.
+    Files,
+    /// accept(2).
+    Accept,
+    /// Sockets of the Internet, connected, never bound.
+    Internet,
+}
+
+impl<P> Landlock<P> {
+    /// The same with a path for what stands for one.
+    pub fn at(self, path: impl FnOnce(P) -> PathBuf) -> Landlock<PathBuf> {
+        match self {
+            Landlock::All => Landlock::All,
+            Landlock::NoSignals => Landlock::NoSignals,
+            Landlock::Only(file, tcp) => Landlock::Only(file.map(path), tcp),
+        }
     }
 }
 
@@ -167,8 +162,20 @@ impl std::error::Error for Error {}
 /// # Errors
 /// A path whose directory does not exist; a lock that the system has and refuses. What was locked
 /// before stays so.
-pub fn enter(role: &Role<'_>) -> Result<Strength, Error> {
-    system::enter(role)
+pub fn enter(rights: &Rights) -> Result<Strength, Error> {
+    system::enter(rights)
+}
+
+/// Locks this process in for good by pledge(2) and unveil(2), where they are; elsewhere nothing happens.
+///
+/// # Errors
+/// As [`enter`].
+pub fn promise(promises: &str, unveils: &[(&Path, &str)]) -> Result<(), Error> {
+    #[cfg(target_os = "openbsd")]
+    system::lock(promises, unveils)?;
+    #[cfg(not(target_os = "openbsd"))]
+    let _ = (promises, unveils);
+    Ok(())
 }
 
 /// Names this process in ps(1): `greytrapper: ROLE (greytrapper)` with OpenBSD's setproctitle(3).
@@ -177,59 +184,32 @@ pub fn title(role: &str) {
     system::title(role);
 }
 
+/// What is wrong with promises and unveiled paths that are to be one process's; for tests of tables.
+///
+/// Words as pledge(2) of OpenBSD 7.6 has them; a word that it does not know is EINVAL. unveil(2)
+/// permissions that no promise stands behind open nothing, and promises about paths without unveil(2)
+/// open everything.
+#[doc(hidden)]
+pub fn misfits(promises: &str, permissions: &[&str]) -> Vec<String> {
+    const KNOWN: [&str; 10] =
+        ["stdio", "rpath", "wpath", "cpath", "inet", "flock", "unix", "dns", "proc", "exec"];
+    let words: Vec<_> = promises.split(' ').collect();
+    let unknown = words.iter().filter(|word| !KNOWN.contains(word));
+    let mut misfits: Vec<_> = unknown.map(|word| format!("{word}: no promise")).collect();
+    for (letter, word) in [('r', "rpath"), ('w', "wpath"), ('x', "exec"), ('c', "cpath")] {
+        let unveiled = permissions.iter().any(|letters| letters.contains(letter));
+        // connect(2) writes to a path by this promise alone (`unp_connect` in uipc_usrreq.c).
+        let connects = letter == 'w' && words.contains(&"unix");
+        if unveiled != words.contains(&word) && !connects {
+            misfits.push(format!("{promises}: {word} and unveil {letter}"));
+        }
+    }
+    misfits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rows() -> Vec<Row<'static>> {
-        let [path, other] = ["/some/file", "/other/file"].map(Path::new);
-        let roles = [
-            Role::Parent { binary: path, socket: other },
-            Role::Store { database: path },
-            Role::Engine,
-            Role::Resolver { only_dns_port: true },
-            Role::Resolver { only_dns_port: false },
-            Role::Checker { program: path },
-            Role::Sync,
-        ];
-        let tasks = [
-            Task::Read { database: path },
-            Task::Write { database: path },
-            Task::Judge { database: path, only_dns_port: true },
-            Task::Judge { database: path, only_dns_port: false },
-            Task::Lookup { only_dns_port: true },
-            Task::Lookup { only_dns_port: false },
-            Task::Ask { socket: path },
-        ];
-        roles.iter().map(Role::row).chain(tasks.iter().map(Task::row)).collect()
-    }
-
-    /// Words as pledge(2) of OpenBSD 7.6 has them; a word that it does not know is EINVAL.
-    #[test]
-    fn the_words_are_those_of_pledge() {
-        let known =
-            ["stdio", "rpath", "wpath", "cpath", "inet", "flock", "unix", "dns", "proc", "exec"];
-        for word in rows().iter().flat_map(|row| row.promises.split(' ')) {
-            assert!(known.contains(&word), "{word}");
-        }
-    }
-
-    /// unveil(2) permissions that no promise stands behind open nothing, and promises about paths
-    /// without unveil(2) open everything.
-    #[test]
-    fn paths_and_promises_fit() {
-        let pairs = [('r', "rpath"), ('w', "wpath"), ('x', "exec"), ('c', "cpath")];
-        for row in rows() {
-            let words: Vec<_> = row.promises.split(' ').collect();
-            for (letter, word) in pairs {
-                let unveiled = row.paths.iter().any(|(_, letters)| letters.contains(letter));
-                // connect(2) writes to a path by this promise alone (`unp_connect` in uipc_usrreq.c).
-                let connects = letter == 'w' && words.contains(&"unix");
-                let fits = unveiled == words.contains(&word) || connects;
-                assert!(fits, "{}: {word}", row.promises);
-            }
-        }
-    }
 
     #[test]
     fn errors_name_the_object_and_the_reason() {
@@ -244,5 +224,14 @@ mod tests {
         for (error, expected) in rows {
             assert_eq!(error.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn promises_and_paths_that_do_not_fit_are_named() {
+        assert!(misfits("stdio rpath flock", &["r"]).is_empty());
+        assert!(misfits("stdio unix", &["w"]).is_empty());
+        assert_eq!(misfits("stdio tape", &[]), ["tape: no promise"]);
+        assert_eq!(misfits("stdio", &["r"]), ["stdio: rpath and unveil r"]);
+        assert_eq!(misfits("stdio cpath", &[]), ["stdio cpath: cpath and unveil c"]);
     }
 }

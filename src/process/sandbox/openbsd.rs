@@ -1,24 +1,25 @@
-//! The locks of OpenBSD: unveil(2) for paths, then pledge(2) for all the rest, as the table says.
+//! The locks of OpenBSD: unveil(2) for paths, then pledge(2) for all the rest, as the rights say.
 //!
 //! The last pledge(2) lacks the promise `unveil`, so nothing can be unveiled after it. Without
 //! execpromises what a process executes begins without promises and with all files in sight
 //! (`sys_execve` in kern_exec.c), and makes its own. A script's interpreter and ld.so(1) need no unveil(2)
 //! of their own (`check_exec` in the same file).
 
-use super::{Error, Role, Row, Strength};
+use super::{Error, Rights, Strength};
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub fn enter(role: &Role<'_>) -> Result<Strength, Error> {
-    lock(&role.row())?;
+pub fn enter(rights: &Rights) -> Result<Strength, Error> {
+    let unveils: Vec<_> =
+        rights.unveils.iter().map(|(path, permissions)| (path.as_path(), *permissions)).collect();
+    lock(rights.promises, &unveils)?;
     Ok(Strength::Full)
 }
 
-/// Locks this process in by one row of the table.
-pub fn lock(Row { promises, paths }: &Row<'_>) -> Result<(), Error> {
-    for (path, permissions) in paths {
+pub fn lock(promises: &str, unveils: &[(&Path, &str)]) -> Result<(), Error> {
+    for (path, permissions) in unveils {
         unveil(path, permissions)
             .map_err(|error| Error::Path { path: path.to_path_buf(), error })?;
     }

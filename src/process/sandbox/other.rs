@@ -1,9 +1,9 @@
 //! The locks of systems that this program knows none of: there are none, and the caller is told.
 #![forbid(unsafe_code)]
 
-use super::{Error, Role, Strength};
+use super::{Error, Rights, Strength};
 
-pub fn enter(_: &Role<'_>) -> Result<Strength, Error> {
+pub fn enter(_: &Rights) -> Result<Strength, Error> {
     Ok(Strength::None)
 }
 

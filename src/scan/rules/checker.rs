@@ -4,27 +4,85 @@
 //! answers condemn. Asked for hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose
 //! `pass rcpt` holds here too. Source: the original's `greytrap_checkrcpt`; no verdict, no trap.
 
-use crate::config::RcptRules;
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use crate::config::{Config, RcptRules};
+use crate::escape::escaped;
+use crate::name;
 use crate::scan::answers::Answers;
 use crate::scan::sender;
 use crate::spamd::Tuple;
+use std::borrow::Cow;
+
+/// A recipient that the external program does not know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Checker {
+    tuple: u32,
+}
+
+impl Finding for Checker {
+    const NAME: &'static str = "checker";
+    const STAGE: Stage = Stage::Answers;
+    const IDENTITY: Identity = Identity::Outweighs;
+
+    fn is_on(config: &Config) -> bool {
+        config.checker.is_some()
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        subject.is_suspect()
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let subject = case.subject;
+        let Some(answers) = case.answers.filter(|_| subject.is_suspect()) else {
+            return Opinion::Nothing;
+        };
+        let found = judge(subject.numbered(), &subject.rules.rcpt, answers);
+        found.map(|tuple| Checker { tuple }).into()
+    }
+
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let (subject, Some(answers)) = (case.subject, case.answers) else { return };
+        let tuples = subject.tuples();
+        for to in tuples.filter_map(|tuple| bad(&tuple, &subject.rules.rcpt, answers)) {
+            case.scratch.distinct.add(|out| name::lower(&to, out));
+        }
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let to = escaped(sender::bare(subject.tuple(self.tuple).to));
+        format!("Mailed to trap address {to}")
+    }
+
+    fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
+        vec![subject.tuple(self.tuple)]
+    }
+}
 
 /// The recipient to ask about: none where `pass rcpt` names it, or spamd kept only a part of it.
-pub(in crate::scan) fn recipient<'t>(tuple: &Tuple<'t>, rules: &RcptRules) -> Option<&'t [u8]> {
-    let address = sender::bare(tuple.to);
-    let is_whole = !address.is_empty() && !sender::is_cut(tuple.to);
-    (is_whole && !rules.pass.is_match(address)).then_some(address)
+pub(in crate::scan) fn recipient<'t>(
+    tuple: &Tuple<'t>,
+    rules: &RcptRules,
+) -> Option<Cow<'t, [u8]>> {
+    sender::recipient(tuple.to).filter(|address| !rules.pass.is_match(address))
 }
 
 /// The number of the first tuple whose recipient is bad.
-pub(in crate::scan) fn judge<'t>(
+fn judge<'t>(
     mut tuples: impl Iterator<Item = (u32, Tuple<'t>)>,
     rules: &RcptRules,
     answers: &dyn Answers,
 ) -> Option<u32> {
-    let is_bad =
-        |tuple: &Tuple<'t>| recipient(tuple, rules).is_some_and(|to| answers.is_bad_recipient(to));
-    tuples.find(|(_, tuple)| is_bad(tuple)).map(|(number, _)| number)
+    tuples.find(|(_, tuple)| bad(tuple, rules, answers).is_some()).map(|(number, _)| number)
+}
+
+/// The recipient of a tuple, if it is bad.
+fn bad<'t>(
+    tuple: &Tuple<'t>,
+    rules: &RcptRules,
+    answers: &dyn Answers,
+) -> Option<Cow<'t, [u8]>> {
+    recipient(tuple, rules).filter(|to| answers.is_recipient(to) == Some(false))
 }
 
 #[cfg(test)]
@@ -41,14 +99,18 @@ mod tests {
         for (to, wanted) in [
             ("<A@x.example>", Some("A@x.example")),
             ("a@x.example", Some("a@x.example")),
-            ("<\"a b\"@x.example>", Some("\"a b\"@x.example")),
+            ("<@r.example:\"a\"@x.example.>", Some("a@x.example")),
+            ("<\"Postmaster\"@x.example>", None),
+            ("<Postmaster>", None),
+            ("<a@x.example", None),
             ("<Postmaster@x.example>", None),
             ("<>", None),
             ("", None),
             ("<\"john", None),
             (&long, None),
         ] {
-            assert_eq!(recipient(&tuple("", to), &rules), wanted.map(str::as_bytes), "{to}");
+            let found = recipient(&tuple("", to), &rules);
+            assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{to}");
         }
     }
 }

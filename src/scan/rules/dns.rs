@@ -4,14 +4,81 @@
 //! tuples. Null senders and address literals have no domain; what is no mailbox is the rule `syntax`'s.
 //! Source: RFC 5321, 5.1, and RFC 7505; only a definite answer counts.
 
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use crate::config::Config;
+use crate::escape::escaped;
 use crate::name;
 use crate::scan::answers::{Answers, Bad, DomainVerdict};
 use crate::scan::sender::Sender;
+use crate::scan::verdict::Why;
 use crate::spamd::Tuple;
+
+/// A sender domain without a mail server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Dns {
+    tuple: u32,
+    bad: Bad,
+}
+
+impl Finding for Dns {
+    const NAME: &'static str = "dns";
+    const STAGE: Stage = Stage::Answers;
+    const IDENTITY: Identity = Identity::Outweighs;
+
+    fn is_on(config: &Config) -> bool {
+        config.rules.sender_dns
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        subject.rules.sender_dns
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let answers = case.answers.filter(|_| Dns::could_hit(&case.subject));
+        match answers.map(|answers| judge(case.subject.numbered(), answers)) {
+            Some(Found::Bad(tuple, bad)) => Opinion::Against(Dns { tuple, bad }),
+            Some(Found::Unknown) => Opinion::Spared(Why::DomainUnknown),
+            Some(Found::Nothing) | None => Opinion::Nothing,
+        }
+    }
+
+    /// By what somebody registered: names below it are no more than one.
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let (subject, Some(answers)) = (case.subject, case.answers) else { return };
+        let mut lower = Vec::new();
+        for tuple in subject.tuples() {
+            let Some(domain) = domain(&tuple) else { continue };
+            lower.clear();
+            name::lower(domain, &mut lower);
+            if matches!(answers.domain(&lower), Some(DomainVerdict::Bad(_))) {
+                case.scratch.distinct.add(|out| name::registrable(domain, out));
+            }
+        }
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let domain = escaped(domain(&subject.tuple(self.tuple)).unwrap_or_default());
+        let null = if self.bad == Bad::NullMx { " (null MX)" } else { "" };
+        format!("Mailed from sender {domain} with no MX or A{null}")
+    }
+
+    /// Those with the domain that takes no mail.
+    fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
+        let wanted = domain(&subject.tuple(self.tuple)).unwrap_or_default();
+        let is_wanted = |tuple: &Tuple<'_>| {
+            domain(tuple).is_some_and(|domain| domain.eq_ignore_ascii_case(wanted))
+        };
+        subject.tuples().filter(is_wanted).collect()
+    }
+
+    fn answer(&self) -> Option<String> {
+        Some(DomainVerdict::Bad(self.bad).to_string())
+    }
+}
 
 /// What the answers say of a host's senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::scan) enum Finding {
+enum Found {
     /// The tuple of this number is the first whose domain takes no mail.
     Bad(u32, Bad),
     /// None is bad, but of one nothing is known.
@@ -29,20 +96,20 @@ pub(in crate::scan) fn domain<'t>(tuple: &Tuple<'t>) -> Option<&'t [u8]> {
 }
 
 /// Judges numbered tuples by the answers.
-pub(in crate::scan) fn judge<'t>(
+fn judge<'t>(
     tuples: impl Iterator<Item = (u32, Tuple<'t>)>,
     answers: &dyn Answers,
-) -> Finding {
-    let mut finding = Finding::Nothing;
+) -> Found {
+    let mut finding = Found::Nothing;
     let mut lower = Vec::new();
     for (number, domain) in tuples.filter_map(|(number, tuple)| Some((number, domain(&tuple)?))) {
         lower.clear();
         name::lower(domain, &mut lower);
         match answers.domain(&lower) {
-            Some(DomainVerdict::Bad(bad)) => return Finding::Bad(number, bad),
-            None => finding = Finding::Unknown,
+            Some(DomainVerdict::Bad(bad)) => return Found::Bad(number, bad),
+            None => finding = Found::Unknown,
             // What is no name was never asked for: no lack of an answer.
-            Some(verdict) if verdict.is_lacking() => finding = Finding::Unknown,
+            Some(verdict) if verdict.is_lacking() => finding = Found::Unknown,
             Some(_) => {}
         }
     }
@@ -99,14 +166,14 @@ mod tests {
     #[test]
     fn the_first_bad_domain_decides_and_doubt_never_does() {
         for (froms, wanted) in [
-            (&["<a@good.example>", "<a@Gone.EXAMPLE>"][..], Finding::Bad(1, Bad::NxDomain)),
+            (&["<a@good.example>", "<a@Gone.EXAMPLE>"][..], Found::Bad(1, Bad::NxDomain)),
             (
                 &["<a@dunno.example>", "<a@null.example>", "<a@gone.example>"],
-                Finding::Bad(1, Bad::NullMx),
+                Found::Bad(1, Bad::NullMx),
             ),
-            (&["<a@dunno.example>", "<a@good.example>"], Finding::Unknown),
-            (&["<a@odd.example>", "<a@good.example>", "<>"], Finding::Nothing),
-            (&["<a@never.example>"], Finding::Unknown),
+            (&["<a@dunno.example>", "<a@good.example>"], Found::Unknown),
+            (&["<a@odd.example>", "<a@good.example>", "<>"], Found::Nothing),
+            (&["<a@never.example>"], Found::Unknown),
         ] {
             let tuples = (0..).zip(froms.iter().map(|from| tuple(from, "u")));
             assert_eq!(judge(tuples, &Zone), wanted, "{froms:?}");

@@ -4,12 +4,66 @@
 //! registered: `a.example.com` and `b.example.com` are one. Source: the original's `MAX_DOMAINS`,
 //! less its fault of counting one too many.
 
+use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
+use crate::config::Config;
 use crate::name;
 use crate::scan::distinct::Distinct;
+use crate::scan::notes::Marks;
+
+/// Senders of many domains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Domains {
+    domains: u32,
+    max: u32,
+}
+
+impl Finding for Domains {
+    const NAME: &'static str = "domains";
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
+
+    fn is_on(config: &Config) -> bool {
+        config.rules.max_sender_domains.is_some()
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        subject.rules.max_sender_domains.is_some() && subject.is_suspect()
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let subject = case.subject;
+        let Some(max) = subject.rules.max_sender_domains.filter(|_| subject.is_suspect()) else {
+            return Opinion::Nothing;
+        };
+        count(case, max).map(|domains| Domains { domains, max }).into()
+    }
+
+    fn reason(&self, _: &Subject<'_>) -> String {
+        format!("Host sending from {} domains (> {})", self.domains, self.max)
+    }
+}
+
+/// How many domains the host's senders are from, if more than `max`.
+fn count(case: &mut Case<'_, '_>, max: u32) -> Option<u32> {
+    let firsts = &mut case.scratch.firsts;
+    firsts.clear();
+    firsts.extend(case.subject.notes().filter(|note| note.marks.any(Marks::MAILBOX)));
+    // One of each domain, as far as hashes tell.
+    firsts.sort_unstable_by_key(|note| note.domain);
+    firsts.dedup_by_key(|note| note.domain);
+    if firsts.len() <= max as usize {
+        return None;
+    }
+    let senders = firsts.iter().filter_map(|note| match note.marks.any(Marks::REGISTERED) {
+        true => Some(Domain::Registered(note.domain)),
+        false => Some(Domain::Written(Sent::new(&note.tuple())?.from.domain)),
+    });
+    nominate(senders, max, &mut case.scratch.distinct)
+}
 
 /// A sender's domain.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::scan) enum Domain<'t> {
+enum Domain<'t> {
     /// As written.
     Written(&'t [u8]),
     /// [Plainly](name::is_registered) what somebody registered: its hash by the seed of the scratch.
@@ -17,7 +71,7 @@ pub(in crate::scan) enum Domain<'t> {
 }
 
 /// How many domains `senders` are from, if more than `max`.
-pub(in crate::scan) fn nominate<'t>(
+fn nominate<'t>(
     senders: impl Iterator<Item = Domain<'t>>,
     max: u32,
     scratch: &mut Distinct,

@@ -1,24 +1,96 @@
 //! Rule `helo`: one host that calls itself by names of several registrable domains.
 //!
 //! Names that DNS confirms do not count: two offices may share an address. Nor does what is no host
-//! name with a dot in it (addresses, literals, garbage). Source: none in the original; measured in
+//! name with a dot in it (addresses, literals, garbage), nor a name that belongs to nobody: programs say
+//! `localhost.localdomain` where nobody has told them their own. Source: none in the original; measured in
 //! real mail.
 
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use crate::config::Config;
 use crate::name;
+use crate::scan::answers::Confirmation;
 use crate::scan::distinct::Distinct;
+use crate::scan::identity;
+use crate::scan::verdict::Why;
 
-/// How many domains `names` are from, if more than `max`; HELO strings that are no host names are
-/// passed over.
-pub(in crate::scan) fn nominate<'t>(
-    names: impl Iterator<Item = &'t [u8]>,
+/// HELO names of several domains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Helo {
+    domains: u32,
+    max: u32,
+}
+
+impl Finding for Helo {
+    const NAME: &'static str = "helo";
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
+
+    fn is_on(config: &Config) -> bool {
+        config.rules.max_helo_domains.is_some()
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        if subject.host.tuples() < 2 {
+            return false;
+        }
+        let mut names = subject.notes().map(|note| note.helo).filter(|helo| *helo != 0);
+        match subject.rules.max_helo_domains {
+            Some(0) => true,
+            Some(_) => names.next().is_some_and(|one| names.any(|other| other != one)),
+            None => false,
+        }
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let could_hit = Helo::could_hit(&case.subject);
+        could_hit.then(|| Helo::count(case, |_| true)).flatten().into()
+    }
+
+    /// Only names that are not confirmed count; those of which nothing is known may be the ones too many.
+    fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let Some(answers) = case.answers else { return Opinion::Spared(Why::IdentityUnknown) };
+        let address = case.subject.host.address.ip();
+        let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
+        if let Some(found) = Helo::count(case, |name| is(name, Confirmation::NotConfirmed)) {
+            return Opinion::Against(found);
+        }
+        match Helo::count(case, |name| !is(name, Confirmation::Confirmed)) {
+            Some(_) => Opinion::Spared(Why::IdentityUnknown),
+            None => Opinion::Nothing,
+        }
+    }
+
+    fn reason(&self, _: &Subject<'_>) -> String {
+        format!("Host calls itself {} names (> {})", self.domains, self.max)
+    }
+}
+
+impl Helo {
+    /// What is found by the names that count.
+    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool + Copy) -> Option<Helo> {
+        let max = case.subject.rules.max_helo_domains?;
+        let names = case.subject.tuples().map(|tuple| tuple.helo).filter(move |name| counts(name));
+        let domains = nominate(names, max, &mut case.scratch.distinct)?;
+        Some(Helo { domains, max })
+    }
+}
+
+/// How many domains `names` are from, if more than `max`; HELO strings that are no host names, or names that
+/// belong to nobody, are passed over.
+fn nominate<'t>(
+    names: impl Iterator<Item = &'t [u8]> + Clone,
     max: u32,
     scratch: &mut Distinct,
 ) -> Option<u32> {
-    scratch.clear();
-    for name in names.filter_map(name::host_name) {
-        scratch.add(|out| name::registrable(name, out));
-    }
-    Some(scratch.count()).filter(|&domains| domains > max)
+    let mut count = |is_counted: fn(&[u8]) -> bool| {
+        scratch.clear();
+        for name in names.clone().filter_map(name::host_name).filter(|name| is_counted(name)) {
+            scratch.add(|out| name::registrable(name, out));
+        }
+        Some(scratch.count()).filter(|&domains| domains > max)
+    };
+    // Most are settled without a look at whose the names are.
+    count(|_| true).and_then(|_| count(|name| !name::is_nobodys(name)))
 }
 
 #[cfg(test)]
@@ -38,6 +110,12 @@ mod tests {
             (&["a.x.com", "192.0.2.1", "[192.0.2.1]", "[IPv6:2001:db8::1]"], None, "addresses"),
             (&["a.x.com", "b|y.com", "\u{1}.com", "bücher.example", ""], None, "garbage"),
             (&["a.x.co.uk", "b.y.co.uk"], Some(2), "public suffix list"),
+            (&["localhost.localdomain", "app.internal"], None, "names of nobody"),
+            (&["web1.localdomain", "web2.localdomain"], None, "the same"),
+            (&["srv1.local", "SRV2.LAN.", "pc.home.arpa", "a.test"], None, "RFC 6761, RFC 6762"),
+            (&["mail.x.com", "localhost.localdomain", "host.invalid"], None, "beside a name"),
+            (&["pc.fritzbox", "nas.workgroup"], None, "no such top-level domain"),
+            (&["a.x.com", "pc.fritzbox", "b.y.com"], Some(2), "beside two names"),
         ] {
             assert_eq!(count(names), found, "{source}");
         }

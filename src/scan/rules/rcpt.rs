@@ -1,20 +1,68 @@
 //! Rule `rcpt`: mail to an address that nobody has a reason to write to.
 //!
-//! `pass rcpt` goes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns meet the address
-//! without its angle brackets, so that `@example\.org$` can match. Source: the original's `BADRCPT`.
+//! `pass rcpt` goes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns meet the address itself
+//! ([`sender::recipient`]), so that `^joe@` and `@example\.org$` can match however it is spelled; what spamd
+//! cut is no address. Source: the original's `BADRCPT`.
 
-use crate::config::RcptRules;
-use crate::scan::sender;
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use crate::config::{Config, RcptRules, Rules};
+use crate::escape::escaped;
+use crate::name;
+use crate::scan::sender::{self, Sender};
 use crate::spamd::Tuple;
 
+/// A recipient nobody writes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Rcpt {
+    tuple: u32,
+}
+
+impl Finding for Rcpt {
+    const NAME: &'static str = "rcpt";
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Outweighs;
+
+    fn is_on(config: &Config) -> bool {
+        let rcpt = &config.rules.rcpt;
+        !rcpt.trap.is_empty() || rcpt.unlisted
+    }
+
+    fn hits(tuple: &Tuple<'_>, _: &Sender<'_>, rules: &Rules) -> bool {
+        is_bad(tuple, &rules.rcpt)
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let rules = &case.subject.rules.rcpt;
+        let look = |tuple, sent: &Tuple<'_>| is_bad(sent, rules).then_some(Rcpt { tuple });
+        case.subject.first(look).into()
+    }
+
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let subject = case.subject;
+        for tuple in subject.tuples().filter(|tuple| is_bad(tuple, &subject.rules.rcpt)) {
+            let to = sender::recipient(tuple.to).unwrap_or_default();
+            case.scratch.distinct.add(|out| name::lower(&to, out));
+        }
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let to = escaped(sender::bare(subject.tuple(self.tuple).to));
+        format!("Mailed to trap address {to}")
+    }
+
+    fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
+        vec![subject.tuple(self.tuple)]
+    }
+}
+
 /// Whether a tuple's recipient gives its host away.
-pub(in crate::scan) fn hits(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
+fn is_bad(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
     if rules.trap.is_empty() && !rules.unlisted {
         return false;
     }
-    let address = sender::bare(tuple.to);
-    let is_meant = rules.unlisted || rules.trap.iter().any(|pattern| pattern.is_match(address));
-    is_meant && !rules.pass.is_match(address)
+    let Some(address) = sender::recipient(tuple.to) else { return false };
+    let is_meant = rules.unlisted || rules.trap.iter().any(|pattern| pattern.is_match(&address));
+    is_meant && !rules.pass.is_match(&address)
 }
 
 #[cfg(test)]
@@ -46,10 +94,20 @@ mod tests {
             (rules(postmaster, &[], true), "<postmaster@example.com>", false),
             (rules(postmaster, &[], true), "<anybody@example.com>", true),
             (rules(&[], &["^a@", "^b@"], false), "<b@example.com>", true),
+            (rules(&["^joe@"], &[], true), "<@r.example:\"joe\"@example.com.>", false),
+            (rules(&["@example\\.com$"], &[], true), "<joe@example.com.>", false),
+            (rules(&[], &["^joe@old\\.example$"], false), "<@r.example:joe@old.example.>", true),
+            (rules(&["^joe@"], &[], true), "<joe@example.com", false),
+            (rules(&["^joe@"], &[], true), "<", false),
+            (rules(&[], &["^ann@"], true), "<ann@old.example", false),
+            (rules(postmaster, &[], true), "<Postmaster>", false),
+            (rules(&[], &[], true), "<postmaster>", false),
+            (rules(&[], &["^postmaster$"], false), "<postmaster>", false),
+            (rules(&[], &[], true), "<root>", true),
         ] {
-            assert_eq!(hits(&tuple("", to), &rules), is_hit, "{to} {rules:?}");
+            assert_eq!(is_bad(&tuple("", to), &rules), is_hit, "{to} {rules:?}");
         }
-        assert!(hits(
+        assert!(is_bad(
             &Tuple { address: b"", helo: b"", from: b"", to: b"<\xff@old.example>" },
             &rules(&[], old, false)
         ));

@@ -4,12 +4,51 @@
 //! first (`tags`), and to write to one recipient only is no crime: a mailbox that takes part in busy
 //! lists looks so. Source: the original's `MAX_SENDERS_RATIO`.
 
-use super::Sent;
+use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
+use crate::config::Config;
 use crate::scan::distinct::Distinct;
 use crate::scan::{sender, tags};
 
+/// A sender of its own for nearly every tuple.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Senders {
+    senders: u32,
+    tuples: u32,
+}
+
+impl Finding for Senders {
+    const NAME: &'static str = "senders";
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
+
+    fn is_on(config: &Config) -> bool {
+        config.rules.max_sender_ratio.is_some()
+    }
+
+    fn could_hit(subject: &Subject<'_>) -> bool {
+        subject.rules.max_sender_ratio.is_some() && subject.is_suspect()
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        let subject = case.subject;
+        let Some(max) = subject.rules.max_sender_ratio.filter(|_| subject.is_suspect()) else {
+            return Opinion::Nothing;
+        };
+        let tuples = u32::try_from(subject.mailboxes()).unwrap_or(u32::MAX);
+        let sent = subject.tuples().filter_map(|tuple| Sent::new(&tuple));
+        let senders = nominate(sent, tuples, max, &mut case.scratch.distinct);
+        senders.map(|senders| Senders { senders, tuples }).into()
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let Senders { senders, tuples } = self;
+        let max = subject.rules.max_sender_ratio.unwrap_or_default();
+        format!("Senders/Tuples ratio is {senders}/{tuples} senders/tuples (> {max})")
+    }
+}
+
 /// How many senders there are, if they are more than `max` times the `tuples`, as many as `sent` has.
-pub(in crate::scan) fn nominate<'t>(
+fn nominate<'t>(
     sent: impl Iterator<Item = Sent<'t>>,
     tuples: u32,
     max: f64,

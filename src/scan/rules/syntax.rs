@@ -2,12 +2,53 @@
 //!
 //! The judgement itself is [`Sender::parse`]; here stands what it means for real mail.
 
-use crate::scan::sender::{Fault, Sender};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use crate::config::{Config, Rules};
+use crate::escape::escaped;
+use crate::scan::sender::{self, Fault, Sender};
 use crate::spamd::Tuple;
+
+/// A sender that is no mailbox.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::scan) struct Syntax {
+    tuple: u32,
+    fault: Fault,
+}
+
+impl Finding for Syntax {
+    const NAME: &'static str = "syntax";
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Ignored;
+
+    fn is_on(config: &Config) -> bool {
+        config.rules.sender_syntax
+    }
+
+    fn hits(_: &Tuple<'_>, from: &Sender<'_>, rules: &Rules) -> bool {
+        rules.sender_syntax && matches!(from, Sender::Invalid(_))
+    }
+
+    fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
+        if !case.subject.rules.sender_syntax {
+            return Opinion::Nothing;
+        }
+        let look = |tuple, sent: &Tuple<'_>| Some(Syntax { tuple, fault: fault(sent)? });
+        case.subject.first(look).into()
+    }
+
+    fn reason(&self, subject: &Subject<'_>) -> String {
+        let from = escaped(sender::bare(subject.tuple(self.tuple).from));
+        format!("Invalid source address {from} ({})", self.fault)
+    }
+
+    fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
+        vec![subject.tuple(self.tuple)]
+    }
+}
 
 /// What is wrong with a tuple's sender. Null senders, and those of which spamd kept only a part, are
 /// never judged.
-pub(in crate::scan) fn fault(tuple: &Tuple<'_>) -> Option<Fault> {
+fn fault(tuple: &Tuple<'_>) -> Option<Fault> {
     match Sender::parse(tuple.from) {
         Sender::Invalid(fault) => Some(fault),
         Sender::Null | Sender::Cut | Sender::Mailbox(_) => None,

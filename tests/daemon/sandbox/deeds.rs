@@ -62,6 +62,8 @@ pub fn find(deed: &str, env: &Env) -> Option<Prepared> {
         "start a shell" => start(shell("exit 3"), 3),
         "fork" => Ok(act(fork)),
         "trace another process" => trace(),
+        "leave its namespaces" => Ok(act(leave_namespaces)),
+        "make an x32 call" => Ok(act(x32)),
         "kill another process" => kill_another(),
         "raise its limits" => raise_limits(),
         "change its user" => Ok(act(|| unistd::setuid(unistd::getuid()))),
@@ -175,6 +177,42 @@ fn another_process() -> io::Result<Child> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
+}
+
+/// As root by unshare(2) alone, as a user with a namespace of users first.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn leave_namespaces() -> nix::Result<()> {
+    use nix::libc::{CLONE_NEWNS, CLONE_NEWUSER, unshare};
+    // SAFETY: it takes a number and touches no memory.
+    let leave = |flag| nix::errno::Errno::result(unsafe { unshare(flag) }).map(drop);
+    leave(CLONE_NEWNS).or_else(|_| leave(CLONE_NEWUSER))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn leave_namespaces() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// getpid(2) under its second number; a kernel without those calls it "no such call".
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[allow(unsafe_code)]
+fn x32() -> io::Result<()> {
+    const X32: nix::libc::c_long = 0x4000_0000;
+    // SAFETY: it takes no arguments and touches no memory.
+    match unsafe { nix::libc::syscall(X32 | nix::libc::SYS_getpid) } {
+        -1 => match io::Error::last_os_error() {
+            // Nobody refused it: there is nothing to call.
+            error if error.raw_os_error() == Some(nix::libc::ENOSYS) => Ok(()),
+            error => Err(error),
+        },
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn x32() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn pid(child: &Child) -> Result<Pid, Box<dyn Error>> {

@@ -15,11 +15,11 @@ mod scene;
 mod table;
 mod work;
 
-use greytrapper::process::sandbox::{self, Role};
+use greytrapper::daemon::roles::{Process, Variant};
+use greytrapper::process::sandbox;
 use process::Outcome;
 use scene::{Scene, User};
 use std::io::Write;
-use std::path::Path;
 use table::{DEEDS, May, ROLES, WORK};
 
 /// The process that tries; nothing when the harness calls it.
@@ -110,7 +110,8 @@ fn a_database_whose_directory_is_missing_is_an_error() {
     if !system_locks() {
         return;
     }
-    let error = sandbox::enter(&Role::Store { database: Path::new("/no/such/place/spamd") });
+    let store = Process::Store.role(Variant::Usual);
+    let error = sandbox::enter(&store.rights(|_| "/no/such/place/spamd".into()));
     let expected = if cfg!(target_os = "openbsd") {
         "/no/such/place/spamd: No such file or directory"
     } else {

@@ -5,7 +5,8 @@
 
 use super::scene::DATABASE;
 use super::{deeds, not_proven, work};
-use greytrapper::process::sandbox::{self, Role, Strength};
+use greytrapper::daemon::roles::{Place, Process, Role, Variant};
+use greytrapper::process::sandbox::{self, Strength};
 use greytrapper::process::user::Identity;
 use std::env;
 use std::error::Error;
@@ -91,7 +92,7 @@ fn prepared(deed: &str) -> Result<Act, Box<dyn Error>> {
     }
     let act = deeds::find(deed, &env).or_else(|| work::find(deed, &env)).ok_or("unknown")??;
     if let Some(role) = env.role() {
-        match sandbox::enter(&role)? {
+        match sandbox::enter(&role.rights(|place| env.place(place)))? {
             Strength::Full => {}
             Strength::Partial(why) => eprintln!("{WEAK}{why}"),
             Strength::None => eprintln!("{WEAK}everything"),
@@ -145,17 +146,22 @@ impl Env {
         Ok(env::var(name)?.parse()?)
     }
 
-    fn role(&self) -> Option<Role<'_>> {
+    /// The daemon's own row.
+    fn role(&self) -> Option<&'static Role> {
         Some(match self.role.as_str() {
             "" => return None,
-            "parent" => Role::Parent { binary: &self.program, socket: &self.socket },
-            "store" => Role::Store { database: &self.database },
-            "engine" => Role::Engine,
-            "dns" => Role::Resolver { only_dns_port: true },
-            "inet" => Role::Resolver { only_dns_port: false },
-            "checker" => Role::Checker { program: &self.program },
-            "sync" => Role::Sync,
-            other => panic!("{other}"),
+            "dns" => Process::Resolver.role(Variant::Usual),
+            "inet" => Process::Resolver.role(Variant::AnyPort),
+            name => Process::named(name).unwrap().role(Variant::Usual),
         })
+    }
+
+    fn place(&self, place: Place) -> PathBuf {
+        match place {
+            Place::Program | Place::Checker => self.program.clone(),
+            Place::Socket => self.socket.clone(),
+            Place::Database => self.database.clone(),
+            Place::Root => "/".into(),
+        }
     }
 }

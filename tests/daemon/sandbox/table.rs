@@ -1,7 +1,7 @@
 //! Who may do what, and who must be able to.
 //!
 //! The columns of [`DEEDS`] are the [`ROLES`] in their order: `-` must fail, `+` must work, `l` must fail but
-//! on Linux (what the role starts inherits its lock, and a file is known by its directory), `o` must
+//! on Linux (what the role starts inherits its lock), `o` must
 //! fail but on OpenBSD (the promise that the role needs covers it), `w` is possible on both.
 
 /// All of them.
@@ -20,8 +20,8 @@ pub const DEEDS: &[(&str, &str)] = &[
     ("truncate the database",          "lo---l-"),
     ("remove the database",            "l----l-"),
     ("rename the database",            "l----l-"),
-    ("open another file to read",      "ll---l-"),
-    ("open another file to write",     "ll---l-"),
+    ("open another file to read",      "l----l-"),
+    ("open another file to write",     "l----l-"),
     ("open /etc/passwd",               "l----l-"),
     ("list /etc",                      "l----l-"),
     ("look up a user",                 "l----l-"),
@@ -46,6 +46,8 @@ pub const DEEDS: &[(&str, &str)] = &[
     ("start a shell",                  "l----l-"),
     ("fork",                           "+----+-"),
     ("trace another process",          "-------"),
+    ("leave its namespaces",           "-------"),
+    ("make an x32 call",               "-------"),
     ("kill another process",           "+----o-"),
     ("raise its limits",               "w----w-"),
     ("change its user",                "l----l-"),
@@ -56,7 +58,7 @@ pub const DEEDS: &[(&str, &str)] = &[
 pub const WORK: &[(&[&str], &str)] = &[
     (&[], "threads, clock, memory, readiness"),
     (&[], "send to a connected log socket"),
-    (&["store"], "write and read a database that is replaced"),
+    (&["store"], "write and read a database"),
     (&["store"], "fill shared memory"),
     (&["engine"], "judge a mapped image"),
     (&["engine"], "accept at a unix listener"),

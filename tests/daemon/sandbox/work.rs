@@ -10,7 +10,7 @@ use greytrapper::db::snapshot::Snapshot;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Limits, Transport};
-use greytrapper::scan;
+use greytrapper::scan::{self, Portion};
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, trap};
 use memmap2::{Mmap, MmapMut};
@@ -40,7 +40,7 @@ pub fn find(work: &str, env: &Env) -> Option<Prepared> {
     Some(match work {
         "threads, clock, memory, readiness" => Ok(Box::new(everyday)),
         "send to a connected log socket" => log(env),
-        "write and read a database that is replaced" => store(env),
+        "write and read a database" => store(env),
         "fill shared memory" => share(),
         "judge a mapped image" => judge(),
         "accept at a unix listener" => accept(env),
@@ -84,7 +84,8 @@ fn log(env: &Env) -> Prepared {
     Ok(Box::new(move || Ok(socket.send(b"<22>greytrapper: hello").map(drop)?)))
 }
 
-/// Reads, traps, and does both again with the database that somebody has put in its place.
+/// Reads, traps, and does both again with the database that somebody has put in its place: on Linux that one
+/// is out of reach, until a store is started for it.
 fn store(env: &Env) -> Prepared {
     let path = env.own_database()?;
     let new = env.own_path("replacement");
@@ -113,13 +114,20 @@ fn store(env: &Env) -> Prepared {
         let before = trap_and_read()?;
         go.write_all(b"go\n")?;
         BufReader::new(done).read_line(&mut String::new())?;
-        let after = trap_and_read()?;
-        if before >= 100 && after == before {
-            Ok(())
-        } else {
-            Err(format!("{before}, {after}").into())
+        let after = trap_and_read();
+        match after {
+            Ok(after) if before >= 100 && after == before && follows() => Ok(()),
+            Err(error) if before >= 100 && !follows() && error.to_string().ends_with("denied") => {
+                Ok(())
+            }
+            after => Err(format!("{before}, {after:?}").into()),
         }
     }))
+}
+
+/// Whether a lock follows a path to another file.
+fn follows() -> bool {
+    !cfg!(target_os = "linux")
 }
 
 /// Memory that it got as a descriptor.
@@ -154,8 +162,9 @@ fn judge() -> Prepared {
         let rules = Rules { identity: false, ..Rules::default() };
         let report = scan::run(&Snapshot::new(&image)?, NOW, &rules)?;
         let expected = scan::run(&Snapshot::new(DATABASE)?, NOW, &rules)?;
-        let same = report.verdicts().count() == expected.verdicts().count();
-        if same && report.verdicts().count() > 0 { Ok(()) } else { Err("report".into()) }
+        let [found, expected] =
+            [&report, &expected].map(|report| report.verdicts(Portion::None).count());
+        if found == expected && found > 0 { Ok(()) } else { Err("report".into()) }
     }))
 }
 

@@ -5,7 +5,7 @@
 
 use super::records::{grey, judge, offline, record, traps};
 use greytrapper::config::Rules;
-use greytrapper::scan::Why;
+use greytrapper::scan::{Portion, Why};
 use regex::bytes::Regex;
 
 fn senders(address: &str, from: &[&str]) -> Vec<greytrapper::db::Record<'static>> {
@@ -32,8 +32,9 @@ fn no_answer_is_no_evidence() {
             "<a@f.example>",
         ],
     );
-    let report = judge(&spammer, &Rules::default());
-    let passes: Vec<_> = report.verdicts().map(|verdict| verdict.passes()).collect();
+    let rules = Rules::default();
+    let report = judge(&spammer, &rules);
+    let passes: Vec<_> = report.verdicts(Portion::None).map(|verdict| verdict.passes()).collect();
     assert_eq!(passes, [Some(Why::IdentityUnknown)]);
     assert_eq!(traps(&spammer, &offline()).len(), 1);
 }

@@ -3,6 +3,7 @@
 use super::records::{judge, offline, record, traps};
 use greytrapper::config::Rules;
 use greytrapper::db::Record;
+use greytrapper::scan::Portion;
 use proptest::prelude::*;
 
 fn any_record() -> impl Strategy<Value = Record<'static>> {
@@ -42,10 +43,11 @@ proptest! {
 
     #[test]
     fn no_records_disturb_it(records in prop::collection::vec(any_record(), 0..30)) {
-        let report = judge(&records, &unlisted());
-        for verdict in report.verdicts() {
-            prop_assert!(!verdict.evidence().is_empty());
-            let reason = verdict.reason().to_string();
+        let rules = unlisted();
+        let report = judge(&records, &rules);
+        for verdict in report.verdicts(Portion::All) {
+            prop_assert!(verdict.evidence.tuples().next().is_some());
+            let reason = verdict.reason;
             prop_assert!(!reason.chars().any(char::is_control), "{}", reason);
         }
     }

@@ -2,7 +2,7 @@
 
 use greytrapper::config::Rules;
 use greytrapper::db::{ByteOrder, Record};
-use greytrapper::scan::{Report, Scan};
+use greytrapper::scan::{Portion, Report, Scan};
 use greytrapper::spamd::Gdata;
 use std::borrow::Cow;
 
@@ -27,18 +27,17 @@ pub fn traps(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
 }
 
 /// A scan of these records without DNS.
-pub fn judge(records: &[Record<'static>], rules: &Rules) -> Report<'static> {
+pub fn judge<'r>(records: &[Record<'static>], rules: &'r Rules) -> Report<'r> {
     let records = records.iter().cloned().map(Ok);
     Scan::begin(records, ByteOrder::NATIVE, NOW, rules).unwrap().finish(None)
 }
 
 /// The traps of a report.
 pub fn shown(report: &Report<'_>) -> Vec<String> {
-    let line = |verdict: greytrapper::scan::Verdict<'_>| {
-        let address = String::from_utf8_lossy(verdict.address()).into_owned();
-        format!("{address} {} {}", verdict.rule().unwrap(), verdict.reason())
+    let line = |verdict: greytrapper::scan::Verdict| {
+        format!("{} {} {}", verdict.address, verdict.rule.unwrap(), verdict.reason)
     };
-    report.traps().map(line).collect()
+    report.traps(Portion::None).map(line).collect()
 }
 
 /// The rules that judge by the database alone.

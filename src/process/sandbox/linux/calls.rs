@@ -1,16 +1,16 @@
-//! Which system calls of Linux a role may make: the promise table in the terms of this kernel.
+//! Which system calls of Linux a process may make: promises in the terms of this kernel.
 //!
-//! A [`Role`] comes in, a list goes out; `seccomp` makes a filter of it. `STDIO` and what follows it are of
+//! [`Calls`] come in, a list goes out; `seccomp` makes a filter of it. `STDIO` and what follows it are of
 //! what OpenBSD's kern_pledge.c has under the promise of that name as much as the standard library, mio
 //! and two libcs (glibc and musl) use; where OpenBSD looks at arguments, so does this. Nothing here
-//! opens, signals or executes anything but where a role's own list says so.
+//! opens, signals or executes anything but where a group says so.
 #![forbid(unsafe_code)]
 
-use super::super::Role;
+use super::super::{Calls, Group};
 use nix::libc::{self, c_int, c_long};
 
-/// The system calls of a role.
-pub enum Calls {
+/// System calls by number.
+pub enum List {
     /// These and no others.
     Only(Vec<(c_long, Vec<Check>)>),
     /// All but these.
@@ -30,18 +30,20 @@ pub enum Check {
 
 use Check::{Is, Null};
 
-/// Those of `role`.
-pub fn of(role: &Role<'_>) -> Calls {
-    let own = match *role {
-        Role::Parent { .. } | Role::Checker { .. } => {
-            return Calls::AllBut(FORBIDDEN.iter().map(|&call| (call, vec![])).collect());
-        }
-        Role::Store { .. } => store(),
-        Role::Engine => free(&[libc::SYS_accept, libc::SYS_accept4]),
-        Role::Resolver { .. } => resolver(),
-        Role::Sync => Vec::new(),
+/// Those of `calls`.
+pub fn of(calls: Calls) -> List {
+    let Calls::Only(groups) = calls else {
+        return List::AllBut([free(FORBIDDEN), namespaces()].concat());
     };
-    Calls::Only([free(STDIO), free(OLD), stdio_checked(), own].concat())
+    let mut list = [free(STDIO), free(OLD), stdio_checked()].concat();
+    for group in groups {
+        list.extend(match group {
+            Group::Files => files(),
+            Group::Accept => free(&[libc::SYS_accept, libc::SYS_accept4]),
+            Group::Internet => internet(),
+        });
+    }
+    List::Only(list)
 }
 
 fn free(calls: &[c_long]) -> Vec<(c_long, Vec<Check>)> {
@@ -150,8 +152,8 @@ const IOCTL: &[u32] = &[
 /// Names of threads, and of the allocator's mappings.
 const PRCTL: &[c_int] = &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA];
 
-/// Opening files that exist, stat(2), locks. Which files is Landlock's matter.
-fn store() -> Vec<(c_long, Vec<Check>)> {
+/// See [`Group::Files`].
+fn files() -> Vec<(c_long, Vec<Check>)> {
     // O_TMPFILE is a bit of its own and O_DIRECTORY.
     let creating = libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
     let mut list = free(&[libc::SYS_flock, libc::SYS_newfstatat, libc::SYS_statx]);
@@ -165,8 +167,8 @@ fn store() -> Vec<(c_long, Vec<Check>)> {
     list
 }
 
-/// Sockets of the Internet, connected, never bound.
-fn resolver() -> Vec<(c_long, Vec<Check>)> {
+/// See [`Group::Internet`].
+fn internet() -> Vec<(c_long, Vec<Check>)> {
     let mut list =
         free(&[libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg]);
     for family in [libc::AF_INET, libc::AF_INET6] {
@@ -193,8 +195,22 @@ const fn socket_type(kind: c_int) -> Check {
     Check::Bits { argument: 1, mask: !bits(flags), value: bits(kind) }
 }
 
+/// clone(2) into new namespaces, as by unshare(2).
+fn namespaces() -> Vec<(c_long, Vec<Check>)> {
+    let flags = [
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWCGROUP,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+    ];
+    flags.map(|flag| (libc::SYS_clone, vec![with(0, flag)])).into()
+}
+
 /// What neither the daemon's programs nor a checker ever do: looking into other processes, changing the
-/// kernel, the mounts, the clock or the machine, and what many a hole was found in.
+/// kernel, the mounts, the namespaces, the clock or the machine, and what many a hole was found in.
 #[rustfmt::skip]
 const FORBIDDEN: &[c_long] = &[
     libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_pidfd_getfd,
@@ -206,7 +222,8 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_kexec_load, libc::SYS_kexec_file_load, libc::SYS_reboot,
     libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_move_mount,
     libc::SYS_mount_setattr, libc::SYS_open_tree, libc::SYS_fsopen, libc::SYS_fsconfig,
-    libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_setns, libc::SYS_open_by_handle_at,
+    libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_setns, libc::SYS_unshare,
+    libc::SYS_open_by_handle_at,
     libc::SYS_swapon, libc::SYS_swapoff, libc::SYS_acct, libc::SYS_quotactl,
     libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_adjtimex, libc::SYS_clock_adjtime,
     libc::SYS_sethostname, libc::SYS_setdomainname, libc::SYS_vhangup,

@@ -1,10 +1,10 @@
-//! Landlock: what of the file system, of TCP and of other processes a role can still reach.
+//! Landlock: what of the file system, of TCP and of other processes a process can still reach.
 //!
-//! A [`Role`] comes in; the calling thread and all that it starts lose the rest. The paths are
+//! What is left comes in; the calling thread and all that it starts lose the rest. The path is
 //! trusted. Called by `super::enter` alone.
 #![forbid(unsafe_code)]
 
-use super::super::{Error, Role};
+use super::super::{Error, Landlock, Tcp};
 use super::Lock;
 use ::landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, RestrictionStatus,
@@ -17,27 +17,28 @@ use std::path::{Path, PathBuf};
 /// signals (6.12).
 const WHOLE: ABI = ABI::V6;
 
-/// The port of the Domain Name System.
-const DOMAIN: u16 = 53;
-
-/// Takes from this thread what `role` does not need.
-pub fn restrict(role: &Role<'_>) -> Result<Lock, Error> {
-    match *role {
-        // Its children must stay within its reach and have their own rights.
-        Role::Parent { .. } => Ok(Lock::Whole),
-        // Only what it starts may get its signals.
-        Role::Checker { .. } => lock(Ruleset::default().scope(Scope::Signal), Ok),
-        Role::Store { database } => {
-            let directory = directory_of(database)?;
+/// Takes from this thread everything but that.
+pub fn restrict(left: &Landlock<PathBuf>) -> Result<Lock, Error> {
+    let (file, tcp) = match left {
+        Landlock::All => return Ok(Lock::Whole),
+        Landlock::NoSignals => return lock(Ruleset::default().scope(Scope::Signal), Ok),
+        Landlock::Only(file, tcp) => (file, *tcp),
+    };
+    let file = file.as_deref().map_or(Ok(None), opened)?;
+    let rules = match tcp {
+        Tcp::Anywhere => everything_but(AccessNet::BindTcp),
+        Tcp::Nowhere | Tcp::Port(_) => everything(),
+    };
+    lock(rules, |mut rules| {
+        if let Some(file) = file {
             let rights: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile;
-            lock(everything(), |rules| rules.add_rule(PathBeneath::new(directory, rights)))
+            rules = rules.add_rule(PathBeneath::new(file, rights))?;
         }
-        Role::Engine | Role::Sync => lock(everything(), Ok),
-        Role::Resolver { only_dns_port: true } => {
-            lock(everything(), |rules| rules.add_rule(NetPort::new(DOMAIN, AccessNet::ConnectTcp)))
+        match tcp {
+            Tcp::Port(port) => rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp)),
+            Tcp::Nowhere | Tcp::Anywhere => Ok(rules),
         }
-        Role::Resolver { only_dns_port: false } => lock(everything_but(AccessNet::BindTcp), Ok),
-    }
+    })
 }
 
 /// All that Landlock knows to forbid.
@@ -70,18 +71,25 @@ fn lock(
         .map_err(|error| Error::Lock { what: "landlock", error: io::Error::other(error) })
 }
 
-/// The directory in which the database really lies, which a symbolic link may hide.
-fn directory_of(database: &Path) -> Result<PathFd, Error> {
-    let real = database.canonicalize().unwrap_or_else(|_| database.to_path_buf());
-    let directory = match real.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
+/// The file at `path`, which a symbolic link may lead to; nothing if it is not there, or is no file. Its
+/// directory must be there.
+fn opened(path: &Path) -> Result<Option<PathFd>, Error> {
+    let failed = |path: &Path, error| Error::Path { path: path.to_path_buf(), error };
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let directory = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            let found = std::fs::metadata(directory);
+            return found.map(|_| None).map_err(|error| failed(directory, error));
+        }
+        Err(error) => return Err(failed(path, error)),
+    }
     // The crate's error hides the number behind its words.
-    std::fs::metadata(&directory)
-        .map_err(|error| Error::Path { path: directory.clone(), error })?;
-    PathFd::new(&directory)
-        .map_err(|error| Error::Path { path: directory, error: io::Error::other(error) })
+    PathFd::new(path).map(Some).map_err(|error| failed(path, io::Error::other(error)))
 }
 
 /// Landlock locks threads: each of these tries is one.
@@ -92,10 +100,12 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread;
 
+    const NOTHING: Landlock<PathBuf> = Landlock::Only(None, Tcp::Nowhere);
+
     /// What `deeds` says behind the lock; nothing if this kernel has none or not all of it.
-    fn behind<T: Send>(role: &Role<'_>, deeds: impl FnOnce() -> T + Send) -> Option<T> {
+    fn behind<T: Send>(left: &Landlock<PathBuf>, deeds: impl FnOnce() -> T + Send) -> Option<T> {
         thread::scope(|scope| {
-            let tried = scope.spawn(|| match restrict(role).unwrap() {
+            let tried = scope.spawn(|| match restrict(left).unwrap() {
                 Lock::Whole => Some(deeds()),
                 other => {
                     eprintln!("not proven: Landlock of this kernel: {other:?}");
@@ -110,51 +120,68 @@ mod tests {
         matches!(outcome, Err(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
 
+    /// Beside it lie files that the user may read and write as well: they are out of reach.
     #[test]
-    fn the_store_sees_one_directory_and_makes_nothing_in_it() {
+    fn one_file_and_nothing_of_its_directory() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path("spamd"), "x").unwrap();
+        fs::write(path("beside"), "x").unwrap();
+        fs::create_dir(path("below")).unwrap();
+        fs::write(path("below/it"), "x").unwrap();
         std::os::unix::fs::symlink(path("spamd"), path("link")).unwrap();
-        let elsewhere = tempfile::NamedTempFile::new().unwrap();
-        for database in ["spamd", "link", "missing"].map(path) {
-            behind(&Role::Store { database: &database }, || {
+        for file in ["spamd", "link"].map(path) {
+            behind(&Landlock::Only(Some(file), Tcp::Nowhere), || {
                 File::options().read(true).write(true).open(path("spamd")).unwrap();
                 assert!(denied(File::create_new(path("new"))));
                 assert!(denied(fs::remove_file(path("spamd"))));
                 assert!(denied(fs::rename(path("spamd"), path("other"))));
                 assert!(denied(File::options().write(true).truncate(true).open(path("spamd"))));
-                assert!(denied(File::open(elsewhere.path())));
+                assert!(denied(File::open(path("beside"))));
+                assert!(denied(File::options().write(true).open(path("beside"))));
+                assert!(denied(File::open(path("below/it"))));
+                assert!(denied(fs::read_dir(directory.path())));
             });
         }
     }
 
+    /// A directory in the file's place opens none of what is in it.
     #[test]
-    fn a_relative_path_has_a_directory_too() {
-        assert!(directory_of(Path::new("no-such-database")).is_ok());
+    fn what_is_no_file_opens_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("directory")).unwrap();
+        fs::write(path("directory/file"), "x").unwrap();
+        for place in ["directory", "missing"].map(path) {
+            behind(&Landlock::Only(Some(place), Tcp::Nowhere), || {
+                assert!(denied(File::open(path("directory/file"))));
+            });
+        }
+        assert!(opened(Path::new("no-such-database")).unwrap().is_none());
+        assert!(opened(&path("no/such/directory")).is_err());
     }
 
     #[test]
     fn who_needs_no_file_opens_none() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for role in [Role::Engine, Role::Sync, Role::Resolver { only_dns_port: true }] {
-            behind(&role, || assert!(denied(File::open(file.path())), "{role:?}"));
+        for left in [NOTHING, Landlock::Only(None, Tcp::Port(53))] {
+            behind(&left, || assert!(denied(File::open(file.path())), "{left:?}"));
         }
     }
 
     #[test]
-    fn tcp_is_the_resolvers_and_port_53_where_that_is_all() {
+    fn tcp_leads_to_one_port_or_all_or_none() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let connects = |role| behind(&role, || TcpStream::connect(address).map(drop));
-        for role in [Role::Engine, Role::Sync, Role::Resolver { only_dns_port: true }] {
-            assert!(connects(role).is_none_or(denied), "{role:?}");
+        let connects = |left| behind(&left, || TcpStream::connect(address).map(drop));
+        for left in [NOTHING, Landlock::Only(None, Tcp::Port(53))] {
+            assert!(connects(left.clone()).is_none_or(denied), "{left:?}");
         }
-        let any = Role::Resolver { only_dns_port: false };
-        assert!(connects(any).is_none_or(|outcome| outcome.is_ok()));
-        behind(&any, || assert!(denied(TcpListener::bind("127.0.0.1:0"))));
+        let anywhere = Landlock::Only(None, Tcp::Anywhere);
+        assert!(connects(anywhere.clone()).is_none_or(|outcome| outcome.is_ok()));
+        behind(&anywhere, || assert!(denied(TcpListener::bind("127.0.0.1:0"))));
         // Refused by nobody but the peer.
-        let domain = Role::Resolver { only_dns_port: true };
+        let domain = Landlock::Only(None, Tcp::Port(53));
         behind(&domain, || assert!(!denied(TcpStream::connect("127.0.0.1:53"))));
     }
 }

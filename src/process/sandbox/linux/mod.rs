@@ -3,14 +3,14 @@
 //!
 //! # What is weaker than on OpenBSD
 //! * Both locks pass on to all that a process executes, for ever, and with them `no_new_privs`: setuid
-//!   programs run without their user. A checker is somebody's script that opens files and asks
-//!   directories, and the parent starts the other roles, which need all that theirs needs. So these two
-//!   are only kept from what none of them ever does (`calls::FORBIDDEN`), and the checker from signals
-//!   to others.
-//! * Landlock binds rules to inodes. The database may be replaced, so it is its directory that the store
-//!   may read and write in: every file there that the user _spamd may, but it makes and removes none.
+//!   programs run without their user. Who starts other programs has to leave them all that they need, so
+//!   it is only kept from what none of them ever does (`calls::FORBIDDEN`), and from signals to others
+//!   where it has no business with them.
+//! * Landlock binds rules to inodes. A file that is put in the place of another is out of reach: whoever
+//!   must follow it has to be started afresh.
 //! * seccomp cannot see what a pointer points at: stat(2) of a path is possible to all, and a message
-//!   with an address or a descriptor to the resolver. chroot(2) takes care of the first.
+//!   with an address or a descriptor to whoever has sockets of the Internet. chroot(2) takes care of the
+//!   first.
 //!
 //! A kernel without one of the two is no error; the caller learns of it by [`Strength`].
 #![forbid(unsafe_code)]
@@ -19,7 +19,7 @@ mod calls;
 mod landlock;
 mod seccomp;
 
-use super::{Error, Role, Strength};
+use super::{Error, Rights, Strength};
 
 /// How much of one lock there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +30,10 @@ enum Lock {
     Missing,
 }
 
-pub fn enter(role: &Role<'_>) -> Result<Strength, Error> {
+pub fn enter(rights: &Rights) -> Result<Strength, Error> {
     // seccomp is the last, since it refuses what would lock.
-    let files = landlock::restrict(role)?;
-    let calls = seccomp::restrict(role)?;
+    let files = landlock::restrict(&rights.landlock)?;
+    let calls = seccomp::restrict(rights.calls)?;
     Ok(strength(files, calls))
 }
 

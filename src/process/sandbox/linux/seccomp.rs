@@ -1,35 +1,35 @@
 //! seccomp: a list of system calls made a filter of the kernel's.
 //!
-//! A [`Role`] comes in; its process loses all system calls but those of `calls`. A refused one is EPERM
+//! [`Calls`] come in; the process loses all system calls but those that `calls` has for them. A refused one is EPERM
 //! and not death: what a libc does behind our back in its next version must not end a daemon. Called
 //! by `super::enter` alone.
 #![forbid(unsafe_code)]
 
-use super::super::{Error, Role};
+use super::super::{Calls, Error};
 use super::Lock;
-use super::calls::{self, Calls, Check};
-use nix::libc::{EINVAL, ENOSYS, EPERM, SYS_clone3};
+use super::calls::{self, Check, List};
+use nix::libc::{
+    BPF_ABS, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, EINVAL, ENOSYS, EPERM,
+    SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SYS_clone3,
+};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule,
+    SeccompFilter, SeccompRule, sock_filter,
 };
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::io;
 
-/// Takes from this process the system calls that `role` does not need.
-pub fn restrict(role: &Role<'_>) -> Result<Lock, Error> {
-    let filters = match calls::of(role) {
+/// Takes from this process the system calls that it does not need.
+pub fn restrict(wanted: Calls) -> Result<Lock, Error> {
+    let filters = match calls::of(wanted) {
         // The second allows clone3, so that the first one's word on it counts.
-        Calls::Only(list) => {
-            vec![
-                filter(vec![(SYS_clone3, vec![])], ENOSYS, Listed::Refused),
-                filter(list, EPERM, Listed::Allowed),
-            ]
+        List::Only(list) => {
+            vec![clone3(), filter(list, EPERM, Listed::Allowed)]
         }
-        Calls::AllBut(list) => vec![filter(list, EPERM, Listed::Refused)],
+        List::AllBut(list) => vec![clone3(), filter(list, EPERM, Listed::Refused)],
     };
-    for filter in filters {
+    for filter in [Ok(x32())].into_iter().chain(filters) {
         let program = filter.map_err(|error| failure(io::Error::other(error)))?;
         match seccompiler::apply_filter_all_threads(&program) {
             Ok(()) => {}
@@ -41,6 +41,28 @@ pub fn restrict(role: &Role<'_>) -> Result<Lock, Error> {
         }
     }
     Ok(Lock::Whole)
+}
+
+/// clone3(2) has its flags where no filter sees them. Where it does not exist, libcs call clone(2).
+fn clone3() -> Result<BpfProgram, BackendError> {
+    filter(vec![(SYS_clone3, vec![])], ENOSYS, Listed::Refused)
+}
+
+/// Refuses the x32 calls of x86-64 (`__X32_SYSCALL_BIT` of its asm/unistd.h): each is one of the usual calls
+/// under another number, which a list of numbers to be refused would let pass. No other system has calls
+/// up there.
+fn x32() -> BpfProgram {
+    const X32: u32 = 0x4000_0000;
+    #[allow(clippy::cast_possible_truncation)] // `code` has 16 bits (linux/filter.h).
+    let statement = |code: u32, k| sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let refuse = SECCOMP_RET_ERRNO | EPERM.unsigned_abs();
+    vec![
+        // The number is what `struct seccomp_data` begins with.
+        statement(BPF_LD | BPF_W | BPF_ABS, 0),
+        sock_filter { jf: 1, ..statement(BPF_JMP | BPF_JGE | BPF_K, X32) },
+        statement(BPF_RET | BPF_K, refuse),
+        statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    ]
 }
 
 fn failure(error: io::Error) -> Error {

@@ -1,26 +1,29 @@
 //! What the engine remembers of its scans: for `show`, for `explain`, and to say nothing twice.
 //!
-//! Bounded: sums, the last scan, the last failure and the last [`REMEMBERED`] traps with their evidence.
+//! Bounded: sums, the last scan, the last failure, the last [`REMEMBERED`] traps with their evidence, and
+//! [`HELD`] hosts that were released. It outlives a reload as an engine's [legacy](EngineLegacy).
 #![forbid(unsafe_code)]
 
-use super::judging::Case;
 use super::now;
-use crate::config::{Config, Rules};
-use crate::control::protocol::{Explained, Trap, Tuple, Verbosity};
+use crate::config::Config;
+use crate::control::protocol::{Explained, Trap, Verbosity};
 use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
-use crate::daemon::messages::Start;
+use crate::daemon::messages::{EngineLegacy, Start};
 use crate::escape::escaped_path;
 use crate::log;
-use crate::scan::Rule;
-use std::collections::VecDeque;
+use crate::scan::{Rule, Verdict};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
 /// Traps whose evidence is kept: some hundred bytes each.
 const REMEMBERED: usize = 1000;
 
+/// Released hosts that are known; of more the oldest are forgotten.
+const HELD: usize = 10_000;
+
 /// See the module.
-pub struct Records {
+pub struct Memory {
     /// The name servers, as the resolver last saw them.
     pub name_servers: Vec<NameServer>,
     /// Who is told of traps, as the store last heard.
@@ -34,17 +37,19 @@ pub struct Records {
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
-    /// Traps, each with its time; the last one is the youngest.
-    remembered: VecDeque<(i64, Case)>,
+    /// Traps; the last one is the youngest.
+    remembered: VecDeque<Explained>,
+    /// Hosts that were released, and when: no scan traps them by what they had sent by then.
+    held: VecDeque<(IpAddr, i64)>,
     /// What was logged last about a failure, and of which version of the file.
     told: Option<(String, Option<[u64; 5]>)>,
     told_of_dns: Option<String>,
 }
 
-impl Records {
+impl Memory {
     /// Nothing yet.
-    pub fn new(config: &Config, start: &Start) -> Records {
-        Records {
+    pub fn new(config: &Config, start: &Start) -> Memory {
+        Memory {
             name_servers: Vec::new(),
             peers: Vec::new(),
             log: if start.verbose { Verbosity::Verbose } else { Verbosity::Brief },
@@ -55,14 +60,64 @@ impl Records {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
                 trap_for: config.trap_for.into(),
-                rules: rules(&config.rules, config.checker.is_some()),
+                rules: Rule::ALL.into_iter().filter(|rule| rule.is_on(config)).collect(),
             },
             last_scan: None,
             last_failure: None,
             remembered: VecDeque::new(),
+            held: VecDeque::new(),
             told: None,
             told_of_dns: None,
         }
+    }
+
+    /// What the next engine is to know.
+    pub fn legacy(&mut self) -> EngineLegacy {
+        EngineLegacy {
+            totals: self.totals.clone(),
+            last_scan: self.last_scan.take(),
+            last_failure: self.last_failure.take(),
+            traps: std::mem::take(&mut self.remembered).into(),
+            held: std::mem::take(&mut self.held).into(),
+        }
+    }
+
+    /// Takes over what the engine before knew; that is before the first scan.
+    pub fn inherit(&mut self, legacy: EngineLegacy) {
+        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held } = legacy;
+        traps.truncate(REMEMBERED);
+        held.truncate(HELD);
+        (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);
+        (self.remembered, self.held) = (traps.into(), held.into());
+    }
+
+    /// A host is released: what it has sent by now does not trap it.
+    pub fn hold(&mut self, address: IpAddr) {
+        self.held.retain(|(held, _)| *held != address);
+        if self.held.len() >= HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back((address, now()));
+    }
+
+    /// Whether a host is held.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        self.held.iter().any(|(held, _)| *held == address)
+    }
+
+    /// All held hosts, each with the time of its release.
+    pub fn held(&self) -> HashMap<IpAddr, i64> {
+        self.held.iter().copied().collect()
+    }
+
+    /// Nothing is left of what these hosts had sent before their release.
+    pub fn let_go(&mut self, over: &HashMap<IpAddr, i64>) {
+        self.held.retain(|(address, since)| over.get(address) != Some(since));
+    }
+
+    /// Something has failed that was logged already.
+    pub fn note_failure(&mut self, text: String) {
+        self.last_failure = Some(Failure { time: now(), text });
     }
 
     /// A scan has ended well.
@@ -70,11 +125,7 @@ impl Records {
         let totals = &mut self.totals;
         totals.scans += 1;
         totals.trapped.merge(&scan.trapped);
-        let (sum, more) = (&mut totals.domains, &scan.domains);
-        sum.good += more.good;
-        sum.bad += more.bad;
-        sum.unknown += more.unknown;
-        sum.not_asked += more.not_asked;
+        totals.domains.add(&scan.domains);
         self.last_scan = Some(scan.clone());
         self.told = None;
     }
@@ -103,42 +154,28 @@ impl Records {
     }
 
     /// A host is trapped.
-    pub fn remember(&mut self, case: Case) {
+    pub fn remember(&mut self, verdict: Verdict) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        self.remembered.push_back((now(), case));
+        self.remembered.push_back(Explained { judged: now(), verdict });
     }
 
     /// A trap has been ended by hand.
-    pub fn forget(&mut self, key: &str) {
-        self.remembered.retain(|(_, case)| case.key != key);
+    pub fn forget(&mut self, address: IpAddr) {
+        self.remembered.retain(|known| known.verdict.address.ip() != address);
     }
 
     /// Adds to a trap what is known of it.
     pub fn annotate(&self, trap: &mut Trap) {
-        if let Some((_, case)) = self.case(trap.address) {
-            trap.rule = Some(case.rule);
-            trap.reason.clone_from(&case.reason);
-        }
+        trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
     }
 
     /// Why a host is in a trap, if it is one of the last.
-    pub fn explain(&self, address: IpAddr) -> Option<(Explained, Vec<Tuple>)> {
-        let (judged, case) = self.case(address)?;
-        let explained = Explained {
-            address,
-            judged,
-            rule: Some(case.rule),
-            reason: case.reason.clone(),
-            answer: case.answer.clone(),
-        };
-        Some((explained, case.evidence.clone()))
-    }
-
-    fn case(&self, address: IpAddr) -> Option<(i64, &Case)> {
-        let (time, case) = self.remembered.iter().rfind(|(_, case)| case.address == address)?;
-        (now() < time.saturating_add(self.trap_for)).then_some((*time, case))
+    pub fn explain(&self, address: IpAddr) -> Option<&Explained> {
+        let is_it = |known: &&Explained| known.verdict.address.ip() == address;
+        let known = self.remembered.iter().rfind(is_it)?;
+        (now() < known.judged.saturating_add(self.trap_for)).then_some(known)
     }
 
     /// How everything is.
@@ -179,18 +216,4 @@ impl Records {
         }
         line
     }
-}
-
-/// The rules that are on.
-fn rules(rules: &Rules, has_checker: bool) -> Vec<Rule> {
-    let is_on = |rule: &Rule| match rule {
-        Rule::Syntax => rules.sender_syntax,
-        Rule::Domains => rules.max_sender_domains.is_some(),
-        Rule::Senders => rules.max_sender_ratio.is_some(),
-        Rule::Helo => rules.max_helo_domains.is_some(),
-        Rule::Rcpt => !rules.rcpt.trap.is_empty() || rules.rcpt.unlisted,
-        Rule::Checker => has_checker,
-        Rule::Dns => rules.sender_dns,
-    };
-    Rule::ALL.into_iter().filter(is_on).collect()
 }

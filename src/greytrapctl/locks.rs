@@ -1,12 +1,11 @@
-//! greytrapctl(8)'s locks: what each of its commands still needs once it has read its configuration.
+//! What each command of greytrapctl(8) still needs once it has read its configuration.
 //!
-//! A [`Task`] comes in; [`narrow`] locks the calling process in by its row, on OpenBSD. What the command
+//! A [`Task`] comes in; [`Task::lock_in`] locks the process in by its row, on OpenBSD. What the command
 //! then decodes is strangers' bytes, or what a daemon says that is not trusted. Elsewhere nothing
 //! happens: the program is the operator's and has the operator's rights.
+#![forbid(unsafe_code)]
 
-use super::Error;
-#[cfg(any(target_os = "openbsd", test))]
-use super::Row;
+use crate::process::sandbox::{self, Error};
 use std::path::Path;
 
 /// What a command is about to do.
@@ -41,12 +40,20 @@ pub enum Task<'a> {
     },
 }
 
-#[cfg(any(target_os = "openbsd", test))]
 impl<'a> Task<'a> {
-    /// The table of promises, in the terms of the daemon's (`Role::row`).
+    /// Locks this process in for good.
+    ///
+    /// # Errors
+    /// A path whose directory does not exist.
+    pub fn lock_in(self) -> Result<(), Error> {
+        let (promises, unveils) = self.row();
+        sandbox::promise(promises, &unveils)
+    }
+
+    /// The table: promises, and paths with permissions. What the words are for: see the daemon's roles.
     #[rustfmt::skip]
-    pub(super) fn row(&self) -> Row<'a> {
-        let (promises, paths) = match *self {
+    fn row(self) -> (&'static str, Vec<(&'a Path, &'static str)>) {
+        match self {
             Task::Read { database } => ("stdio rpath flock", vec![(database, "r")]),
             // cpath: open(2) with O_CREAT.
             Task::Write { database } => ("stdio rpath wpath cpath flock", vec![(database, "rwc")]),
@@ -58,19 +65,30 @@ impl<'a> Task<'a> {
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
             // unix: connect(2), which looks for the socket as if to write to it.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
-        };
-        Row { promises, paths }
+        }
     }
 }
 
-/// Locks this process in for good.
-///
-/// # Errors
-/// A path whose directory does not exist.
-pub fn narrow(task: &Task<'_>) -> Result<(), Error> {
-    #[cfg(target_os = "openbsd")]
-    super::system::lock(&task.row())?;
-    #[cfg(not(target_os = "openbsd"))]
-    let _ = task;
-    Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promises_and_unveiled_paths_fit() {
+        let path = Path::new("/some/file");
+        let tasks = [
+            Task::Read { database: path },
+            Task::Write { database: path },
+            Task::Judge { database: path, only_dns_port: true },
+            Task::Judge { database: path, only_dns_port: false },
+            Task::Lookup { only_dns_port: true },
+            Task::Lookup { only_dns_port: false },
+            Task::Ask { socket: path },
+        ];
+        for task in tasks {
+            let (promises, unveils) = task.row();
+            let permissions: Vec<_> = unveils.iter().map(|(_, letters)| *letters).collect();
+            assert_eq!(sandbox::misfits(promises, &permissions), [""; 0], "{task:?}");
+        }
+    }
 }
