@@ -15,8 +15,10 @@ use crate::spamd::Tuple;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Hosts with a definite answer below which their share says nothing.
-const FEW: u64 = 20;
+/// Hosts with a definite answer below which their share says nothing of the rule `checker`,
+const RECIPIENTS: u64 = 20;
+/// and of the rule `dns`, where other things speak for the answers.
+const SENDERS: u64 = 21;
 
 /// What was counted.
 #[derive(Debug, Default)]
