@@ -68,8 +68,8 @@ impl Address {
             IpAddr::V6(six) => texts.extend(forms(six).into_iter().map(Into::into)),
         }
         let mut seen = HashSet::new();
-        let is_new = |text: &Box<str>| seen.insert(text.clone());
-        texts.into_iter().filter(is_new).filter_map(|text| text.try_into().ok()).collect()
+        texts.retain(|text| seen.insert(text.clone()));
+        texts.into_iter().filter_map(|text| text.try_into().ok()).collect()
     }
 }
 

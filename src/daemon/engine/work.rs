@@ -281,7 +281,7 @@ impl Engine {
         at_work.scan.judged = found.judged;
         log::debug(&found.counts);
         found.unknown.iter().for_each(log::verbose);
-        found.doubts.iter().for_each(|doubt| log::warning(doubt));
+        found.doubts.iter().for_each(log::warning);
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
         Arc::make_mut(&mut self.recipients).note(found.heard, now());
