@@ -324,7 +324,7 @@ fn traps(snapshot: &Snapshot<'_>) -> Result<Found, Damage> {
         let record = record?;
         let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
         let Ok((Entry::Trapped(key), data)) = decoded else { continue };
-        let Ok(Ok(address)) = str::from_utf8(key).map(str::parse) else { continue };
+        let Ok(address) = Address::parse(key).map(|address| address.ip()) else { continue };
         let (first, expire) = (data.first, data.expire);
         found.trapped.push(Trap { address, first, expire, verdict: None });
     }
@@ -354,7 +354,7 @@ fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, D
 /// Whether a record is about this host.
 fn is_of(key: &[u8], address: IpAddr) -> bool {
     let host = key.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    str::from_utf8(host).is_ok_and(|host| host.parse() == Ok(address))
+    Address::parse(host).is_ok_and(|host| host.ip() == address)
 }
 
 fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
