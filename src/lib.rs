@@ -44,6 +44,7 @@ pub mod greytrapctl;
 mod heap;
 pub mod inquiry;
 pub mod log;
+pub mod machine;
 pub mod name;
 pub mod process;
 pub mod scan;

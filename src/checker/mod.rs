@@ -8,10 +8,14 @@
 //! The program gets the address as its only argument, `PATH` as its only variable, /dev/null as its
 //! standard streams, a process group of its own and no other descriptor. It stands where the caller
 //! stands, and inherits the signals that the caller blocks or ignores. Exit status 0 means that the
-//! address is good, any other that it is bad; whatever else happens means nothing.
+//! address is good; one by which programs say that they could not find out ([`run`]) means nothing, and so
+//! does whatever else happens; any other means that the address is bad, as far as the program is believed
+//! ([`heard`]).
 #![forbid(unsafe_code)]
 
+pub mod heard;
 mod pool;
+pub mod remembered;
 mod run;
 
 pub use pool::Pool;
@@ -26,7 +30,7 @@ use std::io;
 pub enum Verdict {
     /// Exit status 0.
     Good,
-    /// Any other exit status.
+    /// An exit status that says so.
     Bad,
     /// Nothing. This must never trap a host.
     Unknown(Why),
@@ -41,6 +45,8 @@ pub enum Why {
     Address,
     /// The system did not run the program, or lost it; the number is that of errno(2).
     System(i32),
+    /// It could not find out, by this exit status.
+    Status(i32),
     /// A signal of this number ended it.
     Signal(i32),
     /// It took too long, and was killed.
@@ -55,6 +61,8 @@ impl fmt::Display for Why {
         match *self {
             Self::Address => f.write_str("address not passed on"),
             Self::System(number) => errno::reason(&io::Error::from_raw_os_error(number)).fmt(f),
+            Self::Status(127) => f.write_str("status 127, a program that it runs is missing"),
+            Self::Status(number) => write!(f, "status {number}, could not find out"),
             Self::Signal(number) => match Signal::try_from(number) {
                 Ok(signal) => write!(f, "ended by {signal}"),
                 Err(_) => write!(f, "ended by signal {number}"),
@@ -77,6 +85,8 @@ mod tests {
             (Why::Address, "address not passed on"),
             (Why::System(2), "No such file or directory"),
             (Why::System(13), "Permission denied"),
+            (Why::Status(75), "status 75, could not find out"),
+            (Why::Status(127), "status 127, a program that it runs is missing"),
             (Why::Signal(9), "ended by SIGKILL"),
             (Why::Signal(99), "ended by signal 99"),
             (Why::Timeout, "timed out"),

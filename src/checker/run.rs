@@ -117,9 +117,20 @@ fn pause_after(elapsed: Duration) -> Duration {
 fn said(status: ExitStatus) -> Verdict {
     match status.code() {
         Some(0) => Verdict::Good,
+        Some(status) if is_failure(status) => Verdict::Unknown(Why::Status(status)),
         Some(_) => Verdict::Bad,
         None => Verdict::Unknown(Why::Signal(status.signal().unwrap_or_default())),
     }
+}
+
+/// Whether a program says by its exit status that it could not find out, and not that an address is bad:
+///
+/// * 64 to 78: sysexits(3), EX_TEMPFAIL among them; that EX_NOUSER (67) is one of these too is the price.
+/// * 111: qmail-command(8), a temporary failure.
+/// * 126 and 127: sh(1), the program that the script runs cannot be run, or is not there.
+/// * 128 and more: sh(1), a signal has ended it; 255: perl(1), ssh(1), an error.
+fn is_failure(status: i32) -> bool {
+    matches!(status, 64..=78 | 111 | 126..)
 }
 
 /// The verdict when the system refuses. std has errors of its own only for what `is_fit` and the

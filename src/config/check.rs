@@ -69,7 +69,9 @@ impl Check<'_, '_> {
                 self.networks.extend(table::networks(file, &text, self.input));
             }
             S::CheckIdentity(yes) => config.rules.identity = yes,
-            S::CheckRcpt { program, timeout } => self.checker(program, timeout)?,
+            S::CheckRcpt { program, timeout, control } => {
+                self.checker(program, timeout, control)?
+            }
             S::CheckSenderDns(yes) => config.rules.sender_dns = yes,
             S::CheckSenderSyntax(yes) => config.rules.sender_syntax = yes,
             S::Database(path) => config.database = bounds::absolute("database", path)?,
@@ -128,6 +130,7 @@ impl Check<'_, '_> {
         &mut self,
         program: Spanned<String>,
         timeout: Option<Spanned<Duration>>,
+        control: Option<Spanned<String>>,
     ) -> Result<(), Fault> {
         let at = program.at;
         let program = bounds::absolute("program of check rcpt", program)?;
@@ -136,7 +139,8 @@ impl Check<'_, '_> {
             self.input.warn(at, Problem::NoProgram(program.clone()));
         }
         let timeout = timeout.unwrap_or(Checker::TIMEOUT);
-        self.config.checker = Some(Checker { program, timeout });
+        let control = control.map(|control| control.value);
+        self.config.checker = Some(Checker { program, timeout, control });
         Ok(())
     }
 

@@ -120,7 +120,9 @@ fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     p.cursor.expect("with")?;
     let program = p.cursor.string(A_PATH)?;
     let timeout = if p.cursor.take_keyword("timeout")? { Some(duration(p)?) } else { None };
-    Ok(Statement::CheckRcpt { program, timeout })
+    let is_controlled = p.cursor.take_keyword("control")?;
+    let control = if is_controlled { Some(p.cursor.string("an address")?) } else { None };
+    Ok(Statement::CheckRcpt { program, timeout, control })
 }
 
 fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {

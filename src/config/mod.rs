@@ -167,6 +167,9 @@ pub struct Checker {
     pub program: PathBuf,
     /// How long it may take for one address.
     pub timeout: Duration,
+    /// An address that it must know to be believed. Without one the postmasters of the recipients' domains,
+    /// and recipients that it knows, take its part.
+    pub control: Option<String>,
 }
 
 impl Checker {

@@ -23,7 +23,11 @@ impl fmt::Display for Config {
         rules(f, &self.rules)?;
         if let Some(checker) = &self.checker {
             let timeout = duration_text(checker.timeout);
-            writeln!(f, "check rcpt with {} timeout {timeout}", path(&checker.program))?;
+            write!(f, "check rcpt with {} timeout {timeout}", path(&checker.program))?;
+            match &checker.control {
+                Some(control) => writeln!(f, " control {}", quoted(control))?,
+                None => writeln!(f)?,
+            }
         }
         allow(f, &self.rules.allow)?;
         writeln!(f, "socket {}", path(&self.socket))?;

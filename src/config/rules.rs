@@ -3,6 +3,7 @@
 //! Made by `check`, printed by `print`. Two patterns are equal when their texts are.
 
 use super::Networks;
+use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 
 /// Every rule's setting. `None` switches a rule off.
@@ -26,6 +27,8 @@ pub struct Rules {
     pub rcpt: RcptRules,
     /// Hosts that are never judged.
     pub allow: Networks,
+    /// The machine's own addresses, which no statement names.
+    pub own: Own,
 }
 
 impl Rules {
@@ -74,6 +77,7 @@ impl Default for Rules {
             sender_dns: true,
             rcpt: RcptRules::default(),
             allow: Networks::default(),
+            own: Own::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub(super) enum Statement {
     CheckRcpt {
         program: Spanned<String>,
         timeout: Option<Spanned<Duration>>,
+        control: Option<Spanned<String>>,
     },
     CheckSenderDns(bool),
     CheckSenderSyntax(bool),

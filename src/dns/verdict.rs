@@ -84,6 +84,14 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Tally) {
+        self.good += other.good;
+        self.bad += other.bad;
+        self.unknown += other.unknown;
+        self.not_asked += other.not_asked;
+    }
+
     /// Counts one.
     pub fn count(&mut self, verdict: &DomainVerdict) {
         match verdict {

@@ -8,6 +8,7 @@
 pub use crate::dns::identity::Confirmation;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
 
+use super::rules::Rule;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -27,15 +28,34 @@ pub trait Answers {
         None
     }
 
-    /// Whether the external program said that this recipient, without its brackets, is bad; no verdict
-    /// is none.
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
+    /// Whether the external program knows this recipient; `None` if it did not say, or is not to be believed.
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        let _ = address;
+        None
+    }
+
+    /// Whether an earlier scan found a bad letter of this host already, and spared it for its identity.
+    fn was_spared(&self, address: IpAddr) -> bool {
         let _ = address;
         false
     }
 }
 
-/// Why DNS is not believed when it denies something.
+/// Nobody was asked anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Silence;
+
+impl Answers for Silence {
+    fn helo(&self, _: IpAddr, _: &str) -> Confirmation {
+        Confirmation::Unknown
+    }
+
+    fn domain(&self, _: &[u8]) -> Option<DomainVerdict> {
+        None
+    }
+}
+
+/// Why DNS, or the external program, is not believed when it denies something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// No name server has found any domain, not even these, which must exist.
@@ -44,18 +64,30 @@ pub enum Doubt {
     PartlyUnproven(u64),
     /// Too many sender domains had no definite answer.
     Failed {
-        /// Registrable domains and hosts of which nothing is known, each counted with one other at most.
+        /// Registrable domains of which nothing is known, each with a host of its own.
         failed: u64,
-        /// The same with those of which something is.
+        /// The same and those of which something is.
         of: u64,
     },
-    /// Too many hosts would be trapped by the rule `dns`.
+    /// Too many hosts would be trapped by a rule.
     Outvoted {
+        /// The rule.
+        rule: Rule,
         /// How many would be.
         bad: u64,
         /// How many have a definite answer.
         of: u64,
     },
+}
+
+impl Doubt {
+    /// Who is doubted.
+    pub fn about(&self) -> &'static str {
+        match self {
+            Doubt::Outvoted { rule: Rule::Checker, .. } => "check rcpt",
+            _ => "DNS",
+        }
+    }
 }
 
 impl fmt::Display for Doubt {
@@ -74,17 +106,17 @@ impl fmt::Display for Doubt {
             Doubt::PartlyUnproven(count) => {
                 return write!(
                     f,
-                    "{count} negative answers are not believed: their name server has found no domain"
+                    "negative answers of a name server that has found no domain are not believed: {count}"
                 );
             }
             Doubt::Failed { failed, of } => {
-                write!(f, "{failed} of {of} domains have no definite answer, ")?;
+                write!(f, "no definite answer for {failed} of {of} domains, ")?;
             }
-            Doubt::Outvoted { bad, of } => {
+            Doubt::Outvoted { rule, bad, of } => {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);
                 return write!(
                     f,
-                    "{bad} of {of} hosts ({percent} %) would be trapped by rule dns, none is"
+                    "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, none is"
                 );
             }
         }

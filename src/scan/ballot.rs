@@ -7,100 +7,158 @@
 //! Source: none in the original; design.
 
 use super::answers::{Answers, Confirmation, DomainVerdict, Doubt};
-use super::rules::dns;
+use super::rules::{Rule, dns};
+use super::sender;
 use crate::dns::failure::Failure;
 use crate::name;
 use crate::spamd::Tuple;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Hosts with a definite answer up to which their share says nothing.
-const FEW: u64 = 20;
+/// Hosts with a definite answer below which their share says nothing of the rule `checker`,
+const RECIPIENTS: u64 = 20;
+/// and of the rule `dns`, where other things speak for the answers.
+const SENDERS: u64 = 21;
 
 /// What was counted.
 #[derive(Debug, Default)]
 pub(super) struct Ballot {
-    /// Hosts with a definite answer, and those of them that would be trapped.
-    hosts: u64,
-    bad: u64,
+    /// Hosts by what DNS says of their sender domains,
+    senders: Share,
+    /// and by what the external program says of the recipients they write to.
+    recipients: Share,
     failed: Pairs,
-    known: Pairs,
+    /// Registrable domains of which one has a definite answer.
+    known: HashSet<Vec<u8>>,
+    /// Domains that are counted in there.
+    seen: HashSet<Vec<u8>>,
 }
 
-/// Pairs of a host and a registrable domain, none of which has either in common with another: as good as the
-/// largest number of such pairs, and never less than half of it. So one host with many broken domains counts
-/// once, as does one broken domain that many hosts use.
-#[derive(Debug, Default)]
-struct Pairs {
-    domains: HashSet<Vec<u8>>,
+/// Hosts with a definite answer, and those of them that a rule would trap by it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    of: u64,
+    bad: u64,
 }
+
+impl Share {
+    /// Counts a host.
+    fn count(&mut self, is_bad: bool, is_good: bool) {
+        self.of = self.of.saturating_add((is_bad || is_good).into());
+        self.bad = self.bad.saturating_add(is_bad.into());
+    }
+
+    /// More than half of the hosts, if they are as many as `least`, would be trapped.
+    fn is_outvoted(self, least: u64) -> bool {
+        self.of >= least && self.bad.saturating_mul(2) > self.of
+    }
+}
+
+/// Registrable domains without a definite answer, each with a host of its own: as many as can be so paired,
+/// or at least half of that. So one host with many broken domains counts once, as does one broken domain that
+/// many hosts use.
+#[derive(Debug, Default)]
+struct Pairs(HashSet<Vec<u8>>);
 
 impl Pairs {
     /// Pairs a host with what somebody registered to have this domain, if that is still free.
     fn add(&mut self, domain: &[u8]) -> bool {
-        let mut registered = Vec::new();
-        name::registrable(domain, &mut registered);
-        self.domains.insert(registered)
+        self.0.insert(registered(domain))
     }
 
     fn count(&self) -> u64 {
-        self.domains.len() as u64
+        self.0.len() as u64
     }
 }
 
+fn registered(domain: &[u8]) -> Vec<u8> {
+    let mut registered = Vec::new();
+    name::registrable(domain, &mut registered);
+    registered
+}
+
+/// What one host's domains are.
+#[derive(Default)]
+struct Vote {
+    is_good: bool,
+    is_bad: bool,
+    is_lacking: bool,
+    has_pair: bool,
+}
+
 impl Ballot {
+    /// Counts one host by the recipients of its tuples.
+    pub fn count_recipients<'t>(
+        &mut self,
+        tuples: impl Iterator<Item = Tuple<'t>>,
+        answers: &dyn Answers,
+    ) {
+        let (mut is_good, mut is_bad) = (false, false);
+        for to in tuples.filter_map(|tuple| sender::recipient(tuple.to)) {
+            match answers.is_recipient(&to) {
+                Some(true) => is_good = true,
+                Some(false) => is_bad = true,
+                None => {}
+            }
+        }
+        self.recipients.count(is_bad, is_good);
+    }
+
     /// Counts one host by the domains of its tuples.
     pub fn count<'t>(&mut self, tuples: impl Iterator<Item = Tuple<'t>>, answers: &dyn Answers) {
-        let (mut is_good, mut is_bad, mut is_lacking) = (false, false, false);
-        let (mut has_failed, mut has_known) = (false, false);
-        let (mut lower, mut last) = (Vec::new(), Vec::new());
+        let (mut vote, mut lower) = (Vote::default(), Vec::new());
         for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
             lower.clear();
             name::lower(domain, &mut lower);
-            if lower == last {
-                continue;
-            }
-            match answers.domain(&lower) {
-                Some(DomainVerdict::Good(_)) => is_good = true,
-                Some(DomainVerdict::Bad(_)) => is_bad = true,
-                Some(DomainVerdict::Unknown(Failure::Name(_))) => continue,
-                // Nobody was asked, or the answer is doubted for itself.
-                None | Some(DomainVerdict::Unknown(Failure::Share | Failure::Unproven)) => {
-                    is_lacking = true;
-                    continue;
-                }
-                Some(DomainVerdict::Unknown(_)) => {
-                    is_lacking = true;
-                    has_failed = has_failed || self.failed.add(&lower);
-                    std::mem::swap(&mut lower, &mut last);
-                    continue;
-                }
-            }
-            has_known = has_known || self.known.add(&lower);
-            std::mem::swap(&mut lower, &mut last);
+            self.count_domain(&lower, answers.domain(&lower), &mut vote);
         }
-        self.hosts = self.hosts.saturating_add((is_bad || is_good && !is_lacking).into());
-        self.bad = self.bad.saturating_add(is_bad.into());
+        self.senders.count(vote.is_bad, vote.is_good && !vote.is_lacking);
+    }
+
+    fn count_domain(&mut self, domain: &[u8], verdict: Option<DomainVerdict>, vote: &mut Vote) {
+        match verdict {
+            Some(DomainVerdict::Good(_)) => vote.is_good = true,
+            Some(DomainVerdict::Bad(_)) => vote.is_bad = true,
+            Some(DomainVerdict::Unknown(Failure::Name(_))) => return,
+            // Nobody was asked, or the answer is doubted for itself.
+            None | Some(DomainVerdict::Unknown(Failure::Share | Failure::Unproven)) => {
+                vote.is_lacking = true;
+                return;
+            }
+            Some(DomainVerdict::Unknown(_)) => {
+                vote.is_lacking = true;
+                vote.has_pair = vote.has_pair || self.failed.add(domain);
+                return;
+            }
+        }
+        if !self.seen.contains(domain) {
+            self.seen.insert(domain.to_vec());
+            self.known.insert(registered(domain));
+        }
     }
 
     /// Why denials do not count, if so.
     pub fn doubts(&self) -> impl Iterator<Item = Doubt> + use<> {
-        let (failed, bad) = (self.failed.count(), self.bad);
-        let (of, hosts) = (failed.saturating_add(self.known.count()), self.hosts);
+        let failed = self.failed.count();
+        let of = failed.saturating_add(self.known.len() as u64);
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
-        let outvoted = self.is_outvoted().then_some(Doubt::Outvoted { bad, of: hosts });
-        failed.into_iter().chain(outvoted)
+        let doubt = |rule, Share { of, bad }| Doubt::Outvoted { rule, bad, of };
+        let dns = self.is_outvoted_by_dns().then(|| doubt(Rule::Dns, self.senders));
+        let checker = self.is_outvoted_by_checker().then(|| doubt(Rule::Checker, self.recipients));
+        failed.into_iter().chain(dns).chain(checker)
+    }
+
+    fn is_outvoted_by_dns(&self) -> bool {
+        self.senders.is_outvoted(SENDERS)
+    }
+
+    fn is_outvoted_by_checker(&self) -> bool {
+        self.recipients.is_outvoted(RECIPIENTS)
     }
 
     /// More than a third had no definite answer.
     fn has_failed(&self) -> bool {
-        let (failed, known) = (self.failed.count(), self.known.count());
-        failed.saturating_mul(2) > known
-    }
-
-    /// More than half of the hosts would be trapped.
-    fn is_outvoted(&self) -> bool {
-        self.hosts > FEW && self.bad.saturating_mul(2) > self.hosts
+        self.failed.count().saturating_mul(2) > self.known.len() as u64
     }
 }
 
@@ -123,15 +181,20 @@ impl Answers for Believed<'_> {
             Some(DomainVerdict::Bad(_)) if self.ballot.has_failed() => {
                 Some(DomainVerdict::Unknown(Failure::Distrusted))
             }
-            Some(DomainVerdict::Bad(_)) if self.ballot.is_outvoted() => {
+            Some(DomainVerdict::Bad(_)) if self.ballot.is_outvoted_by_dns() => {
                 Some(DomainVerdict::Unknown(Failure::Outvoted))
             }
             verdict => verdict,
         }
     }
 
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
-        self.answers.is_bad_recipient(address)
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        let is_known = self.answers.is_recipient(address)?;
+        (is_known || !self.ballot.is_outvoted_by_checker()).then_some(is_known)
+    }
+
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.answers.was_spared(address)
     }
 }
 
@@ -164,7 +227,7 @@ mod tests {
         hosts.extend(many(2, |n| format!("a@dunno.d{n}.example")));
         assert!(doubts(&hosts).is_empty());
         hosts.extend(many(1, |_| "a@dunno.e.example".into()));
-        let wanted = "3 of 7 domains have no definite answer, negative answers are not believed";
+        let wanted = "no definite answer for 3 of 7 domains, negative answers are not believed";
         assert_eq!(doubts(&hosts), [wanted]);
     }
 
@@ -180,17 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn one_host_with_many_known_domains_does_not_vouch_for_dns() {
-        let mut hosts = many(3, |n| format!("a@dunno.d{n}.example"));
-        hosts.push((0..60).map(|n| format!("a@mx.g{n}.example")).collect());
-        assert_eq!(doubts(&hosts).len(), 1);
-    }
-
-    #[test]
     fn none_falls_where_more_than_half_of_the_hosts_would() {
         let good = |count| many(count, |n| format!("a@mx.g{n}.example"));
         let bad = |count| many(count, |n| format!("a@gone.b{n}.example"));
         assert!(doubts(&bad(20)).is_empty(), "too few to tell");
+        assert_eq!(doubts(&bad(21)).len(), 1);
         assert!(doubts(&[good(15), bad(15)].concat()).is_empty());
         let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is";
         assert_eq!(doubts(&[good(15), bad(16)].concat()), [wanted]);
@@ -201,6 +258,25 @@ mod tests {
         let mut others = many(8, |_| "a@dunno.d.example".into());
         others.extend(many(30, |_| "<>".into()));
         assert_eq!(doubts(&[good(15), bad(16), others].concat()), [wanted]);
+    }
+
+    /// A checker whose directory had been emptied.
+    #[test]
+    fn none_falls_where_the_checker_knows_no_recipient_of_most_hosts() {
+        let votes = |good: usize, bad: usize| {
+            let mut ballot = Ballot::default();
+            let good = (0..good).map(|n| format!("<u{n}@ours.example>"));
+            for to in good.chain((0..bad).map(|n| format!("<left{n}@ours.example>"))) {
+                ballot.count_recipients([tuple("", &to), tuple("", "<")].into_iter(), &Oracle);
+            }
+            let believed = Believed { answers: &Oracle, ballot: &ballot };
+            let left = believed.is_recipient(b"left@ours.example");
+            (ballot.doubts().map(|doubt| doubt.to_string()).next(), left)
+        };
+        assert_eq!(votes(0, 19), (None, Some(false)));
+        assert_eq!(votes(10, 10), (None, Some(false)));
+        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is";
+        assert_eq!(votes(9, 11), (Some(text.into()), None));
     }
 
     #[test]

@@ -48,6 +48,11 @@ pub(super) fn of_host<'t>(
     identity
 }
 
+/// Whether DNS could confirm all that a host calls itself.
+pub(super) fn can_be_confirmed<'t>(mut tuples: impl Iterator<Item = Tuple<'t>>) -> bool {
+    tuples.all(|tuple| lower_name(tuple.helo).is_some())
+}
+
 impl Question {
     /// What to ask about a host.
     pub(super) fn new<'t>(address: IpAddr, tuples: impl Iterator<Item = Tuple<'t>>) -> Question {

@@ -4,12 +4,12 @@
 //! what the database says and once more with what was answered. Most hosts are settled by what was noted
 //! of their tuples; bytes decide about all that are trapped. Which rules there are is not known here.
 
-use super::answers::{Answers, Confirmation};
+use super::answers::{Answers, Confirmation, Silence};
 use super::distinct::Distinct;
 use super::hosts::{Host, Waiting};
 use super::identity;
 use super::notes::Marks;
-use super::rules::{Case, Ground, Needs, Opinion, Rule, Scratch, Subject};
+use super::rules::{Case, Ground, Identity, Opinion, Rule, Scratch, Stage, Subject};
 use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 
@@ -23,11 +23,45 @@ pub(super) struct Nominee {
     ground: Ground,
 }
 
+/// A host with a bad letter, which counts unless the host has identity.
+#[derive(Debug)]
+pub(super) struct Suspicion {
+    pub host: usize,
+    ground: Ground,
+    /// Whether only answers have shown it.
+    pub is_late: bool,
+}
+
+/// The hosts of a share that the database alone does not settle, by their numbers, in order.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    pub nominees: Vec<Nominee>,
+    pub suspicions: Vec<Suspicion>,
+}
+
+impl Unsettled {
+    /// Those whose identity is in question from the beginning.
+    pub fn early(&self) -> impl Iterator<Item = usize> {
+        let early = self.suspicions.iter().filter(|suspicion| !suspicion.is_late);
+        let nominees = self.nominees.iter().map(|nominee| nominee.host);
+        nominees.chain(early.map(|suspicion| suspicion.host))
+    }
+
+    /// Those that only answers have shown.
+    pub fn late(&self) -> impl Iterator<Item = usize> {
+        let is_nominee = |number: &usize| {
+            self.nominees.binary_search_by_key(number, |nominee| nominee.host).is_ok()
+        };
+        let late = self.suspicions.iter().filter(|suspicion| suspicion.is_late);
+        late.map(|suspicion| suspicion.host).filter(move |number| !is_nominee(number))
+    }
+}
+
 /// The rules at work on one host after the other, with what they need to work in.
 pub(super) struct Judge<'w> {
     waiting: &'w Waiting<'w>,
     rules: &'w Rules,
-    nominees: Vec<Nominee>,
+    unsettled: Unsettled,
     scratch: Scratch<'w>,
 }
 
@@ -35,11 +69,11 @@ impl<'w> Judge<'w> {
     pub fn new(waiting: &'w Waiting<'w>, rules: &'w Rules) -> Self {
         let distinct = Distinct::new(waiting.seed());
         let scratch = Scratch { distinct, ..Scratch::default() };
-        Judge { waiting, rules, nominees: Vec::new(), scratch }
+        Judge { waiting, rules, unsettled: Unsettled::default(), scratch }
     }
 
-    /// What every host is, and the nominees among them.
-    pub fn settle_all(mut self) -> (Vec<Outcome>, Vec<Nominee>) {
+    /// What every host is, and which of them are not settled yet.
+    pub fn settle_all(mut self) -> (Vec<Outcome>, Unsettled) {
         let waiting = self.waiting;
         let mut outcomes = Vec::with_capacity(waiting.hosts().len());
         for hosts in waiting.hosts().chunks(AHEAD) {
@@ -51,7 +85,7 @@ impl<'w> Judge<'w> {
                 outcomes.push(outcome);
             }
         }
-        (outcomes, self.nominees)
+        (outcomes, self.unsettled)
     }
 
     /// Settles the nominees by the answers. Without, or with one that is not definite, they go free.
@@ -78,28 +112,81 @@ impl<'w> Judge<'w> {
         judged.filter(is_open).map(|(host, _)| host)
     }
 
-    /// The rules that go by answers, for every host that no other rule traps.
-    pub fn settle_open(&mut self, outcomes: &mut [Outcome], answers: &dyn Answers) {
-        let waiting = self.waiting;
-        for (hosts, outcomes) in waiting.hosts().chunks(AHEAD).zip(outcomes.chunks_mut(AHEAD)) {
-            let judged = hosts.iter().zip(outcomes).filter(|(host, outcome)| {
-                outcome.is_open() && self.could_be_hit(host, |needs| needs == Needs::Answers)
+    /// The rules that go by answers, for every host that no other rule traps. What they find in hosts that
+    /// may have identity comes out.
+    pub fn weigh(
+        &mut self,
+        early: &[Suspicion],
+        outcomes: &mut [Outcome],
+        answers: &dyn Answers,
+    ) -> Vec<Suspicion> {
+        let (waiting, mut late) = (self.waiting, Vec::new());
+        let numbered = (0..).step_by(AHEAD).zip(waiting.hosts().chunks(AHEAD));
+        for ((start, hosts), outcomes) in numbered.zip(outcomes.chunks_mut(AHEAD)) {
+            let judged = (start..).zip(hosts).zip(outcomes).filter(|((_, host), outcome)| {
+                outcome.is_open() && self.could_be_hit(host, Stage::Answers)
             });
             let judged: Vec<_> = judged.collect();
-            waiting.prefetch(judged.iter().map(|(host, _)| *host));
-            for (host, outcome) in judged {
-                self.settle_by_answers(host, outcome, answers);
+            waiting.prefetch(judged.iter().map(|((_, host), _)| *host));
+            for ((number, host), outcome) in judged {
+                let known = early.binary_search_by_key(&number, |suspicion| suspicion.host).ok();
+                let known = known.and_then(|place| early.get(place)).map(|early| early.ground);
+                late.extend(self.weigh_one((number, host), known, outcome, answers));
+            }
+        }
+        late
+    }
+
+    fn weigh_one(
+        &mut self,
+        (number, host): (usize, &'w Host),
+        known: Option<Ground>,
+        outcome: &mut Outcome,
+        answers: &dyn Answers,
+    ) -> Option<Suspicion> {
+        let subject = self.subject(host);
+        let mut case = Case { subject, scratch: &mut self.scratch, answers: Some(answers) };
+        let mut grounds: Vec<_> = known.into_iter().collect();
+        for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Answers) {
+            match rule.judge(&mut case) {
+                Opinion::Against(ground) => grounds.push(ground),
+                other => outcome.take(other),
+            }
+        }
+        let ground = *grounds.first()?;
+        if !self.rules.identity || is_enough(&mut case, &grounds) {
+            *outcome = Outcome::Trap(ground);
+            return None;
+        }
+        known.is_none().then_some(Suspicion { host: number, ground, is_late: true })
+    }
+
+    /// Settles the hosts with one bad letter each.
+    pub fn settle_suspicions(
+        &self,
+        suspicions: &[Suspicion],
+        outcomes: &mut [Outcome],
+        answers: Option<&dyn Answers>,
+    ) {
+        let answers = answers.unwrap_or(&Silence);
+        for Suspicion { host: number, ground, .. } in suspicions {
+            let host = self.waiting.hosts().get(*number);
+            let (Some(host), Some(outcome)) = (host, outcomes.get_mut(*number)) else { continue };
+            if outcome.is_open() {
+                *outcome = self.settle_suspicion(host, *ground, answers);
             }
         }
     }
 
-    fn settle_by_answers(&mut self, host: &'w Host, outcome: &mut Outcome, answers: &dyn Answers) {
-        let subject = self.subject(host);
-        let mut case = Case { subject, scratch: &mut self.scratch, answers: Some(answers) };
-        for rule in Rule::ALL.into_iter().filter(|rule| rule.needs() == Needs::Answers) {
-            if outcome.is_open() {
-                outcome.take(rule.judge(&mut case));
-            }
+    fn settle_suspicion(&self, host: &Host, ground: Ground, answers: &dyn Answers) -> Outcome {
+        let address = host.address.ip();
+        if answers.was_spared(address) {
+            return Outcome::Trap(ground);
+        }
+        match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
+            Confirmation::NotConfirmed => Outcome::Trap(ground),
+            Confirmation::Confirmed => Outcome::Spared(ground, Why::OneLetter),
+            Confirmation::Unknown => Outcome::Spared(ground, Why::OneLetterUnknown),
         }
     }
 
@@ -112,37 +199,44 @@ impl<'w> Judge<'w> {
         if !host.is_waiting() {
             return Some(Outcome::Absent);
         }
-        let may_hit =
-            host.marks.any(Marks::HIT) || self.could_be_hit(host, |needs| needs != Needs::Answers);
+        let may_hit = host.marks.any(Marks::HIT) || self.could_be_hit(host, Stage::Database);
         let why = self.spared(host).or_else(|| (!may_hit).then_some(Why::Nothing));
         why.map(Outcome::Pass)
     }
 
-    /// Whether a rule with such needs could hit a host that is not marked.
-    fn could_be_hit(&self, host: &'w Host, is_meant: impl Fn(Needs) -> bool) -> bool {
+    /// Whether a rule of this stage could hit a host that is not marked.
+    fn could_be_hit(&self, host: &'w Host, stage: Stage) -> bool {
         let subject = self.subject(host);
-        Rule::ALL.into_iter().any(|rule| is_meant(rule.needs()) && rule.could_hit(&subject))
+        Rule::ALL.into_iter().any(|rule| rule.stage() == stage && rule.could_hit(&subject))
     }
 
-    /// What a host is by its tuples, or for a nominee what it is if it goes free.
+    /// What a host is by its tuples, or if it is not settled yet, what it is if it goes free.
     ///
     /// One nomination is enough: identity, or the lack of it, settles all of them alike.
     fn settle(&mut self, number: usize, host: &'w Host) -> Outcome {
         let subject = self.subject(host);
         let mut case = Case { subject, scratch: &mut self.scratch, answers: None };
-        let mut is_nominated = false;
-        for rule in Rule::ALL {
-            let needs = rule.needs();
-            if needs == Needs::Answers || is_nominated && needs == Needs::Identity {
+        let (mut is_nominated, mut letters) = (false, Vec::new());
+        for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Database) {
+            let identity = if self.rules.identity { rule.identity() } else { Identity::Ignored };
+            if is_nominated && identity == Identity::Excuses {
                 continue;
             }
             let Opinion::Against(ground) = rule.judge(&mut case) else { continue };
-            if needs != Needs::Identity || !self.rules.identity {
-                return Outcome::Trap(ground);
+            match identity {
+                Identity::Ignored => return Outcome::Trap(ground),
+                Identity::Excuses => {
+                    self.unsettled.nominees.push(Nominee { host: number, ground });
+                    is_nominated = true;
+                }
+                Identity::Outweighs => letters.push(ground),
             }
-            self.nominees.push(Nominee { host: number, ground });
-            is_nominated = true;
         }
+        let Some(&ground) = letters.first() else { return Outcome::Pass(Why::Nothing) };
+        if is_enough(&mut case, &letters) {
+            return Outcome::Trap(ground);
+        }
+        self.unsettled.suspicions.push(Suspicion { host: number, ground, is_late: false });
         Outcome::Pass(Why::Nothing)
     }
 
@@ -155,7 +249,9 @@ impl<'w> Judge<'w> {
             let allow = &self.rules.allow;
             let is_allowed = !allow.is_empty() && allow.contains(host.address.ip());
             let is_ahead = !host.marks.any(Marks::LIVE);
-            is_allowed.then_some(Why::Allowed).or(is_ahead.then_some(Why::Ahead))
+            let is_own = || self.rules.own.contains(host.address.ip());
+            let why = is_allowed.then_some(Why::Allowed);
+            why.or_else(|| is_own().then_some(Why::Own)).or(is_ahead.then_some(Why::Ahead))
         }
     }
 
@@ -175,6 +271,17 @@ impl<'w> Judge<'w> {
             }
         }
     }
+}
+
+/// Whether what single letters show is enough whatever DNS says of the host: two different things, or names
+/// that nobody could confirm.
+fn is_enough(case: &mut Case<'_, '_>, grounds: &[Ground]) -> bool {
+    if !identity::can_be_confirmed(case.subject.tuples()) {
+        return true;
+    }
+    case.scratch.distinct.clear();
+    grounds.iter().for_each(|ground| ground.count(case));
+    case.scratch.distinct.count() > 1
 }
 
 #[cfg(test)]

@@ -95,10 +95,13 @@ fn verdict(subject: &Subject<'_>, outcome: Outcome, portion: Portion) -> Option<
     let (what, rule, reason) = match outcome {
         Outcome::Trap(ground) => (What::Trap, Some(ground.rule()), ground.reason(subject).into()),
         Outcome::Pass(why) => (What::Pass(why), None, why.text().into()),
+        Outcome::Spared(ground, why) => {
+            (What::Pass(why), None, format!("{why}: {}", ground.reason(subject)).into())
+        }
         Outcome::Absent => return None,
     };
     let ground = match outcome {
-        Outcome::Trap(ground) => Some(ground),
+        Outcome::Trap(ground) | Outcome::Spared(ground, _) => Some(ground),
         Outcome::Pass(_) | Outcome::Absent => None,
     };
     let text = subject.waiting.address_text(subject.host);

@@ -1,7 +1,7 @@
 //! A scan in its stages, with DNS and the external program in between.
 //!
 //! [`Scan::of`] takes a database and settles all hosts but those that a counting rule
-//! nominates; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
+//! nominates, or that have one bad letter; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
 //! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
 //! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
 //! Without answers nominees go free, and no recipient and no sender domain traps.
@@ -15,11 +15,12 @@ use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
-use super::judge::{AHEAD, Judge, Nominee};
+use super::judge::{AHEAD, Judge, Unsettled};
 use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, checker, dns};
 use super::table::Seed;
+use super::verdict::Outcome;
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
@@ -37,8 +38,10 @@ pub struct Scan<'r> {
     rules: &'r Rules,
     /// The nominees as if they went free.
     report: Report<'r>,
-    /// Those of each share.
-    nominees: Vec<Vec<Nominee>>,
+    /// Those of each share that are not settled yet.
+    unsettled: Vec<Unsettled>,
+    /// What all answers say together, once they are there.
+    ballot: Option<Ballot>,
 }
 
 impl<'r> Scan<'r> {
@@ -69,20 +72,31 @@ impl<'r> Scan<'r> {
         let Gathered { shares, mut counts, unknown } = gather(pieces, (order, now), rules, seed)?;
         let settled = each(shares, |notes| {
             let waiting = Waiting::new(notes, seed);
-            let (outcomes, nominees) = Judge::new(&waiting, rules).settle_all();
-            (Judged { waiting, outcomes }, nominees)
+            let (outcomes, unsettled) = Judge::new(&waiting, rules).settle_all();
+            (Judged { waiting, outcomes }, unsettled)
         });
-        let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
+        let (shares, unsettled): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
         let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
-        Ok(Scan { rules, report, nominees })
+        Ok(Scan { rules, report, unsettled, ballot: None })
     }
 
-    /// What DNS is to be asked about the nominees, in the order of their first appearance.
+    /// Whose identity DNS is to be asked about, in the order of their first appearance: nominees, and hosts
+    /// with one bad letter. After [`Scan::weigh`] those that only the answers have shown.
     pub fn questions(&self) -> Vec<Question> {
         let mut questions = Vec::new();
-        for (Judged { waiting, .. }, nominees) in self.report.shares.iter().zip(&self.nominees) {
-            let hosts = nominees.iter().filter_map(|nominee| waiting.hosts().get(nominee.host));
+        for (Judged { waiting, outcomes }, unsettled) in
+            self.report.shares.iter().zip(&self.unsettled)
+        {
+            let mut numbers: Vec<_> = match self.ballot {
+                None => unsettled.early().collect(),
+                Some(_) => unsettled.late().collect(),
+            };
+            numbers.sort_unstable();
+            numbers.dedup();
+            let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
+            let hosts = numbers.iter().filter(|number| is_open(number));
+            let hosts = hosts.filter_map(|number| waiting.hosts().get(*number));
             let ask = |host: &Host| Question::new(host.address.ip(), waiting.tuples_of(host));
             questions.extend(hosts.map(|host| (host.place, ask(host))));
         }
@@ -146,37 +160,54 @@ impl<'r> Scan<'r> {
         recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
-    /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
-    /// Without answers, or with one that is not definite, they go free as far as these rules are
-    /// concerned.
-    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'r> {
+    /// Weighs the answers about sender domains and recipients. Hosts may come up by them whose identity was
+    /// not asked about: [`Scan::questions`] tells.
+    pub fn weigh(&mut self, answers: &dyn Answers) {
         let ballot = self.ballot(answers);
-        let mut report = self.report;
-        report.doubts =
-            answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
-        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
-        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
-        for (Judged { waiting, outcomes }, nominees) in report.shares.iter_mut().zip(&self.nominees)
+        self.report.doubts = answers.doubt().into_iter().chain(ballot.doubts()).collect();
+        let believed = Believed { answers, ballot: &ballot };
+        for (Judged { waiting, outcomes }, unsettled) in
+            self.report.shares.iter_mut().zip(&mut self.unsettled)
         {
             let mut judge = Judge::new(waiting, self.rules);
-            judge.settle_nominees(nominees, outcomes, answers);
-            if let Some(answers) = answers {
-                judge.settle_open(outcomes, answers);
-            }
+            let late = judge.weigh(&unsettled.suspicions, outcomes, &believed);
+            unsettled.suspicions.extend(late);
+        }
+        self.ballot = Some(ballot);
+    }
+
+    /// Settles all hosts by the answers. Without, or with one that is not definite, nominees go free, and one
+    /// bad letter is not enough.
+    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
+        if let (Some(answers), None) = (answers, &self.ballot) {
+            self.weigh(answers);
+        }
+        let ballot = self.ballot.unwrap_or_default();
+        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
+        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
+        let mut report = self.report;
+        for (Judged { waiting, outcomes }, unsettled) in
+            report.shares.iter_mut().zip(&self.unsettled)
+        {
+            let mut judge = Judge::new(waiting, self.rules);
+            judge.settle_nominees(&unsettled.nominees, outcomes, answers);
+            judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
         }
         report
     }
 
-    /// What the answers say of all hosts together; nothing if the rule `dns` is off.
-    fn ballot(&self, answers: Option<&dyn Answers>) -> Ballot {
+    /// What the answers say of all hosts together.
+    fn ballot(&self, answers: &dyn Answers) -> Ballot {
         let mut ballot = Ballot::default();
-        let Some(answers) = answers.filter(|_| self.rules.sender_dns) else { return ballot };
         for Judged { waiting, outcomes } in &self.report.shares {
             let judge = Judge::new(waiting, self.rules);
             let open: Vec<_> = judge.open_to(Rule::Dns, outcomes).collect();
             for hosts in open.chunks(AHEAD) {
                 waiting.prefetch(hosts.iter().copied());
                 hosts.iter().for_each(|host| ballot.count(waiting.tuples_of(host), answers));
+            }
+            for host in judge.open_to(Rule::Checker, outcomes) {
+                ballot.count_recipients(waiting.tuples_of(host), answers);
             }
         }
         ballot
@@ -185,12 +216,14 @@ impl<'r> Scan<'r> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answers::{Confirmation, DomainVerdict};
     use super::super::report::Portion;
     use super::super::testing::{
         NOW, Oracle, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, lines, record, rules, scan,
         verdicts,
     };
     use super::*;
+    use std::net::IpAddr;
 
     #[test]
     fn without_answers_nominees_pass() {
@@ -217,7 +250,7 @@ mod tests {
             one("10.0.0.4", "<>"),
             one("10.0.0.5", "<nobody>"),
         ];
-        // Identity is no excuse for a domain that takes no mail, and known hosts are left alone.
+        // A host with identity is warned by one domain that takes no mail, and known hosts are left alone.
         records.extend(host("10.0.0.6", "yes.x.example", &SIX_DOMAINS));
         records.push(grey("10.0.0.6", "yes.x.example", "<a@gone.example>", "<u@ours.test>"));
         records.extend(host("10.0.0.7", "yes.x.example", &SIX_DOMAINS));
@@ -232,7 +265,8 @@ mod tests {
                 "10.0.0.3 - sender domain not known",
                 "10.0.0.4 - nothing against it",
                 "10.0.0.5 syntax Invalid source address nobody (no @)",
-                "10.0.0.6 dns Mailed from sender gone.example with no MX or A",
+                "10.0.0.6 - identity confirmed, one bad letter is not enough: \
+                    Mailed from sender gone.example with no MX or A",
                 "10.0.0.7 - identity confirmed",
                 "10.0.0.8 - whitelisted",
             ]
@@ -259,7 +293,7 @@ mod tests {
         records.extend(host("10.0.0.4", "no.x.example", &["<a@x.example>"; 4]));
         records.push(grey("10.0.0.4", "no.x.example", "<>", left));
         records.push(grey("10.0.0.4", "no.x.example", "<a@x.example>", left));
-        // Identity is no excuse, be it confirmed or not known, and before it comes what it denies.
+        // Identity outweighs it this time, be it confirmed or not known; before it comes what it denies.
         for (address, helo) in [
             ("10.0.0.5", "yes.x.example"),
             ("10.0.0.6", "dunno.x.example"),
@@ -279,8 +313,10 @@ mod tests {
                 "10.0.0.2 - nothing against it",
                 "10.0.0.3 rcpt Mailed to trap address left@old.test",
                 "10.0.0.4 - nothing against it",
-                "10.0.0.5 checker Mailed to trap address left@ours.test",
-                "10.0.0.6 checker Mailed to trap address left@ours.test",
+                "10.0.0.5 - identity confirmed, one bad letter is not enough: \
+                    Mailed to trap address left@ours.test",
+                "10.0.0.6 - identity not known, one bad letter is not enough this time: \
+                    Mailed to trap address left@ours.test",
                 "10.0.0.7 domains Host sending from 7 domains (> 3)",
                 "10.0.0.8 checker Mailed to trap address left@ours.test",
                 "10.0.0.9 - whitelisted",
@@ -291,6 +327,109 @@ mod tests {
         let verdict = report.traps(Portion::All).next().unwrap();
         assert_eq!(verdict.rule, Some(Rule::Checker));
         assert_eq!(verdict.evidence.tuples().next().unwrap().to, left.as_bytes());
+    }
+
+    /// Answers in a scan after another, which spared these hosts.
+    struct Again(&'static [&'static str]);
+
+    impl Answers for Again {
+        fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
+            Oracle.helo(address, name)
+        }
+
+        fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+            Oracle.domain(domain)
+        }
+
+        fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+            Oracle.is_recipient(address)
+        }
+
+        fn was_spared(&self, address: IpAddr) -> bool {
+            self.0.iter().any(|spared| spared.parse() == Ok(address))
+        }
+    }
+
+    /// A forwarder, whose users get what anybody sends them.
+    #[test]
+    fn one_letter_does_not_outweigh_an_identity() {
+        let old = "<x@old.test>";
+        let one = |address, helo, from, to| grey(address, helo, from, to);
+        let confirmed = "yes.x.example";
+        let records = [
+            one("10.0.0.1", confirmed, "<a@a.example>", old),
+            one("10.0.0.2", confirmed, "<a@gone.example>", "<u@ours.test>"),
+            // The same once more, in other words.
+            one("10.0.0.3", confirmed, "<a@a.example>", old),
+            one("10.0.0.3", confirmed, "<b@b.example>", "<X@OLD.test>"),
+            one("10.0.0.4", confirmed, "<a@gone.example>", "<u@ours.test>"),
+            one("10.0.0.4", confirmed, "<b@gone.example>", "<v@ours.test>"),
+            // Two different ones, of one rule or of two.
+            one("10.0.0.5", confirmed, "<a@a.example>", old),
+            one("10.0.0.5", confirmed, "<a@a.example>", "<y@old.test>"),
+            one("10.0.0.6", confirmed, "<a@gone.example>", old),
+            one("10.0.0.7", confirmed, "<a@gone.example>", "<u@ours.test>"),
+            one("10.0.0.7", confirmed, "<a@null.example>", "<u@ours.test>"),
+            // Without identity one is enough.
+            one("10.0.0.8", "no.x.example", "<a@a.example>", old),
+            one("10.0.0.9", "h", "<a@gone.example>", "<u@ours.test>"),
+            one("10.0.0.10", "dunno.x.example", "<a@a.example>", old),
+            // What nobody could ever answer to is no mail.
+            one("10.0.0.11", confirmed, "<nobody>", "<u@ours.test>"),
+        ];
+        let spared = "identity confirmed, one bad letter is not enough:";
+        let rcpt = "Mailed to trap address x@old.test";
+        let dns = "Mailed from sender gone.example with no MX or A";
+        let unknown = "identity not known, one bad letter is not enough this time:";
+        assert_eq!(
+            asked(&records),
+            [
+                &format!("10.0.0.1 - {spared} {rcpt}"),
+                &format!("10.0.0.2 - {spared} {dns}"),
+                &format!("10.0.0.3 - {spared} {rcpt}"),
+                &format!("10.0.0.4 - {spared} {dns}"),
+                &format!("10.0.0.5 rcpt {rcpt}"),
+                &format!("10.0.0.6 rcpt {rcpt}"),
+                &format!("10.0.0.7 dns {dns}"),
+                &format!("10.0.0.8 rcpt {rcpt}"),
+                &format!("10.0.0.9 dns {dns}"),
+                &format!("10.0.0.10 - {unknown} {rcpt}"),
+                "10.0.0.11 syntax Invalid source address nobody (no @)",
+            ]
+        );
+        let rules = Rules { identity: true, ..rules() };
+        let again = Again(&["10.0.0.1", "10.0.0.2", "10.0.0.10"]);
+        let second = lines(&scan(&records, &rules).finish(Some(&again)));
+        let trapped = [(0, "1 rcpt", rcpt), (1, "2 dns", dns), (9, "10 rcpt", rcpt)];
+        for (place, rule, reason) in trapped {
+            assert_eq!(second[place], format!("10.0.0.{rule} {reason}"));
+        }
+        assert_eq!(second[2..9], asked(&records)[2..9]);
+        // Those who have no DNS have no identities.
+        let without = Rules { identity: false, ..rules };
+        let report = scan(&records, &without).finish(Some(&Oracle));
+        assert_eq!(report.traps(Portion::None).count(), 11);
+    }
+
+    #[test]
+    fn hosts_that_answers_bring_up_are_asked_about_late() {
+        let rules = Rules { identity: true, ..rules() };
+        let records = [
+            grey("10.0.0.1", "yes.x.example", "<a@a.example>", "<x@old.test>"),
+            grey("10.0.0.2", "yes.y.example", "<a@gone.example>", "<u@ours.test>"),
+            grey("10.0.0.3", "localhost", "<a@gone.example>", "<u@ours.test>"),
+            grey("10.0.0.4", "yes.z.example", "<a@a.example>", "<u@ours.test>"),
+        ];
+        let mut scan = scan(&records, &rules);
+        let hosts = |scan: &Scan<'_>| -> Vec<_> {
+            scan.questions().into_iter().map(|question| question.address.to_string()).collect()
+        };
+        assert_eq!(hosts(&scan), ["10.0.0.1"]);
+        scan.weigh(&Oracle);
+        assert_eq!(hosts(&scan), ["10.0.0.2"], "who says localhost cannot have identity");
+        let report = scan.finish(Some(&Oracle));
+        let trapped = report.traps(Portion::None).map(|verdict| verdict.address.to_string());
+        assert_eq!(trapped.collect::<Vec<_>>(), ["10.0.0.3"]);
     }
 
     #[test]

@@ -104,6 +104,8 @@ impl Evidence {
 pub(super) enum Outcome {
     Trap(Ground),
     Pass(Why),
+    /// One letter is held against it, which its identity outweighs.
+    Spared(Ground, Why),
     /// The host does not wait: nothing to judge.
     Absent,
 }
@@ -119,7 +121,11 @@ impl Outcome {
     pub fn take(&mut self, opinion: Opinion<Ground>) {
         match opinion {
             Opinion::Against(ground) => *self = Outcome::Trap(ground),
-            Opinion::Spared(why) if *self == Outcome::Pass(Why::Nothing) => {
+            // What is known of the host itself says more than what is not known of a domain.
+            Opinion::Spared(why)
+                if matches!(self, Outcome::Pass(Why::Nothing))
+                    || matches!(self, Outcome::Pass(Why::DomainUnknown)) =>
+            {
                 *self = Outcome::Pass(why);
             }
             Opinion::Spared(_) | Opinion::Nothing => {}
@@ -136,6 +142,8 @@ pub enum Why {
     Trapped,
     /// `allow` holds its address.
     Allowed,
+    /// It is the machine itself.
+    Own,
     /// All its tuples are from the future.
     Ahead,
     /// A rule hit, but somebody has released it, and it has live tuples from before that.
@@ -144,6 +152,10 @@ pub enum Why {
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
     IdentityUnknown,
+    /// One letter was bad, but DNS confirms its HELO names.
+    OneLetter,
+    /// The same, but DNS was not asked about them or had no definite answer.
+    OneLetterUnknown,
     /// No rule hit, but DNS had no definite answer about one of its sender domains.
     DomainUnknown,
     /// No rule hit.
@@ -151,9 +163,17 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether the next scan that finds a bad letter is to trap the host.
+    pub fn is_warning(self) -> bool {
+        matches!(self, Why::OneLetter | Why::OneLetterUnknown)
+    }
+
     /// Whether no rule was asked.
     pub fn is_beforehand(self) -> bool {
-        matches!(self, Why::Whitelisted | Why::Trapped | Why::Allowed | Why::Ahead | Why::Held)
+        matches!(
+            self,
+            Why::Whitelisted | Why::Trapped | Why::Allowed | Why::Own | Why::Ahead | Why::Held
+        )
     }
 
     /// In the words of the log.
@@ -162,10 +182,13 @@ impl Why {
             Why::Whitelisted => "whitelisted",
             Why::Trapped => "trapped already",
             Why::Allowed => "in allow",
+            Why::Own => "an address of this machine",
             Why::Ahead => "tuples from the future only",
             Why::Held => "released, and held until its tuples of then have gone",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
+            Why::OneLetter => "identity confirmed, one bad letter is not enough",
+            Why::OneLetterUnknown => "identity not known, one bad letter is not enough this time",
             Why::DomainUnknown => "sender domain not known",
             Why::Nothing => "nothing against it",
         }
@@ -184,6 +207,6 @@ mod tests {
 
     #[test]
     fn outcomes_are_small() {
-        assert_eq!(size_of::<Outcome>(), 12);
+        assert!(size_of::<Outcome>() <= 16);
     }
 }

@@ -1,8 +1,8 @@
 //! An IP address as the text that is a key of spamd's database.
 //!
 //! spamd keys WHITE and TRAPPED records by the host's address as getnameinfo(3) prints it, spamdb by
-//! what was typed; neither brings it into another form. Neither do we: [`Address`] keeps the text and
-//! only makes sure that it is an address.
+//! what was typed; neither brings it into another form. So [`Address`] keeps the text, and knows the
+//! [`spellings`](Address::spellings) under which a record of the same host may stand.
 //!
 //! Stricter than getaddrinfo(3) with `AI_NUMERICHOST`, which spamdb asks: short and octal forms
 //! (`127.1`, `0177.0.0.1`) and scopes (`fe80::1%em0`) are refused, since no tuple of spamd has them
@@ -11,8 +11,9 @@
 
 use crate::escape::escaped;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// An IP address and the text that spamd knows it by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ impl Address {
     pub fn parse(text: &[u8]) -> Result<Address, InvalidAddress> {
         let parsed = str::from_utf8(text).ok().and_then(|text| Some((text, text.parse().ok()?)));
         match parsed {
-            Some((text, ip)) => Ok(Address { text: text.into(), ip }),
+            Some((text, ip)) => Ok(Address { text: text.into(), ip: IpAddr::to_canonical(&ip) }),
             None => Err(InvalidAddress(text.into())),
         }
     }
@@ -41,15 +42,41 @@ impl Address {
         self.text.as_bytes()
     }
 
-    /// The address itself.
+    /// The address itself, IPv4 in IPv6 (RFC 4291, 2.5.5.2) as IPv4.
     pub fn ip(&self) -> IpAddr {
         self.ip
+    }
+
+    /// The same address as spamd would write it, by getnameinfo(3) (RFC 5952).
+    pub fn canonical(&self) -> Address {
+        Address::from(self.ip)
+    }
+
+    /// The keys under which a record of this host may stand, the text as given first, each once: as spamd
+    /// writes it, and what people type into spamdb(8), with zeros or without, in either case.
+    pub fn spellings(&self) -> Vec<Address> {
+        let mut texts = vec![self.text.clone()];
+        match self.ip {
+            IpAddr::V4(four) => {
+                let [a, b, c, d] = four.octets().map(u16::from);
+                let hex = format!("::ffff:{:x}:{:x}", a << 8 | b, c << 8 | d);
+                let mapped = format!("::ffff:{four}");
+                let upper = [&hex, &mapped].map(|text| text.to_ascii_uppercase());
+                let all = [vec![four.to_string(), mapped, hex], upper.to_vec()].concat();
+                texts.extend(all.into_iter().map(Into::into));
+            }
+            IpAddr::V6(six) => texts.extend(forms(six).into_iter().map(Into::into)),
+        }
+        let mut seen = HashSet::new();
+        texts.retain(|text| seen.insert(text.clone()));
+        texts.into_iter().filter_map(|text| text.try_into().ok()).collect()
     }
 }
 
 /// As spamd would write it.
 impl From<IpAddr> for Address {
     fn from(ip: IpAddr) -> Address {
+        let ip = ip.to_canonical();
         Address { text: ip.to_string().into(), ip }
     }
 }
@@ -66,6 +93,35 @@ impl From<Address> for Box<str> {
     fn from(address: Address) -> Box<str> {
         address.text
     }
+}
+
+/// The forms of RFC 4291, 2.2.
+fn forms(six: Ipv6Addr) -> Vec<String> {
+    let mut forms = vec![six.to_string()];
+    for width in [1, 4] {
+        let groups: Vec<_> =
+            six.segments().iter().map(|group| format!("{group:0width$x}")).collect();
+        forms.push(groups.join(":"));
+        for (start, end) in zeros(six) {
+            let (before, after) = (groups.get(..start), groups.get(end..));
+            let [before, after] = [before, after].map(|part| part.unwrap_or_default().join(":"));
+            forms.push(format!("{before}::{after}"));
+        }
+    }
+    let upper: Vec<_> = forms.iter().map(|form| form.to_ascii_uppercase()).collect();
+    forms.extend(upper);
+    forms
+}
+
+/// All that two colons may stand for: groups of zeros beside each other, from here to there.
+fn zeros(six: Ipv6Addr) -> Vec<(usize, usize)> {
+    let groups = six.segments();
+    let is_zero = |start: usize, end: usize| {
+        groups.get(start..end).is_some_and(|run| run.iter().all(|group| *group == 0))
+    };
+    let runs =
+        (0..groups.len()).flat_map(|start| (start + 1..=groups.len()).map(move |end| (start, end)));
+    runs.filter(|(start, end)| is_zero(*start, *end)).collect()
 }
 
 impl fmt::Display for Address {
@@ -96,6 +152,45 @@ mod tests {
         let [upper, lower] = [b"2001:DB8::1", b"2001:db8::1"].map(|a| Address::parse(a).unwrap());
         assert_eq!(upper.ip(), lower.ip());
         assert_ne!(upper, lower);
+    }
+
+    #[test]
+    fn spellings_of_one_address_know_each_other() {
+        let texts = [
+            "2001:db8::7",
+            "2001:DB8::7",
+            "2001:db8:0:0:0:0:0:7",
+            "2001:db8::0:7",
+            "2001:DB8:0::7",
+            "2001:db8:0:0::0:7",
+            "2001:0db8:0000:0000:0000:0000:0000:0007",
+            "2001:0DB8::0007",
+        ];
+        let addresses = texts.map(|text| Address::parse(text.as_bytes()).unwrap());
+        for one in &addresses {
+            assert_eq!(one.canonical().key(), b"2001:db8::7");
+            let spellings = one.spellings();
+            assert_eq!(spellings[0], *one);
+            assert!(spellings.len() < 200 && spellings.iter().all(|other| other.ip() == one.ip()));
+            for other in &addresses {
+                assert!(spellings.contains(other), "{other} of {one}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_is_the_same_in_ipv6() {
+        for text in ["192.0.2.6", "::ffff:192.0.2.6", "::FFFF:c000:206", "0:0:0:0:0:ffff:192.0.2.6"]
+        {
+            let address = Address::parse(text.as_bytes()).unwrap();
+            assert_eq!(address.canonical().key(), b"192.0.2.6", "{text}");
+            for other in ["192.0.2.6", "::ffff:192.0.2.6", "::FFFF:192.0.2.6", "::ffff:c000:206"] {
+                let other = Address::parse(other.as_bytes()).unwrap();
+                assert!(address.spellings().contains(&other), "{other} of {text}");
+            }
+        }
+        let zero = Address::parse(b"::").unwrap().spellings();
+        assert!(zero.contains(&Address::parse(b"0:0:0:0:0:0:0:0").unwrap()));
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //! | WHITE | nothing, unless told so: expire = now + for, pcount = −1, the rest stays |
 //! | SPAMTRAP, or a value that spamd does not know | nothing, ever |
 //!
+//! What is found under another spelling of the address counts too: people type into spamdb(8) what spamd
+//! would write otherwise. Written is what spamd looks up.
+//!
 //! The last two rows are stricter than spamdb, which asks nobody and deletes what it does not know. The
 //! host's GREY tuples are left alone: spamd drops them itself.
 //!
@@ -82,6 +85,8 @@ pub enum Refusal {
     NotAnAddress,
     /// The configuration allows it.
     Allowed,
+    /// It is the machine's own.
+    Own,
     /// More traps than `trap limit`.
     Limit,
     /// The host is whitelisted.
@@ -101,6 +106,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::NotAnAddress => "not an address",
             Refusal::Allowed => "in allow",
+            Refusal::Own => "an address of this machine, not trapped (-f traps it)",
             Refusal::Limit => "trap limit reached",
             Refusal::White => "whitelisted, not trapped",
             Refusal::Trapped => "trapped already",
@@ -120,6 +126,11 @@ pub fn trap(
     over: Over,
 ) -> Result<Outcome, EngineError> {
     let expire = now.saturating_add(seconds);
+    if over < Over::White && is_white_elsewhere(engine, address, over)? {
+        return Ok(Outcome::Refused(Refusal::White));
+    }
+    // A scan has the address from spamd itself.
+    let address = &if over == Over::Nothing { address.clone() } else { address.canonical() };
     let (outcome, before) = match find(engine, address)? {
         Found::Nothing => (Outcome::Trapped, Gdata { first: now, bcount: 1, ..Gdata::default() }),
         Found::Trap(_) if over < Over::Trap => return Ok(Outcome::Refused(Refusal::Trapped)),
@@ -132,16 +143,38 @@ pub fn trap(
     Ok(outcome)
 }
 
-/// Ends the trap of the host at `address`.
-pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Outcome, EngineError> {
-    match find(engine, address)? {
-        Found::Nothing => Ok(Outcome::Refused(Refusal::NotTrapped)),
-        Found::Other(refusal, _) => Ok(Outcome::Refused(refusal)),
-        Found::Trap(_) => {
-            engine.delete(address.key())?;
-            Ok(Outcome::Released)
+/// Whether the host is whitelisted under another spelling of its address. Scans have seen all records and
+/// need not ask.
+fn is_white_elsewhere(
+    engine: &mut dyn Engine,
+    address: &Address,
+    over: Over,
+) -> Result<bool, EngineError> {
+    if over == Over::Nothing {
+        return Ok(false);
+    }
+    for other in address.spellings() {
+        if matches!(find(engine, &other)?, Found::Other(Refusal::White, _)) {
+            return Ok(true);
         }
     }
+    Ok(false)
+}
+
+/// Ends the trap of the host at `address`, under whatever spelling it stands.
+pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Outcome, EngineError> {
+    let mut outcome = Outcome::Refused(Refusal::NotTrapped);
+    for address in address.spellings() {
+        match find(engine, &address)? {
+            Found::Trap(_) => {
+                engine.delete(address.key())?;
+                outcome = Outcome::Released;
+            }
+            Found::Other(refusal, _) if !outcome.is_done() => outcome = Outcome::Refused(refusal),
+            Found::Other(..) | Found::Nothing => {}
+        }
+    }
+    Ok(outcome)
 }
 
 /// What lies under an address.
@@ -287,6 +320,32 @@ mod tests {
         let refused = Outcome::Refused(Refusal::White);
         assert_eq!(release(&mut memory, &address()).unwrap(), refused);
         assert_eq!((memory.records.len(), memory.writes), (1, 0));
+    }
+
+    /// Somebody had told spamdb(8) of an address in another spelling.
+    #[test]
+    fn a_record_in_another_spelling_is_the_hosts_too() {
+        let parse = |text: &str| Address::parse(text.as_bytes()).unwrap();
+        let with = |text: &str, pcount| {
+            let value = record(pcount).encode(ByteOrder::Big).to_vec();
+            Memory { records: BTreeMap::from([(text.as_bytes().to_vec(), value)]), writes: 0 }
+        };
+        let mut memory = with("192.0.2.6", 1);
+        let mapped = parse("::ffff:192.0.2.6");
+        let trapped = trap(&mut memory, &mapped, NOW, TRAP_SECONDS, Over::Trap).unwrap();
+        assert_eq!((trapped, memory.writes), (Outcome::Refused(Refusal::White), 0));
+        let mut memory = with("2001:DB8::0:7", 1);
+        let trapped =
+            trap(&mut memory, &parse("2001:db8::7"), NOW, TRAP_SECONDS, Over::Trap).unwrap();
+        assert_eq!((trapped, memory.writes), (Outcome::Refused(Refusal::White), 0));
+        let mut memory = with("2001:DB8::7", -1);
+        assert_eq!(release(&mut memory, &parse("2001:db8::7")).unwrap(), Outcome::Released);
+        assert!(memory.records.is_empty());
+        // What is written is what spamd looks up.
+        let trapped =
+            trap(&mut memory, &parse("2001:DB8:0::7"), NOW, TRAP_SECONDS, Over::Trap).unwrap();
+        assert_eq!(trapped, Outcome::Trapped);
+        assert!(memory.records.contains_key(&b"2001:db8::7"[..]) && memory.records.len() == 1);
     }
 
     #[test]

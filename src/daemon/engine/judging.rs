@@ -6,6 +6,8 @@
 //! judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use crate::checker::heard::{self, Heard};
+use crate::checker::remembered::Remembered;
 use crate::config::Config;
 use crate::control::protocol::Trap;
 use crate::daemon::messages::{ToChecker, ToResolver};
@@ -85,7 +87,11 @@ pub struct Found {
     pub trapped: Vec<Trap>,
     /// Of the held hosts those that have nothing left of what they had sent before their release.
     pub let_go: HashMap<IpAddr, i64>,
-    /// Why what DNS denied was not believed, if so.
+    /// Hosts with one bad letter, which their identity outweighs this time.
+    pub spared: Vec<IpAddr>,
+    /// What the external program said of recipients, and is believed.
+    pub heard: Vec<(Vec<u8>, bool)>,
+    /// What was not believed, and why, if so.
     pub doubts: Vec<String>,
     /// Hosts whose identity had no answer, if DNS did its work.
     pub unanswered: Option<Vec<IpAddr>>,
@@ -103,6 +109,10 @@ pub struct Work {
     pub is_monitored: bool,
     /// Hosts that were released, and when.
     pub held: HashMap<IpAddr, i64>,
+    /// Hosts that were spared before, though a letter of theirs was bad.
+    pub spared: Arc<HashSet<IpAddr>>,
+    /// What the external program said before.
+    pub recipients: Arc<Remembered>,
     /// Hosts whose identity has had no answer for long.
     pub overdue: HashSet<IpAddr>,
     /// Seconds since 1970.
@@ -171,52 +181,69 @@ impl Line {
         }
     }
 
-    /// Which of these recipients the external program does not know.
-    fn check(&self, recipients: Vec<Vec<u8>>) -> HashSet<Vec<u8>> {
+    /// What the external program says of these recipients.
+    fn check(&self, recipients: Vec<Vec<u8>>, control: Option<&str>) -> Heard {
         if recipients.is_empty() {
-            return HashSet::new();
+            return Heard::default();
         }
-        let chunks = (0u64..).step_by(CHUNK).zip(recipients.chunks(CHUNK));
+        let asked = heard::with_controls(recipients, control);
+        let chunks = (0u64..).step_by(CHUNK).zip(asked.chunks(CHUNK));
         let message = |(first, chunk): (u64, &[Vec<u8>])| ToChecker::Check {
             first,
             recipients: chunk.to_vec(),
         };
-        self.say(Said::Check(chunks.map(message).collect(), recipients.len()));
+        self.say(Said::Check(chunks.map(message).collect(), asked.len()));
         match self.from_loop.recv() {
-            Ok(Answer::Checked(answers)) => {
-                let answered = recipients.into_iter().zip(answers);
-                let bad = answered.filter(|(_, is_good)| *is_good == Some(false));
-                bad.map(|(recipient, _)| recipient).collect()
-            }
-            _ => HashSet::new(),
+            Ok(Answer::Checked(answers)) => Heard::new(asked.into_iter().zip(answers), control),
+            _ => Heard::default(),
         }
     }
 }
 
 /// All that was asked.
-struct Known {
+struct Known<'w> {
+    work: &'w Work,
     findings: Option<Findings>,
-    /// Recipients that the external program does not know.
-    bad: HashSet<Vec<u8>>,
+    /// About hosts that came up later.
+    further: Option<Findings>,
+    /// What the external program said.
+    heard: Heard,
 }
 
 /// What was not answered is not known.
-impl Answers for Known {
+impl Answers for Known<'_> {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.as_ref();
-        findings.map_or(Confirmation::Unknown, |findings| findings.helo(address, name))
+        let findings = self.findings.iter().chain(&self.further);
+        let mut found = findings.map(|findings| findings.helo(address, name));
+        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         self.findings.as_ref()?.domain(domain)
     }
 
-    fn is_bad_recipient(&self, address: &[u8]) -> bool {
-        self.bad.contains(address)
+    fn is_recipient(&self, address: &[u8]) -> Option<bool> {
+        self.heard.is_recipient(address)
+    }
+
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.work.spared.contains(&address)
     }
 
     fn doubt(&self) -> Option<Doubt> {
         self.findings.as_ref()?.doubt()
+    }
+}
+
+impl Known<'_> {
+    /// The hosts of whose names one has no answer, if DNS did its work, or there was nothing to ask.
+    fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
+        let mut hosts = match &self.findings {
+            Some(findings) => findings.unanswered()?,
+            None => is_settled.then(Vec::new)?,
+        };
+        hosts.extend(self.further.as_ref().and_then(Findings::unanswered).unwrap_or_default());
+        Some(hosts)
     }
 }
 
@@ -231,7 +258,7 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         return traps(&snapshot);
     }
     let rules = &work.config.rules;
-    let scan = match work.purpose {
+    let mut scan = match work.purpose {
         Purpose::Host(address) => {
             let records = snapshot.records().filter(|record| match record {
                 Ok(record) => is_of(&record.key, address),
@@ -242,33 +269,52 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         _ => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
+    let budget = Budget { start: Instant::now(), time: work.config.scan_every / 2 };
     let questions = Questions::of(&scan);
-    let findings = if questions.is_empty() {
-        None
-    } else {
-        let messages = messages(&questions, work.config.scan_every / 2);
-        let answered = line.ask(messages);
-        answered.map(|answered| Findings::new(questions, answered, work.overdue.clone()))
+    let is_settled = questions.is_empty();
+    let findings = resolve(questions, work, line, &budget);
+    let (recipients, control) = match &work.config.checker {
+        Some(checker) => (scan.recipients(), checker.control.as_deref()),
+        None => (Vec::new(), None),
     };
-    let recipients = match &work.config.checker {
-        Some(_) => scan.recipients(),
-        None => Vec::new(),
-    };
-    let bad = line.check(recipients);
+    let (known, others) = Heard::recall(recipients, &work.recipients, work.now);
+    let heard = known.and(line.check(others, control));
     let start = Instant::now();
-    let answers = Known { findings, bad };
+    let mut answers = Known { work, findings, further: None, heard };
+    scan.weigh(&answers);
+    worked += start.elapsed();
+    answers.further = resolve(Questions::further(&scan), work, line, &budget);
+    let start = Instant::now();
     let report = scan.finish(Some(&answers));
+    let heard = answers.heard.believed();
     let held = still_held(&snapshot, work)?;
     let mut found = found(&report, work, &held);
     let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
     found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
-    found.doubts = report.doubts().iter().map(ToString::to_string).collect();
+    let doubts = report.doubts().iter();
+    found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
-        found.unanswered = answers.findings.as_ref().and_then(Findings::unanswered);
+        found.unanswered = answers.unanswered(is_settled);
     }
     worked += start.elapsed();
-    found.worked = worked;
+    (found.worked, found.heard) = (worked, heard);
     Ok(found)
+}
+
+/// The time that DNS has in a scan.
+struct Budget {
+    start: Instant,
+    time: Duration,
+}
+
+/// What DNS says, if there is anything to ask and time left for it.
+fn resolve(questions: Questions, work: &Work, line: &Line, budget: &Budget) -> Option<Findings> {
+    let left = budget.time.saturating_sub(budget.start.elapsed());
+    if questions.is_empty() || left.is_zero() {
+        return None;
+    }
+    let answered = line.ask(messages(&questions, left))?;
+    Some(Findings::new(questions, answered, work.overdue.clone()))
 }
 
 /// All hosts in a trap.
@@ -278,7 +324,7 @@ fn traps(snapshot: &Snapshot<'_>) -> Result<Found, Damage> {
         let record = record?;
         let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
         let Ok((Entry::Trapped(key), data)) = decoded else { continue };
-        let Ok(Ok(address)) = str::from_utf8(key).map(str::parse) else { continue };
+        let Ok(address) = Address::parse(key).map(|address| address.ip()) else { continue };
         let (first, expire) = (data.first, data.expire);
         found.trapped.push(Trap { address, first, expire, verdict: None });
     }
@@ -308,7 +354,7 @@ fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, D
 /// Whether a record is about this host.
 fn is_of(key: &[u8], address: IpAddr) -> bool {
     let host = key.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    str::from_utf8(host).is_ok_and(|host| host.parse() == Ok(address))
+    Address::parse(host).is_ok_and(|host| host.ip() == address)
 }
 
 fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
@@ -340,6 +386,9 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
         let why = verdict.passes();
         let is_judged = !why.is_some_and(Why::is_beforehand);
         found.judged += u64::from(is_judged);
+        if why.is_some_and(Why::is_warning) {
+            found.spared.push(verdict.address.ip());
+        }
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),
             Purpose::Host(_) => found.explained = Some(verdict),

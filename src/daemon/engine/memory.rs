@@ -125,11 +125,7 @@ impl Memory {
         let totals = &mut self.totals;
         totals.scans += 1;
         totals.trapped.merge(&scan.trapped);
-        let (sum, more) = (&mut totals.domains, &scan.domains);
-        sum.good += more.good;
-        sum.bad += more.bad;
-        sum.unknown += more.unknown;
-        sum.not_asked += more.not_asked;
+        totals.domains.add(&scan.domains);
         self.last_scan = Some(scan.clone());
         self.told = None;
     }
@@ -149,10 +145,10 @@ impl Memory {
 
     /// How DNS did in a scan. Logs what is wrong, once.
     pub fn note_dns(&mut self, failure: Option<&str>) {
-        if let Some(failure) = failure {
-            if self.told_of_dns.as_deref() != Some(failure) {
-                log::warning(format_args!("DNS: {failure}; judging without it"));
-            }
+        if let Some(failure) =
+            failure.filter(|failure| self.told_of_dns.as_deref() != Some(failure))
+        {
+            log::warning(format_args!("DNS: {failure}; judging without it"));
         }
         self.told_of_dns = failure.map(Into::into);
     }

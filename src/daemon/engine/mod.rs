@@ -12,8 +12,10 @@
 mod judging;
 mod memory;
 mod requests;
+mod warnings;
 mod work;
 
+use crate::checker::remembered::Remembered;
 use crate::config::Config;
 use crate::control::protocol::What;
 use crate::control::server::{ClientId, Farewell, Server};
@@ -30,6 +32,7 @@ use crate::errno::reason;
 use crate::heap;
 use crate::inquiry::Patience;
 use crate::log;
+use crate::machine::Own;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
 use memory::Memory;
@@ -44,6 +47,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use warnings::Warnings;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -56,7 +60,9 @@ const CONTROL: Token = Token(16);
 /// The engine's part, until its parent is gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
     let said = |error: std::io::Error| reason(&error).to_string();
-    let config = Arc::new(life.config()?);
+    let mut config = life.config()?;
+    config.rules.own = Own::of_machine();
+    let config = Arc::new(config);
     let mut poll = Poll::new().map_err(said)?;
     let registry = poll.registry();
     let (mut wake, waker) = UnixStream::pair().map_err(said)?;
@@ -71,6 +77,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         waker,
         memory: Memory::new(&config, life.start()),
         patience: Patience::default(),
+        warnings: Warnings::default(),
+        recipients: Arc::default(),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -128,6 +136,10 @@ struct Engine {
     memory: Memory,
     /// Hosts whose identity has no answer, scan after scan.
     patience: Patience,
+    /// Hosts whose identity has outweighed a bad letter.
+    warnings: Warnings,
+    /// What the external program said not long ago.
+    recipients: Arc<Remembered>,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,

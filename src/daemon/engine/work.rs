@@ -143,7 +143,9 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
-            let work = Work { config, purpose, is_monitored, overdue, held, now };
+            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.recipients));
+            let work =
+                Work { config, purpose, is_monitored, spared, recipients, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -178,7 +180,10 @@ impl Engine {
         let Some(at_work) = &mut self.at_work else { return };
         let took = at_work.enter(Phase::Judging);
         match &answer {
-            Answer::Dns(_) => at_work.scan.took.dns = took,
+            // Asked twice where hosts come up late.
+            Answer::Dns(_) => {
+                at_work.scan.took.dns.0 = at_work.scan.took.dns.0.saturating_add(took.0)
+            }
             Answer::Checked(_) => at_work.scan.took.checker = took,
         }
         if let Some(judging) = &at_work.judging {
@@ -196,7 +201,7 @@ impl Engine {
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
-                at_work.scan.domains = tally;
+                at_work.scan.domains.add(&tally);
                 self.memory.note_dns(failure.as_deref());
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
@@ -276,8 +281,10 @@ impl Engine {
         at_work.scan.judged = found.judged;
         log::debug(&found.counts);
         found.unknown.iter().for_each(log::verbose);
-        found.doubts.iter().for_each(|doubt| log::warning(format_args!("DNS: {doubt}")));
+        found.doubts.iter().for_each(log::warning);
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
+        self.warnings.note(found.spared, now());
+        Arc::make_mut(&mut self.recipients).note(found.heard, now());
         at_work.scan.records = found.counts;
         let traps = found.traps.iter().map(Verdict::without_tuples);
         for verdict in found.hosts.into_iter().chain(traps) {

@@ -32,6 +32,7 @@ use crate::db::{Engine, EngineError};
 use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::log;
+use crate::machine::Own;
 use crate::process::shared::Writer;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -48,7 +49,8 @@ const SYNC: Token = Token(2);
 
 /// The store's part, until its parent is gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
-    let config = life.config()?;
+    let mut config = life.config()?;
+    config.rules.own = Own::of_machine();
     let mut poll = Poll::new().map_err(|error| reason(&error).to_string())?;
     let registry = poll.registry();
     let mut engine = Peer::new((Slot::Asker, "engine"), registry, ENGINE)?;
@@ -231,7 +233,12 @@ impl Store {
             By::Operator { over_white: true } => Over::White,
         };
         let admit = |config: &Config, address: &Address| {
-            if config.rules.allow.contains(address.ip()) { Err(Refusal::Allowed) } else { Ok(()) }
+            let rules = &config.rules;
+            match address.ip().to_canonical() {
+                ip if rules.allow.contains(ip) => Err(Refusal::Allowed),
+                ip if over < Over::White && rules.own.contains(ip) => Err(Refusal::Own),
+                _ => Ok(()),
+            }
         };
         let work = |engine: &mut dyn Engine, limit: &mut Limit, address: &Address| {
             let begun = Instant::now();

@@ -13,8 +13,9 @@ use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Action, Change, Format};
+use crate::machine::Own;
 use crate::spamd::Address;
-use crate::spamd::trap::{self, Outcome, TRAP_SECONDS};
+use crate::spamd::trap::{self, Outcome, Over, Refusal, TRAP_SECONDS};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -22,9 +23,10 @@ use std::path::Path;
 /// Traps or releases every address of `change`; nothing is written unless all of them are addresses.
 pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     let addresses = parse(&change.addresses)?;
+    let own = Own::of_machine();
     Task::Write { database: &change.file }.lock_in()?;
     let mut outcomes = Vec::with_capacity(addresses.len());
-    let cost = write(console, change, &addresses, &mut outcomes)?;
+    let cost = write(console, change, (&addresses, &own), &mut outcomes)?;
     let mut all_done = true;
     for (address, outcome) in addresses.iter().zip(&outcomes) {
         all_done &= outcome.is_done();
@@ -46,7 +48,7 @@ pub(super) fn parse(typed: &[OsString]) -> Result<Vec<Address>, Failure> {
 fn write(
     console: &mut Console<'_>,
     change: &Change,
-    addresses: &[Address],
+    (addresses, own): (&[Address], &Own),
     outcomes: &mut Vec<Outcome>,
 ) -> Result<Cost, Error> {
     let now = change.clock.now();
@@ -57,7 +59,12 @@ fn write(
     let mut notice =
         || console.tell(format_args!("{}: waiting for its lock", escaped_path(&change.file)));
     let mut work = |engine: &mut dyn Engine, address: &Address| {
-        outcomes.push(change_one(engine, address, change.action, now)?);
+        outcomes.push(match change.action {
+            Action::Trap(over) if over < Over::White && own.contains(address.ip()) => {
+                Outcome::Refused(Refusal::Own)
+            }
+            action => change_one(engine, address, action, now)?,
+        });
         Ok(())
     };
     Database::new(&change.file, missing).in_batches(

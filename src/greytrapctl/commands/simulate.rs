@@ -14,9 +14,12 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
-use crate::scan::{Answers, Portion, Report, Scan, Verdict};
+use crate::machine::Own;
+use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::{Answers, Doubt, Portion, Report, Scan, Verdict};
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What stands in the place of a rule's name for a host that passes.
@@ -24,16 +27,23 @@ const PASS: &str = "pass";
 
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
-    let config = conf::load(console, simulate.conf.as_deref())?;
+    let mut config = conf::load(console, simulate.conf.as_deref())?;
+    config.rules.own = Own::of_machine();
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
-    let scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
+    let mut scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
-    let findings = findings(console, Questions::of(&scan), resolver);
-    let report = scan.finish(findings.as_ref().map(|findings| findings as &dyn Answers));
+    let mut resolver = resolver;
+    let mut known =
+        Known { findings: findings(console, Questions::of(&scan), &mut resolver), further: None };
+    if known.findings.is_some() {
+        scan.weigh(&known);
+        known.further = findings(console, Questions::further(&scan), &mut resolver);
+    }
+    let report = scan.finish(known.findings.is_some().then_some(&known as &dyn Answers));
     tell(console, &simulate.file, &report);
     let portion = match console.format {
         Format::Text => Portion::None,
@@ -49,17 +59,43 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     Ok(())
 }
 
+/// What DNS says, of hosts that came up late too.
+struct Known {
+    findings: Option<Findings>,
+    further: Option<Findings>,
+}
+
+impl Answers for Known {
+    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
+        let findings = self.findings.iter().chain(&self.further);
+        let mut found = findings.map(|findings| findings.helo(address, name));
+        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+    }
+
+    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+        self.findings.as_ref()?.domain(domain)
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.findings.as_ref()?.doubt()
+    }
+}
+
 /// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
 /// rules judge without it.
 fn findings(
     console: &mut Console<'_>,
     questions: Questions,
-    resolver: Option<io::Result<Resolver>>,
+    resolver: &mut Option<io::Result<Resolver>>,
 ) -> Option<Findings> {
     if questions.is_empty() {
         return None;
     }
-    match resolver?.and_then(|mut resolver| ask(console, questions, &mut resolver)) {
+    let asked = match resolver.as_mut()? {
+        Ok(resolver) => ask(console, questions, resolver),
+        Err(error) => Err(io::Error::other(reason(error).to_string())),
+    };
+    match asked {
         Ok(findings) => Some(findings),
         Err(error) => {
             console.tell(format_args!("DNS: {}; judging without it", reason(&error)));
@@ -112,7 +148,10 @@ fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
 
 /// What else is to be said of the file: foreign records, and with `-v` what was scanned.
 fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
-    report.doubts().iter().for_each(|doubt| console.tell(format_args!("DNS: {doubt}")));
+    report
+        .doubts()
+        .iter()
+        .for_each(|doubt| console.tell(format_args!("{}: {doubt}", doubt.about())));
     let (file, counts) = (escaped_path(file), report.counts());
     if console.verbose {
         console.tell(format_args!("{counts}"));

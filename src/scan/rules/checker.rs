@@ -4,9 +4,10 @@
 //! answers condemn. Asked for hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose
 //! `pass rcpt` holds here too. Source: the original's `greytrap_checkrcpt`; no verdict, no trap.
 
-use super::{Case, Finding, Needs, Opinion, Subject};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, RcptRules};
 use crate::escape::escaped;
+use crate::name;
 use crate::scan::answers::Answers;
 use crate::scan::sender;
 use crate::spamd::Tuple;
@@ -20,7 +21,8 @@ pub(in crate::scan) struct Checker {
 
 impl Finding for Checker {
     const NAME: &'static str = "checker";
-    const NEEDS: Needs = Needs::Answers;
+    const STAGE: Stage = Stage::Answers;
+    const IDENTITY: Identity = Identity::Outweighs;
 
     fn is_on(config: &Config) -> bool {
         config.checker.is_some()
@@ -35,8 +37,16 @@ impl Finding for Checker {
         let Some(answers) = case.answers.filter(|_| subject.is_suspect()) else {
             return Opinion::Nothing;
         };
-        let bad = judge(subject.numbered(), &subject.rules.rcpt, answers);
-        bad.map(|tuple| Checker { tuple }).into()
+        let found = judge(subject.numbered(), &subject.rules.rcpt, answers);
+        found.map(|tuple| Checker { tuple }).into()
+    }
+
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let (subject, Some(answers)) = (case.subject, case.answers) else { return };
+        let tuples = subject.tuples();
+        for to in tuples.filter_map(|tuple| bad(&tuple, &subject.rules.rcpt, answers)) {
+            case.scratch.distinct.add(|out| name::lower(&to, out));
+        }
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {
@@ -63,9 +73,16 @@ fn judge<'t>(
     rules: &RcptRules,
     answers: &dyn Answers,
 ) -> Option<u32> {
-    let is_bad =
-        |tuple: &Tuple<'t>| recipient(tuple, rules).is_some_and(|to| answers.is_bad_recipient(&to));
-    tuples.find(|(_, tuple)| is_bad(tuple)).map(|(number, _)| number)
+    tuples.find(|(_, tuple)| bad(tuple, rules, answers).is_some()).map(|(number, _)| number)
+}
+
+/// The recipient of a tuple, if it is bad.
+fn bad<'t>(
+    tuple: &Tuple<'t>,
+    rules: &RcptRules,
+    answers: &dyn Answers,
+) -> Option<Cow<'t, [u8]>> {
+    recipient(tuple, rules).filter(|to| answers.is_recipient(to) == Some(false))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! tuples. Null senders and address literals have no domain; what is no mailbox is the rule `syntax`'s.
 //! Source: RFC 5321, 5.1, and RFC 7505; only a definite answer counts.
 
-use super::{Case, Finding, Needs, Opinion, Subject};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::Config;
 use crate::escape::escaped;
 use crate::name;
@@ -22,7 +22,8 @@ pub(in crate::scan) struct Dns {
 
 impl Finding for Dns {
     const NAME: &'static str = "dns";
-    const NEEDS: Needs = Needs::Answers;
+    const STAGE: Stage = Stage::Answers;
+    const IDENTITY: Identity = Identity::Outweighs;
 
     fn is_on(config: &Config) -> bool {
         config.rules.sender_dns
@@ -38,6 +39,20 @@ impl Finding for Dns {
             Some(Found::Bad(tuple, bad)) => Opinion::Against(Dns { tuple, bad }),
             Some(Found::Unknown) => Opinion::Spared(Why::DomainUnknown),
             Some(Found::Nothing) | None => Opinion::Nothing,
+        }
+    }
+
+    /// By what somebody registered: names below it are no more than one.
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let (subject, Some(answers)) = (case.subject, case.answers) else { return };
+        let mut lower = Vec::new();
+        for tuple in subject.tuples() {
+            let Some(domain) = domain(&tuple) else { continue };
+            lower.clear();
+            name::lower(domain, &mut lower);
+            if matches!(answers.domain(&lower), Some(DomainVerdict::Bad(_))) {
+                case.scratch.distinct.add(|out| name::registrable(domain, out));
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! registered: `a.example.com` and `b.example.com` are one. Source: the original's `MAX_DOMAINS`,
 //! less its fault of counting one too many.
 
-use super::{Case, Finding, Needs, Opinion, Sent, Subject};
+use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
 use crate::config::Config;
 use crate::name;
 use crate::scan::distinct::Distinct;
@@ -19,7 +19,8 @@ pub(in crate::scan) struct Domains {
 
 impl Finding for Domains {
     const NAME: &'static str = "domains";
-    const NEEDS: Needs = Needs::Identity;
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
 
     fn is_on(config: &Config) -> bool {
         config.rules.max_sender_domains.is_some()

@@ -5,7 +5,7 @@
 //! `localhost.localdomain` where nobody has told them their own. Source: none in the original; measured in
 //! real mail.
 
-use super::{Case, Finding, Needs, Opinion, Subject};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::Config;
 use crate::name;
 use crate::scan::answers::Confirmation;
@@ -22,7 +22,8 @@ pub(in crate::scan) struct Helo {
 
 impl Finding for Helo {
     const NAME: &'static str = "helo";
-    const NEEDS: Needs = Needs::Identity;
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
 
     fn is_on(config: &Config) -> bool {
         config.rules.max_helo_domains.is_some()
@@ -42,7 +43,7 @@ impl Finding for Helo {
 
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
         let could_hit = Helo::could_hit(&case.subject);
-        could_hit.then(|| Helo::count(case, |_| true)).flatten().into()
+        could_hit.then(|| Helo::of(case, |_| true)).flatten().into()
     }
 
     /// Only names that are not confirmed count; those of which nothing is known may be the ones too many.
@@ -50,10 +51,10 @@ impl Finding for Helo {
         let Some(answers) = case.answers else { return Opinion::Spared(Why::IdentityUnknown) };
         let address = case.subject.host.address.ip();
         let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
-        if let Some(found) = Helo::count(case, |name| is(name, Confirmation::NotConfirmed)) {
+        if let Some(found) = Helo::of(case, |name| is(name, Confirmation::NotConfirmed)) {
             return Opinion::Against(found);
         }
-        match Helo::count(case, |name| !is(name, Confirmation::Confirmed)) {
+        match Helo::of(case, |name| !is(name, Confirmation::Confirmed)) {
             Some(_) => Opinion::Spared(Why::IdentityUnknown),
             None => Opinion::Nothing,
         }
@@ -66,7 +67,7 @@ impl Finding for Helo {
 
 impl Helo {
     /// What is found by the names that count.
-    fn count(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool + Copy) -> Option<Helo> {
+    fn of(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool + Copy) -> Option<Helo> {
         let max = case.subject.rules.max_helo_domains?;
         let names = case.subject.tuples().map(|tuple| tuple.helo).filter(move |name| counts(name));
         let domains = nominate(names, max, &mut case.scratch.distinct)?;

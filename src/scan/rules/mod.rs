@@ -6,7 +6,8 @@
 //!
 //! `syntax` and `rcpt` judge one tuple by itself. `domains`, `senders` and `helo` count over all tuples of a
 //! host, and only nominate: identity may set the host free. `checker` and `dns` go by answers about
-//! recipients and sender domains. Rules read nothing but their arguments and trust nothing in a tuple.
+//! recipients and sender domains. One bad letter is not enough for `rcpt`, `checker` and `dns` where the host
+//! has identity. Rules read nothing but their arguments and trust nothing in a tuple.
 
 use super::answers::Answers;
 use super::distinct::Distinct;
@@ -45,9 +46,14 @@ macro_rules! rules {
                 match self { $(Rule::$Rule => $file::$Rule::is_on(config),)* }
             }
 
-            /// What it needs besides the database.
-            pub(super) fn needs(self) -> Needs {
-                match self { $(Rule::$Rule => $file::$Rule::NEEDS,)* }
+            /// What must be there before it is asked.
+            pub(super) fn stage(self) -> Stage {
+                match self { $(Rule::$Rule => $file::$Rule::STAGE,)* }
+            }
+
+            /// What identity means to it.
+            pub(super) fn identity(self) -> Identity {
+                match self { $(Rule::$Rule => $file::$Rule::IDENTITY,)* }
             }
 
             /// Whether it could hit a host, by what was noted of its tuples.
@@ -79,6 +85,11 @@ macro_rules! rules {
             /// What is left of it where identity is denied.
             pub fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Ground> {
                 match self { $(Ground::$Rule(found) => found.confirm(case).map(Ground::$Rule),)* }
+            }
+
+            /// Counts in the scratch what it rests on.
+            pub fn count(&self, case: &mut Case<'_, '_>) {
+                match self { $(Ground::$Rule(found) => found.count(case),)* }
             }
 
             /// The reason as it is logged.
@@ -119,8 +130,10 @@ impl fmt::Display for Rule {
 pub(super) trait Finding: Copy {
     /// The rule's name in listings and JSON.
     const NAME: &'static str;
-    /// What it needs besides the database.
-    const NEEDS: Needs;
+    /// What must be there before it is asked.
+    const STAGE: Stage;
+    /// What identity means to it.
+    const IDENTITY: Identity;
 
     /// Whether a configuration has it on. A rule that is off finds nothing.
     fn is_on(config: &Config) -> bool;
@@ -142,10 +155,15 @@ pub(super) trait Finding: Copy {
     /// What it thinks of a host.
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self>;
 
-    /// What is left of the finding where identity is denied; of rules that need identity only.
+    /// What is left of the finding where identity is denied; of rules that it excuses from only.
     fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
         let _ = case;
         Opinion::Against(self)
+    }
+
+    /// Counts in the scratch the different things it rests on; of rules that identity outweighs only.
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let _ = case;
     }
 
     /// The reason as it is logged: what came from outside is escaped in it.
@@ -162,15 +180,24 @@ pub(super) trait Finding: Copy {
     }
 }
 
-/// What a rule needs besides the database.
+/// What must be there before a rule is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Needs {
-    /// Nothing.
-    Nothing,
-    /// Identity, which sets the host free.
-    Identity,
+pub(super) enum Stage {
+    /// The database.
+    Database,
     /// Answers about recipients or sender domains.
     Answers,
+}
+
+/// What a host's identity means to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Nothing.
+    Ignored,
+    /// It sets the host free, whatever the rule has counted.
+    Excuses,
+    /// It weighs more than one letter: two different ones trap, or one in two scans.
+    Outweighs,
 }
 
 /// What a rule thinks of a host.

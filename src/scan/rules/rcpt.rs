@@ -4,9 +4,10 @@
 //! ([`sender::recipient`]), so that `^joe@` and `@example\.org$` can match however it is spelled; what spamd
 //! cut is no address. Source: the original's `BADRCPT`.
 
-use super::{Case, Finding, Needs, Opinion, Subject};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, RcptRules, Rules};
 use crate::escape::escaped;
+use crate::name;
 use crate::scan::sender::{self, Sender};
 use crate::spamd::Tuple;
 
@@ -18,7 +19,8 @@ pub(in crate::scan) struct Rcpt {
 
 impl Finding for Rcpt {
     const NAME: &'static str = "rcpt";
-    const NEEDS: Needs = Needs::Nothing;
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Outweighs;
 
     fn is_on(config: &Config) -> bool {
         let rcpt = &config.rules.rcpt;
@@ -33,6 +35,14 @@ impl Finding for Rcpt {
         let rules = &case.subject.rules.rcpt;
         let look = |tuple, sent: &Tuple<'_>| is_bad(sent, rules).then_some(Rcpt { tuple });
         case.subject.first(look).into()
+    }
+
+    fn count(&self, case: &mut Case<'_, '_>) {
+        let subject = case.subject;
+        for tuple in subject.tuples().filter(|tuple| is_bad(tuple, &subject.rules.rcpt)) {
+            let to = sender::recipient(tuple.to).unwrap_or_default();
+            case.scratch.distinct.add(|out| name::lower(&to, out));
+        }
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {

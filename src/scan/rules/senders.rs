@@ -4,7 +4,7 @@
 //! first (`tags`), and to write to one recipient only is no crime: a mailbox that takes part in busy
 //! lists looks so. Source: the original's `MAX_SENDERS_RATIO`.
 
-use super::{Case, Finding, Needs, Opinion, Sent, Subject};
+use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
 use crate::config::Config;
 use crate::scan::distinct::Distinct;
 use crate::scan::{sender, tags};
@@ -18,7 +18,8 @@ pub(in crate::scan) struct Senders {
 
 impl Finding for Senders {
     const NAME: &'static str = "senders";
-    const NEEDS: Needs = Needs::Identity;
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Excuses;
 
     fn is_on(config: &Config) -> bool {
         config.rules.max_sender_ratio.is_some()

@@ -2,7 +2,7 @@
 //!
 //! The judgement itself is [`Sender::parse`]; here stands what it means for real mail.
 
-use super::{Case, Finding, Needs, Opinion, Subject};
+use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
 use crate::escape::escaped;
 use crate::scan::sender::{self, Fault, Sender};
@@ -17,7 +17,8 @@ pub(in crate::scan) struct Syntax {
 
 impl Finding for Syntax {
     const NAME: &'static str = "syntax";
-    const NEEDS: Needs = Needs::Nothing;
+    const STAGE: Stage = Stage::Database;
+    const IDENTITY: Identity = Identity::Ignored;
 
     fn is_on(config: &Config) -> bool {
         config.rules.sender_syntax

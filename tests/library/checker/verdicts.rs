@@ -16,14 +16,26 @@ fn system(errno: Errno) -> Verdict {
 }
 
 #[test]
-fn exit_status_zero_is_good_and_any_other_bad() {
-    for (status, verdict) in [(0, Verdict::Good), (1, Verdict::Bad), (75, Verdict::Bad)] {
+fn exit_status_zero_is_good_and_others_bad() {
+    let bad = [1, 2, 63, 79, 100, 110, 112, 125].map(|status| (status, Verdict::Bad));
+    for (status, verdict) in std::iter::once((0, Verdict::Good)).chain(bad) {
         let script = Script::new(&format!("exit {status}"));
         assert_eq!(script.ask(b"user@example.org"), verdict, "{status}");
     }
-    assert_eq!(Script::new("exit 255").ask(b"user@example.org"), Verdict::Bad);
-    // What the shell says when it finds no such command is a status like any other.
-    assert_eq!(Script::new("/nonexistent").ask(b"user@example.org"), Verdict::Bad);
+}
+
+/// A script whose ldapsearch was gone after an upgrade, and one whose directory was busy.
+#[test]
+fn a_program_that_could_not_find_out_says_nothing() {
+    for status in [64, 67, 69, 75, 78, 111, 126, 127, 129, 137, 143, 255] {
+        let script = Script::new(&format!("exit {status}"));
+        let verdict = script.ask(b"user@example.org");
+        assert_eq!(verdict, Verdict::Unknown(Why::Status(status)), "{status}");
+    }
+    let missing = Script::new("ldapsearch_that_is_gone \"$1\"").ask(b"user@example.org");
+    assert_eq!(missing, Verdict::Unknown(Why::Status(127)));
+    let killed = Script::new("kill -9 $$").ask(b"user@example.org");
+    assert_eq!(killed, Verdict::Unknown(Why::Signal(9)));
 }
 
 #[test]

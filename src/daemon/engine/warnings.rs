@@ -1,0 +1,65 @@
+//! Hosts with one bad letter, which their identity has outweighed once.
+//!
+//! What a scan spares comes in, what the next one must not spare again goes out. Bounded in time and number.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How long a host is remembered, in seconds: longer than any of its tuples lives (4 hours, `GREYEXP` in
+/// libexec/spamd/grey.h), so that another letter of the same day counts too.
+const REMEMBERED: i64 = 24 * 60 * 60;
+/// Hosts that are remembered; no new ones beyond that.
+const MOST: usize = 100_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    /// When each was seen first.
+    since: HashMap<IpAddr, i64>,
+    hosts: Arc<HashSet<IpAddr>>,
+}
+
+impl Warnings {
+    /// The hosts that were spared before.
+    pub fn hosts(&self) -> Arc<HashSet<IpAddr>> {
+        Arc::clone(&self.hosts)
+    }
+
+    /// A scan has ended at `now` and spared these.
+    pub fn note(&mut self, spared: Vec<IpAddr>, now: i64) {
+        self.since.retain(|_, since| now < since.saturating_add(REMEMBERED));
+        for address in spared {
+            if self.since.len() < MOST {
+                self.since.entry(address).or_insert(now);
+            }
+        }
+        self.hosts = Arc::new(self.since.keys().copied().collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_spared_once_a_day() {
+        let [one, other] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
+        let mut warnings = Warnings::default();
+        assert!(warnings.hosts().is_empty());
+        warnings.note(vec![one], 1000);
+        warnings.note(vec![other], 1000 + REMEMBERED - 1);
+        assert!(warnings.hosts().contains(&one) && warnings.hosts().contains(&other));
+        warnings.note(Vec::new(), 1000 + REMEMBERED);
+        assert_eq!(*warnings.hosts(), HashSet::from([other]));
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_memory() {
+        let mut warnings = Warnings::default();
+        let many = (0..200_000u32).map(|n| IpAddr::from(n.to_be_bytes()));
+        warnings.note(many.collect(), 1000);
+        assert_eq!(warnings.hosts().len(), MOST);
+    }
+}
