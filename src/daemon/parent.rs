@@ -285,7 +285,9 @@ impl Parent {
             ToParent::Verbose(verbose) => {
                 self.setup.verbose = verbose;
                 log::set_verbose(verbose);
-                for member in self.current.iter_mut().flat_map(Generation::members) {
+                let members = self.current.iter_mut().flat_map(Generation::members);
+                // Who says so knows, and may want something else by now.
+                for member in members.filter(|member| member.token != token) {
                     let _ = member.channel.send(&FromParent::Verbose(verbose));
                 }
                 Ok(())

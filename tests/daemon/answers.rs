@@ -162,6 +162,23 @@ fn traps_by_hand_and_their_ends() {
     assert_eq!(again, "greytrapctl: 192.0.2.1: not trapped\n");
 }
 
+/// `log brief` had returned, and the next scan's lines were still those of `log verbose`.
+#[test]
+fn what_log_says_holds_when_it_has_returned() {
+    let (place, mut daemon) = idle();
+    place.enter(&[("odd\nkey".into(), Default::default())]);
+    for round in 0..20 {
+        let verbosity = ["verbose", "brief"][round % 2];
+        for word in ["brief", "verbose", verbosity] {
+            daemon.says(&["log", word]);
+        }
+        daemon.says(&["scan"]);
+        let lines = daemon.scan_done();
+        let is_verbose = lines.iter().any(|line| line.contains("skipped"));
+        assert_eq!(is_verbose, verbosity == "verbose", "{round}: {lines:?}");
+    }
+}
+
 #[test]
 fn whitelisted_and_allowed_hosts_are_left_alone() {
     let place = Place::new();

@@ -26,14 +26,6 @@ fn bad(host: &str) -> Record {
     grey(host, "h.example", "nobody", "user@example.org")
 }
 
-/// As an ordinary user, and, where that can be, as root.
-fn everywhere(test: &str, what: impl Fn(Place)) {
-    what(Place::new());
-    if let Some(place) = Place::of_root(test) {
-        what(place);
-    }
-}
-
 /// What the daemon said of failed scans.
 pub fn failures(daemon: &Daemon) -> Vec<String> {
     let lines = daemon.lines().into_iter();
@@ -42,60 +34,83 @@ pub fn failures(daemon: &Daemon) -> Vec<String> {
 
 #[test]
 fn replaced_by_another() {
-    everywhere("replaced_by_another", |place| {
-        let mut daemon = scanning(&place);
-        let inode = fs::metadata(place.database()).unwrap().ino();
-        let other = place.path("other");
-        crate::support::records::enter(&other, &[bad("192.0.2.1"), white("192.0.2.2")]);
-        place.give("other");
-        fs::rename(&other, place.database()).unwrap();
-        assert_ne!(fs::metadata(place.database()).unwrap().ino(), inode);
-        daemon.line("Trapped 192.0.2.1: ");
-        assert_eq!(place.trapped(), ["192.0.2.1"]);
-        place.assert_sound();
-        assert_eq!(failures(&daemon), [""; 0]);
-    });
+    replaced_by_another_under(Place::new());
+}
+
+#[test]
+#[ignore = "needs root and the daemon's users"]
+fn replaced_by_another_where_root_started_it() {
+    replaced_by_another_under(Place::of_root());
 }
 
 #[test]
 fn removed_and_made_again() {
-    everywhere("removed_and_made_again", |place| {
-        let mut daemon = scanning(&place);
-        fs::remove_file(place.database()).unwrap();
-        let missing =
-            format!("scan failed: {}: No such file or directory", place.database().display());
-        daemon.exact_line(&missing);
-        // Not made by the daemon, whatever it is asked.
-        daemon.ctl(&["trap", "192.0.2.9"]).failed();
-        assert!(!place.database().exists());
-        // Empty, as spamd makes it; then filled.
-        place.enter(&[]);
-        daemon.scan_done();
-        place.enter(&[bad("192.0.2.1")]);
-        daemon.line("Trapped 192.0.2.1: ");
-        place.assert_sound();
-        assert_eq!(failures(&daemon), [missing]);
-    });
+    removed_and_made_again_under(Place::new());
+}
+
+#[test]
+#[ignore = "needs root and the daemon's users"]
+fn removed_and_made_again_where_root_started_it() {
+    removed_and_made_again_under(Place::of_root());
 }
 
 #[test]
 fn made_unreadable() {
-    everywhere("made_unreadable", |place| {
-        let mut daemon = scanning(&place);
-        let mode = |mode| {
-            fs::set_permissions(place.database(), Permissions::from_mode(mode)).unwrap();
-        };
-        mode(0);
-        let refused = format!("scan failed: {}: Permission denied", place.database().display());
-        daemon.exact_line(&refused);
-        daemon.exact_line("Scan started");
-        daemon.exact_line("Scan started");
-        mode(0o644);
-        daemon.scan_done();
-        place.enter(&[bad("192.0.2.1")]);
-        daemon.line("Trapped 192.0.2.1: ");
-        assert_eq!(failures(&daemon), [refused]);
-    });
+    made_unreadable_under(Place::new());
+}
+
+#[test]
+#[ignore = "needs root and the daemon's users"]
+fn made_unreadable_where_root_started_it() {
+    made_unreadable_under(Place::of_root());
+}
+
+fn replaced_by_another_under(place: Place) {
+    let mut daemon = scanning(&place);
+    let inode = fs::metadata(place.database()).unwrap().ino();
+    let other = place.path("other");
+    crate::support::records::enter(&other, &[bad("192.0.2.1"), white("192.0.2.2")]);
+    place.give("other");
+    fs::rename(&other, place.database()).unwrap();
+    assert_ne!(fs::metadata(place.database()).unwrap().ino(), inode);
+    daemon.line("Trapped 192.0.2.1: ");
+    assert_eq!(place.trapped(), ["192.0.2.1"]);
+    place.assert_sound();
+    assert_eq!(failures(&daemon), [""; 0]);
+}
+
+fn removed_and_made_again_under(place: Place) {
+    let mut daemon = scanning(&place);
+    fs::remove_file(place.database()).unwrap();
+    let missing = format!("scan failed: {}: No such file or directory", place.database().display());
+    daemon.exact_line(&missing);
+    // Not made by the daemon, whatever it is asked.
+    daemon.ctl(&["trap", "192.0.2.9"]).failed();
+    assert!(!place.database().exists());
+    // Empty, as spamd makes it; then filled.
+    place.enter(&[]);
+    daemon.scan_done();
+    place.enter(&[bad("192.0.2.1")]);
+    daemon.line("Trapped 192.0.2.1: ");
+    place.assert_sound();
+    assert_eq!(failures(&daemon), [missing]);
+}
+
+fn made_unreadable_under(place: Place) {
+    let mut daemon = scanning(&place);
+    let mode = |mode| {
+        fs::set_permissions(place.database(), Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0);
+    let refused = format!("scan failed: {}: Permission denied", place.database().display());
+    daemon.exact_line(&refused);
+    daemon.exact_line("Scan started");
+    daemon.exact_line("Scan started");
+    mode(0o644);
+    daemon.scan_done();
+    place.enter(&[bad("192.0.2.1")]);
+    daemon.line("Trapped 192.0.2.1: ");
+    assert_eq!(failures(&daemon), [refused]);
 }
 
 #[test]

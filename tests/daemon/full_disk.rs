@@ -12,10 +12,10 @@ use std::process::Command;
 struct Small<'a>(&'a Place);
 
 impl Small<'_> {
-    fn mount(place: &Place) -> Option<Small<'_>> {
+    fn mount(place: &Place) -> Small<'_> {
         fs::create_dir(place.path("small")).unwrap();
-        let mounted = mount(["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs"], place);
-        mounted.then_some(Small(place))
+        assert!(mount(["-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs"], place));
+        Small(place)
     }
 
     fn resize(&self, size: &str) {
@@ -36,11 +36,10 @@ fn mount<'a>(arguments: impl IntoIterator<Item = &'a str>, place: &Place) -> boo
 }
 
 #[test]
+#[ignore = "needs root, the daemon's users and mount(8)"]
 fn on_a_full_disk() {
-    let Some(place) = Place::of_root("on_a_full_disk") else { return };
-    let Some(small) = Small::mount(&place) else {
-        return eprintln!("on_a_full_disk: SKIPPED, no mount(8)");
-    };
+    let place = Place::of_root();
+    let small = Small::mount(&place);
     let database = place.path("small/spamd");
     crate::support::records::enter(&database, &invalid_senders(300));
     place.give("small/spamd");

@@ -92,7 +92,10 @@ impl Engine {
             }
             Request::Log(wanted) => {
                 self.memory.log = wanted;
-                life.tell(&ToParent::Verbose(wanted == Verbosity::Verbose));
+                let is_verbose = wanted == Verbosity::Verbose;
+                // Here at once, since the client is told that it is so; the others hear of it.
+                log::set_verbose(is_verbose);
+                life.tell(&ToParent::Verbose(is_verbose));
                 self.served(|server| server.finish(client));
             }
         }

@@ -22,17 +22,19 @@ use scene::{Scene, User};
 use std::io::Write;
 use table::{DEEDS, May, ROLES, WORK};
 
-/// The process that tries; nothing when the harness calls it.
+/// The process that tries, when a test beside it has asked for that.
 #[test]
+#[ignore = "what the tests beside it start"]
 fn a_process_tries() {
     process::act_if_asked();
 }
 
 #[test]
+#[cfg_attr(
+    not(any(target_os = "openbsd", target_os = "linux")),
+    ignore = "this system has no locks"
+)]
 fn no_role_does_what_it_must_not() {
-    if !system_locks() {
-        return;
-    }
     let mut wrong = Vec::new();
     for scene in scenes() {
         let mut allowed = [const { Vec::new() }; ROLES.len()];
@@ -95,10 +97,9 @@ fn abort_is_sigabrt_behind_every_lock() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn root_given_up_does_not_come_back() {
-    let Some(nobody) = scenes().find(|scene| scene.user == User::Nobody) else {
-        return not_proven("giving up root: not root");
-    };
+    let nobody = scenes().find(|scene| scene.user == User::Nobody).expect("root");
     assert_eq!(nobody.attempt(None, "be nobody for good"), Outcome::Done);
     let outcome = nobody.attempt(None, "see nothing behind chroot");
     assert_eq!(outcome, Outcome::Done);
@@ -106,10 +107,11 @@ fn root_given_up_does_not_come_back() {
 
 /// A path that cannot be unveiled stops a role before it starts.
 #[test]
+#[cfg_attr(
+    not(any(target_os = "openbsd", target_os = "linux")),
+    ignore = "this system has no locks"
+)]
 fn a_database_whose_directory_is_missing_is_an_error() {
-    if !system_locks() {
-        return;
-    }
     let store = Process::Store.role(Variant::Usual);
     let error = sandbox::enter(&store.rights(|_| "/no/such/place/spamd".into()));
     let expected = if cfg!(target_os = "openbsd") {
@@ -144,15 +146,6 @@ fn judge(may: May, outcome: &Outcome) -> Judged {
         (May::Here, true) => Judged::Allowed,
         _ => Judged::Right,
     }
-}
-
-/// Whether there is anything to be tried; says so if not.
-fn system_locks() -> bool {
-    let locks = cfg!(any(target_os = "openbsd", target_os = "linux"));
-    if !locks {
-        not_proven("any role: this system has no locks");
-    }
-    locks
 }
 
 /// Says it past the harness, which keeps what a test prints.

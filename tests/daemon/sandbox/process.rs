@@ -48,7 +48,13 @@ pub enum Outcome {
 /// Starts a process that tries what `environment` says.
 pub fn attempt(environment: &[(&str, String)]) -> Outcome {
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "sandbox::a_process_tries", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "sandbox::a_process_tries",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()

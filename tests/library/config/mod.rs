@@ -321,6 +321,7 @@ prop_compose! {
             sender_dns: switches[2],
             rcpt,
             allow,
+            ..greytrapper::config::Rules::default()
         }
     }
 }
@@ -365,7 +366,7 @@ prop_compose! {
             trap_limit: (traps, times.2),
             engine,
             rules,
-            checker: checker.map(|(program, timeout)| Checker { program, timeout }),
+            checker: checker.map(|(program, timeout)| Checker { program, timeout, control: None }),
             dns,
             socket,
             sync,

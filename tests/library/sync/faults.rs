@@ -5,8 +5,8 @@ use crate::support::alone;
 use greytrapper::config;
 use greytrapper::sync::key::{self, Missing};
 use greytrapper::sync::{Announcer, Error};
+use nix::unistd::{Gid, Uid, setgid, setuid};
 use std::fs::{self, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -85,17 +85,21 @@ fn what_holds_no_key_is_refused_without_waiting_for_it() {
     assert_eq!(key_line(Path::new("/dev/null"), Missing::IsError), "DIR/null: not a regular file");
 }
 
+/// Root may read everything, so its process becomes nobody.
 #[test]
 fn an_unreadable_key_is_refused() {
+    if Uid::effective().is_root() {
+        if alone::is_alone() {
+            setgid(Gid::from_raw(65_534)).unwrap();
+            setuid(Uid::from_raw(65_534)).unwrap();
+        } else {
+            alone::run("sync::faults::an_unreadable_key_is_refused", &[], |_| ());
+            return;
+        }
+    }
     let (_folder, path) = key_file();
     fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
-    match fs::read(&path) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let denied = "DIR/spamd.key: Permission denied";
-            assert_eq!(key_line(&path, Missing::IsNone), denied);
-        }
-        _ => eprintln!("an_unreadable_key_is_refused: skipped, root may read everything"),
-    }
+    assert_eq!(key_line(&path, Missing::IsNone), "DIR/spamd.key: Permission denied");
 }
 
 #[test]
@@ -116,13 +120,10 @@ fn hosts_and_interfaces_that_are_not_there() {
 
 /// In a network namespace of its own, in which the loopback has no address yet and nothing a route.
 #[test]
+#[ignore = "needs unshare(1), user namespaces"]
 fn without_a_network_every_statement_has_its_line() {
     if alone::is_alone() {
         return in_an_empty_network();
-    }
-    let unshare = || Command::new("unshare");
-    if !unshare().args(["-rn", "true"]).status().is_ok_and(|status| status.success()) {
-        return eprintln!("without_a_network_every_statement_has_its_line: skipped, no unshare(1)");
     }
     let test = "sync::faults::without_a_network_every_statement_has_its_line";
     alone::run(test, &["unshare", "-rn"], |_| ());
