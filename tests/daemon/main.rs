@@ -13,6 +13,7 @@ mod descriptors;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod judged;
 mod kill;
 mod last_order;
 mod liar;
