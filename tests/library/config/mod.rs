@@ -320,6 +320,7 @@ prop_compose! {
             sender_syntax: switches[1],
             sender_dns: switches[2],
             rcpt,
+            own: Default::default(),
             allow,
         }
     }
@@ -365,7 +366,11 @@ prop_compose! {
             trap_limit: (traps, times.2),
             engine,
             rules,
-            checker: checker.map(|(program, timeout)| Checker { program, timeout }),
+            checker: checker.map(|(program, timeout)| Checker {
+                control: timeout.as_secs().is_multiple_of(2).then(|| "root@\\ours.example".into()),
+                program,
+                timeout,
+            }),
             dns,
             socket,
             sync,
