@@ -509,8 +509,9 @@ mod tests {
         #[test]
         fn brackets_make_no_difference(text in address()) {
             let bracketed = [b"<", &text[..], b">"].concat();
-            prop_assume!(bare(&text) == text && Sender::parse(&text) != Sender::Cut);
-            prop_assert_eq!(Sender::parse(&bracketed), Sender::parse(&text));
+            if bare(&text) == text && Sender::parse(&text) != Sender::Cut {
+                prop_assert_eq!(Sender::parse(&bracketed), Sender::parse(&text));
+            }
         }
 
         #[test]
