@@ -509,8 +509,9 @@ mod tests {
         #[test]
         fn brackets_make_no_difference(text in address()) {
             let bracketed = [b"<", &text[..], b">"].concat();
-            prop_assume!(bare(&text) == text && Sender::parse(&text) != Sender::Cut);
-            prop_assert_eq!(Sender::parse(&bracketed), Sender::parse(&text));
+            if bare(&text) == text && Sender::parse(&text) != Sender::Cut {
+                prop_assert_eq!(Sender::parse(&bracketed), Sender::parse(&text));
+            }
         }
 
         #[test]
@@ -523,8 +524,8 @@ mod tests {
         fn a_recipient_is_the_same_however_it_is_spelled(local in "[a-z]{1,9}", domain in "[a-z]{1,9}\\.[a-z]{2}") {
             let plain = format!("{local}@{domain}");
             for spelled in [format!("<{plain}>"), format!("<@r.example:{plain}.>"), format!("\"{local}\"@{domain}")] {
-                let read = recipient(spelled.as_bytes());
-                prop_assert_eq!(read.as_deref(), Some(plain.as_bytes()));
+                let found = recipient(spelled.as_bytes());
+                prop_assert_eq!(found.as_deref(), Some(plain.as_bytes()));
             }
         }
     }

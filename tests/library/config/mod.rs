@@ -320,8 +320,8 @@ prop_compose! {
             sender_syntax: switches[1],
             sender_dns: switches[2],
             rcpt,
+            own: Default::default(),
             allow,
-            ..greytrapper::config::Rules::default()
         }
     }
 }
@@ -366,7 +366,11 @@ prop_compose! {
             trap_limit: (traps, times.2),
             engine,
             rules,
-            checker: checker.map(|(program, timeout)| Checker { program, timeout, control: None }),
+            checker: checker.map(|(program, timeout)| Checker {
+                control: timeout.as_secs().is_multiple_of(2).then(|| "root@\\ours.example".into()),
+                program,
+                timeout,
+            }),
             dns,
             socket,
             sync,
