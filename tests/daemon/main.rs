@@ -14,6 +14,7 @@ mod dns;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod judged;
 mod kill;
 mod last_order;
 mod liar;

@@ -157,3 +157,36 @@ fn the_file_stays_the_same_file() {
     assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()));
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "no other file is left");
 }
+
+fn listed(file: &Path) -> String {
+    let mut command = ctl(["list"]);
+    command.0.arg(file);
+    String::from_utf8(command.succeeds()).unwrap()
+}
+
+/// Somebody typed an address as spamd does not write it.
+#[test]
+fn an_address_is_the_same_in_every_spelling() {
+    let dir = Dir::new();
+    let file = dir.path("spamd");
+    change(&file, &["trap", "2001:DB8:0::7", "::ffff:192.0.2.6"]).succeeds();
+    let records = listed(&file);
+    assert!(records.contains("TRAPPED|2001:db8::7|"), "{records}");
+    assert!(records.contains("TRAPPED|192.0.2.6|"), "{records}");
+    change(&file, &["release", "2001:db8:0:0:0:0:0:7", "::FFFF:c000:206"]).succeeds();
+    assert_eq!(listed(&file), "");
+}
+
+#[test]
+fn the_machines_own_addresses_are_trapped_only_by_force() {
+    let dir = Dir::new();
+    let file = dir.path("spamd");
+    for own in ["127.0.0.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"] {
+        let said = change(&file, &["trap", own]).fails();
+        assert!(
+            said.ends_with("an address of this machine, not trapped (-f traps it)\n"),
+            "{said}"
+        );
+    }
+    change(&file, &["trap", "-f", "127.0.0.1"]).succeeds();
+}

@@ -1,0 +1,84 @@
+//! What a scan after another knows, what the address checker is believed, and whom nobody traps.
+
+use crate::support::daemon::{NO_DNS, Place};
+use crate::support::records::grey;
+use crate::support::responder::Responder;
+use crate::world;
+
+/// A forwarder, whose name is its own, with one letter to a recipient that nobody has.
+#[test]
+fn one_bad_letter_of_a_host_with_identity_traps_in_the_second_scan() {
+    let (place, server) = (Place::new(), Responder::start(world::answer));
+    place.configure(&world::statements(&server));
+    let forwarder = ("192.0.2.72", "out.provider.example");
+    place.enter(&[
+        grey(forwarder.0, forwarder.1, "a@good.example", "old@closed.example.org"),
+        grey("192.0.2.50", "h.example", "a@good.example", "old@closed.example.org"),
+    ]);
+    let mut daemon = place.start();
+    let lines = daemon.scan_done();
+    assert_eq!(count(&lines, "Trapped 192.0.2.50: Mailed to trap address"), 1, "{lines:#?}");
+    assert_eq!(count(&lines, "Trapped "), 1, "{lines:#?}");
+    daemon.says(&["scan"]);
+    daemon.line("Trapped 192.0.2.72: Mailed to trap address old@closed.example.org");
+}
+
+#[test]
+fn explain_says_that_one_bad_letter_is_not_enough() {
+    let (place, server) = (Place::new(), Responder::start(world::answer));
+    place.configure(&world::statements(&server));
+    place.enter(&[]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    place.enter(&[grey("192.0.2.72", "out.provider.example", "a@gone.example", "u@example.org")]);
+    let said = daemon.says(&["explain", "192.0.2.72"]);
+    let wanted = "rule\tpass\nreason\tidentity confirmed, one bad letter is not enough: \
+                  Mailed from sender gone.example with no MX or A\n";
+    assert!(said.contains(wanted), "{said}");
+}
+
+/// Twenty hosts with seven tuples each, and a script that ends so.
+fn with_checker(script: &str, control: &str) -> Vec<String> {
+    let place = Place::new();
+    let checker = place.write("checker", format!("#!/bin/sh\n{script}\n"), 0o755);
+    let off = "max sender ratio off\nmax sender domains off\n";
+    place.configure(&format!("{NO_DNS}{off}check rcpt with {checker:?} timeout 5s{control}\n"));
+    let hosts = (1..=20).map(|n| format!("192.0.2.{n}"));
+    let tuples = hosts.flat_map(|host| {
+        (0..7).map(move |n| {
+            let to = format!("u{n}@ours.example");
+            grey(&host, "mx.example.net", &format!("a{n}@example.com"), &to)
+        })
+    });
+    place.enter(&tuples.collect::<Vec<_>>());
+    let mut daemon = place.start();
+    daemon.scan_done();
+    daemon.lines()
+}
+
+fn count(lines: &[String], text: &str) -> usize {
+    lines.iter().filter(|line| line.contains(text)).count()
+}
+
+/// After an upgrade the program that the script runs was gone.
+#[test]
+fn a_checker_that_could_not_find_out_traps_nobody() {
+    let lines = with_checker("exec ldapsearch_that_is_gone \"$1\"", "");
+    assert_eq!(count(&lines, "Trapped "), 0, "{lines:#?}");
+    assert_eq!(count(&lines, "checker: status 127, a program that it runs is missing"), 1);
+}
+
+/// Its directory had been emptied.
+#[test]
+fn a_checker_that_knows_nobody_traps_nobody() {
+    assert_eq!(count(&with_checker("exit 1", ""), "Trapped "), 0);
+}
+
+#[test]
+fn a_checker_that_knows_its_control_but_too_few_traps_nobody() {
+    let knows = "case $1 in root@*) exit 0;; esac; exit 1";
+    let lines = with_checker(knows, " control \"root@ours.example\"");
+    assert_eq!(count(&lines, "Trapped "), 0, "{lines:#?}");
+    let told = "check rcpt: 20 of 20 hosts (100 %) would be trapped by rule checker, none is";
+    assert_eq!(count(&lines, told), 1, "{lines:#?}");
+}
