@@ -29,6 +29,7 @@ pub mod lock;
 pub mod memory;
 
 pub mod snapshot;
+mod transaction;
 
 pub use bytes::ByteOrder;
 pub use damage::{Damage, Fault};

@@ -18,3 +18,4 @@ pub mod process;
 pub mod records;
 pub mod responder;
 pub mod sync_decoder;
+pub mod through;
