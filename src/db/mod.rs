@@ -30,6 +30,7 @@ pub mod memory;
 
 pub mod snapshot;
 mod transaction;
+mod wait;
 
 pub use bytes::ByteOrder;
 pub use damage::{Damage, Fault};

@@ -12,6 +12,7 @@ pub mod cmd;
 pub mod daemon;
 pub mod dice;
 pub mod disk;
+pub mod faulty;
 pub mod golden;
 pub mod nsd;
 pub mod process;

@@ -34,5 +34,5 @@ mod walk;
 mod write;
 
 pub use read::{Pieces, Records, Table, has_magic};
-pub use store::Writer;
+pub use store::{Writer, is_begun};
 pub use walk::Piece;

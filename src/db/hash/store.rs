@@ -52,6 +52,26 @@ pub struct Writer<F> {
     pub(super) is_known: bool,
 }
 
+/// Whether a file was to become an empty table and has not: what is in it is in an empty table, and something is
+/// not.
+pub fn is_begun(image: &[u8]) -> bool {
+    let sizes = (9..=LARGEST_PAGE.ilog2()).map(|shift| 1_u32 << shift);
+    sizes.map(empty_table).any(|table| {
+        let alike = table.iter().zip(image).all(|(whole, begun)| *begun == 0 || begun == whole);
+        !image.is_empty() && image.len() <= table.len() && alike && *image != *table
+    })
+}
+
+/// The file that is an empty table.
+fn empty_table(page_size: u32) -> Vec<u8> {
+    let header = Header::fresh(page_size, ByteOrder::NATIVE);
+    let size = usize::try_from(page_size).unwrap_or(0);
+    let mut table = vec![0; size.saturating_mul(3)];
+    table.iter_mut().zip(header.encode()).for_each(|(place, byte)| *place = byte);
+    table.extend(header.fresh_map());
+    table
+}
+
 impl<F: PageFile> Writer<F> {
     /// Opens a file that holds a table.
     ///

@@ -4,9 +4,9 @@
 use crate::support::disk::Disk;
 use crate::support::golden::{databases, image};
 use crate::support::through::HashWriter as Writer;
+use greytrapper::db::Damage;
 use greytrapper::db::hash::Table;
 use greytrapper::db::snapshot::Snapshot;
-use greytrapper::db::Damage;
 use greytrapper::spamd::listing;
 use std::fs;
 

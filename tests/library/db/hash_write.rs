@@ -3,8 +3,8 @@
 use crate::support::dice::Dice;
 use crate::support::disk::{Disk, apply};
 use crate::support::golden::{databases, image};
-use greytrapper::db::file::PageFile;
 use crate::support::through::HashWriter as Writer;
+use greytrapper::db::file::PageFile;
 use greytrapper::db::snapshot::Snapshot;
 use greytrapper::db::{ByteOrder, EngineError};
 use std::collections::BTreeMap;
