@@ -65,7 +65,6 @@ struct Shape {
     page_size: u32,
     order: ByteOrder,
     records: usize,
-    changes: usize,
     has_big: bool,
 }
 
@@ -95,15 +94,27 @@ fn scene(shape: Shape, seed: u64) -> Scene {
     first.chunks(50).for_each(|batch| perform(file.clone(), batch).unwrap());
     let before = done(&Model::new(), &first);
     let known: Vec<_> = before.keys().cloned().collect();
-    let batch: Vec<_> = (0..shape.changes)
-        .map(|_| match dice.roll(12) {
+    let mut scene = Scene {
+        image: file.bytes(),
+        before,
+        batch: Vec::new(),
+        after: Model::new(),
+        has_big: shape.has_big,
+    };
+    // Until a bucket or page is split.
+    while syncs(&scene.events()) < 5 {
+        scene.batch.extend((0..30).map(|_| match dice.roll(12) {
             0 => Op::Delete(known[dice.roll(known.len())].clone()),
             1 => Op::Put(known[dice.roll(known.len())].clone(), value(&mut dice, shape)),
             _ => Op::Put(key(&mut dice), value(&mut dice, shape)),
-        })
-        .collect();
-    let after = done(&before, &batch);
-    Scene { image: file.bytes(), before, batch, after, has_big: shape.has_big }
+        }));
+        scene.after = done(&scene.before, &scene.batch);
+    }
+    scene
+}
+
+fn syncs(events: &[Event]) -> usize {
+    events.iter().filter(|event| matches!(event, Event::Sync)).count()
 }
 
 fn faults(image: &[u8]) -> Vec<String> {
@@ -131,13 +142,13 @@ impl Scene {
             found.entry(key).or_default().push(value);
         }
         let mut engine = open(Faulty::new(image.to_vec(), Trouble::None)).unwrap();
-        for (key, old) in &self.before {
+        for (at, (key, old)) in self.before.iter().enumerate() {
             let new = self.after.get(key);
             let values = found.get(key).map_or(&[][..], Vec::as_slice);
             let known = |value: &Vec<u8>| value == old || self.may_be(key, value);
             assert!(values.iter().all(known), "{what}: a value of nobody's");
             assert!(new.is_none() || !values.is_empty(), "{what}: lost {key:?}");
-            if new.is_some() && !self.has_big {
+            if new.is_some() && !self.has_big && at % 5 == 0 {
                 let got = engine.get(key).unwrap();
                 assert!(got.as_ref().is_some_and(known), "{what}: not found: {key:?}");
             }
@@ -154,12 +165,7 @@ impl Scene {
 
     fn goes_on(&self, image: &[u8], what: &str) {
         let file = Faulty::new(image.to_vec(), Trouble::None);
-        // A change that is refused mends nothing.
-        let again: Vec<_> = self.after.iter().map(|(k, v)| Op::Put(k.clone(), v.clone())).collect();
-        perform(file.clone(), &again).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let gone = self.before.keys().filter(|key| !self.after.contains_key(*key));
-        let gone: Vec<_> = gone.map(|key| Op::Delete(key.clone())).collect();
-        perform(file.clone(), &gone).unwrap();
+        perform(file.clone(), &self.batch).unwrap_or_else(|error| panic!("{what}: {error}"));
         self.is_done(&file.bytes(), what);
     }
 
@@ -194,7 +200,6 @@ impl Scene {
     fn events(&self) -> Vec<Event> {
         let file = Faulty::new(self.image.clone(), Trouble::None);
         perform(file.clone(), &self.batch).unwrap();
-        self.is_done(&file.bytes(), "undisturbed");
         file.events()
     }
 
@@ -274,8 +279,13 @@ impl Scene {
 fn run(shape: Shape, seed: u64, every: usize) {
     let scene = scene(shape, seed);
     let events = scene.events();
-    let syncs = events.iter().filter(|event| matches!(event, Event::Sync)).count();
-    assert!(syncs >= 5, "{shape:?}: no bucket or page was split");
+    scene.is_done(
+        &events.iter().fold(scene.image.clone(), |mut image, event| {
+            apply(&mut image, event);
+            image
+        }),
+        "undisturbed",
+    );
     scene.fails(&events, every);
     scene.stays_full();
     scene.is_killed(&events, every);
@@ -283,12 +293,11 @@ fn run(shape: Shape, seed: u64, every: usize) {
 }
 
 fn shapes(format: Format) -> impl Iterator<Item = Shape> {
-    let sizes =
-        [(512, 120, 40), (1024, 150, 50), (4096, 250, 90), (16384, 500, 300), (32768, 900, 600)];
+    let sizes = [(512, 120), (1024, 150), (4096, 300), (16384, 600), (32768, 900)];
     let orders = [ByteOrder::Little, ByteOrder::Big].into_iter().cycle();
-    sizes.into_iter().zip(orders).map(move |((page_size, records, changes), order)| {
+    sizes.into_iter().zip(orders).map(move |((page_size, records), order)| {
         let has_big = page_size == 1024;
-        Shape { format, page_size, order, records, changes, has_big }
+        Shape { format, page_size, order, records, has_big }
     })
 }
 
@@ -338,7 +347,9 @@ fn an_empty_file_that_cannot_become_a_table_stays_empty() {
     // A kill leaves nothing, what is known for the beginning of a table, or a table.
     let mut image = Vec::new();
     for (at, event) in events.iter().enumerate() {
-        if let Event::Write((offset, bytes)) = event {
+        if let Event::Write((offset, bytes)) = event
+            && offset + bytes.len() > image.len()
+        {
             for part in [1, bytes.len() / 3, bytes.len() / 2] {
                 let mut torn = image.clone();
                 apply(&mut torn, &Event::Write((*offset, bytes[..part].to_vec())));
@@ -350,5 +361,5 @@ fn an_empty_file_that_cannot_become_a_table_stays_empty() {
         let is_table = Snapshot::new(&image).is_ok() && faults(&image).is_empty();
         assert!(is_table || hash::is_begun(&image), "cut after write {at}");
     }
-    assert!(!hash::is_begun(&image) && !hash::is_begun(&[]));
+    assert!(!hash::is_begun(&image));
 }
