@@ -287,9 +287,16 @@ fn run(shape: Shape, seed: u64, every: usize) {
         "undisturbed",
     );
     scene.fails(&events, every);
-    scene.stays_full();
+    if writes_beyond(&events, scene.image.len()) {
+        scene.stays_full();
+    }
     scene.is_killed(&events, every);
     scene.loses_power(&events, every, &mut Dice(seed + 1));
+}
+
+fn writes_beyond(events: &[Event], length: usize) -> bool {
+    let beyond = |event: &Event| matches!(event, Event::Write((offset, bytes)) if offset + bytes.len() > length);
+    events.iter().any(beyond)
 }
 
 fn shapes(format: Format) -> impl Iterator<Item = Shape> {
