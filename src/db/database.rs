@@ -38,8 +38,8 @@ use std::time::{Duration, Instant};
 /// Files of up to so many bytes are read and checked under the lock of every batch: a few
 /// milliseconds.
 const SMALL: u64 = 4 << 20;
-/// When a batch has worked for so long, it takes on no more.
-const BATCH: Duration = Duration::from_millis(20);
+/// When a batch has worked for so long, it takes on no more: to write it takes as long again.
+const BATCH: Duration = Duration::from_millis(12);
 /// Between two batches, so that others who wait for the lock get it.
 const PAUSE: Duration = Duration::from_millis(1);
 

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
+use std::collections::HashMap;
 use std::io;
 
 /// The most that is written at once where zeros follow each other.
@@ -36,7 +37,8 @@ pub(super) type Write = (u64, Vec<u8>);
 /// Makes the writes of `plan`, or none of them. A file that had `length` bytes before it was begun upon has as
 /// many again if that fails.
 pub(super) fn write<F: PageFile>(file: &mut F, length: u64, plan: &Plan) -> io::Result<()> {
-    let mut transaction = Transaction { file, length, before: Vec::new() };
+    let (known, before) = (HashMap::new(), Vec::new());
+    let mut transaction = Transaction { file, length, known, before };
     let written = transaction.perform(plan);
     if written.is_err() {
         // What is left of the batch then is what a kill leaves of it.
@@ -48,6 +50,8 @@ pub(super) fn write<F: PageFile>(file: &mut F, length: u64, plan: &Plan) -> io::
 struct Transaction<'f, F> {
     file: &'f mut F,
     length: u64,
+    /// Pages as they are in the file.
+    known: HashMap<u64, Vec<u8>>,
     /// What was written over.
     before: Vec<Write>,
 }
@@ -69,16 +73,17 @@ impl<F: PageFile> Transaction<'_, F> {
 
     /// Writes zeros wherever there may be no room yet.
     fn reserve(&mut self, plan: &Plan) -> io::Result<()> {
-        let mut page = vec![0; plan.page_size];
         let size = plan.page_size as u64;
         let mut run: Option<(u64, u64)> = None;
         for &room in &plan.rooms {
-            let there = room.saturating_add(size) <= self.length;
-            if there {
+            if room.saturating_add(size) <= self.length {
+                let mut page = vec![0; plan.page_size];
                 self.file.read_at(&mut page, room)?;
-            }
-            if there && page.iter().any(|byte| *byte != 0) {
-                continue;
+                let is_hole = page.iter().all(|byte| *byte == 0);
+                self.known.insert(room, page);
+                if !is_hole {
+                    continue;
+                }
             }
             run = Some(match run {
                 Some((from, to)) if to == room && to.saturating_sub(from) < PIECE as u64 => {
@@ -103,11 +108,17 @@ impl<F: PageFile> Transaction<'_, F> {
         let there = self.length.saturating_sub(offset);
         let length = bytes.len().min(usize::try_from(there).unwrap_or(usize::MAX));
         if length > 0 {
-            let mut before = vec![0; length];
-            self.file.read_at(&mut before, offset)?;
+            let known = self.known.remove(&offset).filter(|known| known.len() == length);
+            let before = known.map_or_else(|| self.read(length, offset), Ok)?;
             self.before.push((offset, before));
         }
         self.file.write_at(bytes, offset)
+    }
+
+    fn read(&self, length: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_at(&mut bytes, offset)?;
+        Ok(bytes)
     }
 
     fn roll_back(&mut self) -> io::Result<()> {

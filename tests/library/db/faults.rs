@@ -330,6 +330,32 @@ fn no_fault_of_the_disk_loses_a_record_at_length() {
     }
 }
 
+/// Another program has lost what was moved; by the note alone it would be there.
+#[test]
+fn a_note_is_no_reason_to_drop_a_record() {
+    for (shape, seed) in shapes(Format::Hash).zip(31..) {
+        let scene = scene(shape, seed);
+        let events = scene.events();
+        // `max_bucket` of hash.h: the header has the new buckets.
+        let buckets = |image: &[u8]| image[40..44].to_vec();
+        let mut image = scene.image.clone();
+        let mut made: &[Event] = &[];
+        for group in events.split(|event| matches!(event, Event::Sync)) {
+            group.iter().for_each(|event| apply(&mut image, event));
+            if buckets(&image) != buckets(&scene.image) {
+                break;
+            }
+            made = group;
+        }
+        assert!(!made.is_empty() && buckets(&image) != buckets(&scene.image));
+        for event in made {
+            let Event::Write((offset, bytes)) = event else { panic!("{event:?}") };
+            image[*offset..offset + bytes.len()].fill(0);
+        }
+        scene.goes_on(&image, "after another program");
+    }
+}
+
 /// The first write of all: nothing, or a table.
 #[test]
 fn an_empty_file_that_cannot_become_a_table_stays_empty() {
