@@ -46,10 +46,10 @@ fn main() {
 /// Makes them; how long the lock was held at most.
 fn traps(path: &Path, addresses: &[Address]) -> Duration {
     let mut database = Database::new(path, Creation::Never);
-    let cost = database
-        .in_batches(addresses, &mut Wait::usual(&mut || {}), &mut |engine, address| {
-            trap(engine, address, NOW, TRAP_SECONDS, Over::Trap).map(drop)
-        })
-        .expect("traps");
+    let changes =
+        database.in_batches(addresses, &mut Wait::usual(&mut || {}), &mut |engine, address| {
+            trap(engine, address, NOW, TRAP_SECONDS, Over::Trap)
+        });
+    let (_, cost) = changes.whole().expect("traps");
     cost.longest
 }

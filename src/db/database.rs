@@ -17,9 +17,9 @@
 //!
 //! # Whose code writes
 //!
-//! As [`EngineChoice`] says; by default dbopen(3) where it is the system's own, and ours for what is
-//! sound but not for dbopen(3) (`db::libc` has the list). What our writer was killed over is mended
-//! by our writer, whatever the choice: nobody else can.
+//! Ours, unless [`EngineChoice`] says dbopen(3): only ours makes a batch a transaction ([`super::transaction`]),
+//! and writes what is sound but not for dbopen(3) (`db::libc` has the list). What our writer was killed over is
+//! mended by our writer, whatever the choice: nobody else can.
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
@@ -31,14 +31,15 @@ use std::fs::File;
 use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Files of up to so many bytes are read and checked under the lock of every batch: a few
 /// milliseconds.
 const SMALL: u64 = 4 << 20;
-/// When a batch has worked for so long, it takes on no more.
-const BATCH: Duration = Duration::from_millis(20);
+/// When a batch has worked for so long, it takes on no more: to write it takes as long again.
+const BATCH: Duration = Duration::from_millis(12);
 /// Between two batches, so that others who wait for the lock get it.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -49,6 +50,8 @@ pub struct Database {
     creation: Creation,
     choice: EngineChoice,
     sound: Option<SoundFile>,
+    /// The only file that is to be changed.
+    only: Option<FileId>,
     /// Files of up to so many bytes are checked under the lock.
     small: u64,
 }
@@ -86,11 +89,36 @@ pub struct Cost {
     pub longest: Duration,
 }
 
+/// What became of a list of changes.
+#[derive(Debug)]
+pub struct Changes<T> {
+    /// What was done, item by item, as far as it is in the file.
+    pub done: Vec<T>,
+    /// What that cost the others.
+    pub cost: Cost,
+    /// Why the rest was not done.
+    pub failure: Option<Error>,
+}
+
+impl<T> Changes<T> {
+    /// All of it, or why not.
+    pub fn whole(self) -> Result<(Vec<T>, Cost), Error> {
+        self.failure.map_or(Ok((self.done, self.cost)), Err)
+    }
+}
+
 impl Database {
     /// The database at `path`, which is not looked at before it is opened.
     pub fn new(path: &Path, creation: Creation) -> Database {
         let path = path.to_path_buf();
-        Database { path, creation, choice: EngineChoice::Default, sound: None, small: SMALL }
+        Database {
+            path,
+            creation,
+            choice: EngineChoice::Default,
+            sound: None,
+            only: None,
+            small: SMALL,
+        }
     }
 
     /// The same, changed by the code of that choice.
@@ -98,33 +126,56 @@ impl Database {
         Database { choice, ..self }
     }
 
+    /// From now on changes that file and no other that may be at the path by then; any, if none is named.
+    pub fn bind(&mut self, only: Option<FileId>) {
+        self.only = only;
+    }
+
     /// Does `work` with each of `items`, in as many batches as it takes; the first error ends it.
     ///
-    /// What was done to the items before the one that failed may be in the file.
-    pub fn in_batches<T>(
+    /// What was done to the items of the batch that failed is not in the file.
+    pub fn in_batches<I, T>(
         &mut self,
-        items: &[T],
+        items: &[I],
         wait: &mut Wait<'_>,
-        work: &mut dyn FnMut(&mut dyn Engine, &T) -> Result<(), EngineError>,
-    ) -> Result<Cost, Error> {
-        let mut cost = Cost::default();
+        work: &mut dyn FnMut(&mut dyn Engine, &I) -> Result<T, EngineError>,
+    ) -> Changes<T> {
+        let mut changes = Changes { done: Vec::new(), cost: Cost::default(), failure: None };
         let mut items = items.iter();
-        while !items.as_slice().is_empty() {
-            if cost.batches > 0 {
+        while !items.as_slice().is_empty() && changes.failure.is_none() {
+            if changes.cost.batches > 0 {
                 thread::sleep(PAUSE);
             }
-            let Batch { mut engine, since } = self.open(wait)?;
-            let opened = Instant::now();
-            let worked = items
-                .by_ref()
-                .map(|item| work(engine.as_mut(), item))
-                .find(|worked| worked.is_err() || opened.elapsed() >= BATCH);
-            let closed = worked.unwrap_or(Ok(())).and_then(|()| engine.close());
-            closed.map_err(|error| self.error(error.into()))?;
-            cost.batches = cost.batches.saturating_add(1);
-            cost.longest = cost.longest.max(since.elapsed());
+            match self.batch(&mut items, wait, work) {
+                Ok((done, held)) => {
+                    changes.done.extend(done);
+                    changes.cost.batches = changes.cost.batches.saturating_add(1);
+                    changes.cost.longest = changes.cost.longest.max(held);
+                }
+                Err(error) => changes.failure = Some(error),
+            }
         }
-        Ok(cost)
+        changes
+    }
+
+    /// One batch: what was done, and how long the lock was held for it.
+    fn batch<I, T>(
+        &mut self,
+        items: &mut slice::Iter<'_, I>,
+        wait: &mut Wait<'_>,
+        work: &mut dyn FnMut(&mut dyn Engine, &I) -> Result<T, EngineError>,
+    ) -> Result<(Vec<T>, Duration), Error> {
+        let Batch { mut engine, since } = self.open(wait)?;
+        let opened = Instant::now();
+        let mut done = Vec::new();
+        for item in items {
+            done.push(work(engine.as_mut(), item).map_err(|error| self.error(error.into()))?);
+            if opened.elapsed() >= BATCH {
+                break;
+            }
+        }
+        engine.close().map_err(|error| self.error(error.into()))?;
+        Ok((done, since.elapsed()))
     }
 
     /// Opens it for writing, with its lock, if its structure holds.
@@ -132,6 +183,7 @@ impl Database {
         for _ in 0..lock::ATTEMPTS {
             let file = lock::open_exclusive(&self.path, self.creation, wait)?;
             let since = Instant::now();
+            self.is_bound_to(&file).map_err(|kind| self.error(kind))?;
             match self.admit(file).map_err(|kind| self.error(kind))? {
                 Some(engine) => return Ok(Batch { engine, since }),
                 // The lock is free again: time for a long look.
@@ -141,16 +193,29 @@ impl Database {
         Err(self.error(lock::REPLACED))
     }
 
+    fn is_bound_to(&self, file: &File) -> Result<(), ErrorKind> {
+        match self.only {
+            Some(only) if FileId::of(file).map_err(ErrorKind::Io)? != only => {
+                Err(ErrorKind::Refused("replaced by another program since it was read"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The writer of a file whose lock is held; none if the file must be looked at first.
     fn admit(&mut self, file: File) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
         let length = file.length().map_err(ErrorKind::Io)?;
         if length == 0 {
-            // Whoever writes into it first, it is the same hash.
-            let page_size = fresh_page_size(&file).map_err(ErrorKind::Io)?;
-            return Ok(Some(Box::new(hash::Writer::create(file, page_size)?)));
+            return fresh(file).map(Some);
         }
         let structure = if length <= self.small {
-            check(&lock::image_of(&file)?)?
+            let image = lock::image_of(&file)?;
+            if hash::is_begun(&image) {
+                // Nothing was ever in it, and dbopen(3) would refuse it, or loop.
+                file.set_len(0).map_err(ErrorKind::Io)?;
+                return fresh(file).map(Some);
+            }
+            check(&image)?
         } else if let Some(sound) =
             self.known_sound(FileId::of(&file).map_err(ErrorKind::Io)?, length)
         {
@@ -169,17 +234,8 @@ impl Database {
     fn writer(&self, file: File, structure: Structure) -> Result<Box<dyn Engine>, ErrorKind> {
         match self.choice {
             _ if structure == Structure::CutShort => native(file),
-            EngineChoice::Native => native(file),
             EngineChoice::Libc => Ok(libc(&self.path, file)?),
-            EngineChoice::Default if cfg!(libc_db = "system") => {
-                // The copy shares the lock, and gives back only its share of it.
-                let copy = file.try_clone().map_err(ErrorKind::Io)?;
-                match libc(&self.path, copy) {
-                    Err(EngineError::Refused(_)) => native(file),
-                    opened => Ok(opened?),
-                }
-            }
-            EngineChoice::Default => native(file),
+            EngineChoice::Native | EngineChoice::Default => native(file),
         }
     }
 
@@ -231,6 +287,12 @@ fn check(image: &[u8]) -> Result<Structure, ErrorKind> {
     first.map_or(Ok(structure), |damage| Err(damage.into()))
 }
 
+/// The writer of an empty file: whoever writes into it first, it is the same hash.
+fn fresh(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
+    let page_size = fresh_page_size(&file).map_err(ErrorKind::Io)?;
+    Ok(Box::new(hash::Writer::create(file, page_size)?))
+}
+
 /// The page size of a new database: the file system's block size, as dbopen(3) has it (`init_hash()` in
 /// lib/libc/db/hash/hash.c), but within the bounds that its hash code can handle: offsets in a page of
 /// 65536 bytes overflow 16 bits.
@@ -265,9 +327,10 @@ mod tests {
     fn put(database: &mut Database, keys: &[u32]) -> Result<Cost, Error> {
         let mut notice = || ();
         let mut wait = Wait::new(Duration::from_millis(50), Duration::MAX, &mut notice);
-        database.in_batches(keys, &mut wait, &mut |engine, key| {
+        let changes = database.in_batches(keys, &mut wait, &mut |engine, key| {
             engine.put(key.to_string().as_bytes(), &VALUE)
-        })
+        });
+        changes.whole().map(|(_, cost)| cost)
     }
 
     /// How many of the keys the file holds with their value.
@@ -397,6 +460,37 @@ mod tests {
         assert!(fs::read(&path).unwrap() == before);
     }
 
+    /// What was judged is not what would be written into.
+    #[test]
+    fn a_file_that_took_the_place_of_the_one_read_is_not_written() {
+        let (dir, path) = copy("hash/kinds");
+        let mut database = Database::new(&path, Creation::Never);
+        database.bind(Some(FileId::at(&path).unwrap()));
+        put(&mut database, &[1]).unwrap();
+        let other = dir.path().join("other");
+        fs::copy(format!("{ROOT}/hash/multi.db"), &other).unwrap();
+        fs::rename(&other, &path).unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = put(&mut database, &[2]).unwrap_err();
+        assert_eq!(error.kind.to_string(), "replaced by another program since it was read");
+        assert!(fs::read(&path).unwrap() == before);
+        database.bind(None);
+        put(&mut database, &[2]).unwrap();
+    }
+
+    /// What a first write left that was cut: dbopen(3) would refuse it, or loop with the lock held.
+    #[test]
+    fn a_database_that_was_only_begun_is_made_anew() {
+        let whole = fs::read(format!("{ROOT}/hash/empty.db")).unwrap();
+        for begun in [vec![0; 8192], whole[..8192].to_vec(), whole[..whole.len() - 1].to_vec()] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("spamd");
+            fs::write(&path, begun).unwrap();
+            put(&mut Database::new(&path, Creation::Never), &[1]).unwrap();
+            assert_eq!(held(&path, &[1]), 1);
+        }
+    }
+
     #[test]
     fn a_file_that_became_shorter_is_looked_at_again() {
         let (_dir, path) = copy("hash/multi");
@@ -425,7 +519,7 @@ mod tests {
                 taken += 1;
                 engine.put(key.to_string().as_bytes(), &VALUE)
             })
-            .unwrap();
+            .cost;
         assert_eq!(taken, 40);
         assert!(cost.batches >= 2, "{cost:?}");
         other.try_lock().unwrap();
@@ -442,6 +536,7 @@ mod tests {
                 seen += 1;
                 if *key == 2 { Err(EngineError::Refused("no")) } else { Ok(()) }
             })
+            .whole()
             .unwrap_err();
         assert_eq!((seen, error.to_string()), (2, format!("{}: no", path.display())));
         File::open(&path).unwrap().try_lock().unwrap();

@@ -19,6 +19,12 @@ pub trait PageFile {
     /// Writes all of `bytes` at `offset`, in one write(2) wherever the system allows it: a writer's
     /// order of writes is its promise to survive a kill between any two of them.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Gives it that length.
+    fn set_length(&mut self, length: u64) -> io::Result<()>;
+
+    /// Returns when all that was written is on the disk: fdatasync(2).
+    fn sync(&mut self) -> io::Result<()>;
 }
 
 impl PageFile for File {
@@ -46,5 +52,13 @@ impl PageFile for File {
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
+    }
+
+    fn set_length(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
     }
 }

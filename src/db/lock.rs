@@ -9,16 +9,18 @@
 #![forbid(unsafe_code)]
 
 use super::memory::{Memory, PIECE};
+use super::wait::Hold;
 use super::{Error, ErrorKind};
 use crate::threads::each;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::DerefMut;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
+
+pub use super::wait::Wait;
 
 /// Permissions of a database that we create, as spamd does (`greyscan`'s start in grey.c).
 const MODE: u32 = 0o644;
@@ -28,65 +30,6 @@ const SLACK: usize = 256 * 1024;
 pub const ATTEMPTS: u32 = 3;
 /// What is said then.
 pub const REPLACED: ErrorKind = ErrorKind::Refused("replaced again and again by another program");
-/// The first pause between two attempts to lock, and the longest; each is twice the one before.
-const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(25));
-
-/// How long to wait for a lock, and whom to tell meanwhile.
-pub struct Wait<'a> {
-    patience: Duration,
-    notice_after: Duration,
-    notice: &'a mut dyn FnMut(),
-    is_over: Option<&'a mut dyn FnMut() -> bool>,
-}
-
-impl<'a> Wait<'a> {
-    /// Waits 30 s at most and calls `notice` once after 1 s: spamd holds the lock for well under a
-    /// second, whoever needs longer is stuck.
-    pub fn usual(notice: &'a mut dyn FnMut()) -> Self {
-        Wait::new(Duration::from_secs(30), Duration::from_secs(1), notice)
-    }
-
-    /// Waits as long as `patience` and calls `notice` once when it has waited `notice_after`.
-    pub fn new(patience: Duration, notice_after: Duration, notice: &'a mut dyn FnMut()) -> Self {
-        Wait { patience, notice_after, notice, is_over: None }
-    }
-
-    /// Asks `is_over` again and again while it waits, and gives up once that is true.
-    pub fn unless(self, is_over: &'a mut dyn FnMut() -> bool) -> Self {
-        Wait { is_over: Some(is_over), ..self }
-    }
-
-    /// Calls `attempt` until it has the lock; how long that took.
-    fn until(
-        &mut self,
-        attempt: impl Fn() -> Result<(), TryLockError>,
-    ) -> Result<Duration, ErrorKind> {
-        let start = Instant::now();
-        let (mut pause, longest) = PAUSES;
-        let mut noticed = false;
-        loop {
-            if self.is_over.as_mut().is_some_and(|is_over| is_over()) {
-                return Err(ErrorKind::GivenUp);
-            }
-            match attempt() {
-                Ok(()) => return Ok(start.elapsed()),
-                Err(TryLockError::Error(error)) => return Err(ErrorKind::Io(error)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            let waited = start.elapsed();
-            if waited >= self.patience {
-                return Err(ErrorKind::Locked);
-            }
-            if waited >= self.notice_after && !noticed {
-                noticed = true;
-                (self.notice)();
-            }
-            thread::sleep(pause.min(self.patience.saturating_sub(waited)));
-            pause = longest.min(pause.saturating_mul(2));
-        }
-    }
-}
-
 /// A file's bytes at one moment.
 #[derive(Debug)]
 pub struct Image {
@@ -153,7 +96,7 @@ fn read(path: &Path, wait: &mut Wait<'_>) -> Result<Image, ErrorKind> {
 
 /// Waits for the lock, reads, gives the lock back.
 fn pass(file: File, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, ErrorKind> {
-    let waited = wait.until(|| file.try_lock_shared())?;
+    let waited = wait.lock(&file, Hold::Shared)?;
     let locked = Instant::now();
     let outcome = fill(&file, room);
     let metadata = file.metadata().map_err(ErrorKind::Io)?;
@@ -204,12 +147,29 @@ pub enum Creation {
 pub fn open_exclusive(path: &Path, creation: Creation, wait: &mut Wait<'_>) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(MODE).create(creation == Creation::IfMissing);
-    open_locked(path, &options, wait, File::try_lock)
+    open_locked(path, &options, wait, Hold::Exclusive)
+}
+
+/// Makes an empty database at `path`, mode 0644, that belongs to `owner`, a user and a group, if one is named.
+/// False, and nothing is done, if there is one.
+pub fn create(path: &Path, owner: Option<(u32, u32)>) -> Result<bool, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(MODE).create_new(true);
+    let made = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => Err(error),
+        Ok(file) => owner.map_or(Ok(()), |(user, group)| {
+            // One that its owner may not write would be worse than none.
+            fchown(&file, Some(user), Some(group)).inspect_err(|_| drop(fs::remove_file(path)))
+        }),
+    };
+    let error = |error| Error { path: path.to_path_buf(), kind: ErrorKind::Io(error) };
+    made.map(|()| true).map_err(error)
 }
 
 /// Opens the file at `path` for reading, sharing its lock; closing it gives the lock back.
 pub fn open_shared(path: &Path, wait: &mut Wait<'_>) -> Result<File, Error> {
-    open_locked(path, OpenOptions::new().read(true), wait, File::try_lock_shared)
+    open_locked(path, OpenOptions::new().read(true), wait, Hold::Shared)
 }
 
 /// Opens and locks. What was put in the file's place while the lock was waited for is opened in turn:
@@ -218,11 +178,11 @@ fn open_locked(
     path: &Path,
     options: &OpenOptions,
     wait: &mut Wait<'_>,
-    lock: fn(&File) -> Result<(), TryLockError>,
+    hold: Hold,
 ) -> Result<File, Error> {
     let mut attempt = || {
         let file = open(path, options)?;
-        wait.until(|| lock(&file))?;
+        wait.lock(&file, hold)?;
         Ok(is_at(path, &file).map_err(ErrorKind::Io)?.then_some(file))
     };
     let outcome = (0..ATTEMPTS).find_map(|_| attempt().transpose()).unwrap_or(Err(REPLACED));
@@ -305,6 +265,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
     use std::sync::mpsc;
+    use std::thread;
     use tempfile::TempDir;
 
     fn place(contents: &[u8]) -> (TempDir, PathBuf) {

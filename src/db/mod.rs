@@ -29,6 +29,8 @@ pub mod lock;
 pub mod memory;
 
 pub mod snapshot;
+mod transaction;
+mod wait;
 
 pub use bytes::ByteOrder;
 pub use damage::{Damage, Fault};

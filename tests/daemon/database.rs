@@ -241,7 +241,7 @@ fn like_spamd(path: &Path, record: &Record) {
         let order = engine.byte_order();
         engine.put(key.as_bytes(), &data.encode(order))
     };
-    database.in_batches(std::slice::from_ref(record), &mut wait, &mut put).unwrap();
+    database.in_batches(std::slice::from_ref(record), &mut wait, &mut put).whole().unwrap();
 }
 
 #[test]

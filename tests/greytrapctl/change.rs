@@ -65,6 +65,62 @@ fn a_white_host_stays_white_unless_one_insists() {
     }
 }
 
+/// The number of keys that the header of a hash has (`nkeys` of hash.h).
+fn counted(file: &Path) -> usize {
+    let image = fs::read(file).unwrap();
+    u32::from_be_bytes(image[56..60].try_into().unwrap()) as usize
+}
+
+/// A full disk leaves the file as it was, each time that it is tried, and what was done is told.
+#[test]
+fn a_disk_that_stays_full_leaks_nothing_and_what_was_done_is_told() {
+    let dir = Dir::new();
+    let file = dir.path("spamd");
+    let addresses: Vec<_> = (0..200).map(|i| format!("10.0.0.{i}")).collect();
+    let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
+    change(&file, &[&["trap"], &addresses[..]].concat()).succeeds();
+    let before = fs::read(&file).unwrap();
+    let limit = (before.len() + 4096) / 512;
+    let more: Vec<_> = (0..3000).map(|i| format!("11.0.{}.{}", i / 250, i % 250)).collect();
+    for _ in 0..5 {
+        let known = contents(&file).len();
+        let mut command = Cmd(std::process::Command::new("sh"));
+        // A file that may not grow beyond this is like a full disk.
+        let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
+        command.0.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_greytrapctl"), "-v", "-F"]);
+        command.0.arg(&file).arg("trap").args(&more);
+        let ran = command.run();
+        assert_ne!(ran.status, Some(0));
+        assert!(ran.err.contains("File too large"), "{}", ran.err);
+        let told = ran.out.split(|byte| *byte == b'\n').filter(|line| line.ends_with(b": trapped"));
+        assert_eq!(contents(&file).len(), known + told.count());
+        assert_eq!(counted(&file), contents(&file).len());
+        assert_eq!(ctl(["check".as_ref(), file.as_os_str()]).succeeds(), b"");
+    }
+    let more: Vec<_> = more.iter().map(String::as_str).collect();
+    change(&file, &[&["trap"], &more[..]].concat()).succeeds();
+    assert_eq!((counted(&file), contents(&file).len()), (3200, 3200));
+}
+
+/// spamd, which is not root, must be able to write it.
+#[test]
+fn a_database_that_root_makes_is_spamds() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    const NOBODY: u32 = 65534;
+    let dir = Dir::new();
+    let place = dir.path("db");
+    fs::create_dir(&place).unwrap();
+    if chown(&place, Some(NOBODY), Some(NOBODY)).is_err() {
+        return eprintln!("a_database_that_root_makes_is_spamds: SKIPPED, not root");
+    }
+    let file = place.join("spamd");
+    change(&file, &["trap", "192.0.2.1"]).succeeds();
+    let spamd = nix::unistd::User::from_name("_spamd").unwrap();
+    let owner = spamd.map_or(NOBODY, |spamd| spamd.uid.as_raw());
+    assert_eq!(fs::metadata(&file).unwrap().uid(), owner);
+    assert_eq!(contents(&file).len(), 1);
+}
+
 #[test]
 fn release_undoes_a_trap_and_nothing_else() {
     for format in ["hash", "btree"] {

@@ -70,6 +70,15 @@ impl PageFile for Disk {
         contents.log.push(write);
         Ok(())
     }
+
+    fn set_length(&mut self, length: u64) -> io::Result<()> {
+        self.0.borrow_mut().bytes.resize(length as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Does a write to an image, as a file does.

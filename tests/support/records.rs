@@ -67,7 +67,7 @@ pub fn enter(path: &Path, records: &[Record]) {
         let order = engine.byte_order();
         engine.put(key.as_bytes(), &data.encode(order))
     };
-    database.in_batches(records, &mut Wait::usual(&mut ignored), &mut put).unwrap();
+    database.in_batches(records, &mut Wait::usual(&mut ignored), &mut put).whole().unwrap();
     if records.is_empty() {
         std::fs::File::options().create(true).append(true).open(path).unwrap();
     }

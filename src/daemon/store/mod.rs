@@ -26,8 +26,8 @@ use crate::daemon::now;
 use crate::daemon::peer::Peer;
 use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
-use crate::db::database::{Cost, Database};
-use crate::db::lock::{self, Creation, Wait};
+use crate::db::database::{Changes, Database};
+use crate::db::lock::{self, Creation, FileId, Wait};
 use crate::db::{Engine, EngineError};
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -96,6 +96,8 @@ struct Store {
     config: Config,
     image: Writer,
     database: Database,
+    /// The file that the engine judges.
+    judged: Option<FileId>,
     limit: Limit,
     set: SetTraps,
     sync: Option<Peer<ToSync, FromSync>>,
@@ -121,7 +123,8 @@ impl Store {
         let database = Database::new(&config.database, Creation::Never).written_by(config.engine);
         let (traps, time) = config.trap_limit;
         let (limit, set) = (Limit::new(traps, time), SetTraps::default());
-        Store { limit, config, image, database, set, sync, known, deferred: Vec::new() }
+        let (judged, deferred) = (None, Vec::new());
+        Store { config, image, database, judged, limit, set, sync, known, deferred }
     }
 
     /// What the store before knew.
@@ -222,7 +225,9 @@ impl Store {
         let pass = lock::read_into(path, &mut self.image, &mut wait);
         let length = self.image.len() as u64;
         self.image.unmap();
-        Ok(Image { length, pass: pass.map_err(|error| error.to_string())? })
+        let pass = pass.map_err(|error| error.to_string())?;
+        self.judged = Some(pass.file);
+        Ok(Image { length, pass })
     }
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {
@@ -232,6 +237,8 @@ impl Store {
             By::Operator { over_white: false } => Over::Trap,
             By::Operator { over_white: true } => Over::White,
         };
+        // What was read in one file must not trap in another.
+        self.database.bind(self.judged.filter(|_| change.by == By::Scan));
         let admit = |config: &Config, address: &Address| {
             let rules = &config.rules;
             match address.ip().to_canonical() {
@@ -262,6 +269,7 @@ impl Store {
         let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| {
             trap::release(engine, address)
         };
+        self.database.bind(None);
         let (changed, addresses) = self.change(life, change, |_, _| Ok(()), work);
         self.note(&changed, &addresses, 0);
         changed
@@ -307,16 +315,19 @@ impl Store {
             .filter_map(|(place, address)| Some(Planned { place, address: address.as_ref().ok()? }))
             .collect();
         let mut work = |engine: &mut dyn Engine, planned: &Planned<'_>| {
-            let outcome = work(engine, &mut self.limit, planned.address)?;
-            outcomes[planned.place] = Some(outcome);
-            Ok(())
+            work(engine, &mut self.limit, planned.address)
         };
         let path = self.config.database.clone();
         let (mut notice, mut is_over) = (|| waiting(&path), || life.has_lost_parent());
         let mut wait = Wait::usual(&mut notice).unless(&mut is_over);
-        let cost = self.database.in_batches(&planned, &mut wait, &mut work);
-        let longest = cost.as_ref().map_or(Duration::ZERO, |Cost { longest, .. }| *longest);
-        let failure = cost.err().map(|error| error.to_string());
+        let Changes { done, cost, failure } =
+            self.database.in_batches(&planned, &mut wait, &mut work);
+        for (Planned { place, .. }, outcome) in planned.iter().zip(done) {
+            if let Some(slot) = outcomes.get_mut(*place) {
+                *slot = Some(outcome);
+            }
+        }
+        let (longest, failure) = (cost.longest, failure.map(|error| error.to_string()));
         let ticket = change.ticket;
         (FromStore::Changed { ticket, outcomes, failure, longest }, addresses)
     }

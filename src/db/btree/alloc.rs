@@ -1,6 +1,6 @@
 //! Pages given out and taken back: the free list, and overflow chains made and released.
 //!
-//! All of it is planned ([`Plan`]); [`super::store`] writes. A page comes from the head of the free list,
+//! All of it is planned ([`Plan`]). A page comes from the head of the free list,
 //! or from behind the end of the file; one that a search comes to is in use, whatever the list says.
 //!
 //! Source: `__bt_new()` and `__bt_free()` in lib/libc/db/btree/bt_page.c, bt_overflow.c.
@@ -15,16 +15,24 @@ use super::store::{Plan, Store};
 
 impl<F: PageFile> Store<F> {
     /// A page for the plan to use: the head of the free list, or one behind the end of the file.
-    ///
-    /// All pages must be taken before the first is released.
     pub(super) fn allocate(&mut self, plan: &mut Plan) -> Result<u32, EngineError> {
+        let number = match plan.free {
+            0 => {
+                let number = plan.pages;
+                plan.pages = number.checked_add(1).ok_or(EngineError::Refused("file is full"))?;
+                number
+            }
+            _ => self.take_free(plan)?,
+        };
+        plan.taken.push(number);
+        Ok(number)
+    }
+
+    /// Takes the head of the free list.
+    fn take_free(&mut self, plan: &mut Plan) -> Result<u32, EngineError> {
         let number = plan.free;
-        if number == 0 {
-            let number = plan.pages;
-            plan.pages = number.checked_add(1).ok_or(EngineError::Refused("file is full"))?;
-            return Ok(number);
-        }
-        if number <= ROOT || number >= self.pages || plan.reused.contains(&number) {
+        let taken = plan.taken.contains(&number) || self.fresh.contains(&number);
+        if number <= ROOT || number >= self.pages || taken {
             let fault = Fault::BadPage("on the free list, but no page that could be free");
             return Err(fault.on(number).into());
         }
@@ -34,9 +42,7 @@ impl<F: PageFile> Store<F> {
             return Err(fault.on(number).into());
         }
         // What was freed can look like anything but for its link.
-        let next = self.layout().order.u32_at(&bytes, 8).unwrap_or_default();
-        (plan.free, plan.taken) = (next, next);
-        plan.reused.push(number);
+        plan.free = self.layout().order.u32_at(&bytes, 8).unwrap_or_default();
         Ok(number)
     }
 
@@ -96,16 +102,7 @@ impl<F: PageFile> Store<F> {
             }
             number = page.next;
         }
-        self.release(plan, &numbers)
-    }
-
-    /// Plans that pages are put on the free list, the first of them at its head.
-    pub(super) fn release(&mut self, plan: &mut Plan, numbers: &[u32]) -> Result<(), EngineError> {
-        for &number in numbers.iter().rev() {
-            let image = self.relinked(number, 0, plan.free)?;
-            plan.released.push((number, image));
-            plan.free = number;
-        }
+        plan.released.extend(numbers);
         Ok(())
     }
 }

@@ -93,7 +93,8 @@ impl<'a> Check<'_, 'a, '_> {
 
     fn file(&mut self) {
         if self.tree.has_partial_page() {
-            (self.tell)(Fault::Cut.on(self.tree.pages));
+            // Nothing leads there, or that is told: a full disk ended a write.
+            (self.tell)(Fault::CutShort.on(self.tree.pages));
         }
         if self.tree.meta.update == Update::CutShort {
             (self.tell)(Fault::CutShort.on(0));

@@ -12,6 +12,7 @@ use super::header::Update;
 use super::page::Page;
 use super::search::Leaves;
 use super::store::Store;
+use std::rc::Rc;
 
 impl<F: PageFile> Store<F> {
     /// Puts the tree right and takes the mark away.
@@ -36,7 +37,8 @@ impl<F: PageFile> Store<F> {
         for (number, before) in levels {
             self.relink(number, before, 0)?;
         }
-        self.write_meta(Update::Complete, self.meta.free)
+        self.meta.update = Update::Complete;
+        self.commit()
     }
 
     /// Gives a page the links that the tree says it has.
@@ -45,7 +47,7 @@ impl<F: PageFile> Store<F> {
         let page = Page::parse(&bytes, self.layout(), number)?;
         if (page.prev, page.next) != (prev, next) {
             let image = self.relinked(number, prev, next)?;
-            self.write(number, &image)?;
+            self.changed.insert(number, Rc::new(image));
         }
         Ok(())
     }

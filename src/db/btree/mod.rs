@@ -6,8 +6,8 @@
 //! * `read`: the image of a whole file, its pages by number; `walk`: its records in order; `check`: everything
 //!   that is wrong with it.
 //! * `write`: changes in place. `edit` changes a page in memory, `search` finds a key, `split` and `unlink`
-//!   make the tree grow and shrink, `mend` puts right what a kill has left; `store` is the file under them,
-//!   `alloc` gives out its pages.
+//!   make the tree grow and shrink; `store` is the file under them, `alloc` gives out its pages, `commit` writes
+//!   the batch, `mend` puts right what a kill has left.
 //!
 //! All bytes are untrusted. Whatever they say, the work is bounded by the number of pages in the file:
 //! no walk enters a page twice.
@@ -28,6 +28,7 @@
 mod alloc;
 mod big;
 mod check;
+mod commit;
 mod edit;
 mod header;
 mod mend;

@@ -1,25 +1,8 @@
 //! Splitting: a page with too much on it becomes two, and the page above gets an item for each.
 //!
-//! Both halves go to fresh pages and the old page is freed, so that no record is ever in two places of
-//! the tree. The first key of the right half, cut to what tells it from the last key of the left one,
+//! Both halves go to fresh pages and the old page is left, unless it was taken for this batch itself, so that no record is ever in two places of the
+//! tree ([`super::commit`] has the order in which all that is written). The first key of the right half, cut to what tells it from the last key of the left one,
 //! goes to the page above; if that is full it is split in the same way. The root keeps its number.
-//!
-//! # Order of writes
-//!
-//! 1. The fresh pages, to which nothing leads yet.
-//! 2. The old page is linked on to the fresh ones, and its right sibling back to them: the reference's
-//!    walk along the leaves passes the old page and then the fresh ones.
-//! 3. The lowest page above that had room, or the root: with this one write all searches turn from the
-//!    old pages to the fresh ones.
-//! 4. The left half is linked back to the left sibling and this on to the left half: now the walk
-//!    passes the old page no more.
-//! 5. The old page is freed.
-//!
-//! Between 2 and 4 the walk meets the records of the old page twice, but it never misses one. At no
-//! point would the reference do harm if it emptied one leaf: it links the siblings of a leaf that it
-//! frees, and each leaf on the walk leads back to the one from which the walk comes to it, or to the
-//! old one before that. (Were it to empty two neighbours between a kill and the next change that mends,
-//! the walk could be led astray. No order can prevent that: two pages must change for one more leaf.)
 //!
 //! Source: `__bt_split()` in lib/libc/db/btree/bt_split.c, `__bt_defpfx()` in bt_utils.c.
 
@@ -80,20 +63,24 @@ impl<F: PageFile> Store<F> {
             node = parent;
         }
         for (old, left, right) in &replaced {
-            plan.change(old.number, self.relinked(old.number, old.prev, left.number)?);
+            if old.number != left.number {
+                plan.split(old.number, left.number);
+            }
             self.link_back(plan, *old, *right)?;
         }
         plan.change(node.number, node.encode(layout)?);
         for (old, left, _) in &mut replaced {
             left.prev = old.prev;
             plan.change(left.number, left.encode(layout)?);
-            self.link_on(plan, *old, left.number)?;
+            if old.number != left.number {
+                self.link_on(plan, *old, left.number)?;
+                plan.released.push(old.number);
+            }
         }
-        let old: Vec<u32> = replaced.iter().map(|(old, ..)| old.number).collect();
-        self.release(plan, &old)
+        Ok(())
     }
 
-    /// Moves the items of a node to two fresh pages.
+    /// Moves the items of a node to two fresh pages, of which it may be one itself.
     fn split<'a>(
         &mut self,
         plan: &mut Plan,
@@ -103,11 +90,13 @@ impl<F: PageFile> Store<F> {
         let layout = self.layout();
         let too_much = Fault::BadPage("too much for two pages").on(node.number);
         let at = place_of(cut, node, capacity(layout)).ok_or(too_much)?;
-        let mut left = Node::empty(self.allocate(plan)?, node.kind);
+        let in_place = self.fresh.contains(&node.number);
+        let number = if in_place { node.number } else { self.allocate(plan)? };
+        let mut left = Node::empty(number, node.kind);
         let mut right = Node::empty(self.allocate(plan)?, node.kind);
         right.items = node.items.split_off(at);
         left.items = std::mem::take(&mut node.items);
-        let before = if node.number == ROOT { 0 } else { node.number };
+        let before = if node.number == ROOT { 0 } else { node.prev };
         (left.prev, left.next) = (before, right.number);
         (right.prev, right.next) = (left.number, node.next);
         plan.fresh(left.number, left.encode(layout)?);

@@ -1,30 +1,20 @@
-//! The file under the writer: pages in, whole plans of page writes out.
+//! The file under the writer: its pages as the batch has changed them.
 //!
 //! An operation reads what it needs, thinks it through to the end in a [`Plan`], and hands the plan to
-//! [`Store::commit`]: what is wrong with the file is found before the first byte is written. All pages
-//! that come out of here have been judged by their reader; the file is locked by the caller, so nobody
-//! else changes it meanwhile.
+//! [`Store::apply`]: what is wrong with the file is found before anything is changed. All pages that come out
+//! of here have been judged by their reader; the file is locked by the caller, so nobody else changes it
+//! meanwhile. Nothing is written before [`Store::commit`], which knows in which order.
 //!
-//! # Order of writes
-//!
-//! A plan of one write is that write. Any other is bracketed by two writes of the meta page: the first
-//! takes the pages that the plan reuses off the free list and marks the update as under way, the last
-//! puts the pages it released on the list and takes the mark away. In between come
-//!
-//! 1. pages to which nothing leads yet;
-//! 2. pages in use, in the order that the operation gave;
-//! 3. pages to which nothing leads any more, with their links on the free list.
-//!
-//! After each of these writes the file is one in which the reference finds every record. A kill in
-//! between costs the pages of 1 and 3 until the mark is seen: see [`super::mend`].
+//! A page is taken for a batch only from the free list, or from behind the end of the file; one that the
+//! batch leaves is free for the next.
 
 use super::super::file::PageFile;
-use super::super::{Damage, EngineError, Fault};
+use super::super::{EngineError, Fault};
 use super::big::Assembly;
-use super::header::{Duplicates, Meta, ROOT, Update};
+use super::header::{Duplicates, Meta, ROOT};
 use super::page::{Chain, Field, Kind, Layout, Page};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// What the internal pages kept in memory may take.
@@ -33,43 +23,73 @@ const CACHE_BYTES: usize = 32 << 20;
 /// A btree file opened for reading and writing.
 #[derive(Debug)]
 pub(super) struct Store<F> {
-    file: F,
+    pub(super) file: F,
+    /// What the batch has made of the meta page so far.
     pub(super) meta: Meta,
-    /// Whole pages in the file.
+    /// The meta page that the file has.
+    pub(super) written: Meta,
+    /// Whole pages, those that the batch has added among them.
     pub(super) pages: u32,
-    /// Internal pages: every search passes them.
-    cache: HashMap<u32, Rc<Vec<u8>>>,
+    /// Of the file, in bytes.
+    pub(super) length: u64,
+    /// Internal pages of the file: every search passes them.
+    pub(super) cache: HashMap<u32, Rc<Vec<u8>>>,
+    /// The pages that the batch has changed.
+    pub(super) changed: BTreeMap<u32, Rc<Vec<u8>>>,
+    /// The pages that it has taken; [`Self::changed`] has those of them that are in use.
+    pub(super) fresh: BTreeSet<u32>,
+    /// Those of them that it has left again.
+    pub(super) spare: Vec<u32>,
+    /// The pages of the file that it has left, the last one last.
+    pub(super) left: Vec<u32>,
+    /// The left half of each page that it has split.
+    pub(super) halves: HashMap<u32, u32>,
     /// Whether there are pages that ever were on an overflow chain, once that was looked for.
     pub(super) overflow_pages: Option<bool>,
-    /// A write failed: what is in memory may not be what is in the file.
-    stale: bool,
+    /// Whether the file is as it was when the batch began, for all that is known.
+    pub(super) is_known: bool,
 }
 
-/// The writes of one operation.
+/// What one operation changes.
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// Pages to which nothing leads yet, and others as they were but for a mark.
     pub(super) fresh: Vec<(u32, Vec<u8>)>,
+    /// Pages in use.
     pub(super) main: Vec<(u32, Vec<u8>)>,
-    pub(super) released: Vec<(u32, Vec<u8>)>,
-    /// The head of the free list once the pages that the plan reuses are taken off.
-    pub(super) taken: u32,
-    /// The same once those that it releases are put on.
+    /// Pages to which nothing will lead any more.
+    pub(super) released: Vec<u32>,
+    /// The pages it splits, and the left half of each.
+    pub(super) halves: Vec<(u32, u32)>,
+    /// The pages that it takes.
+    pub(super) taken: Vec<u32>,
+    /// What is left to take: the free list, the end of the file.
     pub(super) free: u32,
-    /// Pages in the file once the fresh ones are written.
     pub(super) pages: u32,
-    /// The pages that the plan reuses.
-    pub(super) reused: Vec<u32>,
 }
 
 impl<F: PageFile> Store<F> {
     /// Takes a file whose meta page and root make sense.
     pub(super) fn open(file: F) -> Result<Store<F>, EngineError> {
-        let (meta, pages) = read_meta(&file)?;
-        if meta.duplicates == Duplicates::Allowed {
+        let head = Head::read(&file)?;
+        if head.meta.duplicates == Duplicates::Allowed {
             return Err(EngineError::Refused("a tree that allows duplicate keys is not written"));
         }
-        let cache = HashMap::new();
-        Ok(Store { file, meta, pages, cache, overflow_pages: None, stale: false })
+        Ok(Store {
+            file,
+            meta: head.meta,
+            written: head.meta,
+            pages: head.pages,
+            length: head.length,
+            cache: HashMap::new(),
+            changed: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            spare: Vec::new(),
+            left: Vec::new(),
+            halves: HashMap::new(),
+            overflow_pages: None,
+            is_known: true,
+        })
     }
 
     pub(super) fn into_file(self) -> F {
@@ -80,18 +100,38 @@ impl<F: PageFile> Store<F> {
         self.meta.layout
     }
 
-    /// Looks at the file again if the last write failed.
+    /// Looks at the file again if the last batch could not be written.
     pub(super) fn refresh(&mut self) -> Result<(), EngineError> {
-        if self.stale {
+        if !self.is_known {
+            let head = Head::read(&self.file)?;
+            (self.meta, self.written) = (head.meta, head.meta);
+            (self.pages, self.length) = (head.pages, head.length);
             self.cache.clear();
-            (self.meta, self.pages) = read_meta(&self.file)?;
-            self.stale = false;
+            self.forget();
         }
         Ok(())
     }
 
-    /// The bytes of page `number`, for [`Page::parse`].
+    /// Forgets the batch.
+    pub(super) fn forget(&mut self) {
+        self.changed.clear();
+        self.fresh.clear();
+        self.spare.clear();
+        self.left.clear();
+        self.halves.clear();
+        self.is_known = true;
+    }
+
+    /// The bytes of page `number` as the batch has them, for [`Page::parse`].
     pub(super) fn read(&mut self, number: u32) -> Result<Rc<Vec<u8>>, EngineError> {
+        match self.changed.get(&number) {
+            Some(bytes) => Ok(Rc::clone(bytes)),
+            None => self.read_stored(number),
+        }
+    }
+
+    /// The same as the file has them.
+    pub(super) fn read_stored(&mut self, number: u32) -> Result<Rc<Vec<u8>>, EngineError> {
         if let Some(bytes) = self.cache.get(&number) {
             return Ok(Rc::clone(bytes));
         }
@@ -181,9 +221,15 @@ impl<F: PageFile> Store<F> {
 
     /// A plan without writes.
     pub(super) fn plan(&self) -> Plan {
-        let free = self.meta.free;
-        let (fresh, main, released) = (Vec::new(), Vec::new(), Vec::new());
-        Plan { fresh, main, released, taken: free, free, pages: self.pages, reused: Vec::new() }
+        Plan {
+            fresh: Vec::new(),
+            main: Vec::new(),
+            released: Vec::new(),
+            halves: Vec::new(),
+            taken: Vec::new(),
+            free: self.meta.free,
+            pages: self.pages,
+        }
     }
 
     /// Page `number` with other links to its siblings.
@@ -202,50 +248,35 @@ impl<F: PageFile> Store<F> {
         Ok(image)
     }
 
-    /// Makes the plan's writes.
-    pub(super) fn commit(&mut self, plan: Plan) -> Result<(), EngineError> {
-        let Plan { fresh, main, released, taken, free, reused, .. } = plan;
-        let is_fresh = |number: &u32| fresh.iter().any(|(fresh, _)| fresh == number);
-        let in_use = main.iter().chain(&released).map(|(number, _)| *number);
-        let mut in_use = in_use.filter(|number| !is_fresh(number));
-        if let Some(number) = in_use.find(|number| reused.contains(number)) {
+    /// Does in memory what is planned.
+    pub(super) fn apply(&mut self, plan: Plan) -> Result<(), EngineError> {
+        let Plan { fresh, main, released, halves, taken, free, pages } = plan;
+        let was_fresh = |number: &u32| self.fresh.contains(number);
+        let in_use = main.iter().map(|(number, _)| number).chain(&released);
+        if let Some(number) = in_use.filter(|number| !was_fresh(number)).find(|number| {
+            taken.contains(number) && !fresh.iter().any(|(fresh, _)| fresh == *number)
+        }) {
             let fault = Fault::BadPage("on the free list, but in use or there twice");
-            return Err(fault.on(number).into());
+            return Err(fault.on(*number).into());
         }
-        let mut writes = fresh.into_iter().chain(main).chain(released);
-        let before = self.meta.free;
-        match (writes.next(), writes.next()) {
-            (None, _) => Ok(()),
-            (Some((number, image)), None) if free == before => self.write(number, &image),
-            (first, second) => {
-                self.write_meta(Update::CutShort, taken)?;
-                for (number, image) in first.into_iter().chain(second).chain(writes) {
-                    self.write(number, &image)?;
-                }
-                self.write_meta(Update::Complete, free)
+        (self.meta.free, self.pages) = (free, pages);
+        self.fresh.extend(taken);
+        self.halves.extend(halves);
+        for (number, image) in fresh.into_iter().chain(main) {
+            self.changed.insert(number, Rc::new(image));
+        }
+        for number in released {
+            self.changed.remove(&number);
+            if self.fresh.contains(&number) {
+                self.spare.push(number);
+            } else {
+                self.left.push(number);
             }
         }
-    }
-
-    pub(super) fn write(&mut self, number: u32, image: &[u8]) -> Result<(), EngineError> {
-        self.cache.remove(&number);
-        self.stale = true;
-        self.file.write_at(image, self.offset(number))?;
-        self.stale = false;
-        self.pages = self.pages.max(number.saturating_add(1));
         Ok(())
     }
 
-    pub(super) fn write_meta(&mut self, update: Update, free: u32) -> Result<(), EngineError> {
-        let meta = Meta { update, free, ..self.meta };
-        self.stale = true;
-        self.file.write_at(&meta.encode(), 0)?;
-        self.stale = false;
-        self.meta = meta;
-        Ok(())
-    }
-
-    fn offset(&self, number: u32) -> u64 {
+    pub(super) fn offset(&self, number: u32) -> u64 {
         u64::from(number).saturating_mul(self.layout().page_size as u64)
     }
 }
@@ -261,25 +292,39 @@ impl Plan {
         self.main.push((number, image));
     }
 
+    /// A page whose items go to two fresh ones.
+    pub(super) fn split(&mut self, number: u32, left: u32) {
+        self.halves.push((number, left));
+    }
+
     /// The image of a page that the plan makes anew.
     pub(super) fn fresh_image(&mut self, number: u32) -> Option<&mut Vec<u8>> {
         self.fresh.iter_mut().find(|(fresh, _)| *fresh == number).map(|(_, image)| image)
     }
 }
 
-/// The meta page, and the number of whole pages in the file.
-fn read_meta<F: PageFile>(file: &F) -> Result<(Meta, u32), EngineError> {
-    let mut bytes = [0; Meta::SIZE];
-    file.read_at(&mut bytes, 0)?;
-    let meta = Meta::decode(&bytes)?;
-    let pages = file.length()?.checked_div(meta.layout.page_size as u64).unwrap_or_default();
-    let pages = u32::try_from(pages).unwrap_or(u32::MAX);
-    let damaged = |damage: Damage| Err(damage.into());
-    if pages <= ROOT {
-        return damaged(Fault::TooShort.on(0));
+/// What is to be known of a file before its pages.
+struct Head {
+    meta: Meta,
+    /// Whole ones.
+    pages: u32,
+    length: u64,
+}
+
+impl Head {
+    fn read<F: PageFile>(file: &F) -> Result<Head, EngineError> {
+        let mut bytes = [0; Meta::SIZE];
+        file.read_at(&mut bytes, 0)?;
+        let meta = Meta::decode(&bytes)?;
+        let length = file.length()?;
+        let pages = length.checked_div(meta.layout.page_size as u64).unwrap_or_default();
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+        if pages <= ROOT {
+            return Err(Fault::TooShort.on(0).into());
+        }
+        if meta.free == ROOT || meta.free >= pages {
+            return Err(Fault::Header("free").on(0).into());
+        }
+        Ok(Head { meta, pages, length })
     }
-    if meta.free == ROOT || meta.free >= pages {
-        return damaged(Fault::Header("free").on(0));
-    }
-    Ok((meta, pages))
 }

@@ -1,10 +1,9 @@
 //! Writing: one key at a time into a btree file, in place.
 //!
-//! The caller has the file open and locked, for the time of a batch. Every operation is on disk when it
-//! returns; whatever write of it is the last before a kill, the reference still finds every record that
-//! was there before ([`super::store`] has the order of writes, [`super::split`] and [`super::unlink`]
-//! the reasons). A page is judged before anything is made of it, and nothing is written unless all that
-//! the operation needs holds.
+//! The caller has the file open and locked, for the time of a batch. An operation changes pages in memory, and
+//! a batch is written when it is closed; whatever write of it is the last before a kill, the reference still
+//! finds every record that was there before ([`super::commit`] has the order of writes). A page is judged before
+//! anything is made of it, and nothing is changed unless all that the operation needs holds.
 
 use super::super::file::PageFile;
 use super::super::{ByteOrder, Engine, EngineError};
@@ -63,7 +62,16 @@ impl<F: PageFile> Writer<F> {
         self.store.into_file()
     }
 
-    /// Before a change: looks at the file again if the last write failed, and mends what an update that
+    /// Writes the batch.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or a write failed: the file is as it was before, unless it cannot be written at all.
+    pub fn commit(&mut self) -> Result<(), EngineError> {
+        self.store.commit()
+    }
+
+    /// Before a change: looks at the file again if the last batch could not be written, and mends what an update that
     /// was cut short has left.
     fn begin(&mut self) -> Result<Plan, EngineError> {
         self.store.refresh()?;
@@ -113,7 +121,13 @@ impl<F: PageFile> Writer<F> {
         let pair = page.pair(index)?;
         let mut node = Node::of(&page)?;
         node.items.remove(index);
-        if node.items.is_empty() && path.leaf != ROOT {
+        let unlinks = node.items.is_empty() && path.leaf != ROOT;
+        if unlinks {
+            // Behind a split of the same batch: a walk may still come by the way that this closes.
+            if self.store.has_moved() {
+                self.store.commit()?;
+                return self.delete_one(key);
+            }
             self.store.unlink_leaf(&mut plan, &path)?;
         } else {
             plan.change(path.leaf, node.encode(self.store.layout())?);
@@ -121,7 +135,10 @@ impl<F: PageFile> Writer<F> {
         for chain in [pair.key, pair.value].iter().filter_map(Field::chain) {
             self.store.release_chain(&mut plan, chain)?;
         }
-        self.store.commit(plan)?;
+        self.store.apply(plan)?;
+        if unlinks {
+            self.store.commit()?
+        }
         Ok(true)
     }
 }
@@ -163,7 +180,7 @@ impl<F: PageFile> Engine for Writer<F> {
                 self.store.release_chain(&mut plan, chain)?;
             }
         }
-        self.store.commit(plan)
+        self.store.apply(plan)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
@@ -173,8 +190,8 @@ impl<F: PageFile> Engine for Writer<F> {
         Ok(deleted)
     }
 
-    fn close(self: Box<Self>) -> Result<(), EngineError> {
-        Ok(())
+    fn close(mut self: Box<Self>) -> Result<(), EngineError> {
+        self.commit()
     }
 }
 

@@ -1,9 +1,5 @@
 //! Overflow pages given out and taken back: the header's split points and the bitmap pages, in memory.
 //!
-//! The writer puts what has changed here into the file, bitmaps first and header after them, before it
-//! writes such a page or any link to it; and only after it has written the links away from a page does it
-//! take that page back. So a kill in between can lose a page, and never has one used twice.
-//!
 //! The arithmetic is that of `overflow_page()` and `__free_ovflpage()` in
 //! lib/libc/db/hash/hash_page.c, but for one thing: where a new bitmap page is the last of its split
 //! point, libc gives the next page the number 0, which is the place of a bucket; here it is 1, as
@@ -119,16 +115,22 @@ impl Pages {
 
     fn mark(&mut self, header: &Header, bit: u32, used: bool) -> Result<(), EngineError> {
         let place = header.bit_of(bit.saturating_add(1));
-        let at = usize::try_from(place.bit / WORD_BITS).unwrap_or(usize::MAX).saturating_mul(4);
         let map = self.maps.get_mut(place.map).ok_or(FULL)?;
-        let word = header.order.u32_at(&map.bytes, at).ok_or(FULL)?;
-        let mask = 1u32.wrapping_shl(place.bit % WORD_BITS);
-        let changed = if used { word | mask } else { word & !mask };
-        if let Some(raw) = map.bytes.get_mut(at..at.saturating_add(4)) {
-            raw.copy_from_slice(&header.order.u32_bytes(changed));
-        }
-        map.changed |= changed != word;
+        map.set(header, place.bit, used);
         Ok(())
+    }
+}
+
+impl Map {
+    /// Sets a bit that the map has, or clears it.
+    pub fn set(&mut self, header: &Header, bit: u32, used: bool) {
+        let at = usize::try_from(bit / WORD_BITS).unwrap_or(usize::MAX).saturating_mul(4);
+        let Some(raw) = self.bytes.get_mut(at..at.saturating_add(4)) else { return };
+        let word = header.order.u32_at(raw, 0).unwrap_or(0);
+        let mask = 1u32.wrapping_shl(bit % WORD_BITS);
+        let changed = if used { word | mask } else { word & !mask };
+        raw.copy_from_slice(&header.order.u32_bytes(changed));
+        self.changed |= changed != word;
     }
 }
 

@@ -53,12 +53,6 @@ impl Bucket {
         self.nodes.get(self.nodes.len().saturating_sub(1)..).unwrap_or_default()
     }
 
-    /// The pages from that spot on: where libc puts a pair again that it has taken off there.
-    pub fn from(&self, spot: Spot) -> &[Node] {
-        let (Spot::Page { node, .. } | Spot::Big { first: node, .. }) = spot;
-        self.nodes.get(node..).unwrap_or_default()
-    }
-
     /// Every pair of the chain, in its order, and where it is.
     pub fn records(&self) -> Result<Vec<(Spot, Record<'_>)>, Damage> {
         let mut records = Vec::new();

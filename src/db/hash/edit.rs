@@ -51,8 +51,8 @@ impl PageBuf {
     }
 
     /// The page's bytes, to be written.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Whether a pair fits behind those that are there, and a link behind it (`PAIRFITS`).
@@ -122,6 +122,15 @@ impl PageBuf {
         self.set(entries.saturating_add(1), usize::from(address));
         self.set(entries.saturating_add(2), usize::from(OVFLPAGE));
         self.set_table(entries.saturating_add(2), end);
+    }
+
+    /// Takes off the link to the next page, if there is one; gives the page as it was.
+    pub fn take_link(&mut self) -> Option<PageBuf> {
+        self.view().link()?;
+        let before = self.clone();
+        let entries = self.view().entries().saturating_sub(2);
+        self.set_table(entries, self.data_end());
+        Some(before)
     }
 
     /// Whether there is room for a link where none is yet.

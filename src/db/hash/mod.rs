@@ -7,8 +7,8 @@
 //! * `read`: the image of a whole file, its pairs in order; `check`: everything that is wrong with it.
 //! * `unseen`: what libc's own walk passes over.
 //! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `search` finds a
-//!   key in its bucket's `chain`, `split` makes the table grow, `mend` puts right what a kill has left;
-//!   `store` is the file under them, `alloc` gives out its overflow pages.
+//!   key in its bucket's `chain`, `split` makes the table grow; `store` is the file under them,
+//!   `alloc` gives out its overflow pages, `commit` writes the batch, `mend` puts right what a kill has left.
 //!
 //! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
 
@@ -19,6 +19,7 @@ mod big;
 mod bitmap;
 mod chain;
 mod check;
+mod commit;
 mod edit;
 mod header;
 mod mend;
@@ -33,5 +34,5 @@ mod walk;
 mod write;
 
 pub use read::{Pieces, Records, Table, has_magic};
-pub use store::Writer;
+pub use store::{Writer, is_begun};
 pub use walk::Piece;

@@ -43,9 +43,10 @@ impl<F: PageFile> Writer<F> {
         bucket: u32,
         tell: &mut dyn FnMut(Spot, Record<'_>),
     ) -> Result<(), EngineError> {
+        let is_unmended = self.note.is_some() && !self.is_mended;
         for (spot, record) in chain.records()? {
             let home = self.header.bucket_of(hash(&record.key));
-            if home != bucket && self.note.is_none() && !self.is_copy(&record.key, home)? {
+            if home != bucket && !is_unmended && !self.is_copy(&record.key, home)? {
                 let (Spot::Page { node, .. } | Spot::Big { first: node, .. }) = spot;
                 let number = chain.nodes.get(node).map_or(0, |node| node.number);
                 return Err(Fault::BadPage("key in the wrong bucket").on(number).into());

@@ -1,37 +1,75 @@
-//! The file under the writer: its pages, and what is kept of it in memory, header, note and bitmaps.
+//! The file under the writer: its pages as the batch has changed them, header, note and bitmaps.
 //!
-//! [`super::write`] and [`super::split`] come here with pages to be written and for pages to write on. What
-//! is read is looked at before anybody builds on it. Nothing is held back but the header and the bitmaps,
-//! which [`Writer::commit`] writes, the bitmaps first.
+//! [`super::write`] and [`super::split`] come here with pages that they have changed and for pages to write
+//! on. What is read is looked at before anybody builds on it. Nothing is written before
+//! [`Writer::commit`](super::commit), which knows in which order.
 //!
-//! The header's number of keys is exact after closing; until then the file has one that is too high if
-//! anything, since libc would count down from one too low until it is negative.
+//! To keep that order short, these hold for every batch:
+//!
+//! * a page is taken for it only if the file has it free, or has it not: one that the batch gives back is
+//!   free for the next;
+//! * a pair moves to pages that were taken, or to a bucket that the batch makes, and never to another page
+//!   in use.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::alloc::{Map, Pages};
+use super::chain::Bucket;
 use super::edit::PageBuf;
-use super::header::{self, Header};
+use super::header::Header;
 use super::note::{self, Note};
 use crate::db::file::PageFile;
 use crate::db::{ByteOrder, EngineError, Fault};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// libc's 16-bit offsets overflow in larger pages.
 const LARGEST_PAGE: u32 = 32768;
-/// How far the number of keys in the file is ahead: one more write for so many new keys.
-const KEYS_AHEAD: i32 = 64;
 
 /// A hash file open for writing.
 #[derive(Debug)]
 pub struct Writer<F> {
-    file: F,
-    length: u64,
+    pub(super) file: F,
+    /// Of the file.
+    pub(super) length: u64,
     pub(super) header: Header,
-    pub(super) note: Option<Note>,
     pub(super) pages: Pages,
-    /// The header and the note that are in the file.
-    written: (Header, Option<Note>),
+    /// The header that the file has.
+    pub(super) written: Header,
+    /// The note that the file has, until what it says has been looked after.
+    pub(super) note: Option<Note>,
+    /// The pages that the batch has changed, bitmaps apart.
+    pub(super) changed: BTreeMap<u32, PageBuf>,
+    /// The overflow pages that it has taken.
+    pub(super) fresh: BTreeSet<u32>,
+    /// The overflow pages of the file that nothing will lead to any more.
+    pub(super) freed: Vec<u16>,
+    /// Where the pages of old buckets that give pairs away are copied to while the batch is written.
+    pub(super) copies: BTreeMap<u32, u16>,
+    /// Whether the batch has looked after what the note says.
+    pub(super) is_mended: bool,
+    /// Whether the file is as it was when the batch began, for all that is known.
+    pub(super) is_known: bool,
+}
+
+/// Whether a file was to become an empty table and has not: what is in it is in an empty table, and something is
+/// not.
+pub fn is_begun(image: &[u8]) -> bool {
+    let sizes = (9..=LARGEST_PAGE.ilog2()).map(|shift| 1_u32 << shift);
+    sizes.map(empty_table).any(|table| {
+        let alike = table.iter().zip(image).all(|(whole, begun)| *begun == 0 || begun == whole);
+        !image.is_empty() && image.len() <= table.len() && alike && *image != *table
+    })
+}
+
+/// The file that is an empty table.
+fn empty_table(page_size: u32) -> Vec<u8> {
+    let header = Header::fresh(page_size, ByteOrder::NATIVE);
+    let size = usize::try_from(page_size).unwrap_or(0);
+    let mut table = vec![0; size.saturating_mul(3)];
+    table.iter_mut().zip(header.encode()).for_each(|(place, byte)| *place = byte);
+    table.extend(header.fresh_map());
+    table
 }
 
 impl<F: PageFile> Writer<F> {
@@ -41,27 +79,14 @@ impl<F: PageFile> Writer<F> {
     ///
     /// The header or a bitmap page does not hold, or the pages are of 65536 bytes.
     pub fn open(file: F) -> Result<Self, EngineError> {
-        let length = file.length()?;
-        let mut head = [0; note::END];
-        file.read_at(&mut head, 0)?;
-        let header = Header::decode(&head).map_err(|fault| fault.on(0))?;
-        if let Some(fault) = header.faults().next() {
-            return Err(fault.on(0).into());
-        }
-        if header.bsize > LARGEST_PAGE {
-            return Err(EngineError::Refused("hash with pages of 65536 bytes cannot be written"));
-        }
-        let note = Note::decode(&head);
-        let written = (header.clone(), note);
-        let pages = Pages::default();
-        let mut writer = Writer { file, length, header, note, pages, written };
-        writer.pages.maps = writer.read_maps()?;
+        let header = Header::fresh(LARGEST_PAGE, ByteOrder::NATIVE);
+        let mut writer = Writer::new(file, header);
+        writer.read_anew()?;
         Ok(writer)
     }
 
     /// Makes an empty table in an empty file, as spamd's dbopen(3) makes it: two buckets, one bitmap,
-    /// one free overflow page (`init_htab()` in lib/libc/db/hash/hash.c). The file is whole after the one
-    /// write that this takes.
+    /// one free overflow page (`init_htab()` in lib/libc/db/hash/hash.c). It is written with the first batch.
     ///
     /// # Errors
     ///
@@ -71,32 +96,76 @@ impl<F: PageFile> Writer<F> {
     }
 
     /// As [`Self::create`], for a machine of either byte order.
-    pub fn create_in_order(
-        mut file: F,
-        page_size: u32,
-        order: ByteOrder,
-    ) -> Result<Self, EngineError> {
+    pub fn create_in_order(file: F, page_size: u32, order: ByteOrder) -> Result<Self, EngineError> {
         if !page_size.is_power_of_two() || !(512..=LARGEST_PAGE).contains(&page_size) {
             return Err(EngineError::Refused("page size is no power of two from 512 to 32768"));
         }
         if file.length()? > 0 {
             return Err(EngineError::Refused("file is not empty"));
         }
-        let header = Header::fresh(page_size, order);
-        let map = header.fresh_map();
-        let size = usize::try_from(page_size).unwrap_or(0);
-        let mut image = vec![0; size.saturating_mul(3)];
-        image.iter_mut().zip(header.encode()).for_each(|(place, byte)| *place = byte);
-        image.extend_from_slice(&map);
-        file.write_at(&image, 0)?;
-        Ok(Writer {
+        Ok(Writer::new(file, Header::fresh(page_size, order)))
+    }
+
+    fn new(file: F, header: Header) -> Self {
+        let map = Map { bytes: header.fresh_map(), changed: false };
+        Writer {
             file,
-            length: image.len() as u64,
-            written: (header.clone(), None),
+            length: 0,
+            written: header.clone(),
             header,
+            pages: Pages { maps: vec![map] },
             note: None,
-            pages: Pages { maps: vec![Map { bytes: map, changed: false }] },
-        })
+            changed: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            freed: Vec::new(),
+            copies: BTreeMap::new(),
+            is_mended: false,
+            is_known: true,
+        }
+    }
+
+    /// Forgets the batch and reads what the file has.
+    fn read_anew(&mut self) -> Result<(), EngineError> {
+        self.length = self.file.length()?;
+        let mut head = [0; note::END];
+        self.file.read_at(&mut head, 0)?;
+        self.header = Header::decode(&head).map_err(|fault| fault.on(0))?;
+        if let Some(fault) = self.header.faults().next() {
+            return Err(fault.on(0).into());
+        }
+        if self.header.bsize > LARGEST_PAGE {
+            return Err(EngineError::Refused("hash with pages of 65536 bytes cannot be written"));
+        }
+        self.written = self.header.clone();
+        self.note = Note::decode(&head);
+        self.forget();
+        self.pages.maps = self.read_maps()?;
+        Ok(())
+    }
+
+    /// Looks at the file again if the last batch could not be written.
+    pub(super) fn refresh(&mut self) -> Result<(), EngineError> {
+        if self.is_known {
+            return Ok(());
+        }
+        if self.file.length()? > 0 {
+            return self.read_anew();
+        }
+        let order = self.header.order;
+        let fresh = Header::fresh(self.header.bsize, order);
+        self.pages.maps = vec![Map { bytes: fresh.fresh_map(), changed: false }];
+        (self.length, self.written, self.header) = (0, fresh.clone(), fresh);
+        self.forget();
+        Ok(())
+    }
+
+    /// Forgets the batch.
+    fn forget(&mut self) {
+        self.changed.clear();
+        self.fresh.clear();
+        self.freed.clear();
+        self.copies.clear();
+        (self.is_mended, self.is_known) = (false, true);
     }
 
     fn read_maps(&self) -> Result<Vec<Map>, EngineError> {
@@ -112,21 +181,36 @@ impl<F: PageFile> Writer<F> {
             .collect()
     }
 
+    /// Where in the file a page begins.
+    pub(super) fn offset(&self, number: u32) -> u64 {
+        u64::from(number).saturating_mul(u64::from(self.header.bsize))
+    }
+
     fn read_bytes(&self, number: u32) -> Result<Vec<u8>, EngineError> {
-        let size = u64::from(self.header.bsize);
-        let start = u64::from(number).saturating_mul(size);
-        if start >= self.length {
+        let start = self.offset(number);
+        let is_first = self.length == 0 && self.is_empty_bucket(number);
+        if start >= self.length && !is_first {
             return Err(Fault::BeyondEnd.on(number).into());
         }
-        if start.saturating_add(size) > self.length {
+        if start.saturating_add(u64::from(self.header.bsize)) > self.length && !is_first {
             return Err(Fault::Cut.on(number).into());
         }
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        let mut bytes = vec![0; self.page_size()];
         self.file.read_at(&mut bytes, start)?;
         Ok(bytes)
     }
 
-    pub(super) fn read_page(&self, number: u32) -> Result<PageBuf, EngineError> {
+    /// Whether a page is that of a bucket of an empty table.
+    fn is_empty_bucket(&self, number: u32) -> bool {
+        (0..self.header.first_buckets()).any(|bucket| self.header.bucket_page(bucket) == number)
+    }
+
+    pub(super) fn page_size(&self) -> usize {
+        usize::try_from(self.header.bsize).unwrap_or(0)
+    }
+
+    /// A page as the file has it.
+    pub(super) fn read_stored(&self, number: u32) -> Result<PageBuf, EngineError> {
         let page = PageBuf::new(self.read_bytes(number)?, self.header.order)
             .map_err(|fault| fault.on(number))?;
         if page.view().accounts() {
@@ -136,64 +220,35 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    pub(super) fn write_page(&mut self, number: u32, page: &PageBuf) -> Result<(), EngineError> {
-        self.write_bytes(number, page.bytes())
-    }
-
-    fn write_bytes(&mut self, number: u32, bytes: &[u8]) -> Result<(), EngineError> {
-        let start = u64::from(number).saturating_mul(u64::from(self.header.bsize));
-        self.file.write_at(bytes, start)?;
-        self.length = self.length.max(start.saturating_add(bytes.len() as u64));
-        Ok(())
-    }
-
-    /// Writes the bitmaps that have changed, then the header if pages, buckets or the note have.
-    pub(super) fn commit(&mut self) -> Result<(), EngineError> {
-        for at in 0..self.pages.maps.len() {
-            let changed = self.pages.maps.get_mut(at).filter(|map| map.changed);
-            let Some(map) = changed else { continue };
-            map.changed = false;
-            let bytes = map.bytes.clone();
-            let page = self.header.map_page(at).map_err(|fault| fault.on(0))?.page;
-            self.write_bytes(page, &bytes)?;
+    /// A page as the batch has it.
+    pub(super) fn read_page(&self, number: u32) -> Result<PageBuf, EngineError> {
+        match self.changed.get(&number) {
+            Some(page) => Ok(page.clone()),
+            None => self.read_stored(number),
         }
-        let (mut written, note) = self.written.clone();
-        // What only hastens libc's work can wait, and keys are counted by themselves.
-        written.nkeys = self.header.nkeys;
-        written.last_freed = self.header.last_freed;
-        if written != self.header || note != self.note { self.write_header() } else { Ok(()) }
     }
 
-    /// Makes the number of keys in the file the exact one.
-    pub(super) fn finish(&mut self) -> Result<(), EngineError> {
-        let header = self.header.clone();
-        if self.written.0 == header { Ok(()) } else { self.write_exactly(header) }
+    pub(super) fn write_page(&mut self, number: u32, page: PageBuf) {
+        self.changed.insert(number, page);
     }
 
-    /// Makes the number of keys in the file one that a new key may be added to.
-    pub(super) fn count_ahead(&mut self) -> Result<(), EngineError> {
-        if self.written.0.nkeys > self.header.nkeys { Ok(()) } else { self.write_header() }
-    }
-
-    /// Writes the header with more keys than there are, so that some may be added.
-    fn write_header(&mut self) -> Result<(), EngineError> {
-        let nkeys = self.header.nkeys.saturating_add(KEYS_AHEAD);
-        self.write_exactly(Header { nkeys, ..self.header.clone() })
-    }
-
-    fn write_exactly(&mut self, header: Header) -> Result<(), EngineError> {
-        let head = note::append(&header.encode(), self.note);
-        let length = if self.note == self.written.1 { header::SIZE } else { head.len() };
-        self.file.write_at(head.get(..length).unwrap_or(&head), 0)?;
-        self.written = (header, self.note);
-        Ok(())
-    }
-
-    /// Has so many overflow pages given out: their addresses. [`Self::commit`] must come before any of
-    /// them is written: to a header that does not know of a page, its place may be that of a bucket to
-    /// come.
+    /// Has so many overflow pages given out: their addresses.
     pub(super) fn take(&mut self, count: usize) -> Result<Vec<u16>, EngineError> {
-        (0..count).map(|_| self.pages.take(&mut self.header)).collect()
+        let mut taken = Vec::with_capacity(count);
+        for _ in 0..count {
+            match self.pages.take(&mut self.header) {
+                Ok(address) => {
+                    let place = self.header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
+                    self.fresh.insert(place.page);
+                    taken.push(address);
+                }
+                Err(error) => {
+                    self.free(taken)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// Writes pages one behind the other to the overflow pages of these addresses.
@@ -209,9 +264,24 @@ impl<F: PageFile> Writer<F> {
             if let Some(next) = addresses.peek() {
                 page.set_next(*next);
             }
-            self.write_page(place.page, &page)?;
+            self.write_page(place.page, page);
         }
         Ok(())
+    }
+
+    /// Puts other pages in the place of a whole chain. Only the bucket's own page is written over.
+    pub(super) fn replace_chain(
+        &mut self,
+        old: &Bucket,
+        head: PageBuf,
+        tail: Vec<PageBuf>,
+    ) -> Result<(), EngineError> {
+        let Some(own) = old.nodes.first() else { return Ok(()) };
+        let addresses = self.take(tail.len())?;
+        self.write_chain(tail, &addresses)?;
+        let head = self.linked(head, &addresses);
+        self.write_page(own.number, head);
+        self.free(old.nodes.iter().filter_map(|node| node.address))
     }
 
     /// Takes pages back that nothing leads to any more.
@@ -220,8 +290,14 @@ impl<F: PageFile> Writer<F> {
         addresses: impl IntoIterator<Item = u16>,
     ) -> Result<(), EngineError> {
         for address in addresses {
-            self.pages.free(&mut self.header, address)?;
+            let page = self.header.overflow_page(address).ok_or(Fault::BadLink.on(0))?.page;
+            self.changed.remove(&page);
+            if self.fresh.remove(&page) {
+                self.pages.free(&mut self.header, address)?;
+            } else {
+                self.freed.push(address);
+            }
         }
-        self.commit()
+        Ok(())
     }
 }

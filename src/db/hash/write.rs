@@ -1,20 +1,9 @@
 //! The writer: pairs put into a hash file and taken out of it, in place.
 //!
-//! Every operation writes through at once, in an order that leaves the file whole between any two
-//! writes: what is new is written where nothing leads yet, then one write of one page makes it part of
-//! the table.
-//!
-//! | change | writes |
-//! |---|---|
-//! | a pair put where it fits, taken off, replaced by one of its size | its page |
-//! | a pair that needs another page | bitmaps; header; the new pages; the page that leads to them |
-//! | a pair replaced that must move | the new one as above; then the old one's page |
-//! | a big pair taken off | its first page, now a link past it; bitmaps |
-//! | a bucket split | see `split` |
-//!
-//! Pairs go where libc would put them, so that a walk gives them in the same order. Two things differ: a
-//! pair that is alone on a page in front of a link is replaced there, in one write, where libc would move
-//! it to a later page; and a split packs what stays and what moves closer than libc does around big pairs.
+//! An operation changes pages in memory, and [`Writer::commit`](super::commit) writes what a batch of them has
+//! come to. Pairs go where libc would put them, so that a walk gives them in the same order. Two things differ:
+//! a pair that is alone on a page in front of a link is replaced there, where libc would move it to a later
+//! page; and a bucket that is split, or in which a pair outgrows its page, is packed closer than libc does it.
 //!
 //! Before a chain is changed all of it is read and looked at; a file that does not hold is not written.
 //! The lock is the caller's.
@@ -28,7 +17,7 @@ use super::edit::PageBuf;
 use super::header::{FFACTOR_UNKNOWN, hash};
 use super::store::Writer;
 use crate::db::file::PageFile;
-use crate::db::{ByteOrder, Engine, EngineError, Fault};
+use crate::db::{ByteOrder, Engine, EngineError, Fault, Record};
 use std::borrow::Cow;
 
 /// `MIN_FFACTOR`.
@@ -49,40 +38,35 @@ impl<F: PageFile> Writer<F> {
         if let Some(node) = nodes.iter().find(squeezes).or_else(fits) {
             let mut page = node.page.clone();
             page.put(key, value);
-            self.count_ahead()?;
-            self.write_page(node.number, &page)?;
+            self.write_page(node.number, page);
             return Ok(Growth::None);
         }
         if !last.page.links() {
             return Err(Fault::BadPage("no room for a link").on(last.number).into());
         }
-        self.look_ahead()?;
         if self.header.ffactor == FFACTOR_UNKNOWN {
             let pairs = i32::try_from(last.page.view().entries() / 2).unwrap_or(i32::MAX);
             self.header.ffactor = pairs.max(MIN_FFACTOR);
         }
         let fresh = self.pages_for(key, value)?;
         let addresses = self.take(fresh.len())?;
-        self.commit()?;
-        self.count_ahead()?;
         self.write_chain(fresh, &addresses)?;
         let mut page = last.page.clone();
         page.set_next(addresses.first().copied().unwrap_or(0));
-        self.write_page(last.number, &page)?;
+        self.write_page(last.number, page);
         Ok(Growth::Chain)
     }
 
     /// The pages that a pair takes for itself.
     pub(super) fn pages_for(&self, key: &[u8], value: &[u8]) -> Result<Vec<PageBuf>, EngineError> {
-        let size = usize::try_from(self.header.bsize).unwrap_or(0);
-        let mut page = PageBuf::blank(size, self.header.order);
+        let mut page = self.blank();
         if page.fits(key, value) {
             page.put(key, value);
             Ok(vec![page])
         } else if value.is_empty() {
             Err(EngineError::Refused("key too large for a page, and no data"))
         } else {
-            Ok(big::pages(key, value, size, self.header.order))
+            Ok(big::pages(key, value, self.page_size(), self.header.order))
         }
     }
 
@@ -93,18 +77,18 @@ impl<F: PageFile> Writer<F> {
                 let Some(node) = chain.nodes.get(node) else { return Ok(()) };
                 let mut page = node.page.clone();
                 page.remove(index);
-                self.write_page(node.number, &page)
+                self.write_page(node.number, page);
+                Ok(())
             }
             Spot::Big { first, last } => {
                 // The page that leads to the first is not looked for: the first stays, empty.
                 let pages = chain.nodes.get(first..=last).unwrap_or(&[]);
                 let (Some(head), Some(tail)) = (pages.first(), pages.last()) else { return Ok(()) };
-                let size = head.page.bytes().len();
-                let mut page = PageBuf::blank(size, self.header.order);
+                let mut page = self.blank();
                 if let Some(address) = tail.page.view().next() {
                     page.link(address);
                 }
-                self.write_page(head.number, &page)?;
+                self.write_page(head.number, page);
                 self.free(pages.iter().skip(1).filter_map(|node| node.address))
             }
         }
@@ -126,7 +110,7 @@ impl<F: PageFile> Writer<F> {
         let fits = page.fits(key, value) || page.squeezes(key, value);
         if fits {
             page.put(key, value);
-            self.write_page(node.number, &page)?;
+            self.write_page(node.number, page);
         }
         Ok(fits)
     }
@@ -142,9 +126,17 @@ impl<F: PageFile> Writer<F> {
         if alone && self.replace(&chain, *first, key, value)? {
             return Ok((Growth::None, false));
         }
-        let grown = self.insert(chain.from(*first), key, value)?;
-        self.drop_others(bucket, key, value)?;
-        Ok((grown, false))
+        self.repack(&chain, key, value)?;
+        Ok((Growth::None, false))
+    }
+
+    /// Packs a chain anew, with one pair in place of all that have its key.
+    fn repack(&mut self, chain: &Bucket, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        let pair = Record { key: key.into(), value: value.into() };
+        let records: Vec<_> = chain.records()?.into_iter().map(|(_, record)| record).collect();
+        let others = records.iter().filter(|record| *record.key != *key);
+        let (head, tail) = self.pack(others.chain([&pair]))?;
+        self.replace_chain(chain, head, tail)
     }
 
     /// Puts a pair where it belongs unless its key is there.
@@ -156,27 +148,14 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// Takes out every pair with this key but one with this value.
-    fn drop_others(&mut self, bucket: u32, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
-        loop {
-            let (chain, spots) = self.search(bucket, key)?;
-            let keep = spots.iter().position(|(_, found)| found == value);
-            let other = spots.iter().enumerate().find(|(at, _)| Some(*at) != keep);
-            match other {
-                Some((_, (spot, _))) if keep.is_some() => self.take_out(&chain, *spot)?,
-                _ => return Ok(()),
-            }
-        }
-    }
-
     fn count(&mut self, difference: i32) {
         self.header.nkeys = self.header.nkeys.saturating_add(difference).max(0);
     }
 
-    /// Whether the table, with so many pairs more, has more than it should.
-    fn is_crowded(&self, more: i64) -> bool {
+    /// Whether the table has more pairs than it should.
+    fn is_crowded(&self) -> bool {
         let buckets = i64::from(self.header.max_bucket).saturating_add(1);
-        i64::from(self.header.nkeys).saturating_add(more) / buckets > i64::from(self.header.ffactor)
+        i64::from(self.header.nkeys) / buckets > i64::from(self.header.ffactor)
     }
 }
 
@@ -193,6 +172,7 @@ impl<F: PageFile> Engine for Writer<F> {
     }
 
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.refresh()?;
         // Nothing is built on what is only read: that the keys are at home need not be proved.
         let chain = self.load_pages(self.header.bucket_of(hash(key)))?;
         let mut records = chain.records()?.into_iter();
@@ -206,18 +186,17 @@ impl<F: PageFile> Engine for Writer<F> {
         }
         // Refused before anything is looked at: a change must not fail half-way.
         self.pages_for(key, value)?;
-        self.finish_split()?;
-        if self.is_crowded(1) {
-            self.look_ahead()?;
-        }
+        self.refresh()?;
+        self.mend()?;
         let (grown, new) = self.put_pair(key, value)?;
         self.count(i32::from(new));
-        if grown == Growth::Chain || self.is_crowded(0) { self.expand() } else { Ok(()) }
+        if grown == Growth::Chain || self.is_crowded() { self.expand() } else { Ok(()) }
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
+        self.refresh()?;
+        self.mend()?;
         let bucket = self.header.bucket_of(hash(key));
-        self.finish_split()?;
         let mut found = false;
         loop {
             let (chain, spots) = self.search(bucket, key)?;
@@ -230,6 +209,6 @@ impl<F: PageFile> Engine for Writer<F> {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), EngineError> {
-        self.finish()
+        self.commit()
     }
 }

@@ -5,30 +5,36 @@
 #![forbid(unsafe_code)]
 
 use crate::db::Engine;
-use crate::db::database::{Cost, Database};
-use crate::db::lock::{Creation, Wait};
-use crate::db::{EngineError, Error};
+use crate::db::database::{Changes, Database};
+use crate::db::lock::{self, Creation, Wait};
+use crate::db::{EngineError, Error, ErrorKind};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Action, Change, Format};
 use crate::machine::Own;
+use crate::process::user::{self, Identity, SPAMD};
 use crate::spamd::Address;
 use crate::spamd::trap::{self, Outcome, Over, Refusal, TRAP_SECONDS};
+use nix::unistd::geteuid;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Traps or releases every address of `change`; nothing is written unless all of them are addresses.
 pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     let addresses = parse(&change.addresses)?;
     let own = Own::of_machine();
+    if matches!(change.action, Action::Trap(_)) {
+        make_missing(&change.file)?;
+    }
     Task::Write { database: &change.file }.lock_in()?;
-    let mut outcomes = Vec::with_capacity(addresses.len());
-    let cost = write(console, change, (&addresses, &own), &mut outcomes)?;
+    let Changes { done, cost, failure } = write(console, change, (&addresses, &own));
     let mut all_done = true;
-    for (address, outcome) in addresses.iter().zip(&outcomes) {
+    for (address, outcome) in addresses.iter().zip(&done) {
         all_done &= outcome.is_done();
         report(console, Some(&change.file), &address.to_string(), *outcome)?;
     }
@@ -37,7 +43,35 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
         let (file, batches) = (escaped_path(&change.file), cost.batches);
         console.tell(format_args!("{file}: {batches} batches, lock held {longest:.1} ms at most"));
     }
-    if all_done { Ok(()) } else { Err(Failure::Told) }
+    match failure {
+        Some(error) => Err(error.into()),
+        None if all_done => Ok(()),
+        None => Err(Failure::Told),
+    }
+}
+
+/// Makes the database that a trap is to go into, if there is none. One that root makes belongs to spamd's user,
+/// who could not write it otherwise; where there is no such user, to whoever has the directory.
+fn make_missing(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let owner = if geteuid().is_root() { Some(owner(path)?) } else { None };
+    lock::create(path, owner)?;
+    Ok(())
+}
+
+fn owner(path: &Path) -> Result<(u32, u32), Failure> {
+    match Identity::of(SPAMD) {
+        Ok(spamd) => Ok((spamd.uid.as_raw(), spamd.gid.as_raw())),
+        Err(user::Error::NotFound(_)) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let metadata = fs::metadata(parent.unwrap_or(Path::new(".")));
+            let error = |error| Error { path: path.to_path_buf(), kind: ErrorKind::Io(error) };
+            metadata.map(|found| (found.uid(), found.gid())).map_err(|found| error(found).into())
+        }
+        Err(error) => Err(Failure::Because(error.to_string())),
+    }
 }
 
 pub(super) fn parse(typed: &[OsString]) -> Result<Vec<Address>, Failure> {
@@ -49,29 +83,18 @@ fn write(
     console: &mut Console<'_>,
     change: &Change,
     (addresses, own): (&[Address], &Own),
-    outcomes: &mut Vec<Outcome>,
-) -> Result<Cost, Error> {
+) -> Changes<Outcome> {
     let now = change.clock.now();
-    let missing = match change.action {
-        Action::Trap(_) => Creation::IfMissing,
-        Action::Release => Creation::Never,
-    };
     let mut notice =
         || console.tell(format_args!("{}: waiting for its lock", escaped_path(&change.file)));
-    let mut work = |engine: &mut dyn Engine, address: &Address| {
-        outcomes.push(match change.action {
-            Action::Trap(over) if over < Over::White && own.contains(address.ip()) => {
-                Outcome::Refused(Refusal::Own)
-            }
-            action => change_one(engine, address, action, now)?,
-        });
-        Ok(())
+    let mut work = |engine: &mut dyn Engine, address: &Address| match change.action {
+        Action::Trap(over) if over < Over::White && own.contains(address.ip()) => {
+            Ok(Outcome::Refused(Refusal::Own))
+        }
+        action => change_one(engine, address, action, now),
     };
-    Database::new(&change.file, missing).in_batches(
-        addresses,
-        &mut Wait::usual(&mut notice),
-        &mut work,
-    )
+    let mut database = Database::new(&change.file, Creation::Never);
+    database.in_batches(addresses, &mut Wait::usual(&mut notice), &mut work)
 }
 
 fn change_one(

@@ -4,6 +4,7 @@ use super::process::{Act, Env};
 use super::scene::DATABASE;
 use crate::support::asking;
 use greytrapper::config::Rules;
+use greytrapper::db::Engine;
 use greytrapper::db::database::Database;
 use greytrapper::db::lock::{Creation, Wait, read_image};
 use greytrapper::db::snapshot::Snapshot;
@@ -103,10 +104,11 @@ fn store(env: &Env) -> Prepared {
         let mut trap_and_read = || -> Result<u64, Box<dyn Error>> {
             let mut notice = || ();
             let mut wait = Wait::usual(&mut notice);
-            database.in_batches(&addresses, &mut wait, &mut |engine, address| {
+            let mut work = |engine: &mut dyn Engine, address: &String| {
                 let address = Address::parse(address.as_bytes()).unwrap();
-                trap(engine, &address, NOW, 3600, Over::Nothing).map(drop)
-            })?;
+                trap(engine, &address, NOW, 3600, Over::Nothing)
+            };
+            database.in_batches(&addresses, &mut wait, &mut work).whole()?;
             let image = read_image(&path, &mut wait)?;
             let rules = Rules { identity: false, ..Rules::default() };
             Ok(scan::run(&Snapshot::new(&image.bytes)?, NOW, &rules)?.counts().trapped)

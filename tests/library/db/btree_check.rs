@@ -137,7 +137,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
     ("sibling-self", &["page 5: its link to the right leads elsewhere"]),
     ("slot-edge", &["page 5: item is out of place"]),
     ("slot-out", &["page 5: offset out of place"]),
-    ("trailing", &["page 63: file ends in the middle of this page"]),
+    ("trailing", &["page 63: an update was cut short; the next one will mend it"]),
     ("zerolen", &[NEITHER]),
 ];
 

@@ -4,9 +4,9 @@
 use super::btree_images::{Model, assert_holds, chained, records};
 use crate::support::dice::Dice;
 use crate::support::disk::{Disk, apply};
-use greytrapper::db::btree::Writer;
+use crate::support::through::BtreeWriter as Writer;
 use greytrapper::db::snapshot::Snapshot;
-use greytrapper::db::{ByteOrder, Engine, Fault};
+use greytrapper::db::{ByteOrder, Fault};
 use std::collections::HashSet;
 
 /// What one operation did, and where it was cut.

@@ -5,8 +5,8 @@ use super::btree_images::{Model, assert_holds, faults, records};
 use crate::support::dice::Dice;
 use crate::support::disk::Disk;
 use crate::support::golden::{databases, image};
-use greytrapper::db::btree::Writer;
-use greytrapper::db::{ByteOrder, Engine, EngineError};
+use crate::support::through::BtreeWriter as Writer;
+use greytrapper::db::{ByteOrder, EngineError};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]

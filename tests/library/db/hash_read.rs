@@ -3,9 +3,10 @@
 
 use crate::support::disk::Disk;
 use crate::support::golden::{databases, image};
-use greytrapper::db::hash::{Table, Writer};
+use crate::support::through::HashWriter as Writer;
+use greytrapper::db::Damage;
+use greytrapper::db::hash::Table;
 use greytrapper::db::snapshot::Snapshot;
-use greytrapper::db::{Damage, Engine};
 use greytrapper::spamd::listing;
 use std::fs;
 

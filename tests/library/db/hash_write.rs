@@ -3,10 +3,10 @@
 use crate::support::dice::Dice;
 use crate::support::disk::{Disk, apply};
 use crate::support::golden::{databases, image};
+use crate::support::through::HashWriter as Writer;
 use greytrapper::db::file::PageFile;
-use greytrapper::db::hash::Writer;
 use greytrapper::db::snapshot::Snapshot;
-use greytrapper::db::{ByteOrder, Engine, EngineError};
+use greytrapper::db::{ByteOrder, EngineError};
 use std::collections::BTreeMap;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -84,7 +84,7 @@ fn assert_holds(image: &[u8], model: &Model) {
 fn an_empty_table_is_libcs_byte_for_byte() {
     let golden = image("hash/empty.db");
     let disk = Disk::default();
-    Box::new(Writer::create(disk.clone(), 16384).unwrap()).close().unwrap();
+    Writer::create(disk.clone(), 16384).unwrap().close().unwrap();
     assert!(disk.bytes() == golden);
 }
 
@@ -110,7 +110,7 @@ fn random_changes_agree_with_a_model() {
             for (key, value) in &model {
                 assert_eq!(writer.get(key).unwrap().as_ref(), Some(value), "round {round}");
             }
-            Box::new(writer).close().unwrap();
+            writer.close().unwrap();
             assert_holds(&disk.bytes(), &model);
             writer = Writer::open(disk.clone()).unwrap();
         }
@@ -180,7 +180,7 @@ fn go_on(image: &[u8], before: &Model, op: &Op, dice: &mut Dice) {
         let op = random_op(dice, 160, 512);
         perform(&mut writer, &mut model, &op);
     }
-    Box::new(writer).close().unwrap();
+    writer.close().unwrap();
     assert_holds(&disk.bytes(), &model);
 }
 

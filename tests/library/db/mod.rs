@@ -6,6 +6,7 @@ mod btree_images;
 mod btree_kill;
 mod btree_read;
 mod btree_write;
+mod faults;
 mod hash_check;
 mod hash_read;
 mod hash_write;
