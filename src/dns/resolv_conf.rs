@@ -36,9 +36,18 @@ pub struct ResolvConf {
 pub struct Watch {
     file: File,
     conf: ResolvConf,
-    /// Time of its last change in seconds and nanoseconds, and its length.
-    seen: (i64, i64, u64),
+    seen: State,
     has_changed: bool,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    /// Time of its last change in seconds and nanoseconds.
+    changed: (i64, i64),
+    length: u64,
+    /// Whether it has a name. A file that is mounted over another may have none from the beginning.
+    is_named: bool,
 }
 
 /// What is read of the file at most.
@@ -58,7 +67,7 @@ impl Watch {
 
     fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
-        let seen = stamp(&file)?.unwrap_or_default();
+        let seen = State::of(&file)?;
         let mut text = Vec::new();
         file.by_ref().take(LONGEST as u64).read_to_end(&mut text)?;
         let conf = ResolvConf::parse(&text);
@@ -73,27 +82,29 @@ impl Watch {
     /// Whether it names other servers now, or another file has taken its place, which cannot be read here.
     /// If the file cannot be looked at, or is just being written, it has not.
     pub fn has_changed(&mut self) -> bool {
-        match stamp(&self.file) {
-            Ok(None) => self.has_changed = true,
-            Ok(Some(stamp)) if stamp != self.seen => {
-                let mut text = vec![0; LONGEST];
-                let length = self.file.read_at(&mut text, 0).unwrap_or(0);
-                text.truncate(length);
-                if !text.is_empty() {
-                    self.seen = stamp;
-                    self.has_changed = ResolvConf::parse(&text) != self.conf;
-                }
+        let state = State::of(&self.file).unwrap_or(self.seen);
+        if self.seen.is_named && !state.is_named {
+            return true;
+        }
+        if state != self.seen {
+            let mut text = vec![0; LONGEST];
+            let length = self.file.read_at(&mut text, 0).unwrap_or(0);
+            text.truncate(length);
+            if !text.is_empty() {
+                self.seen = state;
+                self.has_changed = ResolvConf::parse(&text) != self.conf;
             }
-            _ => {}
         }
         self.has_changed
     }
 }
 
-/// What tells one state of a file from another; nothing once it has no name any more.
-fn stamp(file: &File) -> io::Result<Option<(i64, i64, u64)>> {
-    let status = file.metadata()?;
-    Ok((status.nlink() > 0).then(|| (status.mtime(), status.mtime_nsec(), status.len())))
+impl State {
+    fn of(file: &File) -> io::Result<Self> {
+        let status = file.metadata()?;
+        let changed = (status.mtime(), status.mtime_nsec());
+        Ok(Self { changed, length: status.len(), is_named: status.nlink() > 0 })
+    }
 }
 
 impl ResolvConf {
@@ -232,6 +243,21 @@ mod tests {
         std::fs::write(&new, "nameserver 192.0.2.1\n").unwrap();
         std::fs::rename(&new, &path).unwrap();
         assert!(watch.has_changed());
+    }
+
+    /// As a file that was mounted over the system's, and then replaced where it came from: to read it again
+    /// would change nothing, time and again.
+    #[test]
+    fn a_file_that_never_had_a_name_has_not_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("resolv.conf");
+        std::fs::write(&path, "nameserver 192.0.2.1\n").unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let conf = ResolvConf::parse(b"nameserver 192.0.2.1");
+        let seen = State::of(&file).unwrap();
+        let mut watch = Watch { file, conf, seen, has_changed: false };
+        assert!(!watch.has_changed());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod findings;
 mod patience;
+mod shares;
 
 pub use findings::{Answered, Findings, Shown};
 pub use patience::Patience;
@@ -21,16 +22,12 @@ use crate::dns::proof::{Denial, Proof};
 use crate::dns::resolver::{Finding, Found, Resolver};
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::escape::escaped;
-use crate::name;
 use crate::scan::identity::Question;
 use crate::scan::{Domains, Scan};
-use std::collections::HashMap;
+use shares::{Freed, Shares};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Names below one registrable domain that are asked for in a scan: whoever has a domain has as many names in
-/// it as he likes, and servers that never answer.
-const SHARE: u32 = 20;
 /// Domains with a definite answer below which nothing is said about how many of them are bad.
 const FEW: u64 = 20;
 
@@ -49,13 +46,14 @@ pub struct Questions {
 #[derive(Debug)]
 pub struct Inquiry {
     questions: Questions,
-    /// How many are asked, hosts first.
-    asked: usize,
+    /// How many have had their turn, hosts first.
+    begun: usize,
     answered: usize,
+    shares: Shares,
+    /// Domains that may be asked for now, after others of theirs.
+    ready: Vec<usize>,
     hosts: Vec<(Vec<Confirmation>, Denial)>,
     domains: Vec<Option<(DomainVerdict, Denial)>>,
-    /// Names asked for below each registrable domain.
-    shares: HashMap<Vec<u8>, u32>,
     /// When it is to end, answered or not.
     until: Option<Instant>,
 }
@@ -97,11 +95,12 @@ impl Inquiry {
     ) -> Inquiry {
         resolver.begin_scan(&questions.controls);
         Inquiry {
-            asked: 0,
+            begun: 0,
             answered: 0,
+            shares: Shares::default(),
+            ready: Vec::new(),
             hosts: vec![(Vec::new(), Denial::default()); questions.hosts.len()],
             domains: vec![None; questions.domains.len()],
-            shares: HashMap::new(),
             until: within.and_then(|within| Instant::now().checked_add(within)),
             questions,
         }
@@ -112,8 +111,7 @@ impl Inquiry {
     /// [`Self::patience`].
     pub fn advance(&mut self, resolver: &mut Resolver) -> bool {
         self.take(resolver);
-        while self.asked < self.questions.len() && resolver.room() > 0 {
-            self.ask(resolver);
+        while resolver.room() > 0 && self.ask(resolver) {
             self.take(resolver);
         }
         let is_answered = self.answered == self.questions.len() && !resolver.is_proving();
@@ -150,22 +148,33 @@ impl Inquiry {
         (self.questions, Answered { hosts, domains, tally, shown })
     }
 
-    fn ask(&mut self, resolver: &mut Resolver) {
-        let number = self.asked;
-        self.asked += 1;
+    /// Asks for what is next; false if there is nothing more to ask just now.
+    fn ask(&mut self, resolver: &mut Resolver) -> bool {
+        if let Some(place) = self.ready.pop() {
+            self.look_up(place, resolver);
+            return true;
+        }
+        let number = self.begun;
+        if number == self.questions.len() {
+            return false;
+        }
+        self.begun += 1;
         if let Some(host) = self.questions.hosts.get(number) {
             let names = host.names.iter().map(String::as_bytes);
-            return resolver.identify(number as u64, host.address, names);
+            resolver.identify(number as u64, host.address, names);
+            return true;
         }
-        let place = number - self.questions.hosts.len();
+        let place = number - self.hosts.len();
         let domain = self.questions.domains.get(place).unwrap_or_default();
-        if has_share(&mut self.shares, domain) {
-            return resolver.lookup(number as u64, domain);
+        if self.shares.may_ask(domain, place) {
+            self.look_up(place, resolver);
         }
-        self.answered += 1;
-        if let Some(verdict) = self.domains.get_mut(place) {
-            *verdict = Some((DomainVerdict::Unknown(Failure::Share), Denial::default()));
-        }
+        true
+    }
+
+    fn look_up(&self, place: usize, resolver: &mut Resolver) {
+        let ticket = (self.hosts.len() + place) as u64;
+        resolver.lookup(ticket, self.questions.domains.get(place).unwrap_or_default());
     }
 
     fn take(&mut self, resolver: &mut Resolver) {
@@ -179,26 +188,27 @@ impl Inquiry {
                     }
                 }
                 Found::Domain(verdict) => {
-                    let place = number.checked_sub(self.hosts.len());
-                    if let Some(domain) = place.and_then(|place| self.domains.get_mut(place)) {
-                        *domain = Some((verdict, denial));
-                    }
+                    self.judged(number.saturating_sub(self.hosts.len()), verdict, denial)
                 }
             }
         }
     }
-}
 
-/// Whether a name may still be asked for: the registrable domain itself always may.
-fn has_share(shares: &mut HashMap<Vec<u8>, u32>, domain: &[u8]) -> bool {
-    let mut registered = Vec::new();
-    name::registrable(domain, &mut registered);
-    if registered == domain {
-        return true;
+    /// A domain has its verdict, which may be good for others of the same registrable domain.
+    fn judged(&mut self, place: usize, verdict: DomainVerdict, denial: Denial) {
+        let domain = self.questions.domains.get(place).unwrap_or_default();
+        let Freed { ready, given_up } = self.shares.answered(domain, !verdict.is_lacking());
+        self.ready.extend(ready);
+        self.answered += given_up.len();
+        let given_up = given_up
+            .into_iter()
+            .map(|place| (place, DomainVerdict::Unknown(Failure::Share), Denial::default()));
+        for (place, verdict, denial) in given_up.chain([(place, verdict, denial)]) {
+            if let Some(domain) = self.domains.get_mut(place) {
+                *domain = Some((verdict, denial));
+            }
+        }
     }
-    let asked = shares.entry(registered).or_default();
-    *asked = asked.saturating_add(1);
-    *asked <= SHARE
 }
 
 /// What is left of a verdict.
@@ -255,21 +265,6 @@ pub fn unfit(notices: &[Notice], servers: usize, shown: &Shown) -> Option<io::Er
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_registrable_domain_gets_a_bounded_share() {
-        let mut shares = HashMap::new();
-        let asked = |shares: &mut _, zone: &str| {
-            let name = |n| format!("r{n}.{zone}");
-            (0..1000).filter(|n| has_share(shares, name(*n).as_bytes())).count()
-        };
-        assert_eq!(asked(&mut shares, "tarpit.example"), 20);
-        assert_eq!(asked(&mut shares, "deep.below.tarpit.example"), 0);
-        assert_eq!(asked(&mut shares, "other.example"), 20);
-        assert!(has_share(&mut shares, b"tarpit.example"));
-        let own = (0..1000).filter(|n| has_share(&mut shares, format!("d{n}.co.uk").as_bytes()));
-        assert_eq!(own.count(), 1000, "public suffixes are nobody's share");
-    }
 
     #[test]
     fn denials_of_a_doubtful_scan_are_not_kept() {

@@ -64,9 +64,9 @@ pub enum Doubt {
     PartlyUnproven(u64),
     /// Too many sender domains had no definite answer.
     Failed {
-        /// Registrable domains and hosts of which nothing is known, each counted with one other at most.
+        /// Registrable domains of which nothing is known, each with a host of its own.
         failed: u64,
-        /// The same with those of which something is.
+        /// The same and those of which something is.
         of: u64,
     },
     /// Too many hosts would be trapped by a rule.
@@ -106,11 +106,11 @@ impl fmt::Display for Doubt {
             Doubt::PartlyUnproven(count) => {
                 return write!(
                     f,
-                    "{count} negative answers are not believed: their name server has found no domain"
+                    "negative answers of a name server that has found no domain are not believed: {count}"
                 );
             }
             Doubt::Failed { failed, of } => {
-                write!(f, "{failed} of {of} domains have no definite answer, ")?;
+                write!(f, "no definite answer for {failed} of {of} domains, ")?;
             }
             Doubt::Outvoted { rule, bad, of } => {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);

@@ -10,6 +10,7 @@ mod background;
 mod clients;
 mod database;
 mod descriptors;
+mod dns;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;

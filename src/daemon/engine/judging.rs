@@ -236,9 +236,12 @@ impl Answers for Known<'_> {
 }
 
 impl Known<'_> {
-    /// The hosts of whose names one has no answer, if DNS did its work.
-    fn unanswered(&self) -> Option<Vec<IpAddr>> {
-        let mut hosts = self.findings.as_ref()?.unanswered()?;
+    /// The hosts of whose names one has no answer, if DNS did its work, or there was nothing to ask.
+    fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
+        let mut hosts = match &self.findings {
+            Some(findings) => findings.unanswered()?,
+            None => is_settled.then(Vec::new)?,
+        };
         hosts.extend(self.further.as_ref().and_then(Findings::unanswered).unwrap_or_default());
         Some(hosts)
     }
@@ -267,7 +270,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     };
     let mut worked = start.elapsed();
     let budget = Budget { start: Instant::now(), time: work.config.scan_every / 2 };
-    let findings = resolve(Questions::of(&scan), work, line, &budget);
+    let questions = Questions::of(&scan);
+    let is_settled = questions.is_empty();
+    let findings = resolve(questions, work, line, &budget);
     let (recipients, control) = match &work.config.checker {
         Some(checker) => (scan.recipients(), checker.control.as_deref()),
         None => (Vec::new(), None),
@@ -289,7 +294,7 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let doubts = report.doubts().iter();
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
-        found.unanswered = answers.unanswered();
+        found.unanswered = answers.unanswered(is_settled);
     }
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);

@@ -145,10 +145,10 @@ impl Memory {
 
     /// How DNS did in a scan. Logs what is wrong, once.
     pub fn note_dns(&mut self, failure: Option<&str>) {
-        if let Some(failure) = failure {
-            if self.told_of_dns.as_deref() != Some(failure) {
-                log::warning(format_args!("DNS: {failure}; judging without it"));
-            }
+        if let Some(failure) =
+            failure.filter(|failure| self.told_of_dns.as_deref() != Some(failure))
+        {
+            log::warning(format_args!("DNS: {failure}; judging without it"));
         }
         self.told_of_dns = failure.map(Into::into);
     }

@@ -212,7 +212,7 @@ impl Mux {
     /// there are firewalls that swallow what has an OPT record (RFC 6891 6.2.5).
     pub(super) fn edns(&self, flight: &Flight, server: usize) -> Edns {
         match flight.edns {
-            Edns::On if flight.timeouts % 2 == 0 => self.servers[server].edns(),
+            Edns::On if flight.timeouts & 1 == 0 => self.servers[server].edns(),
             _ => Edns::Off,
         }
     }
