@@ -146,7 +146,10 @@ fn what_lies_there_is_looked_at() {
     let all = ["192.0.2.202", "192.0.2.3", "192.0.2.4"];
     let [white, trap, name] = [Refusal::White, Refusal::Trapped, Refusal::Spamtrap].map(refused);
     assert_eq!(store.ask(ToStore::Trap, By::Scan, &all), [white, trap, name]);
-    assert_eq!(store.ask(ToStore::EndTraps, By::Scan, &["192.0.2.202", "192.0.2.4"]), [white, name]);
+    assert_eq!(
+        store.ask(ToStore::EndTraps, By::Scan, &["192.0.2.202", "192.0.2.4"]),
+        [white, name]
+    );
     assert_eq!(place.listing(), before);
     // An operator renews a trap, and is asked twice about a whitelisted host.
     let renewed = Some(Outcome::Renewed);
