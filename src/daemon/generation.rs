@@ -144,9 +144,8 @@ fn endow(needs: &Needs, common: &Common) -> io::Result<Endowed> {
     let ways: Vec<_> =
         endowed.iter().filter_map(|(role, _)| Some((role.process, role.answers?))).collect();
     let mut give = |process, slot, descriptor| {
-        for (_, given) in endowed.iter_mut().filter(|(role, _)| role.process == process) {
+        if let Some((_, given)) = endowed.iter_mut().find(|(role, _)| role.process == process) {
             given.push((slot, descriptor));
-            break;
         }
     };
     for (process, (asker, slot)) in ways {

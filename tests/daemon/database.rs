@@ -69,7 +69,7 @@ fn replaced_by_another_under(place: Place) {
     let mut daemon = scanning(&place);
     let inode = fs::metadata(place.database()).unwrap().ino();
     let other = place.path("other");
-    crate::support::records::enter(&other, &[bad("192.0.2.1"), white("192.0.2.2")]);
+    crate::support::records::enter(&other, &[bad("192.0.2.1"), white("192.0.2.202")]);
     place.give("other");
     fs::rename(&other, place.database()).unwrap();
     assert_ne!(fs::metadata(place.database()).unwrap().ino(), inode);

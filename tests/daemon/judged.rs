@@ -43,7 +43,7 @@ fn with_checker(script: &str, control: &str) -> Vec<String> {
     let checker = place.write("checker", format!("#!/bin/sh\n{script}\n"), 0o755);
     let off = "max sender ratio off\nmax sender domains off\n";
     place.configure(&format!("{NO_DNS}{off}check rcpt with {checker:?} timeout 5s{control}\n"));
-    let hosts = (1..=20).map(|n| format!("192.0.2.{n}"));
+    let hosts = (1..=20).map(|n| format!("203.0.113.{n}"));
     let tuples = hosts.flat_map(|host| {
         (0..7).map(move |n| {
             let to = format!("u{n}@ours.example");

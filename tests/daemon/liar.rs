@@ -95,7 +95,7 @@ fn place() -> Place {
     let place = Place::new();
     place.enter(&[
         grey("192.0.2.1", "h.example", "a@d.example", "user@example.org"),
-        white("192.0.2.2"),
+        white("192.0.2.202"),
         trapped("192.0.2.3"),
         spamtrap("192.0.2.4"),
         spamtrap("trap@example.org"),
@@ -143,10 +143,13 @@ fn what_lies_there_is_looked_at() {
     let place = place();
     let before = place.listing();
     let mut store = Store::of(&place, "");
-    let all = ["192.0.2.2", "192.0.2.3", "192.0.2.4"];
+    let all = ["192.0.2.202", "192.0.2.3", "192.0.2.4"];
     let [white, trap, name] = [Refusal::White, Refusal::Trapped, Refusal::Spamtrap].map(refused);
     assert_eq!(store.ask(ToStore::Trap, By::Scan, &all), [white, trap, name]);
-    assert_eq!(store.ask(ToStore::EndTraps, By::Scan, &["192.0.2.2", "192.0.2.4"]), [white, name]);
+    assert_eq!(
+        store.ask(ToStore::EndTraps, By::Scan, &["192.0.2.202", "192.0.2.4"]),
+        [white, name]
+    );
     assert_eq!(place.listing(), before);
     // An operator renews a trap, and is asked twice about a whitelisted host.
     let renewed = Some(Outcome::Renewed);
@@ -165,7 +168,7 @@ fn allowed_hosts_stay_so_whoever_asks() {
     let place = place();
     let before = place.listing();
     let mut store = Store::of(&place, "allow { 192.0.2.0/24, 2001:db8::/32 }\n");
-    let hosts = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:0DB8:0:0::1"];
+    let hosts = ["192.0.2.1", "192.0.2.202", "2001:db8::1", "2001:0DB8:0:0::1"];
     for by in [By::Scan, OPERATOR, FORCE] {
         let outcomes = store.ask(ToStore::Trap, by, &hosts);
         assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::Allowed)), "{by:?}");
@@ -193,7 +196,7 @@ fn the_limit_is_the_stores() {
     let place = place();
     let mut store = Store::of(&place, "trap limit 5 per 1h\n");
     for _ in 0..10 {
-        assert_eq!(store.ask(ToStore::Trap, By::Scan, &["192.0.2.2"]), [refused(Refusal::White)]);
+        assert_eq!(store.ask(ToStore::Trap, By::Scan, &["192.0.2.202"]), [refused(Refusal::White)]);
     }
     let hosts: Vec<_> = (1..=20).map(records::host).collect();
     let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
@@ -204,7 +207,7 @@ fn the_limit_is_the_stores() {
     let outcomes = store.ask(ToStore::Trap, FORCE, &hosts[3..]);
     assert_eq!(count(&outcomes), 2);
     assert!(outcomes[2..].iter().all(|outcome| *outcome == refused(Refusal::Limit)));
-    assert_eq!(store.ask(ToStore::Trap, FORCE, &["192.0.2.2"]), [refused(Refusal::Limit)]);
+    assert_eq!(store.ask(ToStore::Trap, FORCE, &["192.0.2.202"]), [refused(Refusal::Limit)]);
     assert_eq!(place.trapped().len(), 6);
     place.assert_sound();
     store.end();

@@ -36,7 +36,7 @@ fn it_holds_for_traps_by_hand_too() {
     place.configure(&format!("{NO_DNS}trap limit 2 per 1h\n"));
     place.enter(&[]);
     let daemon = place.start();
-    let ran = daemon.ctl(&["trap", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    let ran = daemon.ctl(&["trap", "192.0.2.1", "192.0.2.202", "192.0.2.3"]);
     assert_eq!(ran.failed(), "greytrapctl: 192.0.2.3: trap limit reached\n");
-    assert_eq!(place.trapped(), ["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(place.trapped(), ["192.0.2.1", "192.0.2.202"]);
 }

@@ -49,15 +49,15 @@ fn traps_of_scans_and_by_hand_are_told() {
         key.display()
     ));
     let bad = |host| grey(host, "h.example", "nobody", "user@example.org");
-    place.enter(&[bad("192.0.2.1"), bad("192.0.2.2"), bad("2001:db8::1")]);
+    place.enter(&[bad("192.0.2.1"), bad("192.0.2.202"), bad("2001:db8::1")]);
     let mut daemon = place.start();
     daemon.scan_done();
-    assert_eq!(place.trapped(), ["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
+    assert_eq!(place.trapped(), ["192.0.2.1", "192.0.2.202", "2001:db8::1"]);
     let (first, mut hosts) = told(&receiver);
     hosts.sort();
     assert_eq!(hosts, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
     // The second is in a trap already: it gets a new end, which the others have to know.
-    daemon.says(&["trap", "192.0.2.3", "192.0.2.2"]);
+    daemon.says(&["trap", "192.0.2.3", "192.0.2.202"]);
     let (second, hosts) = told(&receiver);
     assert_eq!(hosts, [Ipv4Addr::new(192, 0, 2, 3), Ipv4Addr::new(192, 0, 2, 2)]);
     assert_eq!(second, first + 1);

@@ -17,7 +17,7 @@ const ROWS: [&[&str]; 8] = [
     &["dns", "spamd"],
     &["db"],
     &["config"],
-    &["frame", "heap", "log", "name", "threads"],
+    &["frame", "heap", "log", "machine", "name", "threads"],
     &["errno", "escape"],
 ];
 

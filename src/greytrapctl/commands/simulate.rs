@@ -14,7 +14,6 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
-use crate::machine::Own;
 use crate::scan::answers::{Confirmation, DomainVerdict};
 use crate::scan::{Answers, Doubt, Portion, Report, Scan, Verdict};
 use std::collections::HashSet;
@@ -27,8 +26,8 @@ const PASS: &str = "pass";
 
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
-    let mut config = conf::load(console, simulate.conf.as_deref())?;
-    config.rules.own = Own::of_machine();
+    // The file may be another machine's: this one's addresses are hosts like others.
+    let config = conf::load(console, simulate.conf.as_deref())?;
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
