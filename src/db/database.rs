@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 /// milliseconds.
 const SMALL: u64 = 4 << 20;
 /// When a batch has worked for so long, it takes on no more: to write it takes as long again.
-const BATCH: Duration = Duration::from_millis(12);
+const BATCH: Duration = Duration::from_millis(8);
 /// Between two batches, so that others who wait for the lock get it.
 const PAUSE: Duration = Duration::from_millis(1);
 

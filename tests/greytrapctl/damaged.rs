@@ -48,7 +48,11 @@ fn list_prints_what_can_be_reached_and_says_what_cannot() {
 #[test]
 fn trap_leaves_every_byte_as_it_was_unless_the_file_is_sound() {
     for file in all() {
-        let sound = run("check", &file).status == Some(0);
+        let checked = run("check", &file);
+        // What a full disk has cut is no damage.
+        let told = String::from_utf8_lossy(&checked.out).into_owned();
+        let mendable = told.lines().all(|line| line.ends_with("the next one will mend it"));
+        let sound = checked.status == Some(0) || (mendable && !told.is_empty());
         let before = fs::read(&file).unwrap();
         let dir = Dir::new();
         let copy = dir.copy(&file);
