@@ -27,7 +27,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::edit::PageBuf;
-use super::header::{self, Header, generation};
+use super::header::{Header, generation};
 use super::note::{self, Note};
 use super::store::Writer;
 use crate::db::file::PageFile;
@@ -318,10 +318,7 @@ impl<F: PageFile> Writer<F> {
     }
 
     fn head(&self, header: &Header, note: Option<Note>) -> Write {
-        let head = note::append(&header.encode(), note);
-        let is_noted = note.is_some() || self.note.is_some();
-        let length = if is_noted { head.len() } else { header::SIZE };
-        (0, head.into_iter().take(length).collect())
+        (0, note::append(&header.encode(), note))
     }
 }
 
