@@ -2,8 +2,9 @@
 //! `cfg(libc_db = "system")` if it is the system's own.
 //!
 //! Called by Cargo before the library is compiled. The BSDs have dbopen(3) in libc; elsewhere the
-//! environment may name a directory with OpenBSD's own db.h and libdb185.a (`DB185_DIR`). Without either
-//! nothing happens here: the native engine needs no C, and bindgen no libclang before it is called.
+//! environment may name a directory with a db.h and a libdb185.a (`DB185_DIR`; `.ci/db185` makes one).
+//! Without either nothing happens here: the native engine needs no C, and bindgen no libclang before it is
+//! called.
 //!
 //! When cross-compiling, clang must be shown the target's headers: bindgen takes its flags from
 //! `BINDGEN_EXTRA_CLANG_ARGS`.

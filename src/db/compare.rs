@@ -73,13 +73,17 @@ impl fmt::Display for How {
     }
 }
 
-/// What differs between our walk and theirs; they are expected to pass over the records of ours with the
-/// ordinals `unseen`, which ascend.
+/// What differs between our walk and theirs; theirs may pass over the records of ours with the ordinals
+/// `unseen`, which ascend.
 pub fn differences<'a>(
     ours: Vec<Record<'a>>,
     unseen: &[usize],
     theirs: Vec<Record<'a>>,
 ) -> Vec<Difference<'a>> {
+    if ours == theirs {
+        // Not every libc has that fault.
+        return Vec::new();
+    }
     let mut ours: Vec<_> = ours
         .into_iter()
         .enumerate()
@@ -147,7 +151,7 @@ mod tests {
     /// One line a case: our walk, what theirs is expected to pass over, theirs, and what is told.
     #[test]
     fn every_difference_is_named() {
-        let rows: [(&str, &[usize], &str, &str); 11] = [
+        let rows: [(&str, &[usize], &str, &str); 12] = [
             ("", &[], "", ""),
             ("b1 a2", &[], "b1 a2", ""),
             ("b1 a2", &[0], "a2", "b PassedOver"),
@@ -157,8 +161,10 @@ mod tests {
             ("b1 a2", &[], "b1 a3", "a Value"),
             ("b1 a2", &[], "a2 b1", "order"),
             ("b1 a2 c3", &[2], "a2 b1", "c PassedOver, order"),
-            // Seen all the same: our list of what it does not see was too long.
-            ("b1 a2", &[1], "b1 a2", "order"),
+            // Not every libc has the fault.
+            ("b1 a2", &[1], "b1 a2", ""),
+            // Seen all the same, but not in its place.
+            ("b1 a2 c3", &[1], "a2 b1 c3", "order"),
             ("b1 a2 c3", &[0], "a2 d4", "b PassedOver, c Missing, d Strange"),
         ];
         for (ours, unseen, theirs, told) in rows {

@@ -7,33 +7,38 @@
 //! # A damaged file is never written
 //!
 //! * A file of up to `SMALL` bytes is read and checked whole under the same lock as the writes.
-//! * A larger one is read under a shared lock, and checked whole after that lock is given back, once
-//!   for every [`Database`]; nobody waits for it. What other programs change afterwards is not checked
-//!   again as a whole: a file that was replaced or became shorter is.
+//! * A larger one is read under a shared lock, and checked whole after that lock is given back, before the
+//!   first of several batches if another program has changed it since the last look; nobody waits for
+//!   it. What is changed between batches is not checked again as a whole: a file that was replaced or
+//!   became shorter is.
 //! * In any case our writers check each page that they are about to build on, before they write.
 //!
 //! So damage that was there when the first lock was taken stops everything; damage that another program
 //! does meanwhile stops us if it is where we go.
 //!
+//! What a program leaves that was killed, or met a full disk, is no damage ([`Snapshot::condition`]): it is
+//! mended under the lock of the first batch.
+//!
 //! # Whose code writes
 //!
 //! Ours, unless [`EngineChoice`] says dbopen(3): only ours makes a batch a transaction ([`super::transaction`]),
-//! and writes what is sound but not for dbopen(3) (`db::libc` has the list). What our writer was killed over is
-//! mended by our writer, whatever the choice: nobody else can.
+//! and writes what is sound but not for dbopen(3) (`db::libc` has the list). What a writer was killed over is
+//! mended by ours, whatever the choice: nobody else can.
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
 use super::lock::{self, Creation, FileId, Wait};
-use super::snapshot::{Snapshot, format_of};
+use super::snapshot::{Condition, Snapshot, format_of};
 use super::{Damage, Engine, EngineError, Error, ErrorKind, Fault, Format, btree, hash};
 use crate::config::EngineChoice;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Files of up to so many bytes are read and checked under the lock of every batch: a few
 /// milliseconds.
@@ -56,20 +61,31 @@ pub struct Database {
     small: u64,
 }
 
-/// The file whose structure was found to hold, and its length then.
+/// The file whose structure was found to hold, its length then, and when it was last changed by us or
+/// before that.
 #[derive(Clone, Copy, Debug)]
 struct SoundFile {
     file: FileId,
     length: u64,
+    changed: SystemTime,
     structure: Structure,
+}
+
+/// Whether others may have changed a file since it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Not before the first of several batches.
+    Unchanged,
+    /// In the short time since the last look or the last batch.
+    Looked,
 }
 
 /// What a check found, if not damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Structure {
     Whole,
-    /// Our writer was killed; the next one will mend it.
-    CutShort,
+    /// A writer was killed, or the disk was full; ours will mend it.
+    Leftover,
 }
 
 /// A database open for one batch.
@@ -78,6 +94,8 @@ pub struct Batch {
     pub engine: Box<dyn Engine>,
     /// Since when the lock is held.
     pub since: Instant,
+    /// The same open file: it has the lock too, until it is dropped.
+    file: File,
 }
 
 /// What a list of changes cost the others.
@@ -141,12 +159,13 @@ impl Database {
         work: &mut dyn FnMut(&mut dyn Engine, &I) -> Result<T, EngineError>,
     ) -> Changes<T> {
         let mut changes = Changes { done: Vec::new(), cost: Cost::default(), failure: None };
+        let mut trust = Trust::Unchanged;
         let mut items = items.iter();
         while !items.as_slice().is_empty() && changes.failure.is_none() {
             if changes.cost.batches > 0 {
                 thread::sleep(PAUSE);
             }
-            match self.batch(&mut items, wait, work) {
+            match self.batch(&mut items, trust, wait, work) {
                 Ok((done, held)) => {
                     changes.done.extend(done);
                     changes.cost.batches = changes.cost.batches.saturating_add(1);
@@ -154,6 +173,7 @@ impl Database {
                 }
                 Err(error) => changes.failure = Some(error),
             }
+            trust = Trust::Looked;
         }
         changes
     }
@@ -162,10 +182,11 @@ impl Database {
     fn batch<I, T>(
         &mut self,
         items: &mut slice::Iter<'_, I>,
+        trust: Trust,
         wait: &mut Wait<'_>,
         work: &mut dyn FnMut(&mut dyn Engine, &I) -> Result<T, EngineError>,
     ) -> Result<(Vec<T>, Duration), Error> {
-        let Batch { mut engine, since } = self.open(wait)?;
+        let Batch { mut engine, since, file } = self.open_trusting(trust, wait)?;
         let opened = Instant::now();
         let mut done = Vec::new();
         for item in items {
@@ -175,22 +196,40 @@ impl Database {
             }
         }
         engine.close().map_err(|error| self.error(error.into()))?;
+        self.note_change(&file);
+        drop(file);
         Ok((done, since.elapsed()))
     }
 
     /// Opens it for writing, with its lock, if its structure holds.
     pub fn open(&mut self, wait: &mut Wait<'_>) -> Result<Batch, Error> {
+        self.open_trusting(Trust::Unchanged, wait)
+    }
+
+    fn open_trusting(&mut self, mut trust: Trust, wait: &mut Wait<'_>) -> Result<Batch, Error> {
         for _ in 0..lock::ATTEMPTS {
             let file = lock::open_exclusive(&self.path, self.creation, wait)?;
             let since = Instant::now();
             self.is_bound_to(&file).map_err(|kind| self.error(kind))?;
-            match self.admit(file).map_err(|kind| self.error(kind))? {
-                Some(engine) => return Ok(Batch { engine, since }),
+            let copy = file.try_clone().map_err(|error| self.error(ErrorKind::Io(error)))?;
+            match self.admit(copy, trust).map_err(|kind| self.error(kind))? {
+                Some(engine) => return Ok(Batch { engine, since, file }),
                 // The lock is free again: time for a long look.
-                None => self.look(wait)?,
+                None => drop(file),
             }
+            self.look(wait)?;
+            trust = Trust::Looked;
         }
         Err(self.error(lock::REPLACED))
+    }
+
+    /// Remembers when we have changed the file, which is still locked.
+    fn note_change(&mut self, file: &File) {
+        let changed = file.metadata().and_then(|metadata| metadata.modified());
+        match (&mut self.sound, changed) {
+            (Some(sound), Ok(changed)) => sound.changed = changed,
+            _ => self.sound = None,
+        }
     }
 
     fn is_bound_to(&self, file: &File) -> Result<(), ErrorKind> {
@@ -203,7 +242,7 @@ impl Database {
     }
 
     /// The writer of a file whose lock is held; none if the file must be looked at first.
-    fn admit(&mut self, file: File) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
+    fn admit(&mut self, file: File, trust: Trust) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
         let length = file.length().map_err(ErrorKind::Io)?;
         if length == 0 {
             return fresh(file).map(Some);
@@ -216,24 +255,35 @@ impl Database {
                 return fresh(file).map(Some);
             }
             check(&image)?
-        } else if let Some(sound) =
-            self.known_sound(FileId::of(&file).map_err(ErrorKind::Io)?, length)
-        {
+        } else if let Some(sound) = self.known_sound(&file, length, trust).map_err(ErrorKind::Io)? {
             // It will have been mended when it is opened again.
             mem::replace(&mut sound.structure, Structure::Whole)
         } else {
             return Ok(None);
         };
-        self.writer(file, structure).map(Some)
+        let writer = self.writer(file, structure);
+        if writer.is_err() {
+            self.sound = None;
+        }
+        writer.map(Some)
     }
 
-    fn known_sound(&mut self, file: FileId, length: u64) -> Option<&mut SoundFile> {
-        self.sound.as_mut().filter(|sound| sound.file == file && sound.length <= length)
+    fn known_sound(
+        &mut self,
+        file: &File,
+        length: u64,
+        trust: Trust,
+    ) -> io::Result<Option<&mut SoundFile>> {
+        let (id, changed) = (FileId::of(file)?, file.metadata()?.modified()?);
+        Ok(self.sound.as_mut().filter(|sound| {
+            let unchanged = sound.changed == changed || trust == Trust::Looked;
+            sound.file == id && sound.length <= length && unchanged
+        }))
     }
 
     fn writer(&self, file: File, structure: Structure) -> Result<Box<dyn Engine>, ErrorKind> {
         match self.choice {
-            _ if structure == Structure::CutShort => native(file),
+            _ if structure == Structure::Leftover => restored(file),
             EngineChoice::Libc => Ok(libc(&self.path, file)?),
             EngineChoice::Native | EngineChoice::Default => native(file),
         }
@@ -241,10 +291,13 @@ impl Database {
 
     /// Checks the whole structure while others work.
     fn look(&mut self, wait: &mut Wait<'_>) -> Result<(), Error> {
+        // Before the look: what is changed meanwhile is looked at again next time.
+        let changed = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        let changed = changed.map_err(|error| self.error(ErrorKind::Io(error)))?;
         let image = lock::read_image(&self.path, wait)?;
         let structure = check(&image.bytes).map_err(|kind| self.error(kind))?;
         let length = image.bytes.len() as u64;
-        self.sound = Some(SoundFile { file: image.file, length, structure });
+        self.sound = Some(SoundFile { file: image.file, length, changed, structure });
         Ok(())
     }
 
@@ -276,15 +329,32 @@ fn native(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     }
 }
 
-/// Whether the structure holds; the first fault that no writer will mend, if there is one.
+/// Ours, for a file that was left unfinished: it is mended first.
+fn restored(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
+    let image = lock::image_of(&file)?;
+    let mut faults = Vec::new();
+    let snapshot = Snapshot::new(&image)?;
+    snapshot.check(&mut |damage| faults.push(damage));
+    // What our own writer has left it mends before its next change.
+    if faults.iter().all(|damage| *damage == Fault::CutShort.on(0)) {
+        return native(file);
+    }
+    match format_of(&image) {
+        Some(Format::Hash) => Ok(Box::new(hash::Writer::restore(file, &image)?)),
+        Some(Format::Btree) => Ok(Box::new(btree::Writer::restore(file, &image)?)),
+        None => Err(ErrorKind::NotADatabase),
+    }
+}
+
+/// Whether the file may be written; the first fault if not.
 fn check(image: &[u8]) -> Result<Structure, ErrorKind> {
     let mut first: Option<Damage> = None;
-    let mut structure = Structure::Whole;
-    Snapshot::new(image)?.check(&mut |damage| match damage.fault {
-        Fault::CutShort => structure = Structure::CutShort,
-        _ => _ = first.get_or_insert(damage),
-    });
-    first.map_or(Ok(structure), |damage| Err(damage.into()))
+    let condition = Snapshot::new(image)?.condition(&mut |damage| _ = first.get_or_insert(damage));
+    match (condition, first) {
+        (Condition::Leftover, _) => Ok(Structure::Leftover),
+        (Condition::Damaged, Some(damage)) => Err(damage.into()),
+        _ => Ok(Structure::Whole),
+    }
 }
 
 /// The writer of an empty file: whoever writes into it first, it is the same hash.
@@ -458,6 +528,35 @@ mod tests {
         let before = fs::read(&path).unwrap();
         assert!(matches!(put(&mut database, &[3]).unwrap_err().kind, ErrorKind::Damaged(_)));
         assert!(fs::read(&path).unwrap() == before);
+    }
+
+    /// The scan finds it damaged, and nothing but the time of the change tells the writer.
+    #[test]
+    fn a_large_file_that_was_damaged_after_the_first_look_is_not_written() {
+        let (_dir, path) = copy("hash/multi");
+        let mut database = Database::new(&path, Creation::Never);
+        database.small = 0;
+        put(&mut database, &[1]).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        let file = File::options().write(true).open(&path).unwrap();
+        FileExt::write_all_at(&file, &[0xff; 4096], 2 * 4096).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(put(&mut database, &[2]).unwrap_err().kind, ErrorKind::Damaged(_)));
+        assert!(fs::read(&path).unwrap() == before);
+    }
+
+    /// One look for as long as nobody else writes.
+    #[test]
+    fn our_own_changes_do_not_make_a_large_file_be_looked_at_again() {
+        let (_dir, path) = copy("hash/multi");
+        let mut database = Database::new(&path, Creation::Never);
+        database.small = 0;
+        for key in 0..3 {
+            put(&mut database, &[key]).unwrap();
+            let changed = fs::metadata(&path).unwrap().modified().unwrap();
+            assert_eq!(database.sound.unwrap().changed, changed);
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What was judged is not what would be written into.

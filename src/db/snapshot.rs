@@ -29,10 +29,15 @@ impl<'a> Snapshot<'a> {
         if image.is_empty() {
             return Ok(Snapshot(Kind::Empty));
         }
-        match format_of(image) {
+        let snapshot = match format_of(image) {
             Some(Format::Hash) => hash::Table::new(image).map(Kind::Hash).map(Snapshot),
             Some(Format::Btree) => btree::Tree::new(image).map(Kind::Btree).map(Snapshot),
             None => Err(Fault::NotADatabase.on(0)),
+        };
+        match snapshot {
+            // Nothing was ever in it.
+            Err(_) if hash::is_begun(image) => Ok(Snapshot(Kind::Empty)),
+            snapshot => snapshot,
         }
     }
 
@@ -66,17 +71,75 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// The same in pieces of some hundred records: to find these is little work, so that one can do it
-    /// for several who read the records. The faults met stand in between, or in a piece at its end; the
-    /// walk goes on behind them.
+    /// The records in pieces of some hundred: to find these is little work, so that one can do it for
+    /// several who read the records. Here all that [`Self::check`] demands is demanded: a file in which
+    /// that finds a fault has one here, in the place of a piece or in a piece at its end, and what
+    /// follows is not to be relied on.
     pub fn pieces(&self) -> Pieces<'_, 'a> {
         Pieces(match &self.0 {
+            Kind::Empty => Walks::Batches(Batches(self.records())),
             Kind::Hash(table) => Walks::Hash(table.pieces()),
-            Kind::Empty | Kind::Btree(_) => Walks::Batches(Batches(self.records())),
+            Kind::Btree(tree) => match tree.first_fault() {
+                Some(damage) => Walks::Damaged(Some(damage)),
+                None => Walks::Batches(Batches(self.records())),
+            },
         })
     }
 
-    /// Walks the whole structure and tells every fault found; a sound file has none.
+    /// Reads the records of a file that is sound, or of one that is no worse than another program left it
+    /// ([`Self::leftovers`]).
+    ///
+    /// `read` may be called twice.
+    ///
+    /// # Errors
+    ///
+    /// What makes the file a damaged one, or what `read` finds wrong.
+    pub fn read<T>(
+        &self,
+        read: impl Fn(&mut Trusted<'_, 'a>) -> Result<T, Damage>,
+    ) -> Result<T, Damage> {
+        match read(&mut Trusted(Source::Pieces(self.pieces(), None))) {
+            Err(damage) => match self.leftovers() {
+                Ok(records) => read(&mut Trusted(Source::Known(records.into_iter()))),
+                Err(_) => Err(damage),
+            },
+            found => found,
+        }
+    }
+
+    /// The records of a file that a program was killed over, or for which the disk had no room: those that
+    /// can be found in it, each key once. Asked of a file that is not sound.
+    ///
+    /// # Errors
+    ///
+    /// What makes the file a damaged one.
+    pub fn leftovers(&self) -> Result<Vec<Record<'a>>, Damage> {
+        match &self.0 {
+            Kind::Empty => Ok(Vec::new()),
+            Kind::Hash(table) => {
+                let buckets = table.leftovers()?.buckets.into_iter();
+                Ok(buckets.flat_map(|bucket| bucket.records).collect())
+            }
+            Kind::Btree(tree) => tree.leftovers(),
+        }
+    }
+
+    /// Walks the whole structure, tells every fault found, and what they amount to.
+    pub fn condition(&self, tell: &mut dyn FnMut(Damage)) -> Condition {
+        let mut sound = true;
+        self.check(&mut |damage| {
+            sound = false;
+            tell(damage);
+        });
+        match sound {
+            true => Condition::Sound,
+            false if self.leftovers().is_ok() => Condition::Leftover,
+            false => Condition::Damaged,
+        }
+    }
+
+    /// Walks the whole structure and tells every fault found; a sound file has none. [`Self::condition`]
+    /// tells what they amount to.
     pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
         match &self.0 {
             Kind::Empty => {}
@@ -84,6 +147,18 @@ impl<'a> Snapshot<'a> {
             Kind::Btree(tree) => tree.check(tell),
         }
     }
+}
+
+/// What a file is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Everything.
+    Sound,
+    /// It has faults that a program leaves which is killed, or meets a full disk: it is read and written
+    /// all the same, and mended by whoever of us writes first.
+    Leftover,
+    /// Nothing: it is neither judged by nor written.
+    Damaged,
 }
 
 /// The format that the first bytes of a file name, by their magic number.
@@ -126,6 +201,7 @@ pub struct Pieces<'s, 'a>(Walks<'s, 'a>);
 
 #[derive(Debug)]
 enum Walks<'s, 'a> {
+    Damaged(Option<Damage>),
     Hash(hash::Pieces<'s, 'a>),
     Batches(Batches<Records<'s, 'a>>),
 }
@@ -135,6 +211,7 @@ impl<'a> Iterator for Pieces<'_, 'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
+            Walks::Damaged(damage) => damage.take().map(Err),
             Walks::Hash(pieces) => Some(pieces.next()?.map(Piece::Hash)),
             Walks::Batches(batches) => batches.next(),
         }
@@ -173,6 +250,35 @@ impl<'a> Iterator for Piece<'a> {
         match self {
             Piece::Hash(piece) => piece.size_hint(),
             Piece::Batch(records) => records.size_hint(),
+        }
+    }
+}
+
+/// The records that [`Snapshot::read`] gives, and the first fault if there is one.
+#[derive(Debug)]
+pub struct Trusted<'s, 'a>(Source<'s, 'a>);
+
+#[derive(Debug)]
+enum Source<'s, 'a> {
+    Pieces(Pieces<'s, 'a>, Option<Piece<'a>>),
+    Known(std::vec::IntoIter<Record<'a>>),
+}
+
+impl<'a> Iterator for Trusted<'_, 'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::Known(records) => records.next().map(Ok),
+            Source::Pieces(pieces, piece) => loop {
+                if let Some(record) = piece.as_mut().and_then(Iterator::next) {
+                    return Some(record);
+                }
+                match pieces.next()? {
+                    Ok(next) => *piece = Some(next),
+                    Err(damage) => return Some(Err(damage)),
+                }
+            },
         }
     }
 }

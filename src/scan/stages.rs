@@ -47,9 +47,17 @@ pub struct Scan<'r> {
 impl<'r> Scan<'r> {
     /// Judges the hosts of a database by the offline rules.
     ///
-    /// `now` is in seconds since 1970. A damaged database is an error.
+    /// `now` is in seconds since 1970. A damaged database is an error; one that another program was killed
+    /// over is judged by what can be found in it.
     pub fn of(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
-        Scan::judge(snapshot.pieces(), snapshot.byte_order(), now, rules)
+        let order = snapshot.byte_order();
+        match Scan::judge(snapshot.pieces(), order, now, rules) {
+            Err(damage) => match snapshot.leftovers() {
+                Ok(records) => Scan::begin(records.into_iter().map(Ok), order, now, rules),
+                Err(_) => Err(damage),
+            },
+            scan => scan,
+        }
     }
 
     /// The same for some of the records of a snapshot; `order` is its byte order.

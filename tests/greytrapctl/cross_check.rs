@@ -27,14 +27,15 @@ mod with_libc {
     const KNOWN: &str =
         "is passed over by libc's walk: a known fault of it behind pairs too large for a page";
 
-    /// The reference's listing of `hash/overflow.db` is the one that lacks a record of ours.
+    /// OpenBSD's listing of `hash/overflow.db` is the one that lacks a record of ours; other descendants of
+    /// its walk have it.
     #[test]
     fn both_walks_have_the_same_records_but_for_the_known_one() {
         for file in ["hash", "btree", "listing"].into_iter().flat_map(databases) {
             let ran = check(&file);
             assert_eq!((ran.status, ran.out.len()), (Some(0), 0), "{file:?}: {ran:?}");
             let known = usize::from(file.ends_with("hash/overflow.db"));
-            assert_eq!(ran.err.lines().count(), known, "{file:?}: {ran:?}");
+            assert!(ran.err.lines().count() <= known, "{file:?}: {ran:?}");
             assert!(ran.err.lines().all(|line| line.ends_with(KNOWN)), "{}", ran.err);
         }
     }

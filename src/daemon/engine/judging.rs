@@ -11,8 +11,8 @@ use crate::checker::remembered::Remembered;
 use crate::config::Config;
 use crate::control::protocol::Trap;
 use crate::daemon::messages::{ToChecker, ToResolver};
-use crate::db::Damage;
-use crate::db::snapshot::Snapshot;
+use crate::db::snapshot::{Snapshot, Trusted};
+use crate::db::{ByteOrder, Damage};
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
@@ -255,17 +255,17 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let start = Instant::now();
     let snapshot = Snapshot::new(image)?;
     if work.purpose == Purpose::Traps {
-        return traps(&snapshot);
+        return snapshot.read(|records| traps(records, snapshot.byte_order()));
     }
     let rules = &work.config.rules;
     let mut scan = match work.purpose {
-        Purpose::Host(address) => {
-            let records = snapshot.records().filter(|record| match record {
+        Purpose::Host(address) => snapshot.read(|records| {
+            let records = records.filter(|record| match record {
                 Ok(record) => is_of(&record.key, address),
                 Err(_) => true,
             });
-            Scan::begin(records, snapshot.byte_order(), work.now, rules)?
-        }
+            Scan::begin(records, snapshot.byte_order(), work.now, rules)
+        })?,
         _ => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
@@ -318,11 +318,11 @@ fn resolve(questions: Questions, work: &Work, line: &Line, budget: &Budget) -> O
 }
 
 /// All hosts in a trap.
-fn traps(snapshot: &Snapshot<'_>) -> Result<Found, Damage> {
+fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damage> {
     let mut found = Found::default();
-    for record in snapshot.records() {
+    for record in records {
         let record = record?;
-        let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
+        let decoded = Entry::decode(&record.key, &record.value, order);
         let Ok((Entry::Trapped(key), data)) = decoded else { continue };
         let Ok(address) = Address::parse(key).map(|address| address.ip()) else { continue };
         let (first, expire) = (data.first, data.expire);

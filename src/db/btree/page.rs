@@ -36,6 +36,9 @@ pub(super) const BIG_DATA: u8 = 0x01;
 /// `P_BIGKEY`: the item's key is on an overflow chain.
 pub(super) const BIG_KEY: u8 = 0x02;
 
+/// What is wrong with a page that is not packed.
+pub(super) const GAPS: &str = "items overlap or leave gaps";
+
 /// What all pages of a file have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -169,6 +172,21 @@ impl<'a> Page<'a> {
         };
         let start = self.bytes.len().saturating_sub(self.item(index)?.len());
         Ok(start..start.saturating_add(size))
+    }
+
+    /// The items lie one beside the other and fill the page from `upper` to its end.
+    pub(super) fn require_packed(&self) -> Result<(), Damage> {
+        if !matches!(self.kind, Kind::Leaf | Kind::Internal) {
+            return Ok(());
+        }
+        let extents: Result<Vec<_>, _> = (0..self.count).map(|index| self.extent(index)).collect();
+        let mut extents = extents?;
+        extents.sort_unstable_by_key(|extent| extent.start);
+        let end = extents.iter().try_fold(self.upper, |end, extent| {
+            (extent.start == end).then(|| end.saturating_add(padded(extent.len())))
+        });
+        let fault = Fault::BadPage(GAPS);
+        if end == Some(self.bytes.len()) { Ok(()) } else { Err(fault.on(self.number)) }
     }
 
     /// The whole page.

@@ -65,6 +65,14 @@ impl<'a> Tree<'a> {
         self.meta.duplicates == Duplicates::Allowed
     }
 
+    /// Whether the file has nothing but zeros where page `number` would be.
+    pub(super) fn is_hole(&self, number: u32) -> bool {
+        let size = self.meta.layout.page_size;
+        let start = (number as usize).checked_mul(size);
+        let bytes = start.and_then(|start| self.image.get(start..)?.get(..size));
+        bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+    }
+
     /// Page `number`; the meta page is none.
     pub(super) fn page(&self, number: u32) -> Result<Page<'a>, Damage> {
         if number < ROOT {

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 /// A btree file opened for reading and writing.
 #[derive(Debug)]
 pub struct Writer<F> {
-    store: Store<F>,
+    pub(super) store: Store<F>,
 }
 
 impl<F: PageFile> Writer<F> {
@@ -86,7 +86,7 @@ impl<F: PageFile> Writer<F> {
     /// `found` is the key as it lies in the tree already: its chain is used again. The rule which of the
     /// two goes is that of `__bt_put()` in bt_put.c, but for one thing: where the key must go since it
     /// leaves no room for a reference to the value, a value that fits beside the key's stays.
-    fn item(
+    pub(super) fn item(
         &mut self,
         plan: &mut Plan,
         key: &[u8],

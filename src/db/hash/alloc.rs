@@ -57,6 +57,12 @@ impl Pages {
         self.mark(header, bit, false)
     }
 
+    /// Marks a page as in use.
+    pub fn keep(&mut self, header: &Header, address: u16) -> Result<(), EngineError> {
+        let page = header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
+        self.mark(header, page.ordinal.saturating_sub(1), true)
+    }
+
     /// Whether a page is marked as in use, and is none of the bitmaps.
     pub fn is_used(&self, header: &Header, ordinal: u32) -> bool {
         let place = header.bit_of(ordinal);

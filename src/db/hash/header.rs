@@ -265,8 +265,13 @@ impl Header {
 
     /// The bucket in which a key with this hash belongs (`__call_hash()`).
     pub fn bucket_of(&self, hash: u32) -> u32 {
-        let bucket = hash & self.high_mask;
-        if bucket > self.max_bucket { bucket & self.low_mask } else { bucket }
+        self.home(0).bucket_of(hash)
+    }
+
+    /// What tells whether keys belong in a bucket.
+    pub fn home(&self, bucket: u32) -> Home {
+        let Header { max_bucket, high_mask, low_mask, .. } = *self;
+        Home { bucket, max_bucket, high_mask, low_mask }
     }
 
     /// The page of a bucket (`BUCKET_TO_PAGE`).
@@ -294,6 +299,27 @@ impl Header {
 
     fn spares_up_to(&self, split: u32) -> u32 {
         usize::try_from(split).ok().and_then(|at| self.spares.get(at)).copied().unwrap_or(0)
+    }
+}
+
+/// A bucket, and as much of the header as it takes to know its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Home {
+    bucket: u32,
+    max_bucket: u32,
+    high_mask: u32,
+    low_mask: u32,
+}
+
+impl Home {
+    /// Whether a key belongs in the bucket.
+    pub fn is_of(self, key: &[u8]) -> bool {
+        self.bucket_of(hash(key)) == self.bucket
+    }
+
+    fn bucket_of(self, hash: u32) -> u32 {
+        let bucket = hash & self.high_mask;
+        if bucket > self.max_bucket { bucket & self.low_mask } else { bucket }
     }
 }
 

@@ -19,6 +19,7 @@
 
 use super::header::{Header, MAGIC, Overflow};
 use super::page::Page;
+use super::sound::Sound;
 use super::walk::{Chain, Piece, Place, Source};
 use crate::db::{ByteOrder, Damage, Fault, Record};
 
@@ -60,12 +61,14 @@ impl<'a> Table<'a> {
     /// Every pair that can be reached, in the order of libc's own walk, and in between the faults met:
     /// one at most a bucket. The pairs behind a big one, which libc's walk leaves out, are there too.
     pub fn records(&self) -> Records<'_, 'a> {
-        Records(Buckets::new(self))
+        Records(Buckets::new(self, Walker::new(self), Demand::Sense))
     }
 
-    /// The same a page at a time. Behind a fault on a page, its bucket may go on.
+    /// The same a page at a time, and with all that [`Table::check`] demands: a table in which that finds
+    /// nothing has no faults here, and one in which it finds some has one at least, which is the end of
+    /// its bucket.
     pub fn pieces(&self) -> Pieces<'_, 'a> {
-        Pieces(Buckets::new(self))
+        Pieces::new(self)
     }
 
     /// The bytes of the page of that number.
@@ -104,7 +107,7 @@ impl<'a> Table<'a> {
 
 /// The walk that [`Table::records`] begins.
 #[derive(Debug)]
-pub struct Records<'s, 'a>(Buckets<'s, 'a>);
+pub struct Records<'s, 'a>(Buckets<'s, 'a, Walker<'s, 'a>>);
 
 impl<'a> Iterator for Records<'_, 'a> {
     type Item = Result<Record<'a>, Damage>;
@@ -114,39 +117,60 @@ impl<'a> Iterator for Records<'_, 'a> {
     }
 }
 
-/// The walk that [`Table::pieces`] begins.
+/// The walk that [`Table::pieces`] begins; if it cannot, why not.
 #[derive(Debug)]
-pub struct Pieces<'s, 'a>(Buckets<'s, 'a>);
+pub struct Pieces<'s, 'a>(Result<Buckets<'s, 'a, Sound<'s, 'a>>, Option<Damage>>);
+
+impl<'s, 'a> Pieces<'s, 'a> {
+    fn new(table: &'s Table<'a>) -> Self {
+        let maps = table.frame().map_err(Some);
+        Pieces(maps.map(|maps| Buckets::new(table, Sound::new(table, maps), Demand::Soundness)))
+    }
+}
 
 impl<'a> Iterator for Pieces<'_, 'a> {
     type Item = Result<Piece<'a>, Damage>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next(Chain::next_piece)
+        match &mut self.0 {
+            Ok(buckets) => buckets.next(Chain::next_piece),
+            Err(damage) => damage.take().map(Err),
+        }
     }
+}
+
+/// What a walk demands of a bucket's own page and of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    /// That it can be read.
+    Sense,
+    /// That all is as libc and our writer leave it.
+    Soundness,
 }
 
 /// One bucket's chain after the other.
 #[derive(Debug)]
-struct Buckets<'s, 'a> {
-    walker: Walker<'s, 'a>,
+struct Buckets<'s, 'a, S> {
+    table: &'s Table<'a>,
+    source: S,
+    demand: Demand,
     /// The bucket after the one that `chain` is of.
     bucket: u32,
     chain: Option<Chain<'a>>,
 }
 
-impl<'s, 'a> Buckets<'s, 'a> {
-    fn new(table: &'s Table<'a>) -> Self {
-        Buckets { walker: Walker::new(table), bucket: 0, chain: None }
+impl<'s, 'a, S: Source<'a>> Buckets<'s, 'a, S> {
+    fn new(table: &'s Table<'a>, source: S, demand: Demand) -> Self {
+        Buckets { table, source, demand, bucket: 0, chain: None }
     }
 
     /// What `step` finds next on the chains.
     fn next<T>(
         &mut self,
-        step: impl Fn(&mut Chain<'a>, &mut Walker<'s, 'a>) -> Option<Result<T, Damage>>,
+        step: impl Fn(&mut Chain<'a>, &mut S) -> Option<Result<T, Damage>>,
     ) -> Option<Result<T, Damage>> {
         loop {
-            if let Some(item) = self.chain.as_mut().and_then(|chain| step(chain, &mut self.walker))
+            if let Some(item) = self.chain.as_mut().and_then(|chain| step(chain, &mut self.source))
             {
                 if item.is_err() {
                     self.chain = None;
@@ -160,16 +184,27 @@ impl<'s, 'a> Buckets<'s, 'a> {
     }
 
     fn next_bucket(&mut self) -> Option<Result<(), Damage>> {
-        let table = self.walker.table;
+        let (table, bucket) = (self.table, self.bucket);
         self.chain = None;
-        if self.bucket > table.header.max_bucket {
+        if bucket > table.header.max_bucket {
             return None;
         }
-        let head = table.head(self.bucket);
+        let head = table.head(bucket);
         // Later buckets lie behind this one.
         let lost = head.is_err_and(|damage| damage.fault == Fault::BeyondEnd);
-        self.bucket = if lost { u32::MAX } else { self.bucket.saturating_add(1) };
-        Some(head.map(|head| self.chain = Some(Chain::new(head))))
+        self.bucket = if lost { u32::MAX } else { bucket.saturating_add(1) };
+        Some(head.and_then(|head| self.begin(bucket, head)))
+    }
+
+    fn begin(&mut self, bucket: u32, head: Place<'a>) -> Result<(), Damage> {
+        self.chain = Some(match self.demand {
+            Demand::Sense => Chain::new(head),
+            Demand::Soundness => {
+                self.table.require_head(bucket, head)?;
+                Chain::of_bucket(head, self.table.header.home(bucket))
+            }
+        });
+        Ok(())
     }
 }
 

@@ -106,7 +106,7 @@ impl<F: PageFile> Writer<F> {
         Ok(Writer::new(file, Header::fresh(page_size, order)))
     }
 
-    fn new(file: F, header: Header) -> Self {
+    pub(super) fn new(file: F, header: Header) -> Self {
         let map = Map { bytes: header.fresh_map(), changed: false };
         Writer {
             file,
@@ -186,7 +186,7 @@ impl<F: PageFile> Writer<F> {
         u64::from(number).saturating_mul(u64::from(self.header.bsize))
     }
 
-    fn read_bytes(&self, number: u32) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn read_bytes(&self, number: u32) -> Result<Vec<u8>, EngineError> {
         let start = self.offset(number);
         let is_first = self.length == 0 && self.is_empty_bucket(number);
         if start >= self.length && !is_first {

@@ -27,7 +27,9 @@
     clippy::cast_possible_truncation
 )]
 
+use super::header::Home;
 use super::page::{FULL_KEY, FULL_KEY_DATA, PARTIAL_KEY, Page, Pairs};
+use super::sound::WRONG_BUCKET;
 use crate::db::{Damage, Fault, Record};
 use std::borrow::Cow;
 
@@ -51,6 +53,8 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Chain<'a> {
     here: Place<'a>,
+    /// The bucket that all keys must be of, if that is asked.
+    home: Option<Home>,
     piece: Piece<'a>,
     next: Step<'a>,
 }
@@ -58,8 +62,8 @@ pub struct Chain<'a> {
 /// What a chain is made of. An iterator over its pairs, which ends with the first fault.
 #[derive(Debug)]
 pub enum Piece<'a> {
-    /// The pairs of the page of that number.
-    Page(u32, Pairs<'a>),
+    /// The pairs of the page of that number, and the bucket that their keys must be of.
+    Page(u32, Pairs<'a>, Option<Home>),
     /// A big pair, until it is taken.
     Big(Option<Record<'a>>),
 }
@@ -67,7 +71,7 @@ pub enum Piece<'a> {
 impl Piece<'_> {
     /// Makes ready what will be read.
     pub fn fetch(&self) {
-        if let Piece::Page(_, pairs) = self {
+        if let Piece::Page(_, pairs, _) = self {
             pairs.fetch();
         }
     }
@@ -78,7 +82,10 @@ impl<'a> Iterator for Piece<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Piece::Page(number, pairs) => Some(match pairs.next()? {
+            Piece::Page(number, pairs, home) => Some(match pairs.next()? {
+                Ok((key, _)) if home.is_some_and(|home| !home.is_of(key)) => {
+                    Err(WRONG_BUCKET.on(*number))
+                }
                 Ok((key, value)) => Ok(Record { key: key.into(), value: value.into() }),
                 Err(fault) => Err(fault.on(*number)),
             }),
@@ -88,7 +95,7 @@ impl<'a> Iterator for Piece<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match self {
-            Piece::Page(_, pairs) => pairs.size_hint(),
+            Piece::Page(_, pairs, _) => pairs.size_hint(),
             Piece::Big(record) => record.iter().size_hint(),
         }
     }
@@ -105,7 +112,12 @@ enum Step<'a> {
 impl<'a> Chain<'a> {
     /// Begins at a bucket's own page.
     pub fn new(head: Place<'a>) -> Chain<'a> {
-        Chain { here: head, piece: Piece::Big(None), next: Step::Enter(head) }
+        Chain { here: head, home: None, piece: Piece::Big(None), next: Step::Enter(head) }
+    }
+
+    /// The same; a key that is not of that bucket is a fault.
+    pub fn of_bucket(head: Place<'a>, home: Home) -> Chain<'a> {
+        Chain { home: Some(home), ..Chain::new(head) }
     }
 
     /// The number of the page that the walk is on.
@@ -149,10 +161,13 @@ impl<'a> Chain<'a> {
             let mut big = BigPair { here: place, key: Cow::default(), value: Cow::default() };
             self.next = big.assemble(source)?;
             self.here = big.here;
+            if self.home.is_some_and(|home| !home.is_of(&big.key)) {
+                return Err(WRONG_BUCKET.on(place.number));
+            }
             return Ok(Some(Piece::Big(Some(Record { key: big.key, value: big.value }))));
         }
         self.next = place.page.link().map_or(Step::End, Step::Follow);
-        Ok(Some(Piece::Page(place.number, place.page.pairs())))
+        Ok(Some(Piece::Page(place.number, place.page.pairs(), self.home)))
     }
 }
 

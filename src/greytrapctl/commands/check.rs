@@ -1,9 +1,11 @@
 //! `check`: walks the whole structure of a file; silent if it is sound. With `-x` goes on to
 //! `cross_check`.
+//!
+//! What a program has left that was killed, or met a full disk, is no fault: it is named with `-v`.
 #![forbid(unsafe_code)]
 
 use super::input;
-use crate::db::snapshot::Snapshot;
+use crate::db::snapshot::{Condition, Snapshot};
 use crate::db::{Damage, Fault};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
@@ -33,22 +35,31 @@ pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
 
 /// The same for an image of the file.
 pub fn structure(console: &mut Console<'_>, file: &Path, image: &[u8]) -> Result<(), Failure> {
-    let (mut sound, mut printed) = (true, Ok(()));
-    let mut tell = |damage| {
-        sound = false;
-        if printed.is_ok() {
-            printed = print(console, file, damage);
-        }
-    };
-    match Snapshot::new(image) {
-        Ok(snapshot) => snapshot.check(&mut tell),
+    let mut faults = Vec::new();
+    let condition = match Snapshot::new(image) {
+        Ok(snapshot) => snapshot.condition(&mut |damage| faults.push(damage)),
         Err(damage) if damage.fault == Fault::NotADatabase => {
             return Err(input::error(file, damage));
         }
-        Err(damage) => tell(damage),
+        Err(damage) => {
+            faults.push(damage);
+            Condition::Damaged
+        }
+    };
+    match condition {
+        Condition::Sound => Ok(()),
+        Condition::Leftover => {
+            let named = if console.verbose { faults } else { Vec::new() };
+            for damage in named {
+                console.tell(format_args!("{}: {damage} (left over)", escaped_path(file)));
+            }
+            Ok(())
+        }
+        Condition::Damaged => {
+            faults.into_iter().try_for_each(|damage| print(console, file, damage))?;
+            Err(Failure::Told)
+        }
     }
-    printed?;
-    if sound { Ok(()) } else { Err(Failure::Told) }
 }
 
 fn print(console: &mut Console<'_>, file: &Path, damage: Damage) -> Result<(), Failure> {

@@ -10,3 +10,4 @@ mod faults;
 mod hash_check;
 mod hash_read;
 mod hash_write;
+mod leftover;

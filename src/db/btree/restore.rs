@@ -1,0 +1,135 @@
+//! Restoring: what the reference has left of a tree ([`super::leftover`]) is made a sound one.
+//!
+//! All of the tree is written anew behind the end of the file; the one write of the root switches to it.
+//! The old pages are lost space: which of them are on the free list nobody can tell.
+
+use super::super::file::PageFile;
+use super::super::transaction::{self, Write};
+use super::super::{EngineError, Record};
+use super::edit::{Node, child_item, overflow_size};
+use super::header::{Meta, ROOT, Update};
+use super::page::{Child, Field, Kind};
+use super::read::Tree;
+use super::store::{Plan, Store};
+use super::write::Writer;
+use std::borrow::Cow;
+
+/// A page, and the least key that a search may look for on it.
+type Known<'a> = (u32, Cow<'a, [u8]>);
+
+impl<F: PageFile> Writer<F> {
+    /// Opens a file that another program was killed over, or for which the disk had no room, and restores
+    /// it. `image` is the whole file.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged, or has keys too long for a page above the leaves.
+    pub fn restore(file: F, image: &[u8]) -> Result<Writer<F>, EngineError> {
+        let tree = Tree::new(image)?;
+        let mut records = tree.leftovers()?;
+        records.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut writer = Writer::open(file)?;
+        let plan = writer.rebuilt(&records, tree.has_partial_page())?;
+        writer.store.replace_by(plan)?;
+        Writer::open(writer.into_file())
+    }
+
+    /// Plans a tree of these records, which ascend; if the file ends in the middle of a page, whole pages
+    /// from there on.
+    fn rebuilt(&mut self, records: &[Record<'_>], cut: bool) -> Result<Plan, EngineError> {
+        self.store.meta.free = 0;
+        let mut plan = self.store.plan();
+        if cut {
+            // The file ends with a whole page again.
+            let number = self.store.allocate(&mut plan)?;
+            plan.fresh(number, Node::empty(number, Kind::Leaf).encode(self.store.layout())?);
+        }
+        let mut items = Vec::with_capacity(records.len());
+        let mut before: &[u8] = &[];
+        for Record { key, value } in records {
+            let item = self.item(&mut plan, key, value, None)?;
+            items.push((item, Cow::Borrowed(separator(before, key))));
+            before = key;
+        }
+        self.store.stack(&mut plan, items)?;
+        Ok(plan)
+    }
+}
+
+impl<F: PageFile> Store<F> {
+    /// Writes the plan of a new tree: whatever else is in the file is nothing any more.
+    fn replace_by(&mut self, plan: Plan) -> Result<(), EngineError> {
+        let write = |(number, image): (u32, Vec<u8>)| (self.offset(number), image);
+        let fresh: Vec<Write> = plan.fresh.into_iter().map(write).collect();
+        let root: Vec<Write> = plan.main.into_iter().map(write).collect();
+        let meta = |update| vec![(0, Meta { free: 0, update, ..self.meta }.encode())];
+        let mut rooms: Vec<u64> = fresh.iter().map(|(offset, _)| *offset).collect();
+        rooms.sort_unstable();
+        let groups = vec![meta(Update::CutShort), fresh, root, meta(Update::Complete)];
+        let plan = transaction::Plan { page_size: self.layout().page_size, rooms, groups };
+        Ok(transaction::write(&mut self.file, self.length, &plan)?)
+    }
+
+    /// Plans a tree of these items, level by level, up to the root.
+    fn stack<'k>(
+        &mut self,
+        plan: &mut Plan,
+        mut items: Vec<(Vec<u8>, Cow<'k, [u8]>)>,
+    ) -> Result<(), EngineError> {
+        let (layout, mut kind) = (self.layout(), Kind::Leaf);
+        loop {
+            let mut root = Node::empty(ROOT, kind);
+            root.items = items.iter().map(|(item, _)| Cow::Borrowed(item.as_slice())).collect();
+            if root.fits(layout) {
+                plan.change(ROOT, root.encode(layout)?);
+                return Ok(());
+            }
+            let level = self.level(plan, items, kind)?;
+            items = Vec::with_capacity(level.len());
+            for (page, key) in level {
+                if key.len() > overflow_size(layout) {
+                    return Err(EngineError::Refused(
+                        "cut short by another program, and not mended: a key is too long",
+                    ));
+                }
+                items.push((child_item(layout.order, Child { key: Field::Here(&key), page }), key));
+            }
+            kind = Kind::Internal;
+        }
+    }
+
+    /// Plans the pages of a level.
+    fn level<'k>(
+        &mut self,
+        plan: &mut Plan,
+        items: Vec<(Vec<u8>, Cow<'k, [u8]>)>,
+        kind: Kind,
+    ) -> Result<Vec<Known<'k>>, EngineError> {
+        let layout = self.layout();
+        let mut known = Vec::new();
+        let mut node = Node::empty(self.allocate(plan)?, kind);
+        for (item, key) in items {
+            node.items.push(Cow::Owned(item));
+            if node.fits(layout) {
+                if node.items.len() == 1 {
+                    known.push((node.number, key));
+                }
+                continue;
+            }
+            let mut next = Node::empty(self.allocate(plan)?, kind);
+            next.items.extend(node.items.pop());
+            (node.next, next.prev) = (next.number, node.number);
+            plan.fresh(node.number, node.encode(layout)?);
+            known.push((next.number, key));
+            node = next;
+        }
+        plan.fresh(node.number, node.encode(layout)?);
+        Ok(known)
+    }
+}
+
+/// As much of a key as tells it from the one before (`__bt_defpfx()` in bt_utils.c).
+fn separator<'k>(before: &[u8], key: &'k [u8]) -> &'k [u8] {
+    let same = before.iter().zip(key).take_while(|(a, b)| a == b).count();
+    key.get(..same.saturating_add(1)).unwrap_or(key)
+}

@@ -1,0 +1,440 @@
+//! What libc leaves of a table when its process is killed between two writes, or meets a full disk: told
+//! from damage, and read.
+//!
+//! libc writes pages in the order in which it has used them last, the header after them and the bitmaps
+//! at the end (`hdestroy()` in lib/libc/db/hash/hash.c); of a page that it could not write it goes on to
+//! write the header all the same. Each write is of one page, so whatever the last one was, every page is
+//! sound in itself, and what does not hold is between them:
+//!
+//! | left | because |
+//! |---|---|
+//! | pages of no bucket yet that are not empty | a split whose header was not written |
+//! | links to pages that are not made yet, or not marked as in use | an overflow page likewise |
+//! | a bucket, or the page that a link names, is not in the file, a hole, or cut | the disk was full |
+//! | keys that belong in a bucket which lacks its page, or has them too | the same, after a split |
+//! | a page that two chains share, keys of another bucket on it, big pairs without an end | a page that was freed and given out anew, and has its old contents |
+//!
+//! Everything else is damage: above all a page that contradicts itself, and a key that is in the wrong
+//! bucket while its own is whole and has not got it.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use super::commit::ancestor;
+use super::header::{Header, hash, split_address};
+use super::note::Note;
+use super::page::Page;
+use super::read::Table;
+use super::sound::{WRONG_BUCKET, require_account};
+use super::walk::{Chain, Place, Source};
+use crate::db::{Damage, Fault, Record};
+use std::collections::{HashMap, HashSet};
+
+/// How many buckets may lack their page and their records: of more, the file was cut.
+const MOST_UNWRITTEN: usize = 4;
+/// How many may lack their page if the records of some are still where they were before the split.
+const MOST_UNSPLIT: usize = 64;
+/// How near to the end of the file a hole is: it is a page of the last session's.
+const MOST_NEW: usize = 32;
+/// How far behind the last overflow page made a link may lead: no session makes more.
+const MOST_AHEAD: u32 = 256;
+
+/// What a table is to hold once it is mended.
+#[derive(Debug)]
+pub struct Leftovers<'a> {
+    /// What belongs in each bucket.
+    pub buckets: Vec<Contents<'a>>,
+    /// Pages of no bucket yet that are not empty.
+    pub unmade: Vec<u32>,
+    /// The addresses of all pages on chains.
+    pub linked: Vec<u16>,
+}
+
+/// What belongs in a bucket.
+#[derive(Debug, Default)]
+pub struct Contents<'a> {
+    /// Its records, each key once.
+    pub records: Vec<Record<'a>>,
+    /// Whether its chain is as it should be.
+    pub sound: bool,
+    /// Whether records were elsewhere.
+    pub gains: bool,
+    /// The overflow pages of its chain.
+    pub addresses: Vec<u16>,
+}
+
+/// A chain as it was found.
+#[derive(Debug, Default)]
+struct Found<'a> {
+    nodes: Vec<Node<'a>>,
+    /// Each record, and which page it is on.
+    records: Vec<(Record<'a>, usize)>,
+    /// Whether a page is missing.
+    broken: bool,
+    /// What is to be excused by a page with old contents.
+    flaw: Option<Damage>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node<'a> {
+    place: Place<'a>,
+    address: Option<u16>,
+    /// Whether it is not known to be in use: it may have old contents.
+    doubtful: bool,
+}
+
+impl<'a> Table<'a> {
+    /// What can be told of a table that was left like this.
+    ///
+    /// # Errors
+    ///
+    /// What is damage.
+    pub fn leftovers(&self) -> Result<Leftovers<'a>, Damage> {
+        let mut survey = Survey::new(self)?;
+        for bucket in 0..=self.header.max_bucket {
+            let found = survey.chain(bucket)?;
+            survey.chains.push(found);
+        }
+        survey.settle()
+    }
+}
+
+/// All chains, and what they have in common.
+struct Survey<'s, 'a> {
+    table: &'s Table<'a>,
+    /// The bitmap pages that are in the file.
+    maps: Vec<Option<&'a [u8]>>,
+    /// Their numbers.
+    map_pages: Vec<u32>,
+    chains: Vec<Found<'a>>,
+    /// How many buckets lack their page.
+    unwritten: usize,
+    /// How many pages may yet be visited.
+    budget: usize,
+}
+
+impl<'s, 'a> Survey<'s, 'a> {
+    fn new(table: &'s Table<'a>) -> Result<Self, Damage> {
+        let header = &table.header;
+        if let Some(fault) = header.faults().next() {
+            return Err(fault.on(0));
+        }
+        let (mut maps, mut map_pages) = (Vec::new(), Vec::new());
+        for map in 0..header.maps() {
+            let page = header.map_page(map).map_err(|fault| fault.on(0))?.page;
+            map_pages.push(page);
+            maps.push(if table.is_written(page) { Some(table.map(map)?) } else { None });
+        }
+        let pages = table.image.len().wrapping_shr(header.bshift);
+        let budget = pages.saturating_mul(4).saturating_add(4096);
+        Ok(Survey { table, maps, map_pages, chains: Vec::new(), unwritten: 0, budget })
+    }
+
+    /// A bucket's pages, and what is on them.
+    fn chain(&mut self, bucket: u32) -> Result<Found<'a>, Damage> {
+        let header = &self.table.header;
+        let number = header.bucket_page(bucket);
+        let Some(place) = self.table.written(number)? else {
+            if bucket >= header.first_buckets() {
+                self.unwritten = self.unwritten.saturating_add(1);
+            }
+            let last = self.table.image.len().wrapping_shr(header.bshift);
+            let is_new = (number as usize).saturating_add(MOST_NEW) > last;
+            let unfinished = Note::decode(self.table.image).is_some();
+            if bucket >= header.first_buckets() && !is_new && !unfinished {
+                return Err(Fault::BadPage("a hole in the file").on(number));
+            }
+            if self.unwritten > MOST_UNSPLIT && !unfinished {
+                return Err(Fault::BeyondEnd.on(number));
+            }
+            let broken = bucket >= header.first_buckets();
+            return Ok(Found { broken, ..Found::default() });
+        };
+        let mut found = Found::default();
+        found.nodes.push(Node { place, address: None, doubtful: false });
+        self.follow(&mut found)?;
+        read(&mut found)?;
+        Ok(found)
+    }
+
+    /// The pages behind a bucket's own, as far as they are there.
+    fn follow(&mut self, found: &mut Found<'a>) -> Result<(), Damage> {
+        while let Some(last) = found.nodes.last()
+            && let Some(address) = last.place.page.next()
+        {
+            let from = last.place.number;
+            self.budget = self.budget.checked_sub(1).ok_or(Fault::Loop.on(from))?;
+            let target = self.table.header.reach(address).ok_or(Fault::BadLink.on(from))?;
+            let Some((number, made)) = target else {
+                found.broken = true;
+                return Ok(());
+            };
+            let looped = found.nodes.iter().any(|node| node.address == Some(address));
+            let place = if looped { None } else { self.table.written(number)? };
+            let Some(place) = place else {
+                found.broken = true;
+                return Ok(());
+            };
+            if self.map_pages.contains(&number) {
+                return Err(Fault::BadLink.on(from));
+            }
+            let doubtful = !made || !self.is_marked(address);
+            found.nodes.push(Node { place, address: Some(address), doubtful });
+        }
+        Ok(())
+    }
+
+    /// Whether a page is marked as in use.
+    fn is_marked(&self, address: u16) -> bool {
+        let header = &self.table.header;
+        header.overflow_page(address).is_some_and(|overflow| {
+            let bit = header.bit_of(overflow.ordinal);
+            let map = self.maps.get(bit.map).copied().flatten();
+            map.is_some_and(|map| header.is_set(map, bit.bit))
+        })
+    }
+
+    /// Whether something shows that a session was not finished, beside what a bent link or a bent key would
+    /// show.
+    fn is_evident(&self) -> bool {
+        let left = |found: &Found<'_>| found.broken || found.nodes.iter().any(|n| n.doubtful);
+        self.unwritten > 0
+            || self.chains.iter().any(left)
+            || self.table.filled_unmade().next().is_some()
+    }
+
+    /// Puts together what each bucket is to hold.
+    fn settle(self) -> Result<Leftovers<'a>, Damage> {
+        let header = &self.table.header;
+        let shared = shared(&self.chains);
+        let home = |record: &Record<'_>| header.bucket_of(hash(&record.key));
+        let mut present = HashSet::new();
+        let mut buckets: Vec<Contents<'a>> = Vec::with_capacity(self.chains.len());
+        for (found, bucket) in self.chains.iter().zip(0_u32..) {
+            let addresses: Vec<u16> = found.nodes.iter().filter_map(|node| node.address).collect();
+            let doubtful = |node: &Node<'_>| node.doubtful || is_shared(&shared, node);
+            let mut sound = !found.broken && !found.nodes.iter().any(doubtful);
+            let mut records = Vec::new();
+            for (record, _) in found.records.iter().filter(|(record, _)| home(record) == bucket) {
+                if present.insert(record.key.clone()) {
+                    records.push(record.clone());
+                } else {
+                    sound = false;
+                }
+            }
+            sound &= records.len() == found.records.len() && found.flaw.is_none();
+            buckets.push(Contents { records, sound, gains: false, addresses });
+        }
+        let unfinished = Note::decode(self.table.image).is_some();
+        let evident = unfinished || self.is_evident();
+        let mut unsplit = false;
+        for (found, bucket) in self.chains.iter().zip(0_u32..) {
+            let first = found.nodes.iter().position(|n| n.doubtful || is_shared(&shared, n));
+            if let Some(damage) = found.flaw.filter(|_| first.is_none() && !found.broken) {
+                return Err(damage);
+            }
+            // No single wrong bit makes that of a page.
+            let is_foreign = |at: usize| {
+                let here = || found.records.iter().filter(|(_, page)| *page == at);
+                at > 0
+                    && (evident || here().count() > 1)
+                    && here().all(|(record, _)| home(record) != bucket)
+            };
+            for (record, at) in found.records.iter().filter(|(record, _)| home(record) != bucket) {
+                if present.contains(&record.key) {
+                    continue;
+                }
+                let to = home(record);
+                let lacks = self.chains.get(to as usize).is_none_or(|found| found.broken);
+                let is_old = first.is_some_and(|first| first <= *at);
+                let by_split = lacks || (evident && ancestor(to, bucket) == bucket);
+                if is_old && !unfinished && !by_split && !is_shared_at(&shared, found, *at) {
+                    // What the page had before it was given out.
+                    continue;
+                }
+                if !unfinished && !by_split && !is_old && !is_foreign(*at) {
+                    let page = found.nodes.get(*at).map_or(0, |node| node.place.number);
+                    return Err(WRONG_BUCKET.on(page));
+                }
+                present.insert(record.key.clone());
+                unsplit |= lacks;
+                gain(&mut buckets, to, record.clone());
+            }
+        }
+        if self.unwritten > MOST_UNWRITTEN && !unsplit && !unfinished {
+            return Err(Fault::BeyondEnd.on(header.bucket_page(header.max_bucket)));
+        }
+        let mut unmade = Vec::new();
+        for (number, _) in self.table.filled_unmade() {
+            unmade.push(number);
+            // One that was cut has nothing to tell.
+            let Some(place) = self.table.written(number)? else { continue };
+            if place.page.big_mark().is_some() {
+                continue;
+            }
+            for pair in place.page.pairs() {
+                let (key, value) = pair.map_err(|fault| fault.on(number))?;
+                let record = Record { key: key.into(), value: value.into() };
+                if present.insert(record.key.clone()) {
+                    gain(&mut buckets, home(&record), record);
+                }
+            }
+        }
+        if !evident {
+            self.require_nothing_lost(&present)?;
+        }
+        let linked = buckets.iter().flat_map(|contents| contents.addresses.iter().copied());
+        Ok(Leftovers { linked: linked.collect(), buckets, unmade })
+    }
+
+    /// A page that is marked as in use, and that no chain leads to, has nothing that is nowhere else: else a
+    /// link was bent.
+    fn require_nothing_lost(
+        &self,
+        present: &HashSet<std::borrow::Cow<'a, [u8]>>,
+    ) -> Result<(), Damage> {
+        let header = &self.table.header;
+        let visited: HashSet<u32> =
+            self.chains.iter().flat_map(|f| f.nodes.iter().map(|node| node.place.number)).collect();
+        for split in 1..=header.ovfl_point {
+            for number in 1..=super::header::MAX_PAGES_PER_SPLIT {
+                let address = u16::try_from(split.wrapping_shl(11) | number).unwrap_or(0);
+                let Some(page) = header.overflow_page(address).map(|overflow| overflow.page) else {
+                    break;
+                };
+                let orphan = self.is_marked(address)
+                    && !visited.contains(&page)
+                    && !self.map_pages.contains(&page);
+                let Some(place) =
+                    (if orphan { self.table.written(page).ok().flatten() } else { None })
+                else {
+                    continue;
+                };
+                let lost = |pair: Result<(&'a [u8], &'a [u8]), Fault>| {
+                    pair.is_ok_and(|(key, _)| !present.contains(key))
+                };
+                if place.page.big_mark().is_some() || place.page.pairs().any(lost) {
+                    return Err(Fault::BadPage("in use, and nothing leads to it").on(page));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn gain<'a>(buckets: &mut [Contents<'a>], bucket: u32, record: Record<'a>) {
+    if let Some(contents) = buckets.get_mut(bucket as usize) {
+        contents.records.push(record);
+        contents.gains = true;
+        contents.sound = false;
+    }
+}
+
+/// The pages that more than one chain leads to.
+fn shared(chains: &[Found<'_>]) -> HashSet<u16> {
+    let mut owners: HashMap<u16, usize> = HashMap::new();
+    for address in chains.iter().flat_map(|found| found.nodes.iter().filter_map(|n| n.address)) {
+        let count = owners.entry(address).or_default();
+        *count = count.saturating_add(1);
+    }
+    owners.into_iter().filter(|(_, count)| *count > 1).map(|(address, _)| address).collect()
+}
+
+fn is_shared(shared: &HashSet<u16>, node: &Node<'_>) -> bool {
+    node.address.is_some_and(|address| shared.contains(&address))
+}
+
+fn is_shared_at(shared: &HashSet<u16>, found: &Found<'_>, at: usize) -> bool {
+    found.nodes.get(at).is_some_and(|node| is_shared(shared, node))
+}
+
+/// Reads the records of a chain, up to where it breaks.
+fn read<'a>(found: &mut Found<'a>) -> Result<(), Damage> {
+    let Some(head) = found.nodes.first() else { return Ok(()) };
+    let mut chain = Chain::new(head.place);
+    let mut rest = Rest { nodes: &found.nodes, at: 0 };
+    while let Some(item) = chain.next(&mut rest) {
+        match item {
+            Ok(record) => found.records.push((record, rest.at)),
+            // The end of what is there.
+            Err(Damage { fault: Fault::BadLink, .. }) if found.broken => break,
+            Err(damage @ Damage { fault: Fault::BadBigPair(_) | Fault::BadLink, .. }) => {
+                found.flaw = Some(damage);
+                break;
+            }
+            Err(damage) => return Err(damage),
+        }
+    }
+    Ok(())
+}
+
+/// The pages of a chain, one after the other.
+struct Rest<'n, 'a> {
+    nodes: &'n [Node<'a>],
+    at: usize,
+}
+
+impl<'a> Source<'a> for Rest<'_, 'a> {
+    fn follow(&mut self, from: u32, address: u16) -> Result<Place<'a>, Damage> {
+        let next = self.at.saturating_add(1);
+        match self.nodes.get(next) {
+            Some(node) if node.address == Some(address) => {
+                self.at = next;
+                Ok(node.place)
+            }
+            _ => Err(Fault::BadLink.on(from)),
+        }
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Whether a page is in the file, whole, and not a hole.
+    fn is_written(&self, number: u32) -> bool {
+        self.bytes(number).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+    }
+
+    /// The page of that number, if it was written.
+    fn written(&self, number: u32) -> Result<Option<Place<'a>>, Damage> {
+        if !self.is_written(number) {
+            return Ok(None);
+        }
+        let bytes = self.bytes(number).map_err(|fault| fault.on(number))?;
+        let page = Page::new(bytes, self.header.order).map_err(|fault| fault.on(number))?;
+        let place = Place { number, page };
+        require_account(place)?;
+        Ok(Some(place))
+    }
+}
+
+impl Header {
+    /// Where a link leads, and whether the header knows of that page: no page if its place is not known,
+    /// nothing if no session can have made it.
+    fn reach(&self, address: u16) -> Option<Option<(u32, bool)>> {
+        if let Some(overflow) = self.overflow_page(address) {
+            return Some(Some((overflow.page, true)));
+        }
+        let (split, number) = split_address(address);
+        if number == 0 || split == 0 {
+            return None;
+        }
+        if split > self.ovfl_point {
+            let near = split <= self.ovfl_point.saturating_add(1) && number <= MOST_AHEAD;
+            return near.then_some(None);
+        }
+        let mut ahead = self.clone();
+        let at = usize::try_from(split).ok()?;
+        let made = ahead.spares.get_mut(at)?;
+        let before = self.spares.get(at.checked_sub(1)?).copied()?;
+        let most = made.saturating_add(MOST_AHEAD);
+        *made = before.saturating_add(number);
+        let near = split == self.ovfl_point && *made <= most;
+        near.then(|| ahead.overflow_page(address).map(|overflow| (overflow.page, false)))
+    }
+}
