@@ -259,6 +259,7 @@ impl<'a> Iterator for Piece<'a> {
 pub struct Trusted<'s, 'a>(Source<'s, 'a>);
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one of them lives at a time, on the stack")]
 enum Source<'s, 'a> {
     Pieces(Pieces<'s, 'a>, Option<Piece<'a>>),
     Known(std::vec::IntoIter<Record<'a>>),

@@ -81,10 +81,8 @@ impl<F: PageFile> Store<F> {
         }
         let rooms = self.fresh.iter().map(|number| self.offset(*number)).collect();
         let mut passed = self.passed(&leaves)?;
-        let differs = |(after, before): ((u32, Vec<u8>), &(u32, Vec<u8>))| {
-            (after != *before).then_some(after)
-        };
-        let relinked: Group = leaves.into_iter().zip(&passed).filter_map(differs).collect();
+        let changed = leaves.into_iter().zip(&passed).filter(|(after, before)| after != *before);
+        let relinked: Group = changed.map(|(after, _)| after).collect();
         passed.extend(self.split_leaves()?);
         let write = |(number, bytes): (u32, Vec<u8>)| -> Write { (self.offset(number), bytes) };
         let pages = |group: Group| group.into_iter().map(write).collect::<Vec<_>>();

@@ -12,6 +12,9 @@ use crate::db::file::PageFile;
 use crate::db::{EngineError, Fault, Record};
 use std::collections::HashSet;
 
+/// Where in its chain a key is, and its value.
+type Found = (Spot, Vec<u8>);
+
 impl<F: PageFile> Writer<F> {
     /// Reads a bucket's chain and looks at all of it.
     pub(super) fn load(&self, bucket: u32) -> Result<Bucket, EngineError> {
@@ -25,7 +28,7 @@ impl<F: PageFile> Writer<F> {
         &self,
         bucket: u32,
         key: &[u8],
-    ) -> Result<(Bucket, Vec<(Spot, Vec<u8>)>), EngineError> {
+    ) -> Result<(Bucket, Vec<Found>), EngineError> {
         let chain = self.load_pages(bucket)?;
         let mut found = Vec::new();
         self.look_along(&chain, bucket, &mut |spot, record| {
