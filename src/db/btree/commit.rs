@@ -32,8 +32,10 @@ use super::store::Store;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-/// Pages and what is on them, as they go into one group.
-type Group = Vec<(u32, Vec<u8>)>;
+/// A page's number, and what is on it.
+type Image = (u32, Vec<u8>);
+/// Pages as they go into one group.
+type Group = Vec<Image>;
 
 impl<F: PageFile> Store<F> {
     /// Writes the batch.
@@ -81,12 +83,10 @@ impl<F: PageFile> Store<F> {
         }
         let rooms = self.fresh.iter().map(|number| self.offset(*number)).collect();
         let mut passed = self.passed(&leaves)?;
-        let differs = |(after, before): ((u32, Vec<u8>), &(u32, Vec<u8>))| {
-            (after != *before).then_some(after)
-        };
+        let differs = |(after, before): (Image, &Image)| (after != *before).then_some(after);
         let relinked: Group = leaves.into_iter().zip(&passed).filter_map(differs).collect();
         passed.extend(self.split_leaves()?);
-        let write = |(number, bytes): (u32, Vec<u8>)| -> Write { (self.offset(number), bytes) };
+        let write = |(number, bytes): Image| -> Write { (self.offset(number), bytes) };
         let pages = |group: Group| group.into_iter().map(write).collect::<Vec<_>>();
         let head = |meta: &Meta| vec![(0, meta.encode())];
         let groups = if is_marked {
