@@ -48,7 +48,11 @@ impl<F: PageFile> Store<F> {
         transaction::write(&mut self.file, self.length, &plan)?;
         let end = u64::from(self.pages).saturating_mul(self.layout().page_size as u64);
         (self.meta, self.written) = (meta, meta);
-        self.length = self.length.max(end);
+        if self.length > end {
+            // A part of a page, to which nothing leads: a full disk ended a write.
+            self.file.set_length(end)?;
+        }
+        self.length = end;
         self.cache.clear();
         self.forget();
         Ok(())
