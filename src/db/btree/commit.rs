@@ -32,8 +32,10 @@ use super::store::Store;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-/// Pages and what is on them, as they go into one group.
-type Group = Vec<(u32, Vec<u8>)>;
+/// A page's number, and what is on it.
+type Image = (u32, Vec<u8>);
+/// Pages as they go into one group.
+type Group = Vec<Image>;
 
 impl<F: PageFile> Store<F> {
     /// Writes the batch.
@@ -46,7 +48,11 @@ impl<F: PageFile> Store<F> {
         transaction::write(&mut self.file, self.length, &plan)?;
         let end = u64::from(self.pages).saturating_mul(self.layout().page_size as u64);
         (self.meta, self.written) = (meta, meta);
-        self.length = self.length.max(end);
+        if self.length > end {
+            // A part of a page, to which nothing leads: a full disk ended a write.
+            self.file.set_length(end)?;
+        }
+        self.length = end;
         self.cache.clear();
         self.forget();
         Ok(())
@@ -81,10 +87,10 @@ impl<F: PageFile> Store<F> {
         }
         let rooms = self.fresh.iter().map(|number| self.offset(*number)).collect();
         let mut passed = self.passed(&leaves)?;
-        let changed = leaves.into_iter().zip(&passed).filter(|(after, before)| after != *before);
-        let relinked: Group = changed.map(|(after, _)| after).collect();
+        let differs = |(after, before): (Image, &Image)| (after != *before).then_some(after);
+        let relinked: Group = leaves.into_iter().zip(&passed).filter_map(differs).collect();
         passed.extend(self.split_leaves()?);
-        let write = |(number, bytes): (u32, Vec<u8>)| -> Write { (self.offset(number), bytes) };
+        let write = |(number, bytes): Image| -> Write { (self.offset(number), bytes) };
         let pages = |group: Group| group.into_iter().map(write).collect::<Vec<_>>();
         let head = |meta: &Meta| vec![(0, meta.encode())];
         let groups = if is_marked {

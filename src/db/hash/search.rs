@@ -12,9 +12,6 @@ use crate::db::file::PageFile;
 use crate::db::{EngineError, Fault, Record};
 use std::collections::HashSet;
 
-/// Where in its chain a key is, and its value.
-type Found = (Spot, Vec<u8>);
-
 impl<F: PageFile> Writer<F> {
     /// Reads a bucket's chain and looks at all of it.
     pub(super) fn load(&self, bucket: u32) -> Result<Bucket, EngineError> {
@@ -23,17 +20,17 @@ impl<F: PageFile> Writer<F> {
         Ok(chain)
     }
 
-    /// The same; also tells where in the chain `key` is, and with which values.
+    /// The same; also tells where in the chain `key` is.
     pub(super) fn search(
         &self,
         bucket: u32,
         key: &[u8],
-    ) -> Result<(Bucket, Vec<Found>), EngineError> {
+    ) -> Result<(Bucket, Vec<Spot>), EngineError> {
         let chain = self.load_pages(bucket)?;
         let mut found = Vec::new();
         self.look_along(&chain, bucket, &mut |spot, record| {
             if *record.key == *key {
-                found.push((spot, record.value.into_owned()));
+                found.push(spot);
             }
         })?;
         Ok((chain, found))

@@ -119,7 +119,7 @@ impl<F: PageFile> Writer<F> {
     fn put_pair(&mut self, key: &[u8], value: &[u8]) -> Result<(Growth, bool), EngineError> {
         let bucket = self.header.bucket_of(hash(key));
         let (chain, spots) = self.search(bucket, key)?;
-        let Some((first, _)) = spots.first() else {
+        let Some(first) = spots.first() else {
             return Ok((self.insert(chain.last(), key, value)?, true));
         };
         let alone = spots.len() == 1;
@@ -200,7 +200,7 @@ impl<F: PageFile> Engine for Writer<F> {
         let mut found = false;
         loop {
             let (chain, spots) = self.search(bucket, key)?;
-            let Some((spot, _)) = spots.into_iter().next() else { break };
+            let Some(spot) = spots.into_iter().next() else { break };
             self.take_out(&chain, spot)?;
             found = true;
         }
