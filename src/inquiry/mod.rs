@@ -35,7 +35,7 @@ const SHARE: u32 = 20;
 const FEW: u64 = 20;
 
 /// What a scan wants to know.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Questions {
     /// Hosts whose identity is in question.
     pub hosts: Vec<Question>,

@@ -23,6 +23,8 @@ pub(super) struct Ballot {
     /// Hosts with a definite answer, and those of them that would be trapped.
     hosts: u64,
     bad: u64,
+    /// Hosts whose answers are still to come: all of them might be trapped.
+    open: u64,
     failed: Pairs,
     known: Pairs,
 }
@@ -52,7 +54,7 @@ impl Ballot {
     /// Counts one host by the domains of its tuples.
     pub fn count<'t>(&mut self, tuples: impl Iterator<Item = Tuple<'t>>, answers: &dyn Answers) {
         let (mut is_good, mut is_bad, mut is_lacking) = (false, false, false);
-        let (mut has_failed, mut has_known) = (false, false);
+        let (mut has_failed, mut has_known, mut is_open) = (false, false, false);
         let (mut lower, mut last) = (Vec::new(), Vec::new());
         for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
             lower.clear();
@@ -69,7 +71,8 @@ impl Ballot {
                     is_lacking = true;
                     continue;
                 }
-                Some(DomainVerdict::Unknown(_)) => {
+                Some(DomainVerdict::Unknown(failure)) => {
+                    is_open = is_open || failure == Failure::Deadline;
                     is_lacking = true;
                     has_failed = has_failed || self.failed.add(&lower);
                     std::mem::swap(&mut lower, &mut last);
@@ -81,12 +84,13 @@ impl Ballot {
         }
         self.hosts = self.hosts.saturating_add((is_bad || is_good && !is_lacking).into());
         self.bad = self.bad.saturating_add(is_bad.into());
+        self.open = self.open.saturating_add((is_open && !is_bad).into());
     }
 
     /// Why denials do not count, if so.
     pub fn doubts(&self) -> impl Iterator<Item = Doubt> + use<> {
-        let (failed, bad) = (self.failed.count(), self.bad);
-        let (of, hosts) = (failed.saturating_add(self.known.count()), self.hosts);
+        let failed = self.failed.count();
+        let (of, (bad, hosts)) = (failed.saturating_add(self.known.count()), self.at_worst());
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
         let outvoted = self.is_outvoted().then_some(Doubt::Outvoted { bad, of: hosts });
         failed.into_iter().chain(outvoted)
@@ -100,7 +104,13 @@ impl Ballot {
 
     /// More than half of the hosts would be trapped.
     fn is_outvoted(&self) -> bool {
-        self.hosts > FEW && self.bad.saturating_mul(2) > self.hosts
+        let (bad, hosts) = self.at_worst();
+        hosts > FEW && bad.saturating_mul(2) > hosts
+    }
+
+    /// How many hosts would be trapped, and of how many, if that becomes of all that are open.
+    fn at_worst(&self) -> (u64, u64) {
+        (self.bad.saturating_add(self.open), self.hosts.saturating_add(self.open))
     }
 }
 

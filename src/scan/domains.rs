@@ -10,7 +10,7 @@ use super::table::Seed;
 const EMPTY: u32 = u32::MAX;
 
 /// Domains in lower case, numbered from 0.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Domains {
     text: Vec<u8>,
     /// Where each ends in `text`; the next begins there.

@@ -20,6 +20,7 @@ use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, checker, dns};
 use super::table::Seed;
+use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
@@ -38,6 +39,8 @@ pub struct Scan<'r> {
     report: Report<'r>,
     /// Those of each share.
     nominees: Vec<Vec<Nominee>>,
+    /// Once answers have settled something, which hosts of each share are theirs to settle.
+    open: Vec<Vec<bool>>,
 }
 
 impl<'r> Scan<'r> {
@@ -74,7 +77,7 @@ impl<'r> Scan<'r> {
         let (shares, nominees): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
         let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
-        Ok(Scan { rules, report, nominees })
+        Ok(Scan { rules, report, nominees, open: Vec::new() })
     }
 
     /// What DNS is to be asked about the nominees, in the order of their first appearance.
@@ -145,12 +148,24 @@ impl<'r> Scan<'r> {
         recipients.filter(|to| seen.insert(*to)).map(<[u8]>::to_vec).collect()
     }
 
+    /// What is settled so far: at first what the database alone tells, with all nominees free.
+    pub fn settled(&self) -> &Report<'r> {
+        &self.report
+    }
+
+    /// [Settles](Self::settle) all hosts for good.
+    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
+        self.settle(answers);
+        self.report
+    }
+
     /// Settles the nominees, suspects with bad recipients, and hosts whose sender domains take no mail.
     /// Without answers, or with one that is not definite, they go free as far as these rules are
-    /// concerned.
-    pub fn finish(self, answers: Option<&dyn Answers>) -> Report<'r> {
+    /// concerned. With more answers it may be called again, and settles them anew.
+    pub fn settle(&mut self, answers: Option<&dyn Answers>) {
+        self.open_again();
         let ballot = self.ballot(answers);
-        let mut report = self.report;
+        let report = &mut self.report;
         report.doubts =
             answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
         let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
@@ -163,7 +178,21 @@ impl<'r> Scan<'r> {
                 judge.settle_open(outcomes, answers);
             }
         }
-        report
+    }
+
+    /// Hosts that answers have settled before are as the database left them.
+    fn open_again(&mut self) {
+        let is_open = |outcomes: &Vec<Outcome>| outcomes.iter().map(Outcome::is_open).collect();
+        let shares = self.report.shares.iter_mut().map(|share| &mut share.outcomes);
+        if self.open.is_empty() {
+            self.open = shares.map(|outcomes| is_open(outcomes)).collect();
+            return;
+        }
+        for (outcomes, open) in shares.zip(&self.open) {
+            for (outcome, _) in outcomes.iter_mut().zip(open).filter(|(_, is_open)| **is_open) {
+                *outcome = Outcome::Pass(Why::Nothing);
+            }
+        }
     }
 
     /// What the answers say of all hosts together; nothing if the rule `dns` is off.

@@ -13,17 +13,21 @@ mod descriptors;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod inherited;
 mod kill;
 mod last_order;
 mod liar;
 mod limit;
 mod metrics;
 mod monitor;
+mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
 mod reload;
 mod sandbox;
 mod scan;
+mod slow;
 mod start;
 mod sync;
 #[cfg(target_os = "linux")]

@@ -1,9 +1,11 @@
 //! The judging of one image, on a thread of its own, so that the engine's loop answers meanwhile.
 //!
 //! The image goes in with the [`Purpose`], [`Found`] comes out. What the judging wants to know in between
-//! it asks the loop for ([`Said::Ask`], [`Said::Check`]) and sleeps until the answer is there. The bytes are
-//! strangers'; what goes out of here is escaped text and plain numbers. The thread lives as long as the
-//! judging, and wakes the loop by a byte on a socketpair.
+//! it asks the loop for ([`Said::Ask`], [`Said::Check`]). Nobody waits for the slowest: hosts that a scan has
+//! to trap go out as soon as they are settled ([`Said::Traps`]), first those that need no answer, then with
+//! each answer, at first after [`FIRST_ANSWERS`]; and what is not answered in half the time between two scans
+//! is unknown. The bytes are strangers'; what goes out of here is escaped text and plain numbers. The thread
+//! lives as long as the judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
@@ -30,6 +32,11 @@ const CHUNK: usize = 1000;
 /// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
 /// traps stay in memory.
 const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
+/// After so long what DNS has not answered is unknown for the time being: hosts that are settled by what it
+/// has answered are trapped, and the rest is asked for again.
+const FIRST_ANSWERS: Duration = Duration::from_secs(10);
+/// How much later than it should an answer may come.
+const GRACE: Duration = Duration::from_secs(1);
 /// Verdicts that are told to whoever monitors: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
@@ -48,9 +55,11 @@ pub enum Purpose {
 
 /// What the thread says.
 pub enum Said {
-    /// It waits for [`Answer::Dns`].
+    /// Hosts to be trapped, whatever the answers that are still to come.
+    Traps(Vec<Verdict>),
+    /// It wants an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
-    /// It waits for [`Answer::Checked`], with this many answers.
+    /// It wants an [`Answer::Checked`], with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
     Done(Result<Box<Found>, Damage>),
@@ -60,8 +69,8 @@ pub enum Said {
 pub enum Answer {
     /// What DNS says; nothing if it could not be asked.
     Dns(Option<Answered>),
-    /// What the external program says of each recipient, by number.
-    Checked(Vec<Option<bool>>),
+    /// What the external program says of each recipient, by number, as far as it has; and whether that is all.
+    Checked(Vec<Option<bool>>, bool),
 }
 
 /// What came of it.
@@ -75,8 +84,6 @@ pub struct Found {
     pub waiting: u64,
     /// Of these, hosts that the rules were asked about.
     pub judged: u64,
-    /// Hosts to be trapped.
-    pub traps: Vec<Verdict>,
     /// Of a scan that somebody monitors, verdicts on hosts that pass for a reason; else all asked for.
     pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
@@ -162,34 +169,9 @@ impl Line {
         let _ = (&self.wake).write(&[0]);
     }
 
-    /// What DNS says, or nothing.
-    fn ask(&self, messages: Vec<ToResolver>) -> Option<Answered> {
-        self.say(Said::Ask(messages));
-        match self.from_loop.recv() {
-            Ok(Answer::Dns(answered)) => answered,
-            _ => None,
-        }
-    }
-
-    /// Which of these recipients the external program does not know.
-    fn check(&self, recipients: Vec<Vec<u8>>) -> HashSet<Vec<u8>> {
-        if recipients.is_empty() {
-            return HashSet::new();
-        }
-        let chunks = (0u64..).step_by(CHUNK).zip(recipients.chunks(CHUNK));
-        let message = |(first, chunk): (u64, &[Vec<u8>])| ToChecker::Check {
-            first,
-            recipients: chunk.to_vec(),
-        };
-        self.say(Said::Check(chunks.map(message).collect(), recipients.len()));
-        match self.from_loop.recv() {
-            Ok(Answer::Checked(answers)) => {
-                let answered = recipients.into_iter().zip(answers);
-                let bad = answered.filter(|(_, is_good)| *is_good == Some(false));
-                bad.map(|(recipient, _)| recipient).collect()
-            }
-            _ => HashSet::new(),
-        }
+    /// The next answer, if it comes before `until`.
+    fn answer(&self, until: Instant) -> Option<Answer> {
+        self.from_loop.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 }
 
@@ -231,7 +213,7 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         return traps(&snapshot);
     }
     let rules = &work.config.rules;
-    let scan = match work.purpose {
+    let mut scan = match work.purpose {
         Purpose::Host(address) => {
             let records = snapshot.records().filter(|record| match record {
                 Ok(record) => is_of(&record.key, address),
@@ -242,24 +224,29 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         _ => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
-    let questions = Questions::of(&scan);
-    let findings = if questions.is_empty() {
-        None
-    } else {
-        let messages = messages(&questions, work.config.scan_every / 2);
-        let answered = line.ask(messages);
-        answered.map(|answered| Findings::new(questions, answered, work.overdue.clone()))
-    };
-    let recipients = match &work.config.checker {
-        Some(_) => scan.recipients(),
-        None => Vec::new(),
-    };
-    let bad = line.check(recipients);
-    let start = Instant::now();
-    let answers = Known { findings, bad };
-    let report = scan.finish(Some(&answers));
     let held = still_held(&snapshot, work)?;
-    let mut found = found(&report, work, &held);
+    let mut told = HashSet::new();
+    let mut tell = |scan: &Scan<'_>| {
+        let traps =
+            if work.purpose == Purpose::Scan { fresh(scan, &held, &mut told) } else { vec![] };
+        if !traps.is_empty() {
+            line.say(Said::Traps(traps));
+        }
+    };
+    tell(&scan);
+    let mut asking = Asking::begin(&scan, work, line);
+    while asking.wait(line) {
+        let start = Instant::now();
+        scan.settle(Some(&asking.known));
+        tell(&scan);
+        worked += start.elapsed();
+    }
+    let start = Instant::now();
+    let answers = asking.known;
+    scan.settle(Some(&answers));
+    tell(&scan);
+    let report = scan.settled();
+    let mut found = found(report, work, &held);
     let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
     found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
     found.doubts = report.doubts().iter().map(ToString::to_string).collect();
@@ -269,6 +256,91 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     worked += start.elapsed();
     found.worked = worked;
     Ok(found)
+}
+
+/// Hosts to be trapped that were not told yet.
+fn fresh(scan: &Scan<'_>, held: &HashSet<IpAddr>, told: &mut HashSet<IpAddr>) -> Vec<Verdict> {
+    let traps = scan.settled().traps(EVIDENCE);
+    let free = traps.filter(|verdict| !held.contains(&verdict.address.ip()));
+    free.filter(|verdict| told.insert(verdict.address.ip())).collect()
+}
+
+/// Questions under way.
+struct Asking {
+    known: Known,
+    /// Names in question, and a scan's time for them.
+    questions: Questions,
+    overdue: HashSet<IpAddr>,
+    until: Instant,
+    /// When the first answers of DNS are cut short.
+    cut_at: Option<Instant>,
+    /// Whether DNS and the external program have more to say.
+    open: (bool, bool),
+    recipients: Vec<Vec<u8>>,
+}
+
+impl Asking {
+    /// Asks all at once.
+    fn begin(scan: &Scan<'_>, work: &Work, line: &Line) -> Asking {
+        let within = work.config.scan_every / 2;
+        let questions = Questions::of(scan);
+        let recipients = match &work.config.checker {
+            Some(_) => scan.recipients(),
+            None => Vec::new(),
+        };
+        let open = (!questions.is_empty(), !recipients.is_empty());
+        if open.0 {
+            line.say(Said::Ask(messages(&questions, within.min(FIRST_ANSWERS))));
+        }
+        if open.1 {
+            let chunks = (0u64..).step_by(CHUNK).zip(recipients.chunks(CHUNK));
+            let message = |(first, chunk): (u64, &[Vec<u8>])| ToChecker::Check {
+                first,
+                is_new: first == 0,
+                recipients: chunk.to_vec(),
+            };
+            line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
+        }
+        let known = Known { findings: None, bad: HashSet::new() };
+        let (overdue, now) = (work.overdue.clone(), Instant::now());
+        let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
+        Asking { known, questions, overdue, until, cut_at, open, recipients }
+    }
+
+    /// Waits until more is known than before; false if nothing more is to be known.
+    fn wait(&mut self, line: &Line) -> bool {
+        if self.open == (false, false) {
+            return false;
+        }
+        match line.answer(self.until + GRACE) {
+            Some(Answer::Dns(answered)) => self.take(answered, line),
+            Some(Answer::Checked(answers, is_all)) => {
+                let answered = self.recipients.iter().zip(answers);
+                let bad = answered.filter(|(_, is_good)| *is_good == Some(false));
+                self.known.bad = bad.map(|(recipient, _)| recipient.clone()).collect();
+                self.open.1 = !is_all;
+            }
+            None => return false,
+        }
+        self.open != (false, false)
+    }
+
+    /// Takes what DNS says, and asks again for what it has not said yet while there is time.
+    fn take(&mut self, answered: Option<Answered>, line: &Line) {
+        self.open.0 = false;
+        let Some(answered) = answered else { return };
+        let now = Instant::now();
+        let left = self.until.saturating_duration_since(now);
+        if self.cut_at.take().is_some_and(|cut_at| now >= cut_at) && left > GRACE {
+            line.say(Said::Ask(messages(&self.questions, left)));
+            self.open.0 = true;
+        }
+        let questions = match self.open.0 {
+            true => self.questions.clone(),
+            false => std::mem::take(&mut self.questions),
+        };
+        self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
+    }
 }
 
 /// All hosts in a trap.
@@ -344,9 +416,8 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),
             Purpose::Host(_) => found.explained = Some(verdict),
-            _ if verdict.what == What::Trap => found.traps.push(verdict),
             _ => {
-                let is_noteworthy = is_judged && why != Some(Why::Nothing);
+                let is_noteworthy = is_judged && !matches!(why, None | Some(Why::Nothing));
                 if work.is_monitored && is_noteworthy && found.hosts.len() < NOTEWORTHY {
                     found.hosts.push(verdict.without_tuples());
                 }

@@ -78,6 +78,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         reloader: None,
         next_scan: None,
         tickets: 0,
+        recipients: 0,
         is_untidy: false,
         hands_over: false,
     };
@@ -138,6 +139,8 @@ struct Engine {
     next_scan: Option<Instant>,
     /// The last ticket.
     tickets: u64,
+    /// The number of the next recipient that the checker is asked about.
+    recipients: u64,
     /// Whether a job has left free memory behind.
     is_untidy: bool,
     /// Whether another engine goes on.
