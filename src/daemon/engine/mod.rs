@@ -89,7 +89,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     while !life.is_over() {
         while let Ok(Some(order)) = life.orders() {
             // Nobody is served before the whole daemon is ready.
-            if let (FromParent::Go, Some(listener)) = (&order, listener.take()) {
+            if matches!(order, FromParent::Go)
+                && let Some(listener) = listener.take()
+            {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
                 // Whoever came from the engine before, before anything happens here.
@@ -109,10 +111,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         life.wait(&mut poll, &mut events, longest)?;
     }
-    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
     if let Some(server) = engine.server {
         server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
+    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
     Ok(())
 }
 
