@@ -55,6 +55,8 @@ pub enum Purpose {
 
 /// What the thread says.
 pub enum Said {
+    /// Of a scan what the records tell, before any host is settled by answers.
+    Read(Box<Overview>),
     /// Hosts to be trapped, whatever the answers that are still to come.
     Traps(Vec<Verdict>),
     /// It wants an [`Answer::Dns`].
@@ -73,13 +75,20 @@ pub enum Answer {
     Checked(Vec<Option<bool>>, bool),
 }
 
-/// What came of it.
+/// What the records tell before any host is settled by answers.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Overview {
     /// Records of each kind.
     pub counts: Counts,
     /// Records that are none of spamd's, the first few.
     pub unknown: Vec<String>,
+    /// Of the held hosts those that have nothing left of what they had sent before their release.
+    pub let_go: HashMap<IpAddr, i64>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Found {
     /// Hosts with a live tuple.
     pub waiting: u64,
     /// Of these, hosts that the rules were asked about.
@@ -90,8 +99,6 @@ pub struct Found {
     pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
-    /// Of the held hosts those that have nothing left of what they had sent before their release.
-    pub let_go: HashMap<IpAddr, i64>,
     /// Why what DNS denied was not believed, if so.
     pub doubts: Vec<String>,
     /// Hosts whose identity had no answer, if DNS did its work.
@@ -205,6 +212,9 @@ impl Answers for Known {
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if image.is_empty() {
         // spamd(8) has not written to it yet.
+        if work.purpose == Purpose::Scan {
+            line.say(Said::Read(Box::default()));
+        }
         return Ok(Found::default());
     }
     let start = Instant::now();
@@ -225,6 +235,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     };
     let mut worked = start.elapsed();
     let held = still_held(&snapshot, work)?;
+    if work.purpose == Purpose::Scan {
+        line.say(Said::Read(Box::new(overview(scan.settled(), work, &held))));
+    }
     let mut told = HashSet::new();
     let mut tell = |scan: &Scan<'_>| {
         let traps =
@@ -247,8 +260,6 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     tell(&scan);
     let report = scan.settled();
     let mut found = found(report, work, &held);
-    let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
-    found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
     found.doubts = report.doubts().iter().map(ToString::to_string).collect();
     if found.doubts.is_empty() {
         found.unanswered = answers.findings.as_ref().and_then(Findings::unanswered);
@@ -256,6 +267,15 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     worked += start.elapsed();
     found.worked = worked;
     Ok(found)
+}
+
+fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
+    let over = work.held.iter().filter(|(address, _)| !held.contains(*address));
+    Overview {
+        counts: report.counts().clone(),
+        unknown: report.unknown().iter().map(ToString::to_string).collect(),
+        let_go: over.map(|(address, since)| (*address, *since)).collect(),
+    }
 }
 
 /// Hosts to be trapped that were not told yet.
@@ -398,11 +418,7 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
 }
 
 fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
-    let mut found = Found {
-        counts: report.counts().clone(),
-        unknown: report.unknown().iter().map(ToString::to_string).collect(),
-        ..Found::default()
-    };
+    let mut found = Found::default();
     let portion = if work.purpose == Purpose::Hosts { Portion::None } else { EVIDENCE };
     for mut verdict in report.verdicts(portion) {
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {

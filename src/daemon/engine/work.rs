@@ -10,7 +10,7 @@
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
-use super::judging::{Answer, Found, Judging, Purpose, Said, Work};
+use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
 use super::{Engine, now};
 use crate::control::protocol::{Explained, Reply, What};
 use crate::control::server::ClientId;
@@ -136,6 +136,7 @@ impl Engine {
     pub(super) fn go_on(&mut self) {
         while let Some(said) = self.said() {
             match said {
+                Said::Read(overview) => self.read(*overview),
                 Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
                 Said::Check(messages, count) => self.check(messages, count),
@@ -325,6 +326,16 @@ impl Engine {
         }
     }
 
+    /// A scan has read all records.
+    fn read(&mut self, Overview { counts, unknown, let_go }: Overview) {
+        log::debug(&counts);
+        unknown.iter().for_each(log::verbose);
+        self.memory.let_go(&let_go);
+        if let Some(at_work) = &mut self.at_work {
+            at_work.scan.records = counts;
+        }
+    }
+
     /// Has hosts trapped that a scan has found so far.
     fn trap(&mut self, traps: Vec<Verdict>) {
         for verdict in traps.iter().map(Verdict::without_tuples) {
@@ -343,16 +354,12 @@ impl Engine {
     /// A scan has found all that there is to be found.
     fn found(&mut self, found: Found) {
         let Some(at_work) = &mut self.at_work else { return };
-        self.memory.let_go(&found.let_go);
         at_work.scan.took.judge = found.worked.into();
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
-        log::debug(&found.counts);
-        found.unknown.iter().for_each(log::verbose);
         found.doubts.iter().for_each(|doubt| log::warning(format_args!("DNS: {doubt}")));
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
-        at_work.scan.records = found.counts;
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }
