@@ -9,10 +9,9 @@
 
 #[path = "../tests/support/asking.rs"]
 mod asking;
-#[path = "support/peak_memory.rs"]
-mod peak_memory;
 #[path = "../tests/support/responder.rs"]
 mod responder;
+mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,9 +25,7 @@ const IN_FLIGHT: usize = 1000;
 const DELAY: Duration = Duration::from_millis(20);
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
-    let rounds = numbers.first().copied().unwrap_or(3);
-    let count = numbers.get(1).copied().unwrap_or(100_000);
+    let (rounds, count) = support::numbers(3, 100_000);
     let ideal = DELAY.as_secs_f64() * (count / IN_FLIGHT) as f64;
     for round in 1..=rounds {
         let server = Responder::start(answers());
@@ -55,7 +52,9 @@ fn main() {
             counters.sent
         );
     }
-    println!("peak memory, the server's included: {}", peak_memory::peak_memory());
+    if let Some(peak) = support::memory("self", "VmHWM") {
+        println!("memory, the server's included: {peak:.1} MB");
+    }
 }
 
 fn answers() -> impl Fn(&Query) -> Vec<Act> {

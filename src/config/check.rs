@@ -7,7 +7,7 @@
 use super::bounds;
 use super::diagnostic::{At, Fault, Spanned};
 use super::input::Input;
-use super::pattern::Patterns;
+use super::pattern::{self, Patterns};
 use super::problem::Problem;
 use super::statement::{DnsOption, Statement};
 use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
@@ -88,7 +88,10 @@ impl Check<'_, '_> {
             S::MaxSenderRatio(most) => {
                 config.rules.max_sender_ratio = most.map(bounds::ratio).transpose()?;
             }
-            S::PassRcpt(pattern) => self.patterns.pass(pattern)?,
+            S::PassRcpt(pattern) => {
+                self.warn_of_perl(&pattern);
+                self.patterns.pass(pattern)?;
+            }
             S::ScanEvery(time) => config.scan_every = bounds::SCAN_EVERY.duration(time)?,
             S::Socket(path) => config.socket = bounds::socket(path)?,
             S::SuspectTuples(n) => {
@@ -106,10 +109,19 @@ impl Check<'_, '_> {
                 let traps = bounds::TRAP_LIMIT.number(traps)?;
                 config.trap_limit = (traps, bounds::TRAP_LIMIT_TIME.duration(time)?);
             }
-            S::TrapRcpt(pattern) => self.patterns.trap(pattern)?,
+            S::TrapRcpt(pattern) => {
+                self.warn_of_perl(&pattern);
+                self.patterns.trap(pattern)?;
+            }
             S::TrapRcptUnlisted => self.patterns.trap_unlisted(at),
         }
         Ok(())
+    }
+
+    fn warn_of_perl(&mut self, Spanned { value, at }: &Spanned<String>) {
+        if let Some(why) = pattern::perl(value) {
+            self.input.warn(*at, Problem::PerlQuoting { pattern: value.clone(), why });
+        }
     }
 
     fn checker(

@@ -42,7 +42,7 @@ impl<'s> Input<'s> {
     /// # Errors
     /// Whatever keeps it from being read; the caller reports it.
     pub(super) fn open_first(&mut self, path: &Path) -> io::Result<Rc<[u8]>> {
-        let read = self.source.read(path, self.left).map(Rc::from);
+        let read = self.source.read(path, self.left).map(without_mark);
         let text = read.as_ref().map_or_else(|_| Rc::from([]), Rc::clone);
         self.files.push(File { path: path.into(), text: Rc::clone(&text) });
         match self.charge(&text) {
@@ -65,7 +65,7 @@ impl<'s> Input<'s> {
             return Err(fault(Problem::TooManyFiles { limit: MAX_FILES }));
         }
         let text: Rc<[u8]> = match self.source.read(&path.value, self.left) {
-            Ok(bytes) => bytes.into(),
+            Ok(bytes) => without_mark(bytes),
             Err(error) => {
                 let path = path.value.clone();
                 return Err(fault(Problem::Unreadable { path, reason: reason(&error) }));
@@ -145,6 +145,11 @@ impl<'s> Input<'s> {
             self.error(Fault::new(at, Problem::TooManyProblems));
         }
     }
+}
+
+/// The text of a file without the byte order mark that some editors put before UTF-8 (RFC 3629 section 6).
+fn without_mark(bytes: Vec<u8>) -> Rc<[u8]> {
+    bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| Rc::from(bytes.as_slice()), Rc::from)
 }
 
 /// An error of the system as strerror(3) has it, without the number that Rust adds.

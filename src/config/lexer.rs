@@ -9,6 +9,7 @@
 
 use super::diagnostic::{At, Fault, Spanned};
 use super::problem::Problem;
+use std::net::IpAddr;
 
 /// What a configuration is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,9 +131,21 @@ impl<'t> Lexer<'t> {
 
     fn word(&mut self, at: At) -> Result<String, Fault> {
         let length = self.rest.iter().take_while(|&&b| is_word(b)).count();
-        let bytes = self.rest.get(..length).unwrap_or_default();
+        let (bytes, behind) = self.rest.split_at_checked(length).unwrap_or_default();
+        if behind.starts_with(b"#") && is_address(bytes) {
+            return Err(self.glued(at));
+        }
         self.skip(length);
         text(bytes.to_vec(), at)
+    }
+
+    /// Steps over an address and what is glued to it by a hash mark: unbound and others have a port there.
+    fn glued(&mut self, at: At) -> Fault {
+        let length = self.rest.iter().take_while(|b| !b.is_ascii_whitespace()).count();
+        let bytes = self.rest.get(..length).unwrap_or_default();
+        let written = String::from_utf8_lossy(bytes).into_owned();
+        self.skip(length);
+        Fault::new(at, Problem::HashMark(written))
     }
 
     fn macro_name(&mut self, at: At) -> Result<String, Fault> {
@@ -193,6 +206,12 @@ impl<'t> Lexer<'t> {
 /// names and paths.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._-:/@%+*!~".contains(&byte)
+}
+
+/// Whether a word begins with an address, maybe that of a network.
+fn is_address(word: &[u8]) -> bool {
+    let word = str::from_utf8(word).unwrap_or_default();
+    word.split('/').next().is_some_and(|address| address.parse::<IpAddr>().is_ok())
 }
 
 /// Whether a byte may stand in a macro's name.

@@ -143,8 +143,8 @@ impl Parser<'_, '_> {
         Ok(Spanned { value: folder.join(value), at })
     }
 
-    /// `{ item, item … }`, over as many lines as wanted: items end with a comma or their line. A
-    /// faulty item is reported and left out.
+    /// `{ item, item … }`, over as many lines as wanted; the commas are optional, as in pf.conf(5). A faulty
+    /// item is reported and left out.
     pub(super) fn block<T>(
         &mut self,
         item: fn(&mut Self) -> Result<T, Fault>,
@@ -199,8 +199,8 @@ impl Parser<'_, '_> {
         let item = item(self)?;
         let next = self.cursor.peek()?;
         match next.value {
-            Token::Newline | Token::Comma | Token::Close | Token::End => Ok(Some(item)),
-            _ => Err(expected("\",\" or \"}\"", next)),
+            Token::Open | Token::Equals => Err(expected("\",\" or \"}\"", next)),
+            _ => Ok(Some(item)),
         }
     }
 }

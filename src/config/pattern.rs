@@ -1,8 +1,9 @@
 //! The regular expressions of `pass rcpt` and `trap rcpt`, compiled.
 //!
 //! In: strings from `check`. Out: [`RcptRules`]. Patterns ignore case, and are bounded in size and
-//! number, so that no configuration eats the memory. A `trap rcpt` that holds for any address at all is
-//! refused, as is `trap rcpt unlisted` where nothing is listed: either would trap every host.
+//! number, so that no configuration eats the memory. A `trap rcpt` that matches every address is refused, as is
+//! `trap rcpt unlisted` where nothing is listed: either would trap every host. What is left of the Perl in
+//! which the patterns of 2006 were written is warned of.
 
 use super::RcptRules;
 use super::diagnostic::{At, Fault, Spanned};
@@ -15,6 +16,10 @@ const MAX_PATTERNS: usize = 1000;
 const PATTERN_BYTES: usize = 256 << 10;
 /// The cache that a search with one pattern may fill, in bytes.
 const CACHE_BYTES: usize = 256 << 10;
+
+/// Addresses that have nothing in common but the form: a pattern that matches them all matches everybody.
+const ANYBODY: [&str; 4] =
+    ["postmaster@example.com", "jane.doe@mail.host.test", "o-neil_2@b7.invalid", "info@localhost"];
 
 /// The patterns so far.
 #[derive(Debug, Default)]
@@ -40,7 +45,7 @@ impl Patterns {
     pub(super) fn trap(&mut self, pattern: Spanned<String>) -> Result<(), Fault> {
         self.traps_written = self.traps_written.saturating_add(1);
         let compiled = self.compile(&pattern)?;
-        if compiled.is_match(b"") {
+        if ANYBODY.iter().all(|address| compiled.is_match(address.as_bytes())) {
             return Err(Fault::new(pattern.at, Problem::MatchesAll { pattern: pattern.value }));
         }
         self.trap.push(compiled);
@@ -87,6 +92,35 @@ fn set(patterns: &[Spanned<String>]) -> Result<RegexSet, regex::Error> {
 fn bad_pattern(pattern: &Spanned<String>, error: &regex::Error) -> Fault {
     let problem = Problem::BadPattern { pattern: pattern.value.clone(), reason: reason(error) };
     Fault::new(pattern.at, problem)
+}
+
+/// What the pattern still has of the Perl text that it was copied from, if anything.
+pub(super) fn perl(pattern: &str) -> Option<&'static str> {
+    let is_quoted = |open: char, close: char| {
+        let inside = pattern.strip_prefix(open).map(|rest| rest.trim_end_matches(is_flag));
+        inside.is_some_and(|rest| rest.ends_with(close))
+    };
+    if pattern.ends_with("\\$") || pattern.contains("\\$)") || pattern.contains("\\$|") {
+        return Some("\"\\$\" matches a dollar sign: the end of the address is \"$\" alone");
+    }
+    if ["m/", "qr/", "m{", "qr{"].iter().any(|word| pattern.starts_with(word)) {
+        return Some("Perl's quoting is part of the pattern here: leave it out");
+    }
+    if is_quoted('/', '/') {
+        return Some(
+            "the slashes are part of the pattern here: leave them out, case is ignored anyway",
+        );
+    }
+    if is_quoted('\'', '\'') {
+        return Some("the quotes are part of the pattern here: leave them out");
+    }
+    (pattern.contains("\\Q") || pattern.contains("\\E"))
+        .then_some("\"\\Q\" and \"\\E\" are Perl's and not known here")
+}
+
+/// Whether a letter may stand behind a pattern of Perl's (perlre(1), "Modifiers").
+fn is_flag(letter: char) -> bool {
+    letter.is_ascii_lowercase()
 }
 
 /// The regex crate's reason in one line: a syntax error comes with a picture of the pattern first.
@@ -145,6 +179,42 @@ mod tests {
             &long_list,
         ];
         assert_eq!(rules(&patterns, &patterns).trap.len(), patterns.len());
+    }
+
+    #[test]
+    fn patterns_that_match_everybody_are_refused() {
+        let all = [
+            "", "@", ".", "^.+@", "[a-z]", r"\w", "^[^@]+@", "(foo)?", ".*", "[^x]", "o|i",
+            "@[a-z]",
+        ];
+        for pattern in all {
+            let fault = Patterns::default().trap(spanned(pattern)).unwrap_err();
+            assert!(matches!(fault.problem, Problem::MatchesAll { .. }), "{pattern}");
+        }
+        for pattern in
+            ["^info@", r"@.*\.test$", "^[0-9]+@", r"@old\.example\.com$", r"\.", "[0-9]", "x"]
+        {
+            assert!(Patterns::default().trap(spanned(pattern)).is_ok(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn perl_in_a_pattern_is_known() {
+        for pattern in [
+            r"\@old\.example\.com\$",
+            r"(@a\.example\$|@b\.example\$)",
+            "/@old\\.example/i",
+            "/@old\\.example/",
+            "m/@old/i",
+            "qr/@old/",
+            "'@old'",
+            r"\Qold.example\E",
+        ] {
+            assert!(perl(pattern).is_some(), "{pattern}");
+        }
+        for pattern in [r"@old\.example\.com$", r"^/", r"^a/b@", r"\$x@", "mail/", r"\@x$"] {
+            assert_eq!(perl(pattern), None, "{pattern}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(super) enum Problem {
     ControlCharacter,
     TooLong { limit: usize },
     NamelessMacro,
+    HashMark(String),
     // The grammar.
     Expected { what: String, found: String, nearest: Option<String> },
     UnknownKeyword { word: String, nearest: Option<String> },
@@ -49,6 +50,7 @@ pub(super) enum Problem {
     Exception(String),
     // Not wrong enough to stop.
     MacroUnused(String),
+    PerlQuoting { pattern: String, why: &'static str },
     NoProgram(PathBuf),
     HostBitsCleared { network: String, taken: String },
     KeyUnused,
@@ -82,6 +84,10 @@ impl fmt::Display for Problem {
             ControlCharacter => write!(f, "control character in a string"),
             TooLong { limit } => write!(f, "text is longer than {limit} bytes"),
             NamelessMacro => write!(f, "expected a macro's name after \"$\""),
+            HashMark(text) => {
+                let hint = "a port is written \"port N\", a comment needs a blank before it";
+                write!(f, "{}: {hint}", q(text))
+            }
             Expected { what, found, nearest } => {
                 write!(f, "expected {what}, found {found}")?;
                 suggestion(f, nearest)
@@ -124,7 +130,7 @@ impl fmt::Display for Problem {
                 write!(f, "bad regular expression {}: {reason}", q(pattern))
             }
             MatchesAll { pattern } => {
-                write!(f, "trap rcpt {} matches the empty string, so every recipient", q(pattern))
+                write!(f, "trap rcpt {} matches every recipient", q(pattern))
             }
             TooManyPatterns { limit } => write!(f, "more than {limit} regular expressions"),
             UnlistedAlone => {
@@ -136,11 +142,12 @@ impl fmt::Display for Problem {
             PrefixTooLong { network, most } => {
                 write!(f, "prefix of {} must be between 0 and {most}", q(network))
             }
-            NoHostName(text) => write!(f, "{} is no host name and no IPv4 address", q(text)),
-            NoInterface(text) => write!(f, "{} is no interface name", q(text)),
+            NoHostName(text) => write!(f, "{} is neither a host name nor an IPv4 address", q(text)),
+            NoInterface(text) => write!(f, "{} is not an interface name", q(text)),
             Exception(text) => write!(f, "{}: exceptions cannot be allowed", q(text)),
             MacroUnused(name) => write!(f, "macro {} is not used", q(name)),
-            NoProgram(path) => write!(f, "{} is no program that can be run", p(path)),
+            PerlQuoting { pattern, why } => write!(f, "{}: {why}", q(pattern)),
+            NoProgram(path) => write!(f, "{} is not a program that can be run", p(path)),
             HostBitsCleared { network, taken } => {
                 write!(f, "{} has bits set beyond its prefix: taken as {taken}", q(network))
             }

@@ -59,7 +59,8 @@ pub(super) struct WrittenNetwork {
     pub(super) has_host_bits: bool,
 }
 
-/// An address, or an address and the length of a prefix.
+/// An address, or an address and the length of a prefix. As in pf.conf(5), an IPv4 network may leave out
+/// octets at its end, which are zero: `10/8` (inet_net_pton(3)).
 pub(super) fn network(word: &str) -> Result<WrittenNetwork, Problem> {
     let expected = || Problem::Expected {
         what: "an address or a network".into(),
@@ -70,7 +71,11 @@ pub(super) fn network(word: &str) -> Result<WrittenNetwork, Problem> {
         Some((address, prefix)) => (address, Some(number(prefix).ok_or_else(expected)?)),
         None => (word, None),
     };
-    let address: IpAddr = address.parse().map_err(|_| expected())?;
+    let parsed = match (address.parse(), prefix) {
+        (Err(_), Some(_)) => short_network(address),
+        (parsed, _) => parsed.ok(),
+    };
+    let address: IpAddr = parsed.ok_or_else(expected)?;
     let Some(prefix) = prefix else {
         return Ok(WrittenNetwork { network: Network::host(address), has_host_bits: false });
     };
@@ -84,6 +89,16 @@ pub(super) fn network(word: &str) -> Result<WrittenNetwork, Problem> {
             most: if address.is_ipv4() { 32 } else { 128 },
         }),
     }
+}
+
+/// The first address of an IPv4 network of which only the first octets are written.
+fn short_network(written: &str) -> Option<IpAddr> {
+    let mut octets = [0; 4];
+    let mut places = octets.iter_mut();
+    for octet in written.split('.') {
+        *places.next()? = octet.parse().ok().filter(|_| is_decimal(octet))?;
+    }
+    Some(IpAddr::from(octets))
 }
 
 /// Whether `text` can be what spamd's sync reaches by unicast: an IPv4 address (the protocol knows no

@@ -11,6 +11,7 @@
 
 use super::status::{Scan, Status};
 use crate::scan::Verdict;
+use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -117,10 +118,8 @@ pub struct Explained {
 pub struct Changed {
     /// The address as asked.
     pub address: String,
-    /// Whether it is as was asked.
-    pub done: bool,
-    /// What happened, or why nothing did.
-    pub text: String,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// Something that happened in the daemon.

@@ -15,8 +15,8 @@ use crate::inquiry::Shown;
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
+use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -246,77 +246,6 @@ pub struct Image {
     pub length: u64,
     /// How it was read.
     pub pass: Pass,
-}
-
-/// What became of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// It is trapped now.
-    Trapped,
-    /// It was trapped before; the trap has a new end.
-    Renewed,
-    /// It is trapped now, and was whitelisted.
-    WasWhite,
-    /// Its trap has ended.
-    Released,
-    /// Nothing was changed.
-    Refused(Refusal),
-}
-
-impl Outcome {
-    /// Whether it is as was asked.
-    pub fn is_done(self) -> bool {
-        !matches!(self, Outcome::Refused(_))
-    }
-}
-
-/// What became of it, in the past tense.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Outcome::Trapped => "trapped",
-            Outcome::Renewed => "trapped again",
-            Outcome::WasWhite => "trapped, no longer whitelisted",
-            Outcome::Released => "released",
-            Outcome::Refused(refusal) => return refusal.fmt(f),
-        })
-    }
-}
-
-/// Why nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// The text is no address.
-    NoAddress,
-    /// The configuration allows it.
-    Allowed,
-    /// More traps than `trap limit`.
-    Limit,
-    /// It is whitelisted.
-    White,
-    /// It is trapped already.
-    Trapped,
-    /// It is not trapped.
-    NotTrapped,
-    /// It is the name of a spam trap.
-    Spamtrap,
-    /// It has a value that is none of spamd's.
-    Foreign,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refusal::NoAddress => "invalid ip address",
-            Refusal::Allowed => "in allow",
-            Refusal::Limit => "trap limit reached",
-            Refusal::White => "whitelisted",
-            Refusal::Trapped => "trapped already",
-            Refusal::NotTrapped => "not trapped",
-            Refusal::Spamtrap => "the name of a spam trap",
-            Refusal::Foreign => "holds a value not spamd's",
-        })
-    }
 }
 
 /// From the engine to the resolver.

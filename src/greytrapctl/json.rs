@@ -173,11 +173,11 @@ enum What<'a> {
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
     /// The address as typed.
-    pub address: Bytes<'a>,
+    pub address: &'a str,
     /// Whether it is as was asked.
     pub done: bool,
     /// What happened, or why nothing did.
-    pub text: &'static str,
+    pub text: &'a str,
 }
 
 /// What a scan found about a host, with the tuples that it was given along.

@@ -18,6 +18,8 @@
 use super::record::{PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
 use super::{Address, Gdata};
 use crate::db::{Engine, EngineError};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How long spamd(8) traps a host, in seconds (`TRAPEXP` in libexec/spamd/grey.h).
 pub const TRAP_SECONDS: i64 = 24 * 60 * 60;
@@ -33,41 +35,80 @@ pub enum Over {
     White,
 }
 
-/// What [`trap`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trapped {
+/// What became of an address that was to be trapped or released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
     /// The host is trapped now.
-    New,
-    /// It was trapped before; that trap ends later now, or earlier.
+    Trapped,
+    /// It was trapped before; that trap has a new end.
     Renewed,
-    /// It was whitelisted.
+    /// It is trapped now, and was whitelisted.
     WasWhite,
-    /// Nothing was written because of what the address holds.
-    Refused(Holds),
+    /// Its trap has ended.
+    Released,
+    /// Nothing was changed.
+    Refused(Refusal),
 }
 
-/// What [`release`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Released {
-    /// The trap has ended.
-    Removed,
-    /// There was no record of that address.
-    NotThere,
-    /// There was one, but no trap: it stays.
-    Refused(Holds),
+impl Outcome {
+    /// Whether the host is as was asked.
+    pub fn is_done(self) -> bool {
+        !matches!(self, Outcome::Refused(_))
+    }
+
+    /// Whether the host has a trap that begins, or ends anew, with this change.
+    pub fn is_trapped(self) -> bool {
+        matches!(self, Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite)
+    }
 }
 
-/// What the record of an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
-    /// The host is trapped.
-    Trap,
-    /// The host may pass.
+/// What became of it, in the past tense.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Trapped => "trapped",
+            Outcome::Renewed => "trapped again",
+            Outcome::WasWhite => "trapped, no longer whitelisted",
+            Outcome::Released => "released",
+            Outcome::Refused(refusal) => return refusal.fmt(f),
+        })
+    }
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The text is not an address.
+    NotAnAddress,
+    /// The configuration allows it.
+    Allowed,
+    /// More traps than `trap limit`.
+    Limit,
+    /// The host is whitelisted.
     White,
-    /// An address of a spam trap that looks like one of a host.
+    /// It is trapped already.
+    Trapped,
+    /// It is not trapped.
+    NotTrapped,
+    /// The record is that of a spam trap whose address looks like a host's.
     Spamtrap,
-    /// A value that is none of spamd's.
+    /// The record has a value that spamd does not know.
     Foreign,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::NotAnAddress => "not an address",
+            Refusal::Allowed => "in allow",
+            Refusal::Limit => "trap limit reached",
+            Refusal::White => "whitelisted, not trapped",
+            Refusal::Trapped => "trapped already",
+            Refusal::NotTrapped => "not trapped",
+            Refusal::Spamtrap => "the name of a spam trap",
+            Refusal::Foreign => "has a value that is not spamd's",
+        })
+    }
 }
 
 /// Traps the host at `address` for `seconds` from `now` (seconds since 1970) on.
@@ -77,46 +118,48 @@ pub fn trap(
     now: i64,
     seconds: i64,
     over: Over,
-) -> Result<Trapped, EngineError> {
+) -> Result<Outcome, EngineError> {
     let expire = now.saturating_add(seconds);
-    let (trapped, before) = match find(engine, address)? {
-        Found::Nothing => (Trapped::New, Gdata { first: now, bcount: 1, ..Gdata::default() }),
-        Found::Trap(_) if over < Over::Trap => return Ok(Trapped::Refused(Holds::Trap)),
-        Found::Trap(data) => (Trapped::Renewed, data),
-        Found::Other(Holds::White, data) if over >= Over::White => (Trapped::WasWhite, data),
-        Found::Other(holds, _) => return Ok(Trapped::Refused(holds)),
+    let (outcome, before) = match find(engine, address)? {
+        Found::Nothing => (Outcome::Trapped, Gdata { first: now, bcount: 1, ..Gdata::default() }),
+        Found::Trap(_) if over < Over::Trap => return Ok(Outcome::Refused(Refusal::Trapped)),
+        Found::Trap(data) => (Outcome::Renewed, data),
+        Found::Other(Refusal::White, data) if over >= Over::White => (Outcome::WasWhite, data),
+        Found::Other(refusal, _) => return Ok(Outcome::Refused(refusal)),
     };
     let data = Gdata { expire, pcount: PCOUNT_TRAPPED, ..before };
     engine.put(address.key(), &data.encode(engine.byte_order()))?;
-    Ok(trapped)
+    Ok(outcome)
 }
 
 /// Ends the trap of the host at `address`.
-pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Released, EngineError> {
+pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Outcome, EngineError> {
     match find(engine, address)? {
-        Found::Nothing => Ok(Released::NotThere),
-        Found::Other(holds, _) => Ok(Released::Refused(holds)),
+        Found::Nothing => Ok(Outcome::Refused(Refusal::NotTrapped)),
+        Found::Other(refusal, _) => Ok(Outcome::Refused(refusal)),
         Found::Trap(_) => {
             engine.delete(address.key())?;
-            Ok(Released::Removed)
+            Ok(Outcome::Released)
         }
     }
 }
 
+/// What lies under an address.
 enum Found {
     Nothing,
     Trap(Gdata),
-    Other(Holds, Gdata),
+    /// No trap, and why it is to stay.
+    Other(Refusal, Gdata),
 }
 
 fn find(engine: &mut dyn Engine, address: &Address) -> Result<Found, EngineError> {
     let Some(value) = engine.get(address.key())? else { return Ok(Found::Nothing) };
     Ok(match Gdata::decode(&value, engine.byte_order()) {
-        Err(_) => Found::Other(Holds::Foreign, Gdata::default()),
+        Err(_) => Found::Other(Refusal::Foreign, Gdata::default()),
         Ok(data) => match data.pcount {
             PCOUNT_TRAPPED => Found::Trap(data),
-            PCOUNT_SPAMTRAP => Found::Other(Holds::Spamtrap, data),
-            _ => Found::Other(Holds::White, data),
+            PCOUNT_SPAMTRAP => Found::Other(Refusal::Spamtrap, data),
+            _ => Found::Other(Refusal::White, data),
         },
     })
 }
@@ -169,7 +212,7 @@ mod tests {
             Gdata::decode(value, ByteOrder::Big).unwrap()
         }
 
-        fn trap(&mut self, over: Over) -> Trapped {
+        fn trap(&mut self, over: Over) -> Outcome {
             trap(self, &address(), NOW, TRAP_SECONDS, over).unwrap()
         }
     }
@@ -185,7 +228,7 @@ mod tests {
     #[test]
     fn a_new_trap_is_spamdbs() {
         let mut memory = Memory::default();
-        assert_eq!(memory.trap(Over::Trap), Trapped::New);
+        assert_eq!(memory.trap(Over::Trap), Outcome::Trapped);
         let expire = NOW + 86_400;
         assert_eq!(memory.data(), Gdata { first: NOW, pass: 0, expire, bcount: 1, pcount: -1 });
         assert_eq!(memory.records.len(), 1);
@@ -194,7 +237,7 @@ mod tests {
     #[test]
     fn an_old_trap_only_gets_a_new_end() {
         let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
-        assert_eq!(memory.trap(Over::Trap), Trapped::Renewed);
+        assert_eq!(memory.trap(Over::Trap), Outcome::Renewed);
         assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
     }
 
@@ -202,7 +245,7 @@ mod tests {
     fn a_value_of_2013_comes_out_in_the_current_layout() {
         let old = [11, 12, 13, 14, -1].map(|number| ByteOrder::Big.i32_bytes(number)).concat();
         let mut memory = Memory::with(&old);
-        assert_eq!(memory.trap(Over::Trap), Trapped::Renewed);
+        assert_eq!(memory.trap(Over::Trap), Outcome::Renewed);
         assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
     }
 
@@ -210,9 +253,9 @@ mod tests {
     fn a_white_host_is_trapped_only_by_force() {
         for pcount in [0, 53, -3] {
             let mut memory = Memory::with(&record(pcount).encode(ByteOrder::Big));
-            assert_eq!(memory.trap(Over::Trap), Trapped::Refused(Holds::White));
+            assert_eq!(memory.trap(Over::Trap), Outcome::Refused(Refusal::White));
             assert_eq!((memory.data(), memory.writes), (record(pcount), 0));
-            assert_eq!(memory.trap(Over::White), Trapped::WasWhite);
+            assert_eq!(memory.trap(Over::White), Outcome::WasWhite);
             assert_eq!(memory.data(), Gdata { expire: NOW + 86_400, ..record(-1) });
         }
     }
@@ -220,12 +263,12 @@ mod tests {
     #[test]
     fn nothing_is_written_over_spam_traps_and_foreign_values() {
         let spamtrap = record(-2).encode(ByteOrder::Big);
-        for (value, holds) in [(&spamtrap[..], Holds::Spamtrap), (b"?", Holds::Foreign)] {
+        for (value, refusal) in [(&spamtrap[..], Refusal::Spamtrap), (b"?", Refusal::Foreign)] {
             let mut memory = Memory::with(value);
             for over in [Over::Nothing, Over::Trap, Over::White] {
-                assert_eq!(memory.trap(over), Trapped::Refused(holds));
+                assert_eq!(memory.trap(over), Outcome::Refused(refusal));
             }
-            assert_eq!(release(&mut memory, &address()).unwrap(), Released::Refused(holds));
+            assert_eq!(release(&mut memory, &address()).unwrap(), Outcome::Refused(refusal));
             assert_eq!(memory.writes, 0);
             assert_eq!(memory.records[&b"192.0.2.1"[..]], value);
         }
@@ -234,11 +277,14 @@ mod tests {
     #[test]
     fn only_traps_are_released() {
         let mut memory = Memory::with(&record(-1).encode(ByteOrder::Big));
-        assert_eq!(release(&mut memory, &address()).unwrap(), Released::Removed);
-        assert_eq!(release(&mut memory, &address()).unwrap(), Released::NotThere);
+        assert_eq!(release(&mut memory, &address()).unwrap(), Outcome::Released);
+        assert_eq!(
+            release(&mut memory, &address()).unwrap(),
+            Outcome::Refused(Refusal::NotTrapped)
+        );
         assert_eq!(memory.records.len(), 0);
         let mut memory = Memory::with(&record(0).encode(ByteOrder::Big));
-        let refused = Released::Refused(Holds::White);
+        let refused = Outcome::Refused(Refusal::White);
         assert_eq!(release(&mut memory, &address()).unwrap(), refused);
         assert_eq!((memory.records.len(), memory.writes), (1, 0));
     }

@@ -169,7 +169,7 @@ fn whitelisted_and_allowed_hosts_are_left_alone() {
     place.enter(&[crate::support::records::white("203.0.113.1")]);
     let daemon = place.start();
     let white = daemon.ctl(&["trap", "203.0.113.1"]).failed();
-    assert_eq!(white, "greytrapctl: 203.0.113.1: whitelisted\n");
+    assert_eq!(white, "greytrapctl: 203.0.113.1: whitelisted, not trapped\n");
     for arguments in [&["trap", "192.0.2.1"][..], &["trap", "-f", "192.0.2.1"]] {
         let allowed = daemon.ctl(arguments).failed();
         assert_eq!(allowed, "greytrapctl: 192.0.2.1: in allow\n");

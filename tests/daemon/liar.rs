@@ -6,13 +6,12 @@ use crate::support::daemon::{PATIENCE, Place};
 use crate::support::process::{finish, is_alive, until};
 use crate::support::records::{self, grey, now, spamtrap, trapped, white};
 use command_fds::{CommandFdExt, FdMapping};
-use greytrapper::daemon::messages::{
-    By, Change, FromParent, FromStore, Outcome, Refusal, Start, ToParent, ToStore,
-};
+use greytrapper::daemon::messages::{By, Change, FromParent, FromStore, Start, ToParent, ToStore};
 use greytrapper::daemon::slot::Slot;
 use greytrapper::process::channel::Channel;
 use greytrapper::process::shared::{self, Reader};
 use greytrapper::process::spawn::pair;
+use greytrapper::spamd::trap::{Outcome, Refusal};
 use nix::unistd::Pid;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -131,7 +130,7 @@ fn what_is_no_address_is_no_key() {
     for by in [By::Scan, OPERATOR, FORCE] {
         for message in [ToStore::Trap, ToStore::EndTraps] {
             let outcomes = store.ask(message, by, &nonsense);
-            assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::NoAddress)));
+            assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::NotAnAddress)));
             assert_eq!(outcomes.len(), nonsense.len());
         }
     }

@@ -56,8 +56,7 @@ fn a_white_host_stays_white_unless_one_insists() {
         let before = contents(&file);
         let said = change(&file, &["trap", address]).fails();
         let shown = file.display();
-        let expected =
-            format!("greytrapctl: {shown}: {address}: whitelisted, not trapped (-f traps it)\n");
+        let expected = format!("greytrapctl: {shown}: {address}: whitelisted, not trapped\n");
         assert_eq!(said, expected);
         assert_eq!(contents(&file), before);
         // The others are trapped all the same.

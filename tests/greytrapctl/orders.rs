@@ -4,6 +4,7 @@
 use crate::fake_daemon::{Daemon, stranger};
 use crate::support::cmd::{Ran, ctl};
 use greytrapper::control::protocol::{Changed, Reply, Request, Verbosity};
+use greytrapper::spamd::trap::{Outcome, Refusal};
 use serde_json::{Value, json};
 
 /// Does as asked, but for whitelisted 192.0.2.66.
@@ -14,9 +15,13 @@ fn obedient() -> Daemon {
             _ => &[],
         };
         for address in addresses {
-            let done = address != "192.0.2.66";
-            let text = if done { "trapped" } else { "whitelisted, not \x1btrapped" };
-            let changed = Changed { address: address.clone(), done, text: text.into() };
+            let changed = match address.as_str() {
+                "192.0.2.66" => {
+                    let outcome = Outcome::Refused(Refusal::White);
+                    Changed { address: "192.0.2.66\x1b".into(), outcome }
+                }
+                _ => Changed { address: address.clone(), outcome: Outcome::Trapped },
+            };
             server.reply(id, &Reply::Changed(changed));
         }
         server.finish(id);
@@ -53,7 +58,7 @@ fn addresses_are_trapped_and_released() {
 fn an_address_that_was_not_trapped_is_told_of_and_does_not_hold_up_the_others() {
     let daemon = obedient();
     let ran = daemon.ctl(&["-v", "trap", "192.0.2.1", "192.0.2.66", "192.0.2.2"]).run();
-    let err = "greytrapctl: 192.0.2.66: whitelisted, not \\033trapped\n";
+    let err = "greytrapctl: 192.0.2.66\\033: whitelisted, not trapped\n";
     assert_eq!(said(&ran), (Some(1), "192.0.2.1: trapped\n192.0.2.2: trapped\n", err));
     let ran = daemon.ctl(&["-j", "trap", "192.0.2.66", "::1"]).run();
     let (status, out, stderr) = said(&ran);
@@ -62,7 +67,7 @@ fn an_address_that_was_not_trapped_is_told_of_and_does_not_hold_up_the_others() 
     assert_eq!(
         objects,
         [
-            json!({"address": "192.0.2.66", "done": false, "text": "whitelisted, not \\033trapped"}),
+            json!({"address": "192.0.2.66\\033", "done": false, "text": "whitelisted, not trapped"}),
             json!({"address": "::1", "done": true, "text": "trapped"}),
         ]
     );
@@ -154,7 +159,7 @@ fn strangers_are_known_by_what_they_say() {
 
 #[test]
 fn an_answer_to_something_else_is_a_failure() {
-    let changed = Changed { address: "::1".into(), done: true, text: "trapped".into() };
+    let changed = Changed { address: "::1".into(), outcome: Outcome::Trapped };
     let daemon = Daemon::that_says(vec![Reply::Changed(changed)]);
     let words: [&[&str]; 9] = [
         &["show"],
@@ -183,7 +188,7 @@ fn a_daemon_that_dies_in_between_is_a_failure() {
     use std::time::Duration;
     let (sender, receiver) = channel();
     let daemon = Daemon::start(move |server, id, _| {
-        let changed = Changed { address: "::1".into(), done: true, text: "trapped".into() };
+        let changed = Changed { address: "::1".into(), outcome: Outcome::Trapped };
         server.reply(id, &Reply::Changed(changed));
         sender.send(()).unwrap();
     });

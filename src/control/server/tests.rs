@@ -1,9 +1,11 @@
 //! The server driven by hand: real sockets, a real poller, and a clock that the test sets.
 
 use super::*;
+use crate::control::protocol::Changed;
 use crate::control::protocol::{REQUEST_MAX, Verbosity, What};
 use crate::control::socket;
 use crate::frame::Decoder;
+use crate::spamd::trap::Outcome;
 use mio::{Events, Poll};
 use std::cell::Cell;
 use std::io::Read;
@@ -125,8 +127,8 @@ fn event(text: &str) -> Event {
 }
 
 fn changed(number: usize) -> Reply {
-    let address = number.to_string();
-    Reply::Changed(crate::control::protocol::Changed { address, done: true, text: "x".repeat(90) })
+    let address = number.to_string() + &"x".repeat(90);
+    Reply::Changed(Changed { address, outcome: Outcome::Trapped })
 }
 
 #[test]

@@ -10,10 +10,11 @@ use super::{CONTROL, Engine};
 use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
-use crate::daemon::messages::{By, Change, Outcome, ToParent, ToStore};
+use crate::daemon::messages::{By, Change, ToParent, ToStore};
 use crate::log;
 use crate::scan::Verdict;
 use crate::spamd::Address;
+use crate::spamd::trap::Outcome;
 use mio::Events;
 use std::time::Instant;
 
@@ -139,8 +140,7 @@ impl Engine {
         for (address, outcome) in addresses.into_iter().zip(outcomes) {
             let Some(outcome) = outcome else { continue };
             self.note_change(&address, *outcome);
-            let (done, text) = (outcome.is_done(), outcome.to_string());
-            let reply = Reply::Changed(Changed { address, done, text });
+            let reply = Reply::Changed(Changed { address, outcome: *outcome });
             self.served(|server| server.reply(client, &reply));
         }
         self.served(|server| match failure {

@@ -15,14 +15,13 @@ use super::{Engine, now};
 use crate::control::protocol::{Explained, Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
-use crate::daemon::messages::{
-    By, Change, FromChecker, FromResolver, Image, Outcome, Refusal, ToChecker, ToStore,
-};
+use crate::daemon::messages::{By, Change, FromChecker, FromResolver, Image, ToChecker, ToStore};
 use crate::db::{Damage, Error};
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
 use crate::scan::Verdict;
+use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -429,7 +428,7 @@ impl Engine {
     fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
-            Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite) => {
+            Some(outcome) if outcome.is_trapped() => {
                 if let Some(rule) = verdict.rule {
                     at_work.scan.trapped.add(rule, 1);
                 }

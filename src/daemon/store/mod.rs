@@ -19,8 +19,8 @@ mod set;
 use crate::config::Config;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    By, Change, FromParent, FromStore, FromSync, Image, Legacy, Outcome, Refusal, Renewal,
-    StoreLegacy, ToParent, ToStore, ToSync,
+    By, Change, FromParent, FromStore, FromSync, Image, Legacy, Renewal, StoreLegacy, ToParent,
+    ToStore, ToSync,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
@@ -35,7 +35,7 @@ use crate::log;
 use crate::process::shared::Writer;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
-use crate::spamd::trap::{self, Holds, Over, Released, Trapped};
+use crate::spamd::trap::{self, Outcome, Over, Refusal};
 use known::Known;
 use limit::Limit;
 use mio::{Events, Poll, Token};
@@ -240,10 +240,10 @@ impl Store {
             }
             let outcome = trap::trap(engine, address, now, seconds, over);
             // A write that failed may be in the file.
-            if !matches!(outcome, Ok(Trapped::Refused(_))) {
+            if !matches!(outcome, Ok(Outcome::Refused(_))) {
                 limit.count(begun);
             }
-            outcome.map(trapped)
+            outcome
         };
         let (changed, addresses) = self.change(life, change, admit, work);
         self.note(&changed, &addresses, now.saturating_add(seconds));
@@ -253,7 +253,7 @@ impl Store {
 
     fn release(&mut self, life: &mut Life, change: &Change) -> FromStore {
         let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| {
-            trap::release(engine, address).map(released)
+            trap::release(engine, address)
         };
         let (changed, addresses) = self.change(life, change, |_, _| Ok(()), work);
         self.note(&changed, &addresses, 0);
@@ -286,7 +286,7 @@ impl Store {
             .addresses
             .iter()
             .map(|text| {
-                let address = Address::parse(text.as_bytes()).map_err(|_| Refusal::NoAddress)?;
+                let address = Address::parse(text.as_bytes()).map_err(|_| Refusal::NotAnAddress)?;
                 admit(&self.config, &address).map(|()| address)
             })
             .collect();
@@ -324,13 +324,10 @@ impl Store {
         let (Some(sync), FromStore::Changed { outcomes, .. }) = (&mut self.sync, changed) else {
             return;
         };
-        let is_trapped = |outcome: &Option<Outcome>| {
-            matches!(outcome, Some(Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite))
-        };
         let traps: Vec<_> = outcomes
             .iter()
             .zip(addresses)
-            .filter(|(outcome, _)| is_trapped(outcome))
+            .filter(|(outcome, _)| outcome.is_some_and(Outcome::is_trapped))
             .filter_map(|(_, address)| address.as_ref().ok())
             .map(|address| Trap { address: address.ip(), start, expire })
             .collect();
@@ -342,30 +339,4 @@ impl Store {
 
 fn waiting(path: &Path) {
     log::warning(format_args!("{}: locked by another process, waiting", escaped_path(path)));
-}
-
-fn trapped(trapped: Trapped) -> Outcome {
-    match trapped {
-        Trapped::New => Outcome::Trapped,
-        Trapped::Renewed => Outcome::Renewed,
-        Trapped::WasWhite => Outcome::WasWhite,
-        Trapped::Refused(holds) => Outcome::Refused(refusal(holds)),
-    }
-}
-
-fn released(released: Released) -> Outcome {
-    match released {
-        Released::Removed => Outcome::Released,
-        Released::NotThere => Outcome::Refused(Refusal::NotTrapped),
-        Released::Refused(holds) => Outcome::Refused(refusal(holds)),
-    }
-}
-
-fn refusal(holds: Holds) -> Refusal {
-    match holds {
-        Holds::Trap => Refusal::Trapped,
-        Holds::White => Refusal::White,
-        Holds::Spamtrap => Refusal::Spamtrap,
-        Holds::Foreign => Refusal::Foreign,
-    }
 }

@@ -6,13 +6,13 @@ use crate::control::client::Answer;
 use crate::control::protocol::{ADDRESSES_MAX, Changed, Reply, Request};
 use crate::escape::harmless;
 use crate::greytrapctl::console::{Console, Failure};
-use crate::greytrapctl::options::{Action, Format};
+use crate::greytrapctl::options::Action;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::Path;
 
 /// Has every address trapped or released, as many at a time as fit into a request; nothing is asked if
-/// one of them is no address.
+/// one of them is not an address.
 pub fn change(
     console: &mut Console<'_>,
     socket: &Path,
@@ -37,10 +37,12 @@ fn change_some(
     let mut answer = Answer::to(&request(action, addresses.to_vec()), socket)?;
     let (mut count, mut all_done) = (0, true);
     while let Some(reply) = answer.part()? {
-        let Reply::Changed(changed) = reply else { return Err(answer.unexpected().into()) };
+        let Reply::Changed(Changed { address, outcome }) = reply else {
+            return Err(answer.unexpected().into());
+        };
         count += 1;
-        all_done &= changed.done;
-        report(console, &changed)?;
+        all_done &= outcome.is_done();
+        change::report(console, None, &harmless(&address).to_string(), outcome)?;
     }
     if count == addresses.len() { Ok(all_done) } else { Err(answer.unexpected().into()) }
 }
@@ -49,19 +51,5 @@ fn request(action: Action, addresses: Vec<String>) -> Request {
     match action {
         Action::Trap(over) => Request::Trap { addresses, over_white: over == Over::White },
         Action::Release => Request::Release { addresses },
-    }
-}
-
-fn report(console: &mut Console<'_>, changed: &Changed) -> Result<(), Failure> {
-    let (address, text) = (harmless(&changed.address), harmless(&changed.text));
-    if !changed.done {
-        console.tell(format_args!("{address}: {text}"));
-    }
-    match console.format {
-        Format::Json => console.json(changed),
-        Format::Text if changed.done && console.verbose => {
-            console.line(format_args!("{address}: {text}"))
-        }
-        Format::Text => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! `trap` and `release` on a file: the same writes that the daemon makes.
 //!
-//! Silent when all went well; `-v` and `-j` tell what became of each address. An address that could not
-//! be trapped or released is told on standard error and does not hold up the others.
+//! Silent when all went well; `-v` and `-j` tell what became of each address. For an address that could not
+//! be trapped or released there is a message on standard error; the others are changed all the same.
 #![forbid(unsafe_code)]
 
 use crate::db::Engine;
@@ -14,11 +14,12 @@ use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Action, Change, Format};
 use crate::spamd::Address;
-use crate::spamd::trap::{self, Holds, Released, TRAP_SECONDS, Trapped};
+use crate::spamd::trap::{self, Outcome, TRAP_SECONDS};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// Traps or releases every address of `change`; nothing is written if one of them is no address.
+/// Traps or releases every address of `change`; nothing is written unless all of them are addresses.
 pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     let addresses = parse(&change.addresses)?;
     Task::Write { database: &change.file }.lock_in()?;
@@ -27,7 +28,7 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     let mut all_done = true;
     for (address, outcome) in addresses.iter().zip(&outcomes) {
         all_done &= outcome.is_done();
-        report(console, change, address, *outcome)?;
+        report(console, Some(&change.file), &address.to_string(), *outcome)?;
     }
     if console.verbose {
         let longest = cost.longest.as_secs_f64() * 1e3;
@@ -73,60 +74,25 @@ fn change_one(
     now: i64,
 ) -> Result<Outcome, EngineError> {
     match action {
-        Action::Trap(over) => {
-            trap::trap(engine, address, now, TRAP_SECONDS, over).map(Outcome::Trap)
-        }
-        Action::Release => trap::release(engine, address).map(Outcome::Release),
+        Action::Trap(over) => trap::trap(engine, address, now, TRAP_SECONDS, over),
+        Action::Release => trap::release(engine, address),
     }
 }
 
-#[derive(Clone, Copy)]
-enum Outcome {
-    Trap(Trapped),
-    Release(Released),
-}
-
-impl Outcome {
-    fn is_done(self) -> bool {
-        use Released::Removed;
-        use Trapped::{New, Renewed, WasWhite};
-        matches!(self, Outcome::Trap(New | Renewed | WasWhite) | Outcome::Release(Removed))
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Outcome::Trap(Trapped::New) => "trapped",
-            Outcome::Trap(Trapped::Renewed) => "trapped again",
-            Outcome::Trap(Trapped::WasWhite) => "trapped, no longer whitelisted",
-            Outcome::Release(Released::Removed) => "released",
-            Outcome::Release(Released::NotThere) => "not trapped",
-            Outcome::Trap(Trapped::Refused(holds)) => match holds {
-                Holds::Trap => "trapped already",
-                Holds::White => "whitelisted, not trapped (-f traps it)",
-                Holds::Spamtrap => "the name of a spam trap, not trapped",
-                Holds::Foreign => "holds a value not spamd's, not trapped",
-            },
-            Outcome::Release(Released::Refused(holds)) => match holds {
-                Holds::Trap | Holds::White => "whitelisted, not trapped",
-                Holds::Spamtrap => "the name of a spam trap, not released",
-                Holds::Foreign => "holds a value not spamd's, not released",
-            },
-        }
-    }
-}
-
-fn report(
+/// Tells what became of an address in the file, or in that of the daemon.
+pub(super) fn report(
     console: &mut Console<'_>,
-    change: &Change,
-    address: &Address,
+    file: Option<&Path>,
+    address: &str,
     outcome: Outcome,
 ) -> Result<(), Failure> {
-    let (done, text) = (outcome.is_done(), outcome.text());
+    let (done, text) = (outcome.is_done(), outcome.to_string());
     if !done {
-        console.tell(format_args!("{}: {address}: {text}", escaped_path(&change.file)));
+        let place = file.map_or(String::new(), |file| format!("{}: ", escaped_path(file)));
+        console.tell(format_args!("{place}{address}: {text}"));
     }
     match console.format {
-        Format::Json => console.json(&json::Change { address: address.key().into(), done, text }),
+        Format::Json => console.json(&json::Change { address, done, text: &text }),
         Format::Text if done && console.verbose => console.line(format_args!("{address}: {text}")),
         Format::Text => Ok(()),
     }
