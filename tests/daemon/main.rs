@@ -15,17 +15,21 @@ mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod judged;
+#[cfg(target_os = "linux")]
+mod inherited;
 mod kill;
 mod last_order;
 mod liar;
 mod limit;
 mod metrics;
 mod monitor;
+mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
 mod reload;
 mod sandbox;
 mod scan;
+mod slow;
 mod start;
 mod sync;
 #[cfg(target_os = "linux")]
