@@ -223,47 +223,6 @@ impl<'r> Scan<'r> {
             unsettled.suspicions.retain(|suspicion| !suspicion.is_late);
         }
     }
-        {
-            let mut judge = Judge::new(waiting, self.rules);
-            let late = judge.weigh(&unsettled.suspicions, outcomes, &believed);
-            unsettled.suspicions.extend(late);
-        }
-        self.ballot = Some(ballot);
-    }
-
-    /// Settles all hosts by the answers. Without, or with one that is not definite, nominees go free, and one
-    /// bad letter is not enough.
-    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
-        if let (Some(answers), None) = (answers, &self.ballot) {
-            self.weigh(answers);
-        }
-        let ballot = self.ballot.unwrap_or_default();
-        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
-        let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
-        let mut report = self.report;
-        for (Judged { waiting, outcomes }, unsettled) in
-            report.shares.iter_mut().zip(&self.unsettled)
-        {
-            let mut judge = Judge::new(waiting, self.rules);
-            judge.settle_nominees(&unsettled.nominees, outcomes, answers);
-            judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
-        }
-    }
-
-    /// Hosts that answers have settled before are as the database left them.
-    fn open_again(&mut self) {
-        let is_open = |outcomes: &Vec<Outcome>| outcomes.iter().map(Outcome::is_open).collect();
-        let shares = self.report.shares.iter_mut().map(|share| &mut share.outcomes);
-        if self.open.is_empty() {
-            self.open = shares.map(|outcomes| is_open(outcomes)).collect();
-            return;
-        }
-        for (outcomes, open) in shares.zip(&self.open) {
-            for (outcome, _) in outcomes.iter_mut().zip(open).filter(|(_, is_open)| **is_open) {
-                *outcome = Outcome::Pass(Why::Nothing);
-            }
-        }
-    }
 
     /// What the answers say of all hosts together.
     fn ballot(&self, answers: &dyn Answers) -> Ballot {

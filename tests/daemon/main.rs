@@ -14,9 +14,9 @@ mod dns;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
-mod judged;
 #[cfg(target_os = "linux")]
 mod inherited;
+mod judged;
 mod kill;
 mod last_order;
 mod liar;

@@ -434,8 +434,7 @@ impl<'w> Asking<'w> {
         line.say(Said::Ask(messages(&questions, left)));
         while let Some(answer) = line.answer(self.until + GRACE) {
             if let Answer::Dns(answered) = answer {
-                let findings =
-                    |answered| Findings::new(questions, answered, self.overdue.clone());
+                let findings = |answered| Findings::new(questions, answered, self.overdue.clone());
                 self.known.further = answered.map(findings);
                 return;
             }
