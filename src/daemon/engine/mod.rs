@@ -78,7 +78,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         memory: Memory::new(&config, life.start()),
         patience: Patience::default(),
         warnings: Warnings::default(),
-        recipients: Arc::default(),
+        heard: Arc::default(),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -142,7 +142,7 @@ struct Engine {
     /// Hosts whose identity has outweighed a bad letter.
     warnings: Warnings,
     /// What the external program said not long ago.
-    recipients: Arc<Remembered>,
+    heard: Arc<Remembered>,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,

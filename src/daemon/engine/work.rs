@@ -191,7 +191,7 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
-            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.recipients));
+            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
             let work =
                 Work { config, purpose, is_monitored, spared, recipients, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
@@ -366,7 +366,7 @@ impl Engine {
         found.doubts.iter().for_each(log::warning);
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
-        Arc::make_mut(&mut self.recipients).note(found.heard, now());
+        Arc::make_mut(&mut self.heard).note(found.heard, now());
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }
