@@ -57,6 +57,11 @@ impl Pool {
         }
     }
 
+    /// Forgets what waits: no verdict is given on it.
+    pub fn forget_waiting(&self) {
+        self.0.lock().waiting.clear();
+    }
+
     /// Forgets what waits, kills what runs with all its process group, and returns when all is gone,
     /// after half a second at the latest. No verdict is given any more.
     pub fn stop(&self) {

@@ -47,7 +47,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
 pub use rules::{RcptRules, Rules};
-pub use source::{Disk, Source};
+pub use source::{Disk, Guarded, Source};
 pub(crate) use value::duration_text;
 
 /// Where the configuration is, unless said otherwise: beside spamd.conf(5).

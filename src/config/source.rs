@@ -29,14 +29,31 @@ impl Source for Disk {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let file = File::open(path)?;
         refuse_exposed(&file.metadata()?)?;
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        read(file, limit)
     }
 
     fn is_program(&self, path: &Path) -> bool {
         path.metadata().is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+    }
+}
+
+/// The files of the system for who acts on them, perhaps as root: in addition they must belong to root or to
+/// this user, and nobody else may write to them, as `check_file_secrecy()` of OpenBSD's daemons has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Guarded;
+
+impl Source for Guarded {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let found = file.metadata()?;
+        refuse_exposed(&found)?;
+        let own = nix::unistd::Uid::effective().as_raw();
+        refuse(distrust(found.is_file(), found.mode(), found.uid(), own))?;
+        read(file, limit)
+    }
+
+    fn is_program(&self, path: &Path) -> bool {
+        Disk.is_program(path)
     }
 }
 
@@ -54,11 +71,31 @@ impl Source for Given<'_> {
     }
 }
 
+fn read(file: File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Fails for regular files that others may write; devices and pipes have other guards.
 fn refuse_exposed(metadata: &Metadata) -> io::Result<()> {
-    match exposure(metadata.is_file(), metadata.mode(), metadata.uid(), metadata.gid()) {
+    refuse(exposure(metadata.is_file(), metadata.mode(), metadata.uid(), metadata.gid()))
+}
+
+fn refuse(reason: Option<&'static str>) -> io::Result<()> {
+    match reason {
         Some(reason) => Err(io::Error::new(io::ErrorKind::PermissionDenied, reason)),
         None => Ok(()),
+    }
+}
+
+fn distrust(is_regular: bool, mode: u32, uid: u32, own: u32) -> Option<&'static str> {
+    match (is_regular, uid == ROOT || uid == own) {
+        (false, _) => None,
+        (true, false) => Some("File belongs neither to root nor to this user"),
+        (true, true) if mode & 0o022 != 0 => Some("File is writable by others than its owner"),
+        (true, true) => None,
     }
 }
 
@@ -94,6 +131,27 @@ mod tests {
             (false, 0o666, 0, 0, None),
         ] {
             assert_eq!(exposure(regular, mode, uid, gid), expected, "{mode:o} {uid} {gid}");
+        }
+    }
+
+    #[test]
+    fn whose_file_it_must_be() {
+        let (stranger, group) = (
+            Some("File belongs neither to root nor to this user"),
+            Some("File is writable by others than its owner"),
+        );
+        for (regular, mode, uid, own, expected) in [
+            (true, 0o644, 0, 0, None),
+            (true, 0o644, 0, 1000, None),
+            (true, 0o600, 1000, 1000, None),
+            (true, 0o644, 1000, 0, stranger),
+            (true, 0o600, 1001, 1000, stranger),
+            (true, 0o664, 0, 0, group),
+            (true, 0o620, 1000, 1000, group),
+            (true, 0o646, 1000, 1000, group),
+            (false, 0o666, 1001, 1000, None),
+        ] {
+            assert_eq!(distrust(regular, mode, uid, own), expected, "{mode:o} {uid} {own}");
         }
     }
 

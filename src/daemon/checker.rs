@@ -17,13 +17,19 @@ use crate::log;
 use crate::process::wake::drain;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 const ENGINE: Token = Token(1);
 const WAKE: Token = Token(2);
+
+/// How long a verdict is good for: a scan every few minutes need not ask the same again.
+const LASTING: Duration = Duration::from_secs(3600);
+/// Verdicts that are remembered; strangers choose the addresses.
+const KNOWN: usize = 10_000;
 
 /// The checker's part, until its parent is gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
@@ -43,14 +49,23 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     life.lock_in(Variant::Usual, |_| checker.program.clone())?;
     life.ready(poll.registry())?;
     let mut log = Told { program: &checker.program, told: HashSet::new() };
+    let (mut known, mut asked) = (Known::default(), HashMap::new());
     let mut events = Events::with_capacity(8);
     while !life.is_over() {
-        while let Some(ToChecker::Check { first, recipients }) = engine.receive()? {
-            if first == 0 {
+        while let Some(ToChecker::Check { first, is_new, recipients }) = engine.receive()? {
+            if is_new {
                 log.told.clear();
+                pool.forget_waiting();
+                asked.clear();
             }
             for (number, recipient) in (first..).zip(recipients) {
-                pool.submit(number, &recipient);
+                match known.get(&recipient) {
+                    Some(is_good) => engine.send(&FromChecker { number, is_good: Some(is_good) }),
+                    None => {
+                        asked.insert(number, recipient.clone());
+                        pool.submit(number, &recipient);
+                    }
+                }
             }
         }
         drain(&wake);
@@ -63,6 +78,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                     None
                 }
             };
+            if let (Some(recipient), Some(is_good)) = (asked.remove(&number), is_good) {
+                known.insert(recipient, is_good);
+            }
             engine.send(&FromChecker { number, is_good });
         }
         life.wait(&mut poll, &mut events, None)?;
@@ -70,6 +88,26 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     }
     pool.stop();
     Ok(())
+}
+
+/// What the program has said of recipients within the last hour.
+#[derive(Default)]
+struct Known(HashMap<Vec<u8>, (Instant, bool)>);
+
+impl Known {
+    fn get(&self, recipient: &[u8]) -> Option<bool> {
+        let (at, is_good) = self.0.get(recipient)?;
+        (at.elapsed() < LASTING).then_some(*is_good)
+    }
+
+    fn insert(&mut self, recipient: Vec<u8>, is_good: bool) {
+        if self.0.len() >= KNOWN {
+            self.0.retain(|_, (at, _)| at.elapsed() < LASTING);
+        }
+        if self.0.len() < KNOWN {
+            self.0.insert(recipient, (Instant::now(), is_good));
+        }
+    }
 }
 
 /// Why there is no verdict, each reason once a scan.

@@ -289,8 +289,11 @@ pub enum FromResolver {
 pub enum ToChecker {
     /// Recipients, each once in a scan; the answer is one message for each, in any order.
     Check {
-        /// The number of the first; a scan begins with 0.
+        /// The number of the first.
         first: u64,
+        /// Whether a scan begins: what an earlier one has asked for, and has no answer yet, is not wanted any
+        /// more.
+        is_new: bool,
         /// The addresses, without brackets.
         recipients: Vec<Vec<u8>>,
     },

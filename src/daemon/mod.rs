@@ -38,7 +38,7 @@ pub mod slot;
 mod store;
 mod sync;
 
-use crate::config::{self, Diagnostic, Disk, Loaded};
+use crate::config::{self, Diagnostic, Guarded, Loaded};
 use crate::errno::reason;
 use crate::process::spawn::{self, Program};
 use generation::describe;
@@ -94,7 +94,7 @@ impl Options {
 
     fn load(&self) -> Result<Loaded, Failed> {
         let Sources { file, defines } = &self.sources;
-        let loaded = config::load(file.as_deref(), defines, &Disk).map_err(|faults| {
+        let loaded = config::load(file.as_deref(), defines, &Guarded).map_err(|faults| {
             faults.iter().for_each(show);
             Failed
         })?;

@@ -6,7 +6,7 @@
 
 use super::life::Life;
 use super::messages::{Checked, Needs, ToParent};
-use crate::config::{self, Config, Define, Disk, Loaded};
+use crate::config::{self, Config, Define, Guarded, Loaded};
 use std::path::PathBuf;
 
 /// Where the configuration is, by the options.
@@ -20,7 +20,7 @@ pub struct Sources {
 
 /// Reads the configuration and reports.
 pub fn run(life: &mut Life, sources: &Sources) -> Result<(), String> {
-    let read = match config::load(sources.file.as_deref(), &sources.defines, &Disk) {
+    let read = match config::load(sources.file.as_deref(), &sources.defines, &Guarded) {
         Ok(loaded) => Ok(checked(loaded)),
         Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
     };

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 const FEW: u64 = 20;
 
 /// What a scan wants to know.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Questions {
     /// Hosts whose identity is in question.
     pub hosts: Vec<Question>,
@@ -69,7 +69,7 @@ impl Questions {
 
     /// Those about hosts that came up when the answers to the first ones were weighed.
     pub fn further(scan: &Scan<'_>) -> Questions {
-        let hosts = scan.questions();
+        let hosts = scan.late_questions();
         let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
         Questions { hosts, controls, domains: Domains::default() }
     }

@@ -39,18 +39,28 @@ pub(super) struct Ballot {
 struct Share {
     of: u64,
     bad: u64,
+    /// Hosts whose answers are still to come: all of them might be trapped.
+    open: u64,
 }
 
 impl Share {
     /// Counts a host.
-    fn count(&mut self, is_bad: bool, is_good: bool) {
+    fn count(&mut self, is_bad: bool, is_good: bool, is_open: bool) {
         self.of = self.of.saturating_add((is_bad || is_good).into());
         self.bad = self.bad.saturating_add(is_bad.into());
+        self.open = self.open.saturating_add((is_open && !is_bad).into());
+    }
+
+    /// What it is if that becomes of all that are open.
+    fn at_worst(self) -> Share {
+        let Share { of, bad, open } = self;
+        Share { of: of.saturating_add(open), bad: bad.saturating_add(open), open: 0 }
     }
 
     /// More than half of the hosts, if they are as many as `least`, would be trapped.
     fn is_outvoted(self, least: u64) -> bool {
-        self.of >= least && self.bad.saturating_mul(2) > self.of
+        let Share { of, bad, .. } = self.at_worst();
+        of >= least && bad.saturating_mul(2) > of
     }
 }
 
@@ -83,6 +93,7 @@ struct Vote {
     is_good: bool,
     is_bad: bool,
     is_lacking: bool,
+    is_open: bool,
     has_pair: bool,
 }
 
@@ -101,7 +112,7 @@ impl Ballot {
                 None => {}
             }
         }
-        self.recipients.count(is_bad, is_good);
+        self.recipients.count(is_bad, is_good, false);
     }
 
     /// Counts one host by the domains of its tuples.
@@ -112,7 +123,7 @@ impl Ballot {
             name::lower(domain, &mut lower);
             self.count_domain(&lower, answers.domain(&lower), &mut vote);
         }
-        self.senders.count(vote.is_bad, vote.is_good && !vote.is_lacking);
+        self.senders.count(vote.is_bad, vote.is_good && !vote.is_lacking, vote.is_open);
     }
 
     fn count_domain(&mut self, domain: &[u8], verdict: Option<DomainVerdict>, vote: &mut Vote) {
@@ -125,8 +136,9 @@ impl Ballot {
                 vote.is_lacking = true;
                 return;
             }
-            Some(DomainVerdict::Unknown(_)) => {
+            Some(DomainVerdict::Unknown(failure)) => {
                 vote.is_lacking = true;
+                vote.is_open = vote.is_open || failure == Failure::Deadline;
                 vote.has_pair = vote.has_pair || self.failed.add(domain);
                 return;
             }
@@ -142,7 +154,10 @@ impl Ballot {
         let failed = self.failed.count();
         let of = failed.saturating_add(self.known.len() as u64);
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
-        let doubt = |rule, Share { of, bad }| Doubt::Outvoted { rule, bad, of };
+        let doubt = |rule, share: Share| {
+            let Share { of, bad, .. } = share.at_worst();
+            Doubt::Outvoted { rule, bad, of }
+        };
         let dns = self.is_outvoted_by_dns().then(|| doubt(Rule::Dns, self.senders));
         let checker = self.is_outvoted_by_checker().then(|| doubt(Rule::Checker, self.recipients));
         failed.into_iter().chain(dns).chain(checker)

@@ -20,7 +20,7 @@ use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, checker, dns};
 use super::table::Seed;
-use super::verdict::Outcome;
+use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
@@ -38,10 +38,10 @@ pub struct Scan<'r> {
     rules: &'r Rules,
     /// The nominees as if they went free.
     report: Report<'r>,
-    /// Those of each share that are not settled yet.
+    /// Those of each share that the database alone does not settle.
     unsettled: Vec<Unsettled>,
-    /// What all answers say together, once they are there.
-    ballot: Option<Ballot>,
+    /// Once answers have settled something, which hosts of each share are theirs to settle.
+    open: Vec<Vec<bool>>,
 }
 
 impl<'r> Scan<'r> {
@@ -86,25 +86,36 @@ impl<'r> Scan<'r> {
         let (shares, unsettled): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
         let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
-        Ok(Scan { rules, report, unsettled, ballot: None })
+        Ok(Scan { rules, report, unsettled, open: Vec::new() })
     }
 
     /// Whose identity DNS is to be asked about, in the order of their first appearance: nominees, and hosts
-    /// with one bad letter. After [`Scan::weigh`] those that only the answers have shown.
+    /// with one bad letter.
     pub fn questions(&self) -> Vec<Question> {
+        self.ask(|unsettled, outcomes| {
+            let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
+            unsettled.early().filter(is_open).collect()
+        })
+    }
+
+    /// The same for hosts with one bad letter that only answers have shown.
+    pub fn late_questions(&self) -> Vec<Question> {
+        self.ask(|unsettled, outcomes| {
+            let is_spared =
+                |number: &usize| matches!(outcomes.get(*number), Some(Outcome::Spared(..)));
+            unsettled.late().filter(is_spared).collect()
+        })
+    }
+
+    fn ask(&self, whom: impl Fn(&Unsettled, &[Outcome]) -> Vec<usize>) -> Vec<Question> {
         let mut questions = Vec::new();
         for (Judged { waiting, outcomes }, unsettled) in
             self.report.shares.iter().zip(&self.unsettled)
         {
-            let mut numbers: Vec<_> = match self.ballot {
-                None => unsettled.early().collect(),
-                Some(_) => unsettled.late().collect(),
-            };
+            let mut numbers = whom(unsettled, outcomes);
             numbers.sort_unstable();
             numbers.dedup();
-            let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
-            let hosts = numbers.iter().filter(|number| is_open(number));
-            let hosts = hosts.filter_map(|number| waiting.hosts().get(*number));
+            let hosts = numbers.iter().filter_map(|number| waiting.hosts().get(*number));
             let ask = |host: &Host| Question::new(host.address.ip(), waiting.tuples_of(host));
             questions.extend(hosts.map(|host| (host.place, ask(host))));
         }
@@ -168,40 +179,57 @@ impl<'r> Scan<'r> {
         recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
-    /// Weighs the answers about sender domains and recipients. Hosts may come up by them whose identity was
-    /// not asked about: [`Scan::questions`] tells.
-    pub fn weigh(&mut self, answers: &dyn Answers) {
-        let ballot = self.ballot(answers);
-        self.report.doubts = answers.doubt().into_iter().chain(ballot.doubts()).collect();
-        let believed = Believed { answers, ballot: &ballot };
-        for (Judged { waiting, outcomes }, unsettled) in
-            self.report.shares.iter_mut().zip(&mut self.unsettled)
-        {
-            let mut judge = Judge::new(waiting, self.rules);
-            let late = judge.weigh(&unsettled.suspicions, outcomes, &believed);
-            unsettled.suspicions.extend(late);
-        }
-        self.ballot = Some(ballot);
+    /// What is settled so far: at first what the database alone tells, with all nominees free.
+    pub fn settled(&self) -> &Report<'r> {
+        &self.report
+    }
+
+    /// [Settles](Self::settle) all hosts for good.
+    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
+        self.settle(answers);
+        self.report
     }
 
     /// Settles all hosts by the answers. Without, or with one that is not definite, nominees go free, and one
-    /// bad letter is not enough.
-    pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
-        if let (Some(answers), None) = (answers, &self.ballot) {
-            self.weigh(answers);
-        }
-        let ballot = self.ballot.unwrap_or_default();
+    /// bad letter is not enough. Hosts may come up whose identity was not asked about
+    /// ([`Self::late_questions`]). With more answers it may be called again, and settles them anew.
+    pub fn settle(&mut self, answers: Option<&dyn Answers>) {
+        self.open_again();
+        let ballot = answers.map_or_else(Ballot::default, |answers| self.ballot(answers));
+        let report = &mut self.report;
+        report.doubts =
+            answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
         let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
         let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
-        let mut report = self.report;
         for (Judged { waiting, outcomes }, unsettled) in
-            report.shares.iter_mut().zip(&self.unsettled)
+            report.shares.iter_mut().zip(&mut self.unsettled)
         {
             let mut judge = Judge::new(waiting, self.rules);
+            if let Some(answers) = answers {
+                let late = judge.weigh(&unsettled.suspicions, outcomes, answers);
+                unsettled.suspicions.extend(late);
+            }
             judge.settle_nominees(&unsettled.nominees, outcomes, answers);
             judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
         }
-        report
+    }
+
+    /// Hosts that answers have settled before are as the database left them.
+    fn open_again(&mut self) {
+        let is_open = |outcomes: &Vec<Outcome>| outcomes.iter().map(Outcome::is_open).collect();
+        let shares = self.report.shares.iter_mut().map(|share| &mut share.outcomes);
+        if self.open.is_empty() {
+            self.open = shares.map(|outcomes| is_open(outcomes)).collect();
+            return;
+        }
+        for (outcomes, open) in shares.zip(&self.open) {
+            for (outcome, _) in outcomes.iter_mut().zip(open).filter(|(_, is_open)| **is_open) {
+                *outcome = Outcome::Pass(Why::Nothing);
+            }
+        }
+        for unsettled in &mut self.unsettled {
+            unsettled.suspicions.retain(|suspicion| !suspicion.is_late);
+        }
     }
 
     /// What the answers say of all hosts together.
@@ -429,12 +457,17 @@ mod tests {
             grey("10.0.0.4", "yes.z.example", "<a@a.example>", "<u@ours.test>"),
         ];
         let mut scan = scan(&records, &rules);
-        let hosts = |scan: &Scan<'_>| -> Vec<_> {
-            scan.questions().into_iter().map(|question| question.address.to_string()).collect()
+        let hosts = |questions: Vec<Question>| -> Vec<_> {
+            questions.into_iter().map(|question| question.address.to_string()).collect()
         };
-        assert_eq!(hosts(&scan), ["10.0.0.1"]);
-        scan.weigh(&Oracle);
-        assert_eq!(hosts(&scan), ["10.0.0.2"], "who says localhost cannot have identity");
+        assert_eq!(hosts(scan.questions()), ["10.0.0.1"]);
+        assert_eq!(hosts(scan.late_questions()), <[&str; 0]>::default());
+        // As often as answers come.
+        for _ in 0..2 {
+            scan.settle(Some(&Oracle));
+            let late = hosts(scan.late_questions());
+            assert_eq!(late, ["10.0.0.2"], "who says localhost cannot have identity");
+        }
         let report = scan.finish(Some(&Oracle));
         let trapped = report.traps(Portion::None).map(|verdict| verdict.address.to_string());
         assert_eq!(trapped.collect::<Vec<_>>(), ["10.0.0.3"]);

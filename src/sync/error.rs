@@ -31,7 +31,7 @@ impl fmt::Display for Target {
 pub enum Error {
     /// The key file cannot be used.
     Key(PathBuf, KeyFault),
-    /// A host or an interface cannot be reached.
+    /// There is no such host or interface that could be told, now or later.
     Target(Target, TargetFault),
 }
 

@@ -3,8 +3,11 @@
 //!
 //! The process that sends may do nothing but `stdio` on OpenBSD, so [`Announcer::open`] does all that
 //! needs more: it reads the key ([`key`]), resolves hosts and interfaces and connects a socket to each
-//! ([`peer`]). What it cannot do is one [`Error`]. [`Announcer::announce`] then only calls send(2),
-//! never waits, and never fails: nobody's spamd is a reason not to trap.
+//! ([`peer`]). What it cannot do and will not be able to later is one [`Error`]. A peer that cannot be
+//! reached yet, say since its name does not resolve while the machine starts, is
+//! [kept](Announcer::unreached) for its owner to try another time.
+//! [`Announcer::announce`] then only calls send(2), never waits, and never fails: nobody's spamd is a
+//! reason not to trap.
 //!
 //! The messages themselves are [`crate::spamd::sync`]'s. Nothing is ever received.
 #![forbid(unsafe_code)]
@@ -15,7 +18,7 @@ pub mod peer;
 pub mod services;
 
 pub use error::{Error, Target};
-pub use peer::{Notice, Peer};
+pub use peer::{Notice, Peer, Unreached};
 pub use services::port;
 
 use crate::config;
@@ -37,7 +40,7 @@ impl Announcer {
     /// looked at.
     ///
     /// # Errors
-    /// The first that comes up.
+    /// The first that comes up: the key file's, an interface that does not exist, a host without IPv4.
     pub fn open(sync: &config::Sync, port: u16) -> Result<Self, Error> {
         if sync.peers.is_empty() && sync.multicast.is_empty() {
             return Ok(Self { encoder: Encoder::new(&Key::none()), peers: Vec::new(), skipped: 0 });
@@ -66,6 +69,11 @@ impl Announcer {
     /// Everybody who is told: the hosts, then the interfaces, as configured.
     pub fn peers(&self) -> &[Peer] {
         &self.peers
+    }
+
+    /// Who cannot be told of anything, and why.
+    pub fn unreached(&self) -> impl Iterator<Item = Unreached<'_>> {
+        self.peers.iter().filter_map(Peer::fault)
     }
 
     /// Traps of IPv6 hosts, which the protocol cannot tell.

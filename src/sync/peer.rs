@@ -32,10 +32,24 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Somebody who is told, and what became of it.
 pub struct Peer {
     target: Target,
-    socket: UdpSocket,
+    /// Or why there is none.
+    socket: Result<UdpSocket, TargetFault>,
     sent: u64,
     failed: u64,
     last_failure: Option<Instant>,
+}
+
+/// A peer that cannot be told of anything, and why.
+#[derive(Debug)]
+pub struct Unreached<'p> {
+    target: &'p Target,
+    fault: &'p TargetFault,
+}
+
+impl fmt::Display for Unreached<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.target, self.fault)
+    }
 }
 
 /// A change for the log.
@@ -73,9 +87,17 @@ impl Peer {
         open: impl FnOnce() -> Result<UdpSocket, TargetFault>,
     ) -> Result<Self, Error> {
         match open() {
-            Ok(socket) => Ok(Self { target, socket, sent: 0, failed: 0, last_failure: None }),
-            Err(fault) => Err(Error::Target(target, fault)),
+            Err(fault @ (TargetFault::NoInterface | TargetFault::HostWithoutIpv4)) => {
+                Err(Error::Target(target, fault))
+            }
+            socket => Ok(Self { target, socket, sent: 0, failed: 0, last_failure: None }),
         }
+    }
+
+    /// Why it is not told of anything: a name that does not resolve yet, an interface without address, no
+    /// route.
+    pub fn fault(&self) -> Option<Unreached<'_>> {
+        self.socket.as_ref().err().map(|fault| Unreached { target: &self.target, fault })
     }
 
     /// Who it is.
@@ -88,7 +110,10 @@ impl Peer {
     /// # Errors
     /// getpeername(2)'s.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
+        match &self.socket {
+            Ok(socket) => socket.peer_addr(),
+            Err(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Datagrams that the system took.
@@ -103,6 +128,10 @@ impl Peer {
 
     /// Sends `datagrams`, if there are any, and says what has changed.
     pub(super) fn tell(&mut self, datagrams: &[Vec<u8>], now: Instant) -> Option<Notice> {
+        if self.socket.is_err() {
+            self.failed += datagrams.len() as u64;
+            return None;
+        }
         let mut error = None;
         for datagram in datagrams {
             error = error.or(self.send(datagram).err());
@@ -132,8 +161,10 @@ impl Peer {
     }
 
     fn try_send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        self.socket.send(datagram)?;
-        self.sent += 1;
+        if let Ok(socket) = &self.socket {
+            socket.send(datagram)?;
+            self.sent += 1;
+        }
         Ok(())
     }
 }
@@ -194,12 +225,13 @@ mod tests {
             .next()
             .unwrap();
         let peer = Peer::group(&loopback, 7, 8025).unwrap();
+        let socket = peer.socket.as_ref().unwrap();
         assert_eq!(peer.address().unwrap().to_string(), "224.0.1.240:8025");
-        assert_eq!(peer.socket.local_addr().unwrap().ip(), Ipv4Addr::LOCALHOST);
-        assert_eq!(SockRef::from(&peer.socket).multicast_if_v4().unwrap(), Ipv4Addr::LOCALHOST);
-        assert_eq!(peer.socket.multicast_ttl_v4().unwrap(), 7);
-        assert!(!peer.socket.multicast_loop_v4().unwrap());
-        let nothing = peer.socket.recv(&mut [0]).unwrap_err();
+        assert_eq!(socket.local_addr().unwrap().ip(), Ipv4Addr::LOCALHOST);
+        assert_eq!(SockRef::from(socket).multicast_if_v4().unwrap(), Ipv4Addr::LOCALHOST);
+        assert_eq!(socket.multicast_ttl_v4().unwrap(), 7);
+        assert!(!socket.multicast_loop_v4().unwrap());
+        let nothing = socket.recv(&mut [0]).unwrap_err();
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         assert_eq!(peer.target().to_string(), format!("sync multicast on {loopback}"));
     }

@@ -14,6 +14,8 @@ mod dns;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod inherited;
 mod judged;
 mod kill;
 mod last_order;
@@ -21,11 +23,13 @@ mod liar;
 mod limit;
 mod metrics;
 mod monitor;
+mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
 mod reload;
 mod sandbox;
 mod scan;
+mod slow;
 mod start;
 mod sync;
 #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use crate::support::daemon::{Daemon, NO_DNS, PATIENCE, Place};
 use crate::support::process::finish;
 use crate::support::responder::Responder;
 use crate::world;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -20,7 +20,8 @@ impl Monitor {
     fn start(daemon: &Daemon, place: &Place, options: &[&str]) -> Monitor {
         let mut command = Command::new(env!("CARGO_BIN_EXE_greytrapctl"));
         command.arg("-s").arg(place.socket()).args(options).arg("monitor");
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let (stdout, (sender, lines)) = (child.stdout.take().unwrap(), channel());
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -28,15 +29,28 @@ impl Monitor {
             }
         });
         let monitor = Monitor { child, lines };
+        monitor.hears(daemon);
+        monitor
+    }
+
+    /// Waits until it hears.
+    fn hears(&self, daemon: &Daemon) {
         loop {
             daemon.says(&["trap", "203.0.113.99"]);
-            if monitor.lines.recv_timeout(Duration::from_millis(50)).is_ok() {
+            if self.lines.recv_timeout(Duration::from_millis(50)).is_ok() {
                 break;
             }
         }
         daemon.says(&["release", "203.0.113.99"]);
-        monitor.until("released");
-        monitor
+        self.until("released");
+    }
+
+    /// Its exit status and standard error, once it has ended.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = finish(&mut self.child, PATIENCE).code();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (status, said)
     }
 
     /// All lines up to one that contains `text`.
@@ -121,7 +135,7 @@ fn what_an_operator_does_arrives_too_and_the_end_ends_it() {
     place.enter(&[]);
     let mut daemon = place.start();
     daemon.scan_done();
-    let mut monitor = Monitor::start(&daemon, &place, &[]);
+    let monitor = Monitor::start(&daemon, &place, &[]);
     daemon.says(&["trap", "192.0.2.1"]);
     daemon.says(&["release", "192.0.2.1"]);
     let lines = monitor.until("released");
@@ -129,5 +143,24 @@ fn what_an_operator_does_arrives_too_and_the_end_ends_it() {
     assert_eq!(lines, ["trapped\t192.0.2.1\thand\tby hand", "released\t192.0.2.1"]);
     daemon.says(&["reload"]);
     daemon.stop();
-    finish(&mut monitor.child, PATIENCE);
+    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper ends\n".into()));
+}
+
+/// The new processes' events follow those of the old ones, with their first scan.
+#[test]
+fn reloads_do_not_end_it() {
+    let place = Place::new();
+    place.configure(NO_DNS);
+    place.enter(&[]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    let monitor = Monitor::start(&daemon, &place, &[]);
+    for _ in 0..3 {
+        daemon.says(&["reload"]);
+        monitor.until("\tnotice\tconfiguration reloaded");
+        daemon.scan_done();
+        monitor.hears(&daemon);
+    }
+    daemon.stop();
+    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper ends\n".into()));
 }

@@ -72,3 +72,34 @@ fn traps_of_scans_and_by_hand_are_told() {
     let peer = serde_json::json!({"name": "sync to 127.0.0.1", "sent": 3, "failed": 0});
     assert_eq!(status["peers"], serde_json::json!([peer]));
 }
+
+/// As on a machine whose name server comes later: it starts, works, and tells who can be told.
+#[test]
+fn a_peer_without_an_address_is_no_reason_not_to_start() {
+    let place = Place::new();
+    let key = place.write("key", KEY, 0o600);
+    place.configure(&format!(
+        "{NO_DNS}scan every 1s\nsync to \"mx2.invalid\"\nsync key \"{}\"\n",
+        key.display()
+    ));
+    place.enter(&[grey("192.0.2.1", "h.example", "nobody", "user@example.org")]);
+    let mut daemon = place.start();
+    let lines = daemon.lines();
+    let unreached = "sync to mx2.invalid: host does not resolve: ";
+    let is_it = |line: &&String| {
+        line.starts_with(unreached) && line.ends_with("; not told of traps, to be tried again")
+    };
+    assert_eq!(lines.iter().filter(is_it).count(), 1, "{lines:#?}");
+    daemon.line("Trapped 192.0.2.1: ");
+    // What is tried again in vain disturbs nobody: the processes stay.
+    let before = daemon.children();
+    for _ in 0..4 {
+        daemon.scan_done();
+    }
+    let mut after = daemon.children();
+    after.retain(|child| before.contains(child));
+    assert_eq!(after, before);
+    let shown = daemon.says(&["show"]);
+    assert!(shown.contains("sync to mx2.invalid"), "{shown}");
+    assert_eq!(daemon.stop().status.code(), Some(0));
+}

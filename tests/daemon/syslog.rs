@@ -36,21 +36,16 @@ fn the_log_goes_to_syslog() {
     let mut command = unshared(OsStr::new(env!("CARGO_BIN_EXE_greytrapper")));
     assert_eq!(process::run(command.arg("-f").arg(place.path("conf"))).succeeded(), "");
     let daemon = Background::of(&place).expect("the daemon");
-    let engine = process::children(daemon.0).into_iter().find(|(role, _)| role == "engine");
-    let mut lines = Vec::new();
-    let mut buffer = [0; 2048];
-    while lines.last().is_none_or(|line: &String| !line.ends_with(": Scan completed")) {
-        let length = log.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
-        lines.push(String::from_utf8_lossy(&buffer[..length]).trim_end_matches('\0').to_owned());
-    }
+    let lines = until_scanned(&log);
     // Facility mail (2), severity info (6) or debug (7): RFC 3164 4.1.1. Then the time, 16 octets.
     let reason = "Invalid source address no domain (blank outside quotes)";
-    let engine = engine.unwrap().1;
-    for (priority, pid, text) in [
-        ("<23>", engine, "Scan started"),
-        ("<23>", engine, "scanned 0 whitelisted, 0 trapped, 1 unique greys"),
-        ("<22>", engine, &format!("Trapped 10.0.0.1: {reason}")),
-        ("<23>", engine, "Scan completed"),
+    // The engine's lines come through the parent, whose id they bear.
+    let pid = daemon.0;
+    for (priority, text) in [
+        ("<23>", "Scan started"),
+        ("<23>", "scanned 0 whitelisted, 0 trapped, 1 unique greys"),
+        ("<22>", &format!("Trapped 10.0.0.1: {reason}")),
+        ("<23>", "Scan completed"),
     ] {
         let is_it = |line: &&String| {
             line.starts_with(priority)
@@ -58,6 +53,27 @@ fn the_log_goes_to_syslog() {
         };
         assert_eq!(lines.iter().filter(is_it).count(), 1, "{text}: {lines:#?}");
     }
+    // syslogd(8) is started again, and has another socket.
+    drop(log);
+    fs::remove_file(devices.join("log")).unwrap();
+    let log = UnixDatagram::bind(devices.join("log")).unwrap();
+    log.set_read_timeout(Some(PATIENCE)).unwrap();
+    place.enter(&invalid_senders(2));
+    place.ctl(&["scan"]).succeeded();
+    let lines = until_scanned(&log);
+    let told = format!("Trapped 10.0.0.2: {reason}");
+    assert!(lines.iter().any(|line| line.ends_with(&told)), "{lines:#?}");
     kill(daemon.0, Signal::SIGTERM).unwrap();
     until("the end", || !is_alive(daemon.0));
+}
+
+/// All lines up to the end of a scan.
+fn until_scanned(log: &UnixDatagram) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut buffer = [0; 2048];
+    while lines.last().is_none_or(|line: &String| !line.ends_with(": Scan completed")) {
+        let length = log.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
+        lines.push(String::from_utf8_lossy(&buffer[..length]).trim_end_matches('\0').to_owned());
+    }
+    lines
 }

@@ -177,7 +177,7 @@ impl Place {
     }
 
     /// Has a command run as the daemon's user.
-    fn demote(&self, command: &mut Command) {
+    pub fn demote(&self, command: &mut Command) {
         if self.owner == Owner::Somebody {
             command.uid(SOMEBODY).gid(SOMEBODY);
         }

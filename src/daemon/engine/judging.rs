@@ -1,9 +1,11 @@
 //! The judging of one image, on a thread of its own, so that the engine's loop answers meanwhile.
 //!
 //! The image goes in with the [`Purpose`], [`Found`] comes out. What the judging wants to know in between
-//! it asks the loop for ([`Said::Ask`], [`Said::Check`]) and sleeps until the answer is there. The bytes are
-//! strangers'; what goes out of here is escaped text and plain numbers. The thread lives as long as the
-//! judging, and wakes the loop by a byte on a socketpair.
+//! it asks the loop for ([`Said::Ask`], [`Said::Check`]). Nobody waits for the slowest: hosts that a scan has
+//! to trap go out as soon as they are settled ([`Said::Traps`]), first those that need no answer, then with
+//! each answer, at first after [`FIRST_ANSWERS`]; and what is not answered in half the time between two scans
+//! is unknown. The bytes are strangers'; what goes out of here is escaped text and plain numbers. The thread
+//! lives as long as the judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
 use crate::checker::heard::{self, Heard};
@@ -32,6 +34,11 @@ const CHUNK: usize = 1000;
 /// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
 /// traps stay in memory.
 const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
+/// After so long what DNS has not answered is unknown for the time being: hosts that are settled by what it
+/// has answered are trapped, and the rest is asked for again.
+const FIRST_ANSWERS: Duration = Duration::from_secs(10);
+/// How much later than it should an answer may come.
+const GRACE: Duration = Duration::from_secs(1);
 /// Verdicts that are told to whoever monitors: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
@@ -50,9 +57,13 @@ pub enum Purpose {
 
 /// What the thread says.
 pub enum Said {
-    /// It waits for [`Answer::Dns`].
+    /// Of a scan what the records tell, before any host is settled by answers.
+    Read(Box<Overview>),
+    /// Hosts to be trapped, whatever the answers that are still to come.
+    Traps(Vec<Verdict>),
+    /// It wants an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
-    /// It waits for [`Answer::Checked`], with this many answers.
+    /// It wants an [`Answer::Checked`], with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
     Done(Result<Box<Found>, Damage>),
@@ -62,31 +73,34 @@ pub enum Said {
 pub enum Answer {
     /// What DNS says; nothing if it could not be asked.
     Dns(Option<Answered>),
-    /// What the external program says of each recipient, by number.
-    Checked(Vec<Option<bool>>),
+    /// What the external program says of each recipient, by number, as far as it has; and whether that is all.
+    Checked(Vec<Option<bool>>, bool),
+}
+
+/// What the records tell before any host is settled by answers.
+#[derive(Debug, Default)]
+pub struct Overview {
+    /// Records of each kind.
+    pub counts: Counts,
+    /// Records that are none of spamd's, the first few.
+    pub unknown: Vec<String>,
+    /// Of the held hosts those that have nothing left of what they had sent before their release.
+    pub let_go: HashMap<IpAddr, i64>,
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Records of each kind.
-    pub counts: Counts,
-    /// Records that are none of spamd's, the first few.
-    pub unknown: Vec<String>,
     /// Hosts with a live tuple.
     pub waiting: u64,
     /// Of these, hosts that the rules were asked about.
     pub judged: u64,
-    /// Hosts to be trapped.
-    pub traps: Vec<Verdict>,
     /// Of a scan that somebody monitors, verdicts on hosts that pass for a reason; else all asked for.
     pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
     pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
-    /// Of the held hosts those that have nothing left of what they had sent before their release.
-    pub let_go: HashMap<IpAddr, i64>,
     /// Hosts with one bad letter, which their identity outweighs this time.
     pub spared: Vec<IpAddr>,
     /// What the external program said of recipients, and is believed.
@@ -117,6 +131,13 @@ pub struct Work {
     pub overdue: HashSet<IpAddr>,
     /// Seconds since 1970.
     pub now: i64,
+}
+
+impl Work {
+    /// Whom the external program must know to be believed.
+    fn control(&self) -> Option<&str> {
+        self.config.checker.as_ref()?.control.as_deref()
+    }
 }
 
 /// The thread, as the loop knows it.
@@ -172,31 +193,9 @@ impl Line {
         let _ = (&self.wake).write(&[0]);
     }
 
-    /// What DNS says, or nothing.
-    fn ask(&self, messages: Vec<ToResolver>) -> Option<Answered> {
-        self.say(Said::Ask(messages));
-        match self.from_loop.recv() {
-            Ok(Answer::Dns(answered)) => answered,
-            _ => None,
-        }
-    }
-
-    /// What the external program says of these recipients.
-    fn check(&self, recipients: Vec<Vec<u8>>, control: Option<&str>) -> Heard {
-        if recipients.is_empty() {
-            return Heard::default();
-        }
-        let asked = heard::with_controls(recipients, control);
-        let chunks = (0u64..).step_by(CHUNK).zip(asked.chunks(CHUNK));
-        let message = |(first, chunk): (u64, &[Vec<u8>])| ToChecker::Check {
-            first,
-            recipients: chunk.to_vec(),
-        };
-        self.say(Said::Check(chunks.map(message).collect(), asked.len()));
-        match self.from_loop.recv() {
-            Ok(Answer::Checked(answers)) => Heard::new(asked.into_iter().zip(answers), control),
-            _ => Heard::default(),
-        }
+    /// The next answer, if it comes before `until`.
+    fn answer(&self, until: Instant) -> Option<Answer> {
+        self.from_loop.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 }
 
@@ -250,6 +249,9 @@ impl Known<'_> {
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if image.is_empty() {
         // spamd(8) has not written to it yet.
+        if work.purpose == Purpose::Scan {
+            line.say(Said::Read(Box::default()));
+        }
         return Ok(Found::default());
     }
     let start = Instant::now();
@@ -269,28 +271,39 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         _ => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
-    let budget = Budget { start: Instant::now(), time: work.config.scan_every / 2 };
-    let questions = Questions::of(&scan);
-    let is_settled = questions.is_empty();
-    let findings = resolve(questions, work, line, &budget);
-    let (recipients, control) = match &work.config.checker {
-        Some(checker) => (scan.recipients(), checker.control.as_deref()),
-        None => (Vec::new(), None),
-    };
-    let (known, others) = Heard::recall(recipients, &work.recipients, work.now);
-    let heard = known.and(line.check(others, control));
-    let start = Instant::now();
-    let mut answers = Known { work, findings, further: None, heard };
-    scan.weigh(&answers);
-    worked += start.elapsed();
-    answers.further = resolve(Questions::further(&scan), work, line, &budget);
-    let start = Instant::now();
-    let report = scan.finish(Some(&answers));
-    let heard = answers.heard.believed();
     let held = still_held(&snapshot, work)?;
-    let mut found = found(&report, work, &held);
-    let is_over = |(address, _): &(&IpAddr, &i64)| !held.contains(address);
-    found.let_go = work.held.iter().filter(is_over).map(|(one, since)| (*one, *since)).collect();
+    if work.purpose == Purpose::Scan {
+        line.say(Said::Read(Box::new(overview(scan.settled(), work, &held))));
+    }
+    let mut told = HashSet::new();
+    let mut tell = |scan: &Scan<'_>| {
+        let traps =
+            if work.purpose == Purpose::Scan { fresh(scan, &held, &mut told) } else { vec![] };
+        if !traps.is_empty() {
+            line.say(Said::Traps(traps));
+        }
+    };
+    tell(&scan);
+    let mut asking = Asking::begin(&scan, work, line);
+    let is_settled = asking.questions.is_empty();
+    while asking.wait(line) {
+        let start = Instant::now();
+        scan.settle(Some(&asking.known));
+        tell(&scan);
+        worked += start.elapsed();
+    }
+    let start = Instant::now();
+    scan.settle(Some(&asking.known));
+    tell(&scan);
+    worked += start.elapsed();
+    asking.ask_further(&scan, line);
+    let start = Instant::now();
+    let answers = asking.known;
+    scan.settle(Some(&answers));
+    tell(&scan);
+    let report = scan.settled();
+    let heard = answers.heard.believed();
+    let mut found = found(report, work, &held);
     let doubts = report.doubts().iter();
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
@@ -301,20 +314,132 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     Ok(found)
 }
 
-/// The time that DNS has in a scan.
-struct Budget {
-    start: Instant,
-    time: Duration,
+fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
+    let over = work.held.iter().filter(|(address, _)| !held.contains(*address));
+    Overview {
+        counts: report.counts().clone(),
+        unknown: report.unknown().iter().map(ToString::to_string).collect(),
+        let_go: over.map(|(address, since)| (*address, *since)).collect(),
+    }
 }
 
-/// What DNS says, if there is anything to ask and time left for it.
-fn resolve(questions: Questions, work: &Work, line: &Line, budget: &Budget) -> Option<Findings> {
-    let left = budget.time.saturating_sub(budget.start.elapsed());
-    if questions.is_empty() || left.is_zero() {
-        return None;
+/// Hosts to be trapped that were not told yet.
+fn fresh(scan: &Scan<'_>, held: &HashSet<IpAddr>, told: &mut HashSet<IpAddr>) -> Vec<Verdict> {
+    let traps = scan.settled().traps(EVIDENCE);
+    let free = traps.filter(|verdict| !held.contains(&verdict.address.ip()));
+    free.filter(|verdict| told.insert(verdict.address.ip())).collect()
+}
+
+/// Questions under way.
+struct Asking<'w> {
+    known: Known<'w>,
+    /// Names in question, and a scan's time for them.
+    questions: Questions,
+    overdue: HashSet<IpAddr>,
+    until: Instant,
+    /// When the first answers of DNS are cut short.
+    cut_at: Option<Instant>,
+    /// Whether DNS and the external program have more to say.
+    open: (bool, bool),
+    /// The recipients that are asked about, controls first, and what is said of them so far.
+    recipients: Vec<Vec<u8>>,
+    checked: Vec<Option<bool>>,
+}
+
+impl<'w> Asking<'w> {
+    /// Asks all at once.
+    fn begin(scan: &Scan<'_>, work: &'w Work, line: &Line) -> Asking<'w> {
+        let within = work.config.scan_every / 2;
+        let questions = Questions::of(scan);
+        let suspects = if work.config.checker.is_some() { scan.recipients() } else { Vec::new() };
+        let (heard, others) = Heard::recall(suspects, &work.recipients, work.now);
+        let recipients = match others.is_empty() {
+            true => others,
+            false => heard::with_controls(others, work.control()),
+        };
+        let open = (!questions.is_empty(), !recipients.is_empty());
+        if open.0 {
+            line.say(Said::Ask(messages(&questions, within.min(FIRST_ANSWERS))));
+        }
+        if open.1 {
+            let chunks = (0u64..).step_by(CHUNK).zip(recipients.chunks(CHUNK));
+            let message = |(first, chunk): (u64, &[Vec<u8>])| ToChecker::Check {
+                first,
+                is_new: first == 0,
+                recipients: chunk.to_vec(),
+            };
+            line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
+        }
+        let known = Known { work, findings: None, further: None, heard };
+        let (overdue, now) = (work.overdue.clone(), Instant::now());
+        let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
+        let checked = Vec::new();
+        Asking { known, questions, overdue, until, cut_at, open, recipients, checked }
     }
-    let answered = line.ask(messages(&questions, left))?;
-    Some(Findings::new(questions, answered, work.overdue.clone()))
+
+    /// Waits until more is known than before; false if nothing more is to be known.
+    fn wait(&mut self, line: &Line) -> bool {
+        if self.open == (false, false) {
+            return false;
+        }
+        match line.answer(self.until + GRACE) {
+            Some(Answer::Dns(answered)) => self.take(answered, line),
+            Some(Answer::Checked(answers, is_all)) => {
+                self.checked = answers;
+                self.open.1 = !is_all;
+                // How many hosts would fall is not known before.
+                if is_all {
+                    self.hear();
+                }
+            }
+            None => {
+                self.hear();
+                return false;
+            }
+        }
+        self.open != (false, false)
+    }
+
+    /// Takes what DNS says, and asks again for what it has not said yet while there is time.
+    fn take(&mut self, answered: Option<Answered>, line: &Line) {
+        self.open.0 = false;
+        let Some(answered) = answered else { return };
+        let now = Instant::now();
+        let left = self.until.saturating_duration_since(now);
+        if self.cut_at.take().is_some_and(|cut_at| now >= cut_at) && left > GRACE {
+            line.say(Said::Ask(messages(&self.questions, left)));
+            self.open.0 = true;
+        }
+        let questions = match self.open.0 {
+            true => self.questions.clone(),
+            false => std::mem::take(&mut self.questions),
+        };
+        self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
+    }
+
+    /// Takes what the external program has said.
+    fn hear(&mut self) {
+        let said = self.recipients.iter().cloned().zip(self.checked.iter().copied());
+        let said = Heard::new(said, self.known.work.control());
+        self.known.heard = std::mem::take(&mut self.known.heard).and(said);
+    }
+
+    /// Asks about hosts that came up by the answers, as long as there is time.
+    fn ask_further(&mut self, scan: &Scan<'_>, line: &Line) {
+        let questions = Questions::further(scan);
+        let left = self.until.saturating_duration_since(Instant::now());
+        if questions.is_empty() || left.is_zero() {
+            return;
+        }
+        line.say(Said::Ask(messages(&questions, left)));
+        while let Some(answer) = line.answer(self.until + GRACE) {
+            if let Answer::Dns(answered) = answer {
+                let findings = |answered| Findings::new(questions, answered, self.overdue.clone());
+                self.known.further = answered.map(findings);
+                return;
+            }
+        }
+    }
 }
 
 /// All hosts in a trap.
@@ -372,11 +497,7 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
 }
 
 fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
-    let mut found = Found {
-        counts: report.counts().clone(),
-        unknown: report.unknown().iter().map(ToString::to_string).collect(),
-        ..Found::default()
-    };
+    let mut found = Found::default();
     let portion = if work.purpose == Purpose::Hosts { Portion::None } else { EVIDENCE };
     for mut verdict in report.verdicts(portion) {
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
@@ -392,9 +513,8 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),
             Purpose::Host(_) => found.explained = Some(verdict),
-            _ if verdict.what == What::Trap => found.traps.push(verdict),
             _ => {
-                let is_noteworthy = is_judged && why != Some(Why::Nothing);
+                let is_noteworthy = is_judged && !matches!(why, None | Some(Why::Nothing));
                 if work.is_monitored && is_noteworthy && found.hosts.len() < NOTEWORTHY {
                     found.hosts.push(verdict.without_tuples());
                 }

@@ -78,7 +78,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         memory: Memory::new(&config, life.start()),
         patience: Patience::default(),
         warnings: Warnings::default(),
-        recipients: Arc::default(),
+        heard: Arc::default(),
         config,
         jobs: VecDeque::new(),
         at_work: None,
@@ -86,6 +86,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         reloader: None,
         next_scan: None,
         tickets: 0,
+        recipients: 0,
         is_untidy: false,
         hands_over: false,
     };
@@ -96,7 +97,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     while !life.is_over() {
         while let Ok(Some(order)) = life.orders() {
             // Nobody is served before the whole daemon is ready.
-            if let (FromParent::Go, Some(listener)) = (&order, listener.take()) {
+            if matches!(order, FromParent::Go)
+                && let Some(listener) = listener.take()
+            {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
                 // Whoever came from the engine before, before anything happens here.
@@ -116,10 +119,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         life.wait(&mut poll, &mut events, longest)?;
     }
-    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
     if let Some(server) = engine.server {
         server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
+    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
     Ok(())
 }
 
@@ -139,7 +142,7 @@ struct Engine {
     /// Hosts whose identity has outweighed a bad letter.
     warnings: Warnings,
     /// What the external program said not long ago.
-    recipients: Arc<Remembered>,
+    heard: Arc<Remembered>,
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,
@@ -150,6 +153,8 @@ struct Engine {
     next_scan: Option<Instant>,
     /// The last ticket.
     tickets: u64,
+    /// The number of the next recipient that the checker is asked about.
+    recipients: u64,
     /// Whether a job has left free memory behind.
     is_untidy: bool,
     /// Whether another engine goes on.

@@ -10,13 +10,14 @@
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
-use super::judging::{Answer, Found, Judging, Purpose, Said, Work};
+use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
 use super::{Engine, now};
 use crate::control::protocol::{Explained, Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{By, Change, FromChecker, FromResolver, Image, ToChecker, ToStore};
 use crate::db::{Damage, Error};
+use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
@@ -29,6 +30,9 @@ use std::time::{Duration, Instant};
 
 /// Hosts in one request to the store: others get their turn between two, clients here too.
 const CHUNK: usize = 500;
+
+/// How long the checker's answers are gathered before hosts are judged by them.
+const BATCH: Duration = Duration::from_secs(2);
 
 /// Something the database is to be read for.
 pub struct Job {
@@ -48,13 +52,53 @@ pub struct AtWork {
     version: Option<[u64; 5]>,
     judging: Option<Judging>,
     answered: Answered,
-    /// The checker's answers, and how many are missing.
-    checked: (Vec<Option<bool>>, usize),
+    /// When DNS was asked last.
+    asked_at: Option<Instant>,
+    checked: Checked,
     /// What is to be trapped, and the store was not yet asked for.
     left: VecDeque<Verdict>,
     /// What the store was asked for last, and under which ticket.
     wanted: Option<(u64, Vec<Verdict>)>,
     over_limit: usize,
+    /// Why the store wrote not all, and nothing more is written.
+    failure: Option<String>,
+}
+
+/// What the checker has said of a scan's recipients.
+struct Checked {
+    /// The number of the first one; no two scans have the same.
+    first: u64,
+    answers: Vec<Option<bool>>,
+    missing: usize,
+    since: Instant,
+    /// When the judging was told last.
+    told: Instant,
+}
+
+impl Checked {
+    fn new(first: u64, count: usize) -> Checked {
+        let now = Instant::now();
+        Checked { first, answers: vec![None; count], missing: count, since: now, told: now }
+    }
+
+    /// The number of the next scan's first.
+    fn next(&self) -> u64 {
+        self.first.saturating_add(self.answers.len() as u64)
+    }
+
+    /// All answers so far, if it is time to tell the judging, and whether that is all. What an earlier scan
+    /// has asked for is nobody's any more.
+    fn note(&mut self, number: u64, is_good: Option<bool>) -> Option<(Vec<Option<bool>>, bool)> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        *self.answers.get_mut(place)? = is_good;
+        self.missing = self.missing.saturating_sub(1);
+        let is_all = self.missing == 0;
+        if !is_all && self.told.elapsed() < BATCH {
+            return None;
+        }
+        self.told = Instant::now();
+        Some((self.answers.clone(), is_all))
+    }
 }
 
 impl AtWork {
@@ -92,6 +136,8 @@ impl Engine {
     pub(super) fn go_on(&mut self) {
         while let Some(said) = self.said() {
             match said {
+                Said::Read(overview) => self.read(*overview),
+                Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
                 Said::Check(messages, count) => self.check(messages, count),
                 Said::Done(outcome) => self.judged(outcome),
@@ -117,10 +163,12 @@ impl Engine {
             version: None,
             judging: None,
             answered: Answered::default(),
-            checked: (Vec::new(), 0),
+            asked_at: None,
+            checked: Checked::new(0, 0),
             left: VecDeque::new(),
             wanted: None,
             over_limit: 0,
+            failure: None,
         };
         if at_work.is_scan() {
             log::debug("Scan started");
@@ -143,7 +191,7 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
-            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.recipients));
+            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
             let work =
                 Work { config, purpose, is_monitored, spared, recipients, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
@@ -159,6 +207,7 @@ impl Engine {
 
     fn ask(&mut self, messages: Vec<crate::daemon::messages::ToResolver>) {
         let Some(at_work) = &mut self.at_work else { return };
+        at_work.asked_at = Some(Instant::now());
         at_work.enter(Phase::Resolving);
         match &mut self.resolver {
             Some(resolver) => messages.iter().for_each(|message| resolver.send(message)),
@@ -168,23 +217,38 @@ impl Engine {
 
     fn check(&mut self, messages: Vec<ToChecker>, count: usize) {
         let Some(at_work) = &mut self.at_work else { return };
-        at_work.enter(Phase::Checking);
-        at_work.checked = (vec![None; count], count);
+        if at_work.phase != Phase::Resolving {
+            at_work.enter(Phase::Checking);
+        }
+        at_work.checked = Checked::new(self.recipients, count);
+        self.recipients = at_work.checked.next();
+        let first = at_work.checked.first;
         match &mut self.checker {
-            Some(checker) => messages.iter().for_each(|message| checker.send(message)),
-            None => self.answer(Answer::Checked(Vec::new())),
+            Some(checker) => messages.into_iter().for_each(|message| {
+                let ToChecker::Check { first: place, is_new, recipients } = message;
+                checker.send(&ToChecker::Check { first: first + place, is_new, recipients });
+            }),
+            None => self.answer(Answer::Checked(Vec::new(), true)),
         }
     }
 
     fn answer(&mut self, answer: Answer) {
         let Some(at_work) = &mut self.at_work else { return };
-        let took = at_work.enter(Phase::Judging);
+        let took = |since: Option<Instant>| since.map_or(Micros(0), |since| since.elapsed().into());
         match &answer {
-            // Asked twice where hosts come up late.
             Answer::Dns(_) => {
-                at_work.scan.took.dns.0 = at_work.scan.took.dns.0.saturating_add(took.0)
+                let Micros(before) = at_work.scan.took.dns;
+                let Micros(more) = took(at_work.asked_at);
+                at_work.scan.took.dns = Micros(before.saturating_add(more));
+                let is_checking = at_work.checked.missing > 0;
+                at_work.enter(if is_checking { Phase::Checking } else { Phase::Judging });
             }
-            Answer::Checked(_) => at_work.scan.took.checker = took,
+            Answer::Checked(_, is_all) => {
+                at_work.scan.took.checker = took(Some(at_work.checked.since));
+                if *is_all && at_work.phase == Phase::Checking {
+                    at_work.enter(Phase::Judging);
+                }
+            }
         }
         if let Some(judging) = &at_work.judging {
             judging.answer(answer);
@@ -201,7 +265,10 @@ impl Engine {
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
-                at_work.scan.domains.add(&tally);
+                // Nothing but hosts are asked about the last time.
+                if tally != Tally::default() {
+                    at_work.scan.domains = tally;
+                }
                 self.memory.note_dns(failure.as_deref());
                 self.answer(Answer::Dns(failure.is_none().then_some(answered)));
             }
@@ -211,15 +278,8 @@ impl Engine {
     /// The checker has something to say.
     pub(super) fn checked(&mut self, FromChecker { number, is_good }: FromChecker) {
         let Some(at_work) = &mut self.at_work else { return };
-        let (answers, missing) = &mut at_work.checked;
-        if let Some(answer) = usize::try_from(number).ok().and_then(|place| answers.get_mut(place))
-        {
-            *answer = is_good;
-            *missing = missing.saturating_sub(1);
-        }
-        if *missing == 0 {
-            let answers = std::mem::take(answers);
-            self.answer(Answer::Checked(answers));
+        if let Some((answers, is_all)) = at_work.checked.note(number, is_good) {
+            self.answer(Answer::Checked(answers, is_all));
         }
     }
 
@@ -240,7 +300,7 @@ impl Engine {
         };
         match at_work.job.client {
             Some(client) => self.tell(client, found),
-            None => self.trap(found),
+            None => self.found(found),
         }
     }
 
@@ -271,32 +331,54 @@ impl Engine {
         }
     }
 
-    /// Has the hosts trapped that a scan found.
-    fn trap(&mut self, found: Found) {
+    /// A scan has read all records.
+    fn read(&mut self, Overview { counts, unknown, let_go }: Overview) {
+        log::debug(&counts);
+        unknown.iter().for_each(log::verbose);
+        self.memory.let_go(&let_go);
+        if let Some(at_work) = &mut self.at_work {
+            at_work.scan.records = counts;
+        }
+    }
+
+    /// Has hosts trapped that a scan has found so far.
+    fn trap(&mut self, traps: Vec<Verdict>) {
+        for verdict in traps.iter().map(Verdict::without_tuples) {
+            self.publish(What::Verdict(verdict));
+        }
         let Some(at_work) = &mut self.at_work else { return };
-        self.memory.let_go(&found.let_go);
+        if at_work.failure.is_some() {
+            return;
+        }
+        at_work.left.extend(traps);
+        if at_work.wanted.is_none() {
+            self.write();
+        }
+    }
+
+    /// A scan has found all that there is to be found.
+    fn found(&mut self, found: Found) {
+        let Some(at_work) = &mut self.at_work else { return };
         at_work.scan.took.judge = found.worked.into();
         at_work.enter(Phase::Writing);
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
-        log::debug(&found.counts);
-        found.unknown.iter().for_each(log::verbose);
         found.doubts.iter().for_each(log::warning);
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
-        Arc::make_mut(&mut self.recipients).note(found.heard, now());
-        at_work.scan.records = found.counts;
-        let traps = found.traps.iter().map(Verdict::without_tuples);
-        for verdict in found.hosts.into_iter().chain(traps) {
+        Arc::make_mut(&mut self.heard).note(found.heard, now());
+        if let Some(failure) = at_work.failure.take() {
+            return self.fail(failure, None);
+        }
+        for verdict in found.hosts {
             self.publish(What::Verdict(verdict));
         }
-        if let Some(at_work) = &mut self.at_work {
-            at_work.left = found.traps.into();
+        if self.at_work.as_ref().is_some_and(|at_work| at_work.wanted.is_none()) {
+            self.write();
         }
-        self.write();
     }
 
-    /// Asks the store for the next traps. Without any the scan is done.
+    /// Asks the store for the next traps. Without any the scan is done, if no more can be found.
     fn write(&mut self) {
         let ticket = self.ticket();
         let Some(at_work) = &mut self.at_work else { return };
@@ -304,7 +386,10 @@ impl Engine {
         at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let count = at_work.left.len().min(CHUNK);
         if count == 0 {
-            return self.finish();
+            if at_work.judging.is_none() {
+                self.finish();
+            }
+            return;
         }
         let verdicts: Vec<_> = at_work.left.drain(..count).collect();
         let addresses = verdicts.iter().map(|verdict| verdict.address.to_string()).collect();
@@ -333,9 +418,19 @@ impl Engine {
         }
         match failure {
             // The rest would fail as well, after as long a wait for the lock.
-            Some(failure) => self.fail(failure, None),
+            Some(failure) => self.give_up_writing(failure),
             None => self.write(),
         }
+    }
+
+    /// Nothing more is trapped in this scan, which ends when the image is no longer looked at.
+    fn give_up_writing(&mut self, failure: String) {
+        let Some(at_work) = &mut self.at_work else { return };
+        if at_work.judging.is_none() {
+            return self.fail(failure, None);
+        }
+        at_work.left.clear();
+        at_work.failure = Some(failure);
     }
 
     fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>) {

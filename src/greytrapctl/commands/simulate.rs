@@ -39,7 +39,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let mut known =
         Known { findings: findings(console, Questions::of(&scan), &mut resolver), further: None };
     if known.findings.is_some() {
-        scan.weigh(&known);
+        scan.settle(Some(&known));
         known.further = findings(console, Questions::further(&scan), &mut resolver);
     }
     let report = scan.finish(known.findings.is_some().then_some(&known as &dyn Answers));
