@@ -44,6 +44,7 @@ fn descriptors_beyond_standard_error() {
             until("it works", || place.ctl(&["show"]).status == Some(0));
             (pid, Some(child))
         };
+        until("all are there", || children(parent).len() == 2);
         let all: Vec<_> =
             children(parent).into_iter().map(|(_, pid)| pid).chain([parent]).collect();
         assert_eq!(all.len(), 3);
