@@ -29,7 +29,10 @@ use std::path::Path;
 
 /// A database of hash(3), or an empty file, which becomes one.
 pub fn hash(image: &[u8]) {
+    // What was only begun is an empty file, which is made anew.
+    let is_begun = || Snapshot::new(image).is_ok_and(|snapshot| snapshot.page_size().is_none());
     match format_of(image) {
+        Some(Format::Hash) if is_begun() => {}
         Some(Format::Hash) => database(image, |file| Ok(Box::new(table::Writer::open(file)?))),
         None if image.is_empty() => {
             database(image, |file| Ok(Box::new(table::Writer::create(file, 512)?)));

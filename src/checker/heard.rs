@@ -20,6 +20,8 @@ pub struct Heard {
     remembered: HashMap<Vec<u8>, bool>,
     /// Whether the configured control is known, if there is one.
     is_control_known: Option<bool>,
+    /// Recipients of whom something may still be said.
+    awaited: HashSet<Vec<u8>>,
 }
 
 /// The recipients with controls before them: the configured one, or the postmaster of each of their domains,
@@ -53,6 +55,20 @@ impl Heard {
         let good = said.iter().filter(|(_, is_good)| **is_good);
         let shown = good.filter_map(|(address, _)| domain(address)).collect();
         Heard { said, shown, is_control_known, ..Heard::default() }
+    }
+
+    /// The same while the program is still at work: what was not said yet may come.
+    pub fn so_far(said: Vec<(Vec<u8>, Option<bool>)>, control: Option<&str>) -> Heard {
+        let is_awaited = |(address, is_good): &(Vec<u8>, Option<bool>)| {
+            is_good.is_none().then(|| address.clone())
+        };
+        let awaited = said.iter().filter_map(is_awaited).collect();
+        Heard { awaited, ..Heard::new(said.into_iter(), control) }
+    }
+
+    /// Whether something may still be said of this recipient.
+    pub fn is_awaited(&self, address: &[u8]) -> bool {
+        self.awaited.contains(address)
     }
 
     /// Beside it, what was said and believed not long ago; of the recipients that still have to be asked about.

@@ -139,7 +139,7 @@ impl Default for Config {
             scan_every: Duration::from_secs(10 * 60),
             trap_for: Duration::from_secs(24 * 60 * 60),
             trap_limit: (1000, Duration::from_secs(60)),
-            engine: EngineChoice::Default,
+            engine: EngineChoice::Native,
             rules: Rules::default(),
             checker: None,
             dns: Dns::default(),
@@ -152,9 +152,7 @@ impl Default for Config {
 /// Which code writes the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// The one that fits the system: libc where it has dbopen(3), native elsewhere.
-    Default,
-    /// Ours.
+    /// Ours, the default.
     Native,
     /// dbopen(3).
     Libc,

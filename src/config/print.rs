@@ -16,8 +16,7 @@ impl fmt::Display for Config {
         writeln!(f, "trap for {}", duration_text(self.trap_for))?;
         writeln!(f, "trap limit {traps} per {}", duration_text(time))?;
         match self.engine {
-            EngineChoice::Default => {}
-            EngineChoice::Native => writeln!(f, "engine native")?,
+            EngineChoice::Native => {}
             EngineChoice::Libc => writeln!(f, "engine libc")?,
         }
         rules(f, &self.rules)?;

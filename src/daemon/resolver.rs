@@ -43,7 +43,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
                 ToResolver::Ask { controls, within } => {
                     if resolver.has_other_servers() {
-                        log::info(format_args!("{}: has changed, reloading", resolv_conf::PATH));
+                        log::info(format_args!("{}: has changed", resolv_conf::PATH));
                         life.tell(&ToParent::Renew(Renewal::NameServers));
                     }
                     let questions = Questions { controls, ..std::mem::take(&mut asked) };

@@ -132,7 +132,7 @@ impl Database {
         Database {
             path,
             creation,
-            choice: EngineChoice::Default,
+            choice: EngineChoice::Native,
             sound: None,
             only: None,
             small: SMALL,
@@ -285,7 +285,7 @@ impl Database {
         match self.choice {
             _ if structure == Structure::Leftover => restored(file),
             EngineChoice::Libc => Ok(libc(&self.path, file)?),
-            EngineChoice::Native | EngineChoice::Default => native(file),
+            EngineChoice::Native => native(file),
         }
     }
 
@@ -383,7 +383,7 @@ mod tests {
     const VALUE: [u8; 32] = [7; 32];
     /// The choice that leaves least to our writer.
     const LAST: EngineChoice =
-        if cfg!(libc_db) { EngineChoice::Libc } else { EngineChoice::Default };
+        if cfg!(libc_db) { EngineChoice::Libc } else { EngineChoice::Native };
 
     /// A copy of a golden database.
     fn copy(name: &str) -> (TempDir, PathBuf) {
@@ -441,11 +441,8 @@ mod tests {
             let text = written.map_err(|error| error.kind.to_string());
             assert_eq!(text, refusal.map_or(Ok(()), |why| Err(why.to_owned())), "{name}");
             assert_eq!(held(&path, &[1]), usize::from(refusal.is_none()), "{name}");
-            for choice in [EngineChoice::Default, EngineChoice::Native] {
-                let mut database = Database::new(&path, Creation::Never).written_by(choice);
-                put(&mut database, &[1]).unwrap();
-                assert_eq!(held(&path, &[1]), 1, "{name} {choice:?}");
-            }
+            put(&mut Database::new(&path, Creation::Never), &[1]).unwrap();
+            assert_eq!(held(&path, &[1]), 1, "{name}");
         }
     }
 

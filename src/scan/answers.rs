@@ -34,6 +34,12 @@ pub trait Answers {
         None
     }
 
+    /// Whether the external program may still say whether it knows this recipient.
+    fn is_awaited(&self, address: &[u8]) -> bool {
+        let _ = address;
+        false
+    }
+
     /// Whether an earlier scan found a bad letter of this host already, and spared it for its identity.
     fn was_spared(&self, address: IpAddr) -> bool {
         let _ = address;

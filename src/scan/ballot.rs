@@ -104,15 +104,15 @@ impl Ballot {
         tuples: impl Iterator<Item = Tuple<'t>>,
         answers: &dyn Answers,
     ) {
-        let (mut is_good, mut is_bad) = (false, false);
+        let (mut is_good, mut is_bad, mut is_open) = (false, false, false);
         for to in tuples.filter_map(|tuple| sender::recipient(tuple.to)) {
             match answers.is_recipient(&to) {
                 Some(true) => is_good = true,
                 Some(false) => is_bad = true,
-                None => {}
+                None => is_open = is_open || answers.is_awaited(&to),
             }
         }
-        self.recipients.count(is_bad, is_good, false);
+        self.recipients.count(is_bad, is_good, is_open);
     }
 
     /// Counts one host by the domains of its tuples.

@@ -35,9 +35,12 @@ fn descriptors_beyond_standard_error() {
             .map(|child_fd| FdMapping { parent_fd: File::open(&secret).unwrap().into(), child_fd });
         let mut command = place.greytrapper(["-f"]);
         command.arg(place.path("conf")).fd_mappings(mapped.into()).unwrap();
+        // It is killed when its guard goes.
+        let mut background = None;
         let (parent, mut child) = if in_background {
             assert_eq!(process::run(&mut command).succeeded(), "");
-            (Background::of(&place).expect("the daemon").0, None)
+            let daemon = background.insert(Background::of(&place).expect("the daemon"));
+            (daemon.0, None)
         } else {
             let child = command.arg("-d").stderr(Stdio::null()).spawn().unwrap();
             let pid = Pid::from_raw(child.id().cast_signed());

@@ -225,6 +225,10 @@ impl Answers for Known<'_> {
         self.heard.is_recipient(address)
     }
 
+    fn is_awaited(&self, address: &[u8]) -> bool {
+        self.heard.is_awaited(address)
+    }
+
     fn was_spared(&self, address: IpAddr) -> bool {
         self.work.spared.contains(&address)
     }
@@ -387,14 +391,11 @@ impl<'w> Asking<'w> {
             Some(Answer::Checked(answers, is_all)) => {
                 self.checked = answers;
                 self.open.1 = !is_all;
-                // How many hosts would fall is not known before.
-                if is_all {
-                    self.hear();
-                }
+                self.hear();
             }
             None => {
+                self.open = (false, false);
                 self.hear();
-                return false;
             }
         }
         self.open != (false, false)
@@ -417,10 +418,14 @@ impl<'w> Asking<'w> {
         self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
     }
 
-    /// Takes what the external program has said.
+    /// Takes what the external program has said, all of it or so far.
     fn hear(&mut self) {
         let said = self.recipients.iter().cloned().zip(self.checked.iter().copied());
-        let said = Heard::new(said, self.known.work.control());
+        let control = self.known.work.control();
+        let said = match self.open.1 {
+            true => Heard::so_far(said.collect(), control),
+            false => Heard::new(said, control),
+        };
         self.known.heard = std::mem::take(&mut self.known.heard).and(said);
     }
 

@@ -80,13 +80,15 @@ mod tests {
             assert!(!next.has_room(now));
             limit = next;
         }
+        // Another configuration's limit counts the same, within its own time.
+        for (most, has_room) in [(1, false), (2, true)] {
+            let mut shorter = Limit::new(most, Duration::from_secs(1500));
+            shorter.inherit(limit.legacy(now), now);
+            assert_eq!(shorter.has_room(now), has_room);
+        }
         assert!(limit.has_room(start + day));
         limit.count(start + day);
         assert!(!limit.has_room(start + day));
-        // Another configuration's limit counts the same.
-        let mut shorter = Limit::new(2, Duration::from_secs(1500));
-        shorter.inherit(limit.legacy(now), now);
-        assert!(shorter.has_room(now));
     }
 
     #[test]

@@ -33,6 +33,12 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
+    /// The buckets that a batch which was cut short may have left in disorder.
+    pub(super) fn unmended(&self) -> BTreeSet<u32> {
+        let note = self.note.filter(|_| !self.is_mended);
+        note.map_or_else(BTreeSet::new, |note| self.named_by(note))
+    }
+
     /// The buckets that a note speaks of: the new ones, and those that they take their pairs from.
     fn named_by(&self, note: Note) -> BTreeSet<u32> {
         let last = self.header.max_bucket;

@@ -36,6 +36,15 @@ impl<F: PageFile> Writer<F> {
         Ok((chain, found))
     }
 
+    /// The value of `key` in a bucket. Nothing is built on what is only read: that the keys are at home need
+    /// not be proved.
+    pub(super) fn value_in(&self, bucket: u32, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let chain = self.load_pages(bucket)?;
+        let mut records = chain.records()?.into_iter();
+        let found = records.find(|(_, record)| *record.key == *key);
+        Ok(found.map(|(_, record)| record.value.into_owned()))
+    }
+
     /// Every pair of a chain must be in its own bucket, or a copy of one that is.
     fn look_along(
         &self,

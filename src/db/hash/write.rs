@@ -18,7 +18,6 @@ use super::header::{FFACTOR_UNKNOWN, hash};
 use super::store::Writer;
 use crate::db::file::PageFile;
 use crate::db::{ByteOrder, Engine, EngineError, Fault, Record};
-use std::borrow::Cow;
 
 /// `MIN_FFACTOR`.
 const MIN_FFACTOR: i32 = 4;
@@ -173,11 +172,17 @@ impl<F: PageFile> Engine for Writer<F> {
 
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.refresh()?;
-        // Nothing is built on what is only read: that the keys are at home need not be proved.
-        let chain = self.load_pages(self.header.bucket_of(hash(key)))?;
-        let mut records = chain.records()?.into_iter();
-        let found = records.find(|(_, record)| *record.key == *key);
-        Ok(found.map(|(_, record)| Cow::into_owned(record.value)))
+        let found = self.value_in(self.header.bucket_of(hash(key)), key)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        // A batch that was cut short may have left the pair where it came from.
+        for bucket in self.unmended() {
+            if let Some(value) = self.value_in(bucket, key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {

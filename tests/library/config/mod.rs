@@ -202,7 +202,7 @@ fn macros_of_the_command_line_win_and_are_never_missed() {
     assert_eq!(lines(&loaded.warnings), "");
     // Text from outside is no safer for coming in a macro.
     let faults = load_text("sync to $host\n", &[define("host=a b")]).unwrap_err();
-    assert_eq!(lines(&faults), "x.conf:1: \"a b\" is no host name and no IPv4 address\n");
+    assert_eq!(lines(&faults), "x.conf:1: \"a b\" is neither a host name nor an IPv4 address\n");
 }
 
 #[test]
@@ -352,7 +352,7 @@ prop_compose! {
         times in (seconds(1, 86_400), seconds(60, 52 * 7 * 86_400), seconds(1, 86_400)),
         traps in 1u32..=1_000_000,
         engine in prop::sample::select(vec![
-            EngineChoice::Default, EngineChoice::Native, EngineChoice::Libc,
+            EngineChoice::Native, EngineChoice::Libc,
         ]),
         rules in rules(),
         checker in prop::option::of((path(), seconds(1, 600))),

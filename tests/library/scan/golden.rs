@@ -3,7 +3,8 @@
 use super::model;
 use super::records::{NOW, offline};
 use greytrapper::config::Rules;
-use greytrapper::db::snapshot::Snapshot;
+use greytrapper::db::Damage;
+use greytrapper::db::snapshot::{Condition, Snapshot};
 use greytrapper::scan;
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
@@ -101,15 +102,25 @@ fn hash_and_btree_of_the_same_records_are_judged_alike() {
 
 #[test]
 fn a_damaged_database_is_not_judged() {
-    let mut refused = 0;
+    let (mut refused, mut judged) = (0, 0);
     for path in ["damaged/hash", "damaged/btree"].into_iter().flat_map(databases) {
         let image = fs::read(&path).unwrap();
         let Ok(snapshot) = Snapshot::new(&image) else { continue };
-        let first = snapshot.records().find_map(Result::err);
+        let mut told = Vec::new();
+        let condition = snapshot.condition(&mut |damage| told.push(damage));
         let rules = offline();
-        let report = scan::run(&snapshot, NOW, &rules);
-        assert_eq!(report.as_ref().err().copied(), first, "{path:?}");
-        refused += usize::from(first.is_some());
+        match scan::run(&snapshot, NOW, &rules) {
+            Err(damage) => {
+                assert_eq!(condition, Condition::Damaged, "{path:?}");
+                let is_told = |one: &Damage| one.fault == damage.fault;
+                assert!(told.iter().any(is_told), "{path:?}: {damage}, not of {told:?}");
+                refused += 1;
+            }
+            Ok(_) => {
+                assert_ne!(condition, Condition::Damaged, "{path:?}: {told:?}");
+                judged += 1;
+            }
+        }
     }
-    assert!(refused >= 10, "{refused}");
+    assert!(refused >= 10 && judged >= 2, "{refused} refused, {judged} judged");
 }
