@@ -241,7 +241,7 @@ fn the_defaults_of_the_manual_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 15);
+    assert_eq!(checked, 16);
 }
 
 #[test]
