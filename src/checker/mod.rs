@@ -8,7 +8,7 @@
 //! The program gets the address as its only argument, `PATH` as its only variable, /dev/null as its
 //! standard streams, a process group of its own and no other descriptor. It stands where the caller
 //! stands, and inherits the signals that the caller blocks or ignores. Exit status 0 means that the
-//! address is good; one by which programs say that they could not find out ([`run`]) means nothing, and so
+//! address is good; one by which programs say that they could not find out (`run`) means nothing, and so
 //! does whatever else happens; any other means that the address is bad, as far as the program is believed
 //! ([`heard`]).
 #![forbid(unsafe_code)]

@@ -2,7 +2,7 @@
 //!
 //! [`ROLES`] is all there is to read for who audits the daemon. A new role is a row here and a file for
 //! its work ([`run`]), beside what it has to say in `messages`. [`run`] brings a process into its role: it opens
-//! what it needs, gives up root, locks itself in ([`Life::lock_in`]), says that it is ready and works until
+//! what it needs, gives up root, locks itself in (`Life::lock_in`), says that it is ready and works until
 //! its parent has gone.
 #![forbid(unsafe_code)]
 

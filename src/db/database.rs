@@ -21,7 +21,7 @@
 //!
 //! # Whose code writes
 //!
-//! Ours, unless [`EngineChoice`] says dbopen(3): only ours makes a batch a transaction ([`super::transaction`]),
+//! Ours, unless [`EngineChoice`] says dbopen(3): only ours makes a batch a transaction (`transaction`),
 //! and writes what is sound but not for dbopen(3) (`db::libc` has the list). What a writer was killed over is
 //! mended by ours, whatever the choice: nobody else can.
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! The writes of one batch: all of them, or none.
 //!
 //! A writer changes pages in memory and hands over a [`Plan`]: which pages need room, and what is written in
-//! which order. [`write`] then
+//! which order. [`write()`] then
 //!
 //! 1. writes zeros where the file has no page yet, or reads as zeros and may be a hole: a full disk is met
 //!    here, before anything has changed;

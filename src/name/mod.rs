@@ -1,9 +1,9 @@
 //! Domain names as text: whether they can be names at all, the form in which two of them compare, and whose
 //! they are. Below [`scan`](crate::scan) and [`dns`](crate::dns), which both live by it.
 //!
-//! * [`text`]: the domain of a sender or a HELO name in, its fault or the host name it is out.
-//! * [`registrable`]: what somebody registered to have a name, by the public suffix list (crate `psl`).
-//! * [`special`]: names that belong to nobody.
+//! * `text`: the domain of a sender or a HELO name in, its fault or the host name it is out.
+//! * `registrable`: what somebody registered to have a name, by the public suffix list (crate `psl`).
+//! * `special`: names that belong to nobody.
 //!
 //! All of it was chosen by strangers.
 #![forbid(unsafe_code)]

@@ -124,7 +124,7 @@ impl<'r> Scan<'r> {
     }
 
     /// Which sender domains DNS is to be asked about: those of every host that no rule traps yet, be it
-    /// a nominee, but no more than [`HOST_SHARE`] of one host. None if the rule `dns` is off.
+    /// a nominee, but no more than `HOST_SHARE` of one host. None if the rule `dns` is off.
     pub fn domains(&self) -> Domains {
         let mut domains = Domains::default();
         if !self.rules.sender_dns {

@@ -2,7 +2,7 @@
 //!
 //! Every `run` takes the console and what [`options`](super::options) made of the command line, and
 //! prints as it goes. `Ok` means that all was done that was asked. Before it looks at what a stranger or
-//! the daemon has to say, it locks itself in ([`Task::lock_in`](super::locks::Task::lock_in)).
+//! the daemon has to say, it locks itself in (`Task::lock_in`).
 #![forbid(unsafe_code)]
 
 use super::console::{Console, Failure};

@@ -1,6 +1,6 @@
 //! The rules, one file each, in the order in which they are asked; the first that hits decides.
 //!
-//! A rule's file holds all of it: a type that is what the rule finds in a host, and its [`Finding`]: the
+//! A rule's file holds all of it: a type that is what the rule finds in a host, and its `Finding`: the
 //! rule's name and switch, what it needs to be asked, its condition, its reason and its evidence. The list
 //! below is the only other place that knows its name; `judge` asks whatever is in it.
 //!
