@@ -27,12 +27,11 @@ fn identity(found: &Metadata) -> Option<(u64, u64)> {
     found.is_file().then(|| (found.dev(), found.ino()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::fs;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn another_file_in_its_place_is_noticed() {
         let directory = tempfile::tempdir().unwrap();

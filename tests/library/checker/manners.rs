@@ -1,8 +1,8 @@
 //! How the program is run: its argument, environment, descriptors, process group, and how many at once.
 
+#[cfg(target_os = "linux")]
 use super::script::soon;
 use super::script::{LONG, Script, pool};
-#[cfg(target_os = "linux")]
 use crate::support::alone;
 use greytrapper::checker::{Verdict, Why};
 use std::collections::HashSet;
