@@ -46,6 +46,7 @@ pub mod inquiry;
 pub mod log;
 pub mod machine;
 pub mod name;
+mod plural;
 pub mod process;
 pub mod scan;
 pub mod spamd;

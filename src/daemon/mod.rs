@@ -42,7 +42,7 @@ use crate::config::{self, Diagnostic, Guarded, Loaded};
 use crate::errno::reason;
 use crate::process::spawn::{self, Program};
 use generation::describe;
-use options::{Options, USAGE};
+use options::{Answer, Options, USAGE};
 use parent::Setup;
 use reader::Sources;
 use slot::Slot;
@@ -65,6 +65,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     spawn::reset_signals();
+    match options.answer {
+        Some(Answer::Usage) => return say(USAGE),
+        Some(Answer::Version) => return say(concat!("greytrapper ", env!("CARGO_PKG_VERSION"))),
+        None => {}
+    }
     let outcome = match options.process {
         Some(process) => return roles::run(process, &options.sources),
         None if env::var_os(spawn::IS_PARENT).is_some() => options.run_parent(Some(Slot::Parent)),
@@ -156,6 +161,14 @@ fn show(fault: &Diagnostic) {
         && io::stderr().is_terminal()
     {
         complain(excerpt);
+    }
+}
+
+/// A line to standard output, and that was all.
+fn say(line: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

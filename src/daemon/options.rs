@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path;
 
 /// What is printed when the program is called wrongly.
-pub const USAGE: &str = "usage: greytrapper [-dnv] [-D macro=value] [-f file]";
+pub const USAGE: &str = "usage: greytrapper [-dhnVv] [-D macro=value] [-f file]";
 
 /// The flag that names a role.
 pub const ROLE: &str = "-x";
@@ -28,6 +28,17 @@ pub struct Options {
     pub source_arguments: Vec<OsString>,
     /// Which process this one is, if it was started by another.
     pub process: Option<Process>,
+    /// What is to be printed instead of anything done.
+    pub answer: Option<Answer>,
+}
+
+/// What the program says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// `-h`
+    Usage,
+    /// `-V`
+    Version,
 }
 
 impl Options {
@@ -37,6 +48,8 @@ impl Options {
         let mut parser = lexopt::Parser::from_iter(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
+                Short('h') => options.answer = Some(Answer::Usage),
+                Short('V') => options.answer = Some(Answer::Version),
                 Short('d') => options.in_foreground = true,
                 Short('n') => options.checks_only = true,
                 Short('v') => options.is_verbose = true,
@@ -90,6 +103,7 @@ mod tests {
             sources,
             source_arguments: ["-D", "a=1", "-D", "b=2", "-f", "/x.conf"].map(Into::into).into(),
             process: None,
+            answer: None,
         };
         let together = ["-dnvDa=1", "-Db=2", "-f/x.conf"];
         let apart = ["-d", "-n", "-v", "-D", "a=1", "-D", "b=2", "-f", "/x.conf"];

@@ -12,6 +12,7 @@ use super::slot::Slot;
 use crate::control::status;
 use crate::errno::reason;
 use crate::log;
+use crate::plural::counted;
 use crate::sync::{Announcer, port};
 use mio::{Events, Poll, Token};
 use std::path::PathBuf;
@@ -53,7 +54,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             announcer.announce(&traps).iter().for_each(log::warning);
             if traps.iter().any(|trap| trap.address.is_ipv6()) {
                 let skipped = announcer.skipped();
-                log::verbose(format_args!("sync: {skipped} traps of IPv6 hosts not told so far"));
+                let skipped = counted(skipped, "trap of IPv6 hosts");
+                log::verbose(format_args!("sync: {skipped} not sent so far"));
             }
             store.send(&FromSync::Peers(peers(&announcer)));
         }

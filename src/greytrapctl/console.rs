@@ -45,6 +45,8 @@ pub struct Console<'a> {
     pub format: Format,
     /// Whether more is told than was asked for.
     pub verbose: bool,
+    /// Whether somebody reads along: columns are aligned, and strangers' bytes escaped.
+    pub is_terminal: bool,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     buffer: Vec<u8>,
@@ -54,7 +56,8 @@ impl<'a> Console<'a> {
     /// A console for a command with these options, on these streams.
     pub fn new(options: &Options, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
         let (format, verbose) = (options.format, options.verbose);
-        Console { format, verbose, out, err, buffer: Vec::with_capacity(2 * BUFFER) }
+        let buffer = Vec::with_capacity(2 * BUFFER);
+        Console { format, verbose, is_terminal: false, out, err, buffer }
     }
 
     /// Lets `compose` append to the output. Whole lines only: a write may follow at once.

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 pub mod commands;
@@ -25,18 +25,27 @@ mod words;
 
 use console::{Console, Failure};
 use options::Options;
+use usage::UsageError;
 
 /// The whole of greytrapctl(8); the program's name is not among `arguments`.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let options = match Options::parse(arguments) {
         Ok(options) => options,
+        Err(answer @ (UsageError::Help | UsageError::Version)) => {
+            return match write!(out, "{answer}").and_then(|()| out.flush()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
         Err(error) => {
             let _ = write!(err, "greytrapctl: {error}\n{}", usage::USAGE);
             return ExitCode::from(2);
         }
     };
+    let is_terminal = out.is_terminal();
     let mut console = Console::new(&options, &mut out, &mut err);
+    console.is_terminal = is_terminal;
     let outcome = commands::run(&mut console, &options.command);
     // What came before a failure is printed all the same.
     let flushed = console.flush();

@@ -282,7 +282,7 @@ mod tests {
             ("list", "list: expected one file"),
             ("list a b", "list: expected one file"),
             ("check", "check: expected one file"),
-            ("simulate", "simulate: expected one file"),
+            ("simulate x y", "simulate: expected one file at most"),
             ("explain", "explain: expected one address"),
             ("trap", "trap: expected an address"),
             ("-F x trap", "trap: expected an address"),

@@ -11,7 +11,7 @@ use super::options::{
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
-use crate::config::DEFAULT_SOCKET;
+use crate::config::{Config, DEFAULT_SOCKET};
 use crate::control::protocol::Verbosity;
 use crate::escape::escaped;
 use crate::spamd::trap::Over;
@@ -41,6 +41,8 @@ impl Typed {
         let mut typed = Typed::default();
         while let Some(argument) = parser.next()? {
             match (argument, typed.verb) {
+                (Short('h'), _) => return Err(UsageError::Help),
+                (Short('V'), _) => return Err(UsageError::Version),
                 (Short('j'), _) => typed.json = true,
                 (Short('v'), _) => typed.verbose = true,
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
@@ -71,7 +73,10 @@ impl Typed {
             Verb::Simulate => Command::Simulate(Simulate {
                 conf: self.conf.take().map(PathBuf::from),
                 clock: self.clock()?,
-                file: self.one(verb, "one file")?.into(),
+                file: match self.operands.is_empty() {
+                    true => Config::default().database,
+                    false => self.one(verb, "one file at most")?.into(),
+                },
             }),
             Verb::Lookup => Command::Lookup(Lookup {
                 conf: self.conf.take().map(PathBuf::from),

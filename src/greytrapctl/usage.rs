@@ -4,20 +4,31 @@
 use crate::escape::escaped;
 use std::fmt;
 
-/// The usage lines, for standard error.
+/// The usage lines: every command.
 pub const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] command [argument ...]
-       greytrapctl [-jv] list file
-       greytrapctl [-jv] check [-x] file
-       greytrapctl [-jv] simulate [-f conf] [-t epoch] file
-       greytrapctl [-jv] lookup [-f conf] [domain ...]
+usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
+       greytrapctl [-jv] [-s socket] explain address
+       greytrapctl [-jv] [-s socket] monitor
+       greytrapctl [-jv] [-s socket] scan | reload
+       greytrapctl [-jv] [-s socket] log brief | verbose
+       greytrapctl [-jv] [-s socket] trap [-f] address ...
+       greytrapctl [-jv] [-s socket] release address ...
        greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
        greytrapctl [-jv] -F file [-t epoch] release address ...
+       greytrapctl [-jv] list file
+       greytrapctl [-jv] check [-x] file
+       greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
+       greytrapctl [-jv] lookup [-f conf] [domain ...]
+       greytrapctl -h | -V
 ";
 
-/// Why a command line is none; texts that were typed are already escaped.
+/// Why there is no command to carry out; texts that were typed are already escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageError {
+    /// `-h`: the usage lines are what is wanted.
+    Help,
+    /// `-V`: the version is.
+    Version,
     /// No command at all: the usage lines say everything.
     NoCommand,
     /// A word that nothing begins with.
@@ -54,6 +65,8 @@ pub enum UsageError {
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            UsageError::Help => f.write_str(USAGE),
+            UsageError::Version => writeln!(f, "greytrapctl {}", env!("CARGO_PKG_VERSION")),
             UsageError::NoCommand => f.write_str("no command"),
             UsageError::Unknown { what, typed } => write!(f, "unknown {what} \"{typed}\""),
             UsageError::Ambiguous { what, typed, words } => {

@@ -345,16 +345,16 @@ mod tests {
         assert_eq!(
             asked(&records),
             [
-                "10.0.0.1 checker Mailed to trap address left@ours.test",
+                "10.0.0.1 checker Mailed to unknown recipient left@ours.test",
                 "10.0.0.2 - nothing against it",
                 "10.0.0.3 rcpt Mailed to trap address left@old.test",
                 "10.0.0.4 - nothing against it",
                 "10.0.0.5 - identity confirmed, one bad letter is not enough: \
-                    Mailed to trap address left@ours.test",
+                    Mailed to unknown recipient left@ours.test",
                 "10.0.0.6 - identity not known, one bad letter is not enough this time: \
-                    Mailed to trap address left@ours.test",
+                    Mailed to unknown recipient left@ours.test",
                 "10.0.0.7 domains Host sending from 7 domains (> 3)",
-                "10.0.0.8 checker Mailed to trap address left@ours.test",
+                "10.0.0.8 checker Mailed to unknown recipient left@ours.test",
                 "10.0.0.9 - whitelisted",
             ]
         );

@@ -18,7 +18,7 @@ const ROWS: [&[&str]; 8] = [
     &["db"],
     &["config"],
     &["frame", "heap", "log", "machine", "name", "threads"],
-    &["errno", "escape"],
+    &["errno", "escape", "plural"],
 ];
 
 /// A path in the source: where it is written, and what it leads to, both from the crate's root.

@@ -1,19 +1,10 @@
 //! Wrong command lines, and commands for a daemon that is not there.
 
 use crate::support::cmd::{Dir, ctl, data};
+use greytrapper::greytrapctl::usage::USAGE;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::net::UnixListener;
-
-const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] command [argument ...]
-       greytrapctl [-jv] list file
-       greytrapctl [-jv] check [-x] file
-       greytrapctl [-jv] simulate [-f conf] [-t epoch] file
-       greytrapctl [-jv] lookup [-f conf] [domain ...]
-       greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
-       greytrapctl [-jv] -F file [-t epoch] release address ...
-";
 
 #[test]
 fn a_wrong_command_line_is_told_with_the_usage_and_status_2() {
@@ -59,4 +50,25 @@ fn without_a_daemon_its_commands_fail() {
     let expected = format!("greytrapctl: {}: Connection refused\n", socket.display());
     assert_eq!(ask(&["explain", "192.0.2.1"]), expected);
     assert_eq!(ask(&["trap", "192.0.2.1"]), expected);
+}
+
+#[test]
+fn help_and_version_are_answered_on_standard_output() {
+    assert_eq!(ctl(["-h"]).succeeds(), USAGE.as_bytes());
+    let version = format!("greytrapctl {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(ctl(["-V"]).succeeds(), version.as_bytes());
+    // Whatever else is asked for.
+    assert_eq!(ctl(["list", "-h"]).succeeds(), USAGE.as_bytes());
+}
+
+/// The daemon's commands were left out.
+#[test]
+fn the_usage_names_every_command() {
+    let words = [
+        "check", "explain", "list", "log", "lookup", "monitor", "release", "reload", "scan",
+        "show", "simulate", "trap",
+    ];
+    for word in words {
+        assert!(USAGE.split_whitespace().any(|found| found == word), "{word}");
+    }
 }

@@ -82,6 +82,17 @@ impl Cmd {
         ran.out
     }
 
+    /// The same of a simulation, which ends with its summary on standard error.
+    pub fn sums_up(self) -> Vec<u8> {
+        let ran = self.run();
+        assert!(
+            ran.err.ends_with(" 1\n") && ran.err.contains(": 1 host would be trapped: "),
+            "{ran:?}"
+        );
+        assert_eq!((ran.status, ran.err.lines().count()), (Some(0), 1), "{ran:?}");
+        ran.out
+    }
+
     /// What it said on standard error; it must have failed and printed nothing.
     pub fn fails(self) -> String {
         let ran = self.run();

@@ -21,6 +21,7 @@ use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
+use crate::plural::counted_here;
 use crate::scan::Verdict;
 use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::VecDeque;
@@ -459,7 +460,8 @@ impl Engine {
         at_work.scan.took.write = at_work.enter(Phase::Idle);
         if at_work.over_limit > 0 {
             let count = at_work.over_limit;
-            log::warning(format_args!("trap limit reached, {count} hosts not trapped this time"));
+            let hosts = counted_here(count, "host");
+            log::warning(format_args!("trap limit reached, {hosts} not trapped this time"));
         }
         log::debug("Scan completed");
         self.memory.completed(&at_work.scan);

@@ -41,7 +41,9 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     if console.verbose {
         let longest = cost.longest.as_secs_f64() * 1e3;
         let (file, batches) = (escaped_path(&change.file), cost.batches);
-        console.tell(format_args!("{file}: {batches} batches, lock held {longest:.1} ms at most"));
+        let es = if batches == 1 { "" } else { "es" };
+        console
+            .tell(format_args!("{file}: {batches} batch{es}, lock held {longest:.1} ms at most"));
     }
     match failure {
         Some(error) => Err(error.into()),

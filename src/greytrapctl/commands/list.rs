@@ -11,6 +11,7 @@ use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::Format;
+use crate::plural::counted;
 use crate::spamd::{Entry, Unknown, listing};
 use std::path::Path;
 
@@ -38,8 +39,9 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
     }
     if foreign > 0 && !console.verbose {
         console.tell(format_args!(
-            "{}: {foreign} records not spamd's, skipped (-v names them)",
-            escaped_path(file)
+            "{}: {} not spamd's, skipped (-v names them)",
+            escaped_path(file),
+            counted(foreign, "record")
         ));
     }
     if damaged { Err(Failure::Told) } else { Ok(()) }
@@ -53,14 +55,29 @@ fn print(
     let (key, value) = (&record.key, &record.value);
     match console.format {
         Format::Text => {
-            let mut outcome = Ok(());
-            console.put(|line| outcome = listing::append(line, key, value, order))?;
+            let (mut outcome, is_terminal) = (Ok(()), console.is_terminal);
+            console.put(|lines| {
+                let start = lines.len();
+                outcome = listing::append(lines, key, value, order);
+                if is_terminal {
+                    make_harmless(lines, start);
+                }
+            })?;
             Ok(outcome)
         }
         Format::Json => match Entry::decode(key, value, order) {
             Ok((entry, data)) => console.json(&json::Record::new(entry, &data)).map(Ok),
             Err(why) => Ok(Err(why)),
         },
+    }
+}
+
+/// Escapes what stands behind `start`, a line that strangers have chosen the most of.
+fn make_harmless(lines: &mut Vec<u8>, start: usize) {
+    let line = lines.split_off(start);
+    if let Some(line) = line.strip_suffix(b"\n") {
+        lines.extend_from_slice(escaped(line).to_string().as_bytes());
+        lines.push(b'\n');
     }
 }
 

@@ -18,6 +18,7 @@ use crate::greytrapctl::lines::Lines;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Lookup};
 use crate::greytrapctl::progress::Progress;
+use crate::plural::counted;
 use mio::{Token, Waker};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -208,7 +209,7 @@ impl Printer {
     }
 
     fn flush_in_time(&mut self, console: &mut Console<'_>) -> Result<(), Failure> {
-        self.progress.show(console, format_args!("{} domains", self.printed));
+        self.progress.show(console, format_args!("{}", counted(self.printed, "domain")));
         if self.due.is_some_and(|due| due <= Instant::now()) {
             self.due = None;
             console.flush()?;

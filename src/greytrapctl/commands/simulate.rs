@@ -14,10 +14,11 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
+use crate::plural::counted;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Doubt, Portion, Report, Scan, Verdict};
+use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict};
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -42,17 +43,27 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         scan.settle(Some(&known));
         known.further = findings(console, Questions::further(&scan), &mut resolver);
     }
+    let verbose = console.verbose;
     let report = scan.finish(known.findings.is_some().then_some(&known as &dyn Answers));
     tell(console, &simulate.file, &report);
     let portion = match console.format {
         Format::Text => Portion::None,
         Format::Json => Portion::All,
     };
-    if console.verbose {
-        report.verdicts(portion).try_for_each(|verdict| show(console, &verdict))?;
+    let mut by_rule = [0; Rule::ALL.len()];
+    let mut show = |verdict: Verdict| {
+        if let Some(count) = verdict.rule.and_then(|rule| by_rule.get_mut(rule as usize)) {
+            *count += 1;
+        }
+        show(console, &verdict)
+    };
+    if verbose {
+        report.verdicts(portion).try_for_each(&mut show)?;
     } else {
-        report.traps(portion).try_for_each(|verdict| show(console, &verdict))?;
+        report.traps(portion).try_for_each(&mut show)?;
     }
+    console.flush()?;
+    sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
     Ok(())
@@ -139,10 +150,20 @@ fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
         return console.json(&json::Verdict(verdict));
     }
     let rule = verdict.rule.map_or(PASS, |rule| rule.name());
-    // Writing into memory does not fail.
-    console.put(|buffer| {
-        let _ = writeln!(buffer, "{}\t{rule}\t{}", verdict.address, verdict.reason);
-    })
+    let (address, reason) = (verdict.address.to_string(), &verdict.reason);
+    match console.is_terminal {
+        true => console.line(format_args!("{address:<15} {rule:<8} {reason}")),
+        false => console.line(format_args!("{address}\t{rule}\t{reason}")),
+    }
+}
+
+/// How many would be trapped, and by which rules.
+fn sum_up(console: &mut Console<'_>, file: &Path, by_rule: &[u64]) {
+    let rules = Rule::ALL.into_iter().zip(by_rule).filter(|(_, count)| **count > 0);
+    let rules: Vec<_> = rules.map(|(rule, count)| format!("{} {count}", rule.name())).collect();
+    let hosts = counted(by_rule.iter().sum::<u64>(), "host");
+    let (file, colon) = (escaped_path(file), if rules.is_empty() { "" } else { ": " });
+    console.tell(format_args!("{file}: {hosts} would be trapped{colon}{}", rules.join(", ")));
 }
 
 /// What else is to be said of the file: foreign records, and with `-v` what was scanned.
@@ -161,11 +182,11 @@ fn tell(console: &mut Console<'_>, file: &Path, report: &Report<'_>) {
     let named = if console.verbose { report.unknown().len() as u64 } else { 0 };
     let hint = if console.verbose { "" } else { " (-v names them)" };
     if counts.unknown > named {
-        let unknown = counts.unknown;
-        console.tell(format_args!("{file}: {unknown} records not spamd's, skipped{hint}"));
+        let unknown = counted(counts.unknown, "record");
+        console.tell(format_args!("{file}: {unknown} not spamd's, skipped{hint}"));
     }
     if counts.no_address > 0 {
-        console
-            .tell(format_args!("{file}: {} greys without an address, skipped", counts.no_address));
+        let greys = counted(counts.no_address, "grey without an address");
+        console.tell(format_args!("{file}: {greys}, skipped"));
     }
 }

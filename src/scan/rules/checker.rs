@@ -51,7 +51,7 @@ impl Finding for Checker {
 
     fn reason(&self, subject: &Subject<'_>) -> String {
         let to = escaped(sender::bare(subject.tuple(self.tuple).to));
-        format!("Mailed to trap address {to}")
+        format!("Mailed to unknown recipient {to}")
     }
 
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
