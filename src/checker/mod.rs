@@ -59,13 +59,13 @@ impl fmt::Display for Why {
     /// To be put behind the program's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Address => f.write_str("address not passed on"),
+            Self::Address => f.write_str("address not passed to the program"),
             Self::System(number) => errno::reason(&io::Error::from_raw_os_error(number)).fmt(f),
             Self::Status(127) => f.write_str("status 127, a program that it runs is missing"),
             Self::Status(number) => write!(f, "status {number}, could not find out"),
             Self::Signal(number) => match Signal::try_from(number) {
-                Ok(signal) => write!(f, "ended by {signal}"),
-                Err(_) => write!(f, "ended by signal {number}"),
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {number}"),
             },
             Self::Timeout => f.write_str("timed out"),
             Self::GivenUp => f.write_str("not asked, too many timeouts"),
@@ -82,13 +82,13 @@ mod tests {
     #[test]
     fn reasons_read_well_behind_a_name() {
         for (why, text) in [
-            (Why::Address, "address not passed on"),
+            (Why::Address, "address not passed to the program"),
             (Why::System(2), "No such file or directory"),
             (Why::System(13), "Permission denied"),
             (Why::Status(75), "status 75, could not find out"),
             (Why::Status(127), "status 127, a program that it runs is missing"),
-            (Why::Signal(9), "ended by SIGKILL"),
-            (Why::Signal(99), "ended by signal 99"),
+            (Why::Signal(9), "killed by SIGKILL"),
+            (Why::Signal(99), "killed by signal 99"),
             (Why::Timeout, "timed out"),
             (Why::GivenUp, "not asked, too many timeouts"),
         ] {

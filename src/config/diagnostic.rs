@@ -175,7 +175,7 @@ mod tests {
             Diagnostic::new(Severity::Warning, path, b"", At::whole(0), &Problem::KeyUnused);
         assert_eq!(
             fault.to_string(),
-            "/etc/mail/x\\012.conf: warning: sync key has no use without sync to or sync multicast"
+            "/etc/mail/x\\012.conf: warning: sync key is not used without sync to or sync multicast"
         );
     }
 }

@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn faults_name_the_place_and_the_reason() {
-        let closed = "string is not closed on its line";
+        let closed = "string is not closed on the same line";
         assert_eq!(fault(b"a \"b\nc\""), (1, 3, closed.into()));
         assert_eq!(fault(b"\"b"), (1, 1, closed.into()));
         assert_eq!(fault(b"\"b\\"), (1, 1, closed.into()));

@@ -78,7 +78,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Problem::*;
         match self {
-            StringNotClosed => write!(f, "string is not closed on its line"),
+            StringNotClosed => write!(f, "string is not closed on the same line"),
             StrayCharacter(c) => write!(f, "unexpected character {}: quote the text", q(c)),
             NotUtf8 => write!(f, "text is not UTF-8"),
             ControlCharacter => write!(f, "control character in a string"),
@@ -144,14 +144,14 @@ impl fmt::Display for Problem {
             }
             NoHostName(text) => write!(f, "{} is neither a host name nor an IPv4 address", q(text)),
             NoInterface(text) => write!(f, "{} is not an interface name", q(text)),
-            Exception(text) => write!(f, "{}: exceptions cannot be allowed", q(text)),
+            Exception(text) => write!(f, "{}: negated entries are not supported", q(text)),
             MacroUnused(name) => write!(f, "macro {} is not used", q(name)),
             PerlQuoting { pattern, why } => write!(f, "{}: {why}", q(pattern)),
             NoProgram(path) => write!(f, "{} is not a program that can be run", p(path)),
             HostBitsCleared { network, taken } => {
                 write!(f, "{} has bits set beyond its prefix: taken as {taken}", q(network))
             }
-            KeyUnused => write!(f, "sync key has no use without sync to or sync multicast"),
+            KeyUnused => write!(f, "sync key is not used without sync to or sync multicast"),
             TooManyProblems => write!(f, "too many errors"),
         }
     }

@@ -93,8 +93,8 @@ fn refuse(reason: Option<&'static str>) -> io::Result<()> {
 fn distrust(is_regular: bool, mode: u32, uid: u32, own: u32) -> Option<&'static str> {
     match (is_regular, uid == ROOT || uid == own) {
         (false, _) => None,
-        (true, false) => Some("File belongs neither to root nor to this user"),
-        (true, true) if mode & 0o022 != 0 => Some("File is writable by others than its owner"),
+        (true, false) => Some("File is owned by neither root nor this user"),
+        (true, true) if mode & 0o022 != 0 => Some("File is writable by users other than its owner"),
         (true, true) => None,
     }
 }
@@ -104,7 +104,7 @@ fn exposure(is_regular: bool, mode: u32, uid: u32, gid: u32) -> Option<&'static 
         (false, _, _) => None,
         _ if mode & 0o002 != 0 => Some("File is writable by everyone"),
         (_, ROOT, WHEEL) => None,
-        (_, ROOT, _) if mode & 0o020 != 0 => Some("File is root's and writable by a group"),
+        (_, ROOT, _) if mode & 0o020 != 0 => Some("File is owned by root and group writable"),
         _ => None,
     }
 }
@@ -125,7 +125,7 @@ mod tests {
             (true, 0o644, 0, 0, None),
             (true, 0o664, 0, 0, None),
             (true, 0o664, 1000, 1000, None),
-            (true, 0o664, 0, 1000, Some("File is root's and writable by a group")),
+            (true, 0o664, 0, 1000, Some("File is owned by root and group writable")),
             (true, 0o646, 0, 0, everyone),
             (true, 0o666, 1000, 1000, everyone),
             (false, 0o666, 0, 0, None),
@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn whose_file_it_must_be() {
         let (stranger, group) = (
-            Some("File belongs neither to root nor to this user"),
-            Some("File is writable by others than its owner"),
+            Some("File is owned by neither root nor this user"),
+            Some("File is writable by users other than its owner"),
         );
         for (regular, mode, uid, own, expected) in [
             (true, 0o644, 0, 0, None),

@@ -55,7 +55,7 @@ impl fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Difference::Record { key, how } => write!(f, "record \"{}\" {how}", escaped(key)),
-            Difference::Order => f.write_str("libc's walk has another order"),
+            Difference::Order => f.write_str("libc's walk has a different order"),
         }
     }
 }
@@ -64,11 +64,11 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             How::PassedOver => {
-                "is passed over by libc's walk: a known fault of it behind pairs too large for a page"
+                "is skipped by libc's walk: a known bug after pairs too large for a page"
             }
             How::Missing => "is not in libc's walk",
             How::Strange => "is only in libc's walk",
-            How::Value => "has another value in libc's walk",
+            How::Value => "has a different value in libc's walk",
         })
     }
 }

@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             Fault::TooShort => f.write_str("file ends within the header"),
-            Fault::Header(field) => write!(f, "impossible {field} in the header"),
+            Fault::Header(field) => write!(f, "invalid {field} in the header"),
             Fault::BeyondEnd => f.write_str("beyond the end of the file"),
             Fault::Cut => f.write_str("file ends in the middle of this page"),
             Fault::Loop => f.write_str("chain of pages loops"),
@@ -78,7 +78,9 @@ impl fmt::Display for Fault {
             Fault::UsedTwice => f.write_str("used twice"),
             Fault::BadOffset => f.write_str("offset out of place"),
             Fault::BadPage(what) => f.write_str(what),
-            Fault::CutShort => f.write_str("an update was cut short; the next one will mend it"),
+            Fault::CutShort => {
+                f.write_str("an update was interrupted; the next one will repair it")
+            }
             Fault::BadBigPair(what) => write!(f, "big pair: {what}"),
         }
     }

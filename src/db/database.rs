@@ -315,7 +315,7 @@ fn libc(path: &Path, file: File) -> Result<Box<dyn Engine>, EngineError> {
 /// dbopen(3), which is not there.
 #[cfg(not(libc_db))]
 fn libc(_: &Path, _: File) -> Result<Box<dyn Engine>, EngineError> {
-    Err(EngineError::Refused("there is no dbopen(3) here: only the native engine can write"))
+    Err(EngineError::Refused("dbopen(3) is not available: only the native engine can write"))
 }
 
 /// Ours, for the format that the magic number names.
@@ -453,7 +453,7 @@ mod tests {
         let mut database = Database::new(&path, Creation::Never).written_by(EngineChoice::Libc);
         assert_eq!(
             put(&mut database, &[1]).unwrap_err().kind.to_string(),
-            "there is no dbopen(3) here: only the native engine can write"
+            "dbopen(3) is not available: only the native engine can write"
         );
     }
 

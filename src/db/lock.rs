@@ -29,7 +29,7 @@ const SLACK: usize = 256 * 1024;
 /// How often a file may be replaced under our hands before we leave it alone.
 pub const ATTEMPTS: u32 = 3;
 /// What is said then.
-pub const REPLACED: ErrorKind = ErrorKind::Refused("replaced again and again by another program");
+pub const REPLACED: ErrorKind = ErrorKind::Refused("repeatedly replaced by another program");
 /// A file's bytes at one moment.
 #[derive(Debug)]
 pub struct Image {

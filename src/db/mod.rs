@@ -135,7 +135,7 @@ pub enum ErrorKind {
     Locked,
     /// Whoever waited for the lock must not wait any longer.
     GivenUp,
-    /// The file became shorter while it was read.
+    /// The file file shrank while it was read.
     Shrank,
     /// The structure does not hold.
     Damaged(Damage),
@@ -158,8 +158,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),
-            ErrorKind::GivenUp => f.write_str("locked by another process, given up"),
-            ErrorKind::Shrank => f.write_str("became shorter while it was read"),
+            ErrorKind::GivenUp => f.write_str("locked by another process, gave up"),
+            ErrorKind::Shrank => f.write_str("file shrank while it was read"),
             ErrorKind::Damaged(damage) => damage.fmt(f),
             ErrorKind::Refused(why) => f.write_str(why),
         }

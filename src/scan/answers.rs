@@ -103,11 +103,7 @@ impl fmt::Display for Doubt {
                 f.write_str("no name server has found any domain, ")?;
             }
             Doubt::Unproven(asked) => {
-                write!(
-                    f,
-                    "no name server has found any domain, not {} either, ",
-                    asked.join(", ")
-                )?;
+                write!(f, "no name server has found any domain, not even {}, ", asked.join(", "))?;
             }
             Doubt::PartlyUnproven(count) => {
                 return write!(
@@ -122,7 +118,7 @@ impl fmt::Display for Doubt {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);
                 return write!(
                     f,
-                    "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, none is"
+                    "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, none is trapped"
                 );
             }
         }

@@ -264,7 +264,7 @@ mod tests {
         assert!(doubts(&bad(20)).is_empty(), "too few to tell");
         assert_eq!(doubts(&bad(21)).len(), 1);
         assert!(doubts(&[good(15), bad(15)].concat()).is_empty());
-        let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is";
+        let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is trapped";
         assert_eq!(doubts(&[good(15), bad(16)].concat()), [wanted]);
         // One host has one vote, however many tuples it has.
         let one = vec![(0..500).map(|n| format!("a@gone.b{n}.example")).collect()];
@@ -290,7 +290,7 @@ mod tests {
         };
         assert_eq!(votes(0, 19), (None, Some(false)));
         assert_eq!(votes(10, 10), (None, Some(false)));
-        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is";
+        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is trapped";
         assert_eq!(votes(9, 11), (Some(text.into()), None));
     }
 

@@ -33,7 +33,7 @@ impl Host {
         Host { address, place, first: 0, end: 0, marks: Marks::default() }
     }
 
-    /// Whether it waits, be it with tuples from the future only.
+    /// Whether it waits, be it with all tuples are from the future.
     pub fn is_waiting(&self) -> bool {
         self.marks.any(Marks::LIVE) || self.marks.any(Marks::AHEAD)
     }

@@ -390,7 +390,7 @@ mod tests {
             [
                 "10.0.0.1 - whitelisted",
                 "2001:db8::1 - whitelisted",
-                "2001:db8::2 - trapped already",
+                "2001:db8::2 - already trapped",
                 "10.0.0.2 syntax Invalid source address nobody (no @)",
             ]
         );
@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(
             verdicts(&records, &rules()),
             [
-                "10.0.0.1 - tuples from the future only",
+                "10.0.0.1 - all tuples are from the future",
                 "10.0.0.2 domains Host sending from 6 domains (> 3)",
                 "10.0.0.3 - nothing against it",
                 "10.0.0.4 - whitelisted",

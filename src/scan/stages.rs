@@ -2,7 +2,7 @@
 //!
 //! [`Scan::of`] takes a database and settles all hosts but those that a counting rule
 //! nominates, or that have one bad letter; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
-//! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
+//! sender domains of all hosts that are not already trapped, [`Scan::recipients`] what the external
 //! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
 //! Without answers nominees go free, and no recipient and no sender domain traps.
 //!
@@ -301,7 +301,7 @@ mod tests {
                 "10.0.0.3 - sender domain not known",
                 "10.0.0.4 - nothing against it",
                 "10.0.0.5 syntax Invalid source address nobody (no @)",
-                "10.0.0.6 - identity confirmed, one bad letter is not enough: \
+                "10.0.0.6 - identity confirmed, one bad message is not enough: \
                     Mailed from sender gone.example with no MX or A",
                 "10.0.0.7 - identity confirmed",
                 "10.0.0.8 - whitelisted",
@@ -349,9 +349,9 @@ mod tests {
                 "10.0.0.2 - nothing against it",
                 "10.0.0.3 rcpt Mailed to trap address left@old.test",
                 "10.0.0.4 - nothing against it",
-                "10.0.0.5 - identity confirmed, one bad letter is not enough: \
+                "10.0.0.5 - identity confirmed, one bad message is not enough: \
                     Mailed to unknown recipient left@ours.test",
-                "10.0.0.6 - identity not known, one bad letter is not enough this time: \
+                "10.0.0.6 - identity not known, one bad message is not enough this time: \
                     Mailed to unknown recipient left@ours.test",
                 "10.0.0.7 domains Host sending from 7 domains (> 3)",
                 "10.0.0.8 checker Mailed to unknown recipient left@ours.test",
@@ -413,10 +413,10 @@ mod tests {
             // What nobody could ever answer to is no mail.
             one("10.0.0.11", confirmed, "<nobody>", "<u@ours.test>"),
         ];
-        let spared = "identity confirmed, one bad letter is not enough:";
+        let spared = "identity confirmed, one bad message is not enough:";
         let rcpt = "Mailed to trap address x@old.test";
         let dns = "Mailed from sender gone.example with no MX or A";
-        let unknown = "identity not known, one bad letter is not enough this time:";
+        let unknown = "identity not known, one bad message is not enough this time:";
         assert_eq!(
             asked(&records),
             [

@@ -180,15 +180,15 @@ impl Why {
     pub fn text(self) -> &'static str {
         match self {
             Why::Whitelisted => "whitelisted",
-            Why::Trapped => "trapped already",
+            Why::Trapped => "already trapped",
             Why::Allowed => "in allow",
             Why::Own => "an address of this machine",
-            Why::Ahead => "tuples from the future only",
-            Why::Held => "released, and held until its tuples of then have gone",
+            Why::Ahead => "all tuples are from the future",
+            Why::Held => "released, spared until its tuples from before that expire",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
-            Why::OneLetter => "identity confirmed, one bad letter is not enough",
-            Why::OneLetterUnknown => "identity not known, one bad letter is not enough this time",
+            Why::OneLetter => "identity confirmed, one bad message is not enough",
+            Why::OneLetterUnknown => "identity not known, one bad message is not enough this time",
             Why::DomainUnknown => "sender domain not known",
             Why::Nothing => "nothing against it",
         }

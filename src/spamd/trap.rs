@@ -91,7 +91,7 @@ pub enum Refusal {
     Limit,
     /// The host is whitelisted.
     White,
-    /// It is trapped already.
+    /// It is already trapped.
     Trapped,
     /// It is not trapped.
     NotTrapped,
@@ -109,10 +109,10 @@ impl fmt::Display for Refusal {
             Refusal::Own => "an address of this machine, not trapped (-f traps it)",
             Refusal::Limit => "trap limit reached",
             Refusal::White => "whitelisted, not trapped",
-            Refusal::Trapped => "trapped already",
+            Refusal::Trapped => "already trapped",
             Refusal::NotTrapped => "not trapped",
-            Refusal::Spamtrap => "the name of a spam trap",
-            Refusal::Foreign => "has a value that is not spamd's",
+            Refusal::Spamtrap => "a spamtrap address",
+            Refusal::Foreign => "has a value that spamd did not write",
         })
     }
 }

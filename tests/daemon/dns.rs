@@ -70,7 +70,7 @@ fn a_server_that_finds_nobody_traps_nobody_and_the_log_says_so() {
     place.enter(&[grey("192.0.2.10", "h", "nobody", TO)]);
     let mut daemon = place.start();
     let lines = daemon.scan_done();
-    let warning = "DNS: no name server has found any domain, not example.org either, \
+    let warning = "DNS: no name server has found any domain, not even example.org, \
         negative answers are not believed";
     assert!(lines.iter().any(|line| line == warning), "{lines:?}");
     assert_eq!(place.trapped(), ["192.0.2.10"]);

@@ -33,12 +33,12 @@ impl<F: PageFile> Store<F> {
         let number = plan.free;
         let taken = plan.taken.contains(&number) || self.fresh.contains(&number);
         if number <= ROOT || number >= self.pages || taken {
-            let fault = Fault::BadPage("on the free list, but no page that could be free");
+            let fault = Fault::BadPage("on the free list, but cannot be free");
             return Err(fault.on(number).into());
         }
         let bytes = self.read(number)?;
         if self.is_in_tree(number, &bytes)? {
-            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            let fault = Fault::BadPage("on the free list, but in use or listed twice");
             return Err(fault.on(number).into());
         }
         // What was freed can look like anything but for its link.
@@ -96,7 +96,8 @@ impl<F: PageFile> Store<F> {
                 Kind::Overflow if !numbers.contains(&number) => numbers.push(number),
                 Kind::PreservedOverflow if numbers.is_empty() => return Ok(()),
                 _ => {
-                    let fault = Fault::BadBigPair("its chain leads to no overflow page");
+                    let fault =
+                        Fault::BadBigPair("its chain leads to a page that is not an overflow page");
                     return Err(fault.on(number).into());
                 }
             }

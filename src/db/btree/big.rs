@@ -43,7 +43,10 @@ impl Assembly {
     /// Adds what is on that page.
     pub(super) fn take(&mut self, page: &Page<'_>) -> Result<(), Damage> {
         if !matches!(page.kind, Kind::Overflow | Kind::PreservedOverflow) {
-            return Err(Fault::BadBigPair("its chain leads to no overflow page").on(page.number));
+            return Err(Fault::BadBigPair(
+                "its chain leads to a page that is not an overflow page",
+            )
+            .on(page.number));
         }
         let payload = page.payload();
         let piece = payload.get(..self.missing).unwrap_or(payload);
@@ -104,7 +107,10 @@ mod tests {
         leaf[18..20].copy_from_slice(&512_u16.to_le_bytes());
         let parsed = Page::parse(&leaf, LAYOUT, 3).unwrap();
         let error = begin(10 * 492).unwrap().take(&parsed).unwrap_err();
-        assert_eq!(error.to_string(), "page 3: big pair: its chain leads to no overflow page");
+        assert_eq!(
+            error.to_string(),
+            "page 3: big pair: its chain leads to a page that is not an overflow page"
+        );
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl<'a> Check<'_, 'a, '_> {
     /// A page of the tree and all below it. The recursion ends at [`MAX_DEPTH`].
     fn subtree(&mut self, number: u32, depth: usize) {
         if depth >= MAX_DEPTH {
-            return self.wrong(number, "deeper in the tree than the reference can go");
+            return self.wrong(number, "deeper in the tree than dbopen(3) can go");
         }
         let page = match self.tree.unseen_page(number, &mut self.seen) {
             Ok(page) => page,
@@ -150,13 +150,13 @@ impl<'a> Check<'_, 'a, '_> {
     fn siblings(&mut self, page: Page<'a>, depth: usize) {
         let left = self.levels.get(depth).map_or(0, |left| left.number);
         if page.prev != left {
-            self.astray(page.number, "its link to the left leads elsewhere");
+            self.astray(page.number, "its link to the left is wrong");
         }
         match self.levels.get_mut(depth) {
             Some(place) => {
                 let left = std::mem::replace(place, page);
                 if left.next != page.number {
-                    self.astray(left.number, "its link to the right leads elsewhere");
+                    self.astray(left.number, "its link to the right is wrong");
                 }
             }
             None => self.levels.push(page),
@@ -167,14 +167,14 @@ impl<'a> Check<'_, 'a, '_> {
     fn ends(&mut self) {
         for page in std::mem::take(&mut self.levels) {
             if page.next != 0 {
-                self.astray(page.number, "its link to the right leads elsewhere");
+                self.astray(page.number, "its link to the right is wrong");
             }
         }
     }
 
     fn internal(&mut self, page: Page<'a>, depth: usize) {
         if page.count == 0 {
-            self.wrong(page.number, "nothing below an internal page");
+            self.wrong(page.number, "internal page without children");
         }
         self.fills(page);
         for index in 0..page.count {
@@ -246,7 +246,10 @@ impl<'a> Check<'_, 'a, '_> {
         }
         for left in (0..pages).rev() {
             if !matches!(page.kind, Kind::Overflow | Kind::PreservedOverflow) {
-                return wrong("its chain leads to no overflow page", page.number);
+                return wrong(
+                    "its chain leads to a page that is not an overflow page",
+                    page.number,
+                );
             }
             if !self.seen.insert(page.number) {
                 return wrong("its chain leads to a page in use", page.number);
@@ -266,10 +269,10 @@ impl<'a> Check<'_, 'a, '_> {
         let mut number = self.tree.meta.free;
         while number != 0 {
             if number <= ROOT || number >= self.tree.pages {
-                return self.wrong(number, "on the free list, but no page that could be free");
+                return self.wrong(number, "on the free list, but cannot be free");
             }
             if !self.seen.insert(number) {
-                return self.wrong(number, "on the free list, but in use or there twice");
+                return self.wrong(number, "on the free list, but in use or listed twice");
             }
             number = self.tree.free_after(number);
         }

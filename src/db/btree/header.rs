@@ -166,14 +166,14 @@ mod tests {
     fn refuses_what_dbopen_refuses() {
         let fault = |offset, bytes: &[u8]| with(offset, bytes).unwrap_err().to_string();
         assert_eq!(fault(0, &[0x63]), "not a spamd database (neither hash nor btree)");
-        assert_eq!(fault(4, &[2]), "page 0: impossible version in the header");
+        assert_eq!(fault(4, &[2]), "page 0: invalid version in the header");
         for size in [0_u32, 510, 513, 65_538, 0x8000_0000] {
             let message = fault(8, &size.to_le_bytes());
-            assert_eq!(message, "page 0: impossible psize in the header", "{size}");
+            assert_eq!(message, "page 0: invalid psize in the header", "{size}");
         }
         // R_RECNO is a recno(3) file, which is no database of keys.
         for flags in [0x80, 0xa0, 0x21] {
-            assert_eq!(fault(20, &[flags]), "page 0: impossible flags in the header");
+            assert_eq!(fault(20, &[flags]), "page 0: invalid flags in the header");
         }
         assert_eq!(Meta::decode(&GOLDEN[..23]).unwrap_err(), Fault::TooShort.on(0));
     }

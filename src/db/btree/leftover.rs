@@ -107,7 +107,7 @@ impl<'s, 'a> Survey<'s, 'a> {
     /// A page of the tree and all below it, as far as they are there.
     fn subtree(&mut self, number: u32, depth: usize) -> Result<(), Damage> {
         if depth >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            let fault = Fault::BadPage("deeper in the tree than dbopen(3) can go");
             return Err(fault.on(number));
         }
         let Some(page) = self.tree.written(number)? else {
@@ -150,7 +150,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         let mut number = self.tree.meta.free;
         while number != 0 {
             if number <= ROOT || number >= self.tree.pages || !seen.insert(number) {
-                let fault = Fault::BadPage("on the free list, but no page that could be free");
+                let fault = Fault::BadPage("on the free list, but cannot be free");
                 return Err(fault.on(number));
             }
             number = self.tree.free_after(number);
@@ -178,7 +178,7 @@ impl<'s, 'a> Survey<'s, 'a> {
             self.levels.push(level);
         }
         match astray.filter(|_| !self.evident) {
-            Some(page) => Err(Fault::BadPage("its link to a sibling leads elsewhere").on(page)),
+            Some(page) => Err(Fault::BadPage("its link to a sibling is wrong").on(page)),
             None => Ok(()),
         }
     }

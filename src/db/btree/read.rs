@@ -76,7 +76,7 @@ impl<'a> Tree<'a> {
     /// Page `number`; the meta page is none.
     pub(super) fn page(&self, number: u32) -> Result<Page<'a>, Damage> {
         if number < ROOT {
-            return Err(Fault::BadPage("the meta page is linked to").on(number));
+            return Err(Fault::BadPage("linked to the meta page").on(number));
         }
         let size = self.meta.layout.page_size;
         let start = (number as usize).checked_mul(size).filter(|&start| start < self.image.len());

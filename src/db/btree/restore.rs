@@ -89,7 +89,7 @@ impl<F: PageFile> Store<F> {
             for (page, key) in level {
                 if key.len() > overflow_size(layout) {
                     return Err(EngineError::Refused(
-                        "cut short by another program, and not mended: a key is too long",
+                        "interrupted update of another program, and a key is too long to repair it",
                     ));
                 }
                 items.push((child_item(layout.order, Child { key: Field::Here(&key), page }), key));

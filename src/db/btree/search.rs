@@ -153,7 +153,7 @@ impl<F: PageFile> Store<F> {
         }
         // The leaf is a level of its own.
         if steps.len().saturating_add(1) >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            let fault = Fault::BadPage("deeper in the tree than dbopen(3) can go");
             return Err(fault.on(page.number).into());
         }
         let child = page.child(index)?;

@@ -136,7 +136,7 @@ impl<F: PageFile> Store<F> {
             return Ok(Rc::clone(bytes));
         }
         if number < ROOT {
-            return Err(Fault::BadPage("the meta page is linked to").on(number).into());
+            return Err(Fault::BadPage("linked to the meta page").on(number).into());
         }
         if number >= self.pages {
             return Err(Fault::BeyondEnd.on(number).into());
@@ -256,7 +256,7 @@ impl<F: PageFile> Store<F> {
         if let Some(number) = in_use.filter(|number| !was_fresh(number)).find(|number| {
             taken.contains(number) && !fresh.iter().any(|(fresh, _)| fresh == *number)
         }) {
-            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            let fault = Fault::BadPage("on the free list, but in use or listed twice");
             return Err(fault.on(*number).into());
         }
         (self.meta.free, self.pages) = (free, pages);

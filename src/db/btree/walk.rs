@@ -79,7 +79,7 @@ impl<'s, 'a> Records<'s, 'a> {
     fn enter(&mut self, number: u32) -> Result<(), Damage> {
         let page = self.tree.unseen_page(number, &mut self.seen)?;
         if self.path.len() >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            let fault = Fault::BadPage("deeper in the tree than dbopen(3) can go");
             return Err(fault.on(number));
         }
         match page.kind {

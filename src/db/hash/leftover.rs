@@ -321,7 +321,7 @@ impl<'s, 'a> Survey<'s, 'a> {
                     pair.is_ok_and(|(key, _)| !present.contains(key))
                 };
                 if place.page.big_mark().is_some() || place.page.pairs().any(lost) {
-                    return Err(Fault::BadPage("in use, and nothing leads to it").on(page));
+                    return Err(Fault::BadPage("marked in use, but nothing refers to it").on(page));
                 }
             }
         }

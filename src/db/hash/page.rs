@@ -178,7 +178,7 @@ impl<'a> Iterator for Pairs<'a> {
         self.table = if pair.is_some() { rest } else { &[] };
         self.bound = value;
         Some(pair.ok_or(match mark {
-            OVFLPAGE => Fault::BadPage("link in front of other entries"),
+            OVFLPAGE => Fault::BadPage("link before other entries"),
             PARTIAL_KEY..REAL_KEY => Fault::BadBigPair("not alone on its page"),
             _ => Fault::BadOffset,
         }))

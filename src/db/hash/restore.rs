@@ -20,8 +20,9 @@ use crate::db::file::PageFile;
 use crate::db::transaction::{self, Plan, Write};
 use std::collections::HashSet;
 
-const NO_ROOM: EngineError =
-    EngineError::Refused("cut short by another program, and no overflow pages left to mend it");
+const NO_ROOM: EngineError = EngineError::Refused(
+    "interrupted update of another program, and no overflow pages left to repair it",
+);
 
 impl<F: PageFile> Writer<F> {
     /// Opens a file that another program was killed over, or for which the disk had no room, and restores

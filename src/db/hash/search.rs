@@ -84,7 +84,7 @@ impl<F: PageFile> Writer<F> {
                 return Err(Fault::UsedTwice.on(page.page).into());
             }
             if !self.pages.is_used(&self.header, page.ordinal) {
-                let fault = Fault::BadPage("in use, and not marked as a page in use");
+                let fault = Fault::BadPage("in use, but not marked in use");
                 return Err(fault.on(page.page).into());
             }
             let bytes = self.read_page(page.page)?;

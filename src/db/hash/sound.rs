@@ -45,7 +45,7 @@ impl<'a> Maps<'a> {
             Some(Some(map)) => header.is_set(map, bit.bit) && bit.bit > 0,
             _ => true,
         });
-        let fault = Fault::BadPage("in use, and not marked as a page in use");
+        let fault = Fault::BadPage("in use, but not marked in use");
         if used { Ok(()) } else { Err(fault.on(place.number)) }
     }
 }
@@ -55,7 +55,7 @@ pub fn require_account(place: Place<'_>) -> Result<(), Damage> {
     if place.page.is_hole() {
         return Err(Fault::BadPage("a hole in the file").on(place.number));
     }
-    let fault = Fault::BadPage("free space is not what the pairs leave");
+    let fault = Fault::BadPage("free space does not match the pairs");
     if place.page.accounts() { Ok(()) } else { Err(fault.on(place.number)) }
 }
 
@@ -77,7 +77,7 @@ impl<'a> Table<'a> {
         let last = self.header.bit_of(self.header.overflow_pages());
         let mut behind = last.bit.saturating_add(1)..self.header.bits_per_map();
         if !own || (last.map == map && !behind.all(|bit| self.header.is_set(bytes, bit))) {
-            return Err(Fault::BadPage("bitmap has a page free that cannot be").on(page));
+            return Err(Fault::BadPage("bitmap marks a page free that cannot be").on(page));
         }
         Ok(bytes)
     }
@@ -86,7 +86,7 @@ impl<'a> Table<'a> {
     /// those of buckets, and libc puts pairs behind what it finds there, without a look whether they fit.
     pub(super) fn unmade(&self, tell: &mut dyn FnMut(Damage)) {
         if let Some((page, _)) = self.filled_unmade().next() {
-            tell(Fault::BadPage("not empty, and of no bucket yet").on(page));
+            tell(Fault::BadPage("not empty, but of no bucket yet").on(page));
         }
     }
 

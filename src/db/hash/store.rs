@@ -90,7 +90,7 @@ impl<F: PageFile> Writer<F> {
     ///
     /// # Errors
     ///
-    /// The page size is no power of two from 512 to 32768, or the file is not empty.
+    /// The page size is not a power of two from 512 to 32768, or the file is not empty.
     pub fn create(file: F, page_size: u32) -> Result<Self, EngineError> {
         Self::create_in_order(file, page_size, ByteOrder::NATIVE)
     }
@@ -98,7 +98,7 @@ impl<F: PageFile> Writer<F> {
     /// As [`Self::create`], for a machine of either byte order.
     pub fn create_in_order(file: F, page_size: u32, order: ByteOrder) -> Result<Self, EngineError> {
         if !page_size.is_power_of_two() || !(512..=LARGEST_PAGE).contains(&page_size) {
-            return Err(EngineError::Refused("page size is no power of two from 512 to 32768"));
+            return Err(EngineError::Refused("page size is not a power of two from 512 to 32768"));
         }
         if file.length()? > 0 {
             return Err(EngineError::Refused("file is not empty"));
@@ -174,7 +174,7 @@ impl<F: PageFile> Writer<F> {
                 let page = self.header.map_page(map).map_err(|fault| fault.on(0))?.page;
                 let bytes = self.read_bytes(page)?;
                 if !self.header.is_set(&bytes, 0) {
-                    return Err(Fault::BadPage("bitmap has itself free").on(page).into());
+                    return Err(Fault::BadPage("bitmap marks its own page free").on(page).into());
                 }
                 Ok(Map { bytes, changed: false })
             })
@@ -216,7 +216,7 @@ impl<F: PageFile> Writer<F> {
         if page.view().accounts() {
             Ok(page)
         } else {
-            Err(Fault::BadPage("free space is not what the pairs leave").on(number).into())
+            Err(Fault::BadPage("free space does not match the pairs").on(number).into())
         }
     }
 

@@ -26,10 +26,10 @@ use super::walk::Source;
 use crate::db::{Damage, EngineError};
 
 const LOST: EngineError = EngineError::Refused(
-    "libc's walk would leave its memory: a pair too large for a page follows another",
+    "libc's walk would read out of bounds: a pair too large for a page follows another",
 );
 const NO_DATA: EngineError = EngineError::Refused(
-    "libc's walk would leave its memory: a key too large for a page has no data",
+    "libc's walk would read out of bounds: a key too large for a page has no data",
 );
 
 impl Table<'_> {

@@ -63,7 +63,7 @@ impl<F: PageFile> Writer<F> {
             page.put(key, value);
             Ok(vec![page])
         } else if value.is_empty() {
-            Err(EngineError::Refused("key too large for a page, and no data"))
+            Err(EngineError::Refused("key is too large for a page and has no data"))
         } else {
             Ok(big::pages(key, value, self.page_size(), self.header.order))
         }

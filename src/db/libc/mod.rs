@@ -113,7 +113,7 @@ impl Engine for Writer {
         }
         // The end of such a pair cannot be told in a hash (`__big_insert()` in hash_bigkey.c).
         if value.is_empty() && key.len() > self.shape.page_size as usize / 2 {
-            return refuse("key too large for a page, and no data");
+            return refuse("key is too large for a page and has no data");
         }
         self.handle.put(key, value).map_err(refusal)
     }
@@ -193,7 +193,7 @@ impl Shape {
 fn has_big_keys(file: &File) -> Result<bool, EngineError> {
     let image = lock::image_of(file).map_err(|kind| match kind {
         ErrorKind::Io(error) => EngineError::Io(error),
-        _ => EngineError::Refused("became shorter while it was read"),
+        _ => EngineError::Refused("file shrank while it was read"),
     })?;
     Ok(btree::Tree::new(&image)?.has_big_keys())
 }
@@ -205,7 +205,7 @@ fn refuse<T>(why: &'static str) -> Result<T, EngineError> {
 /// EFTYPE has a text of its own on the BSDs alone, and one that explains little.
 fn refusal(error: io::Error) -> EngineError {
     if error.raw_os_error() == Some(EFTYPE) {
-        EngineError::Refused("dbopen(3) does not take it for a database of its kind")
+        EngineError::Refused("dbopen(3) does not recognize the file")
     } else {
         EngineError::Io(error)
     }
@@ -278,7 +278,7 @@ mod tests {
             let copy = Copied::of(golden);
             let shape = Shape { format, order: ByteOrder::NATIVE, page_size: 4096 };
             let opened = Writer::with(&copy.path(), copy.locked(), shape);
-            assert_eq!(message(opened), "dbopen(3) does not take it for a database of its kind");
+            assert_eq!(message(opened), "dbopen(3) does not recognize the file");
         }
     }
 
@@ -358,7 +358,7 @@ mod tests {
         writer.put(&[b'k'; 256], b"").unwrap();
         writer.put(&[b'k'; 257], b"v").unwrap();
         let put = writer.put(&[b'k'; 257], b"");
-        assert_eq!(message(put), "key too large for a page, and no data");
+        assert_eq!(message(put), "key is too large for a page and has no data");
     }
 
     /// The reference made this file, and does not find `12.106.9.234\n…` in it, a record of 103 bytes.
