@@ -1,8 +1,8 @@
-//! Statements to a [`Config`]: values within the bounds of greytrapper.conf(5), nothing set twice,
-//! nothing that contradicts itself.
+//! Turns statements into a [`Config`]: checks that values are within the bounds of greytrapper.conf(5),
+//! that nothing is set twice, and that nothing contradicts itself.
 //!
-//! In: what `parse` has read, of all files, in any order. Out: the configuration, in which a faulty
-//! statement has left the default; faults go to `input`. Nothing is capped or mended silently.
+//! In: what `parse` has read from all files, in any order. Out: the configuration, in which a faulty
+//! statement leaves the default; faults go to `input`. Nothing is capped or corrected silently.
 
 use super::bounds;
 use super::diagnostic::{At, Fault, Spanned};
@@ -37,7 +37,7 @@ pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) 
 struct Check<'c, 's> {
     config: Config,
     input: &'c mut Input<'s>,
-    /// Where what may be set once was set.
+    /// Where each statement that may be given only once was given.
     set: BTreeMap<&'static str, At>,
     networks: Vec<Network>,
     patterns: Patterns,
@@ -144,7 +144,7 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// Every option by itself: one that is wrong does not hide the others.
+    /// Checks every option by itself, so that one fault does not hide others.
     fn dns(&mut self, options: Vec<Spanned<DnsOption>>) {
         for Spanned { value, at } in options {
             let done = self.once(value.once(), at).and_then(|()| self.dns_option(value));

@@ -1,12 +1,12 @@
 //! greytrapper.conf(5): text in, a checked [`Config`] out, or every fault of it as
 //! `file:line: message`.
 //!
-//! The way: `input` (files) → `lexer` (text to tokens with positions) → `cursor` (macros) → `parse` and
-//! `grammar` (tokens to typed statements) → `check` (statements to a [`Config`], values within `bounds`)
-//! and back again with `print`. What can be wrong, and its wording, is in `problem`.
+//! The steps are: `input` (files) → `lexer` (text to tokens with places) → `cursor` (macros) → `parse` and
+//! `grammar` (tokens to typed statements) → `check` (statements to a [`Config`], values within `bounds`),
+//! and `print` for the way back. `problem` lists what can be wrong, and words it.
 //!
-//! [`load`] is called by the daemon and by greytrapctl(8). The text is trusted in what it says, since
-//! only root can write it, but not in its form: no bytes make it panic, or work without bound.
+//! The daemon and greytrapctl(8) call [`load`]. The content of the text is trusted, since only root can
+//! write it, but its form is not: no input causes a panic or unbounded work.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -50,13 +50,13 @@ pub use rules::{RcptRules, Rules};
 pub use source::{Disk, Guarded, Source};
 pub(crate) use value::duration_text;
 
-/// Where the configuration is, unless said otherwise: beside spamd.conf(5).
+/// The default configuration file, beside spamd.conf(5).
 pub const DEFAULT_FILE: &str = "/etc/mail/greytrapper.conf";
 
-/// Where the control socket is, unless said otherwise.
+/// The default control socket.
 pub const DEFAULT_SOCKET: &str = "/var/run/greytrapper.sock";
 
-/// A configuration that can be used, and what is odd about it.
+/// A usable configuration with its warnings.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration.
@@ -66,10 +66,10 @@ pub struct Loaded {
 }
 
 /// Reads the configuration in `file`, or in [`DEFAULT_FILE`], which may be missing: every value has a
-/// default. `defines` win over macros of the same name in the text.
+/// default. `defines` override macros of the same name in the text.
 ///
 /// # Errors
-/// Every fault of the text, errors and warnings, in the order of files and lines.
+/// All faults in the text, errors and warnings, in the order of files and lines.
 pub fn load(
     file: Option<&Path>,
     defines: &[Define],
@@ -94,10 +94,10 @@ pub fn load(
     Ok(Loaded { config, warnings: input.into_diagnostics() })
 }
 
-/// Reads a configuration that is displayed as `text`, without looking at any file.
+/// Reads a configuration from `text`, as a [`Config`] displays itself, without opening any file.
 ///
 /// # Errors
-/// The first fault of the text.
+/// The first fault in the text.
 pub fn from_text(text: &str) -> Result<Config, String> {
     let path = Path::new("configuration");
     match load(Some(path), &[], &source::Given(text)) {
@@ -106,33 +106,33 @@ pub fn from_text(text: &str) -> Result<Config, String> {
     }
 }
 
-/// Everything greytrapper.conf(5) can say, checked. Displayed as the text that says it.
+/// A checked configuration. It displays itself in the grammar of greytrapper.conf(5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// spamd's database.
     pub database: PathBuf,
-    /// Time from the beginning of one scan to that of the next.
+    /// Time from the start of one scan to the start of the next.
     pub scan_every: Duration,
     /// How long a trap lasts.
     pub trap_for: Duration,
-    /// At most so many traps in so long a time.
+    /// The maximum number of traps, and the time in which they may be set.
     pub trap_limit: (u32, Duration),
     /// Which code writes the database.
     pub engine: EngineChoice,
     /// What is judged, and how strictly.
     pub rules: Rules,
-    /// The program that is asked about recipients, if any.
+    /// The program that checks recipients, if any.
     pub checker: Option<Checker>,
     /// Where and how DNS is asked.
     pub dns: Dns,
     /// The control socket.
     pub socket: PathBuf,
-    /// spamd's sync protocol towards other MXes.
+    /// The other MXes to which traps are sent.
     pub sync: Sync,
 }
 
 impl Default for Config {
-    /// The values of greytrapper.conf(5) where the text is silent.
+    /// The defaults in greytrapper.conf(5).
     fn default() -> Self {
         Config {
             database: "/var/db/spamd".into(),
@@ -158,20 +158,21 @@ pub enum EngineChoice {
     Libc,
 }
 
-/// `check rcpt with`: an external program, asked about each recipient of suspect hosts.
+/// `check rcpt with`: an external program that checks each recipient of suspect hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checker {
     /// Its absolute path.
     pub program: PathBuf,
     /// How long it may take for one address.
     pub timeout: Duration,
-    /// An address that it must know to be believed. Without one the postmasters of the recipients' domains,
-    /// and recipients that it knows, take its part.
+    /// An address that the program must know to be believed. If there is none, it must know the postmaster
+    /// or
+/// another recipient in the domain of a recipient.
     pub control: Option<String>,
 }
 
 impl Checker {
-    /// How long it may take unless said otherwise.
+    /// The default time limit.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 }
 
@@ -180,11 +181,11 @@ impl Checker {
 pub struct Dns {
     /// The name servers; empty means those of resolv.conf(5).
     pub servers: Vec<NameServer>,
-    /// How many questions may be unanswered at once.
+    /// The maximum number of unanswered questions.
     pub in_flight: u32,
     /// How long to wait for the first answer before asking again.
     pub timeout: Duration,
-    /// How often a question is asked at most.
+    /// The maximum number of times that a question is asked.
     pub attempts: u32,
 }
 
@@ -199,7 +200,7 @@ impl Default for Dns {
 pub struct NameServer {
     /// Its address.
     pub address: IpAddr,
-    /// Its port, 53 unless said otherwise.
+    /// Its port, 53 by default.
     pub port: u16,
 }
 
@@ -208,19 +209,18 @@ impl NameServer {
     pub const PORT: u16 = 53;
 }
 
-/// `sync …`: whom to tell of each trap.
+/// `sync …`: where each trap is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sync {
-    /// Hosts told by unicast, as written: names are resolved at start.
+    /// Hosts for unicast, as written: names are resolved when the daemon starts.
     pub peers: Vec<String>,
-    /// Interfaces on which the multicast group is told, each with its ttl.
+    /// Interfaces for multicast, each with its ttl.
     pub multicast: Vec<(String, u8)>,
     /// The key file; `None` means spamd's own, which may be missing.
     pub key: Option<PathBuf>,
 }
 
 impl Sync {
-    /// The ttl of multicast messages unless said otherwise, which is spamd's (SPAM_SYNC_MCASTTTL in
-    /// sync.h).
+    /// The default ttl of multicast messages, the same as spamd's (SPAM_SYNC_MCASTTTL in sync.h).
     pub const TTL: u8 = 1;
 }

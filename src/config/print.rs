@@ -1,7 +1,7 @@
-//! A [`Config`] in its own grammar: what `greytrapper -nv` prints, and what `load` reads back as the
-//! same configuration. Files of addresses appear as what was in them.
+//! Prints a [`Config`] in its own grammar, as `greytrapper -nv` does; `load` reads it back as the same
+//! configuration. The contents of address files are printed instead of the files' names.
 //!
-//! In: a checked configuration, whose strings hold no line ends. Called by `daemon`.
+//! In: a checked configuration, whose strings contain no newlines. Called by `daemon`.
 
 use super::value::duration_text;
 use super::{Config, Dns, EngineChoice, Networks, RcptRules, Rules, Sync};
@@ -105,8 +105,8 @@ fn path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// A string as the lexer reads it. A backslash is doubled only where it would otherwise be taken for
-/// the beginning of an escape, so that regular expressions look as they are written.
+/// A string as the lexer reads it. A backslash is doubled only where it would otherwise begin an escape, so
+/// that regular expressions look the way they were written.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     let mut rest = text.chars().peekable();

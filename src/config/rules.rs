@@ -1,6 +1,6 @@
-//! What is judged, and how strictly: the part of the configuration that `scan` works by.
+//! What is judged and how strictly: the part of the configuration that `scan` uses.
 //!
-//! Made by `check`, printed by `print`. Two patterns are equal when their texts are.
+//! Made by `check`, printed by `print`. Two patterns are equal if their texts are.
 
 use super::Networks;
 use crate::machine::Own;
@@ -9,7 +9,7 @@ use regex::bytes::{Regex, RegexSet};
 /// Every rule's setting. `None` switches a rule off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    /// Only hosts with more tuples than this are judged by how many senders and domains they have.
+    /// Only hosts with more tuples than this are judged by the number of their senders and domains.
     pub suspect_tuples: u32,
     /// More registrable sender domains than this nominate a host.
     pub max_sender_domains: Option<u32>,
@@ -23,11 +23,11 @@ pub struct Rules {
     pub sender_syntax: bool,
     /// Whether sender domains are asked about in DNS.
     pub sender_dns: bool,
-    /// What recipients give a host away.
+    /// Which recipients trap a host.
     pub rcpt: RcptRules,
     /// Hosts that are never judged.
     pub allow: Networks,
-    /// The machine's own addresses, which no statement names.
+    /// The machine's own addresses; no statement sets them.
     pub own: Own,
 }
 
@@ -42,11 +42,11 @@ impl Rules {
 /// address without its angle brackets.
 #[derive(Clone, Debug)]
 pub struct RcptRules {
-    /// Recipients that never give a host away.
+    /// Recipients that never trap a host.
     pub pass: RegexSet,
-    /// Recipients that do, each pattern in the order written.
+    /// Recipients that do, in the order of the statements.
     pub trap: Vec<Regex>,
-    /// Whether every recipient that no `pass` names does.
+    /// Whether every recipient that no `pass` matches does.
     pub unlisted: bool,
 }
 
@@ -65,7 +65,7 @@ impl Default for RcptRules {
 }
 
 impl Default for Rules {
-    /// The values of greytrapper.conf(5), which are the original's.
+    /// The defaults in greytrapper.conf(5), which are those of the original.
     fn default() -> Self {
         Rules {
             suspect_tuples: 5,
