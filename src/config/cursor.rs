@@ -141,8 +141,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Skips tokens up to one that `is_last` accepts, without taking that one, or up to the end of the
-    /// file.
-/// Faults on the way are not reported: one per line is enough.
+    /// file. Faults on the way are not reported: one per line is enough.
     pub(super) fn skip_to(&mut self, is_last: fn(&Token) -> bool) {
         loop {
             match self.peek_raw() {
@@ -153,8 +152,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Puts the tokens of a macro's text before the rest of the file. No others are waiting there, since a
-    /// macro
-/// comes from the file itself.
+    /// macro comes from the file itself.
     fn splice(&mut self, text: &str, at: At) -> Result<(), Fault> {
         let mut lexer = Lexer::expansion(text, at);
         self.expanded.clear();

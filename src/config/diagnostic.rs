@@ -50,8 +50,7 @@ impl Diagnostic {
     }
 
     /// The line of the file with a caret below the place. `None` if there is no such line, or if it is too
-    /// long
-/// to be shown.
+    /// long to be shown.
     pub fn excerpt(&self) -> Option<&str> {
         self.excerpt.as_deref()
     }

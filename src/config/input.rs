@@ -55,9 +55,9 @@ impl<'s> Input<'s> {
     }
 
     /// Reads a file that another one names, and gives it the next number.
-///
-/// # Errors
-/// What is wrong with the file, with the place that names it.
+    ///
+    /// # Errors
+    /// What is wrong with the file, with the place that names it.
     pub(super) fn open(&mut self, path: &Spanned<PathBuf>) -> Result<(usize, Rc<[u8]>), Fault> {
         let fault = |problem| Fault::new(path.at, problem);
         let file = self.files.len();

@@ -62,8 +62,7 @@ impl Macros {
     }
 
     /// Defines a macro in the file, unless the command line defines it. `Err` is the place where the file
-    /// has
-/// already defined it.
+    /// has already defined it.
     pub(super) fn define(&mut self, name: String, value: String, at: At) -> Result<(), At> {
         match self.known.get(&name) {
             None => {

@@ -166,8 +166,7 @@ pub struct Checker {
     /// How long it may take for one address.
     pub timeout: Duration,
     /// An address that the program must know to be believed. If there is none, it must know the postmaster
-    /// or
-/// another recipient in the domain of a recipient.
+    /// or another recipient in the domain of a recipient.
     pub control: Option<String>,
 }
 

@@ -19,8 +19,7 @@ pub struct Network {
 
 impl Network {
     /// The network with `prefix` bits that contains `address`; the other bits are cleared. `None` if the
-    /// address
-/// does not have that many bits.
+    /// address does not have that many bits.
     pub fn holding(address: IpAddr, prefix: u8) -> Option<Network> {
         let bits = address_bits(address);
         let host_bits = bits.checked_sub(u32::from(prefix))?;

@@ -144,8 +144,7 @@ impl Parser<'_, '_> {
     }
 
     /// `{ item, item … }`, on any number of lines; the commas are optional, as in pf.conf(5). A faulty item
-    /// is
-/// reported and left out.
+    /// is reported and left out.
     pub(super) fn block<T>(
         &mut self,
         item: fn(&mut Self) -> Result<T, Fault>,
@@ -175,8 +174,7 @@ impl Parser<'_, '_> {
     }
 
     /// The next item of a block, `None` after the last. A line that begins like a statement shows that the
-    /// block
-/// was never closed.
+    /// block was never closed.
     fn item<T>(
         &mut self,
         item: fn(&mut Self) -> Result<T, Fault>,

@@ -12,9 +12,9 @@ use std::path::Path;
 /// Texts by path.
 pub trait Source {
     /// The bytes of a file; if there are more than `limit`, only `limit` + 1 need be returned.
-///
-/// # Errors
-/// The file cannot be read.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
     /// Whether `path` is a program that can be run.

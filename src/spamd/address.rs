@@ -53,8 +53,8 @@ impl Address {
     }
 
     /// The keys under which a record of this host may be stored, each once, beginning with the text as
-    /// given: as
-/// spamd writes it, and as people type it into spamdb(8), with or without zeros, in either case.
+    /// given: as spamd writes it, and as people type it into spamdb(8), with or without zeros, in either
+    /// case.
     pub fn spellings(&self) -> Vec<Address> {
         let mut texts = vec![self.text.clone()];
         match self.ip {

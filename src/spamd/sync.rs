@@ -69,9 +69,9 @@ impl Key {
     }
 
     /// The key made from the contents of a file.
-///
-/// # Errors
-/// The contents cannot be read.
+    ///
+    /// # Errors
+    /// The contents cannot be read.
     pub fn read(mut contents: impl Read) -> io::Result<Self> {
         let (mut sha1, mut buffer) = (Sha1::new(), [0; 4096]);
         loop {

@@ -316,7 +316,7 @@ fn when_all_are_busy_the_next_is_told() {
     assert!(owner.turn().is_empty());
     assert_eq!(peer.hears(), Some(Reply::Failed("too many clients".into())));
     assert_eq!(peer.hears(), None);
-    assert_eq!(owner.notices(), ["control client refused: 64 are there"]);
+    assert_eq!(owner.notices(), ["control client refused: 64 are connected"]);
     owner.server.publish(&event("a"));
     assert!(monitors.iter_mut().all(|peer| peer.hears() == Some(Reply::Event(event("a")))));
     monitors.pop();
