@@ -16,32 +16,10 @@ pub(super) struct Range {
     most: u64,
 }
 
-pub(super) const SCAN_EVERY: Range = range("scan every", 1, DAY);
-/// A trap of spamd(8) itself lasts 24 hours (TRAPEXP in grey.h); a trap of less than a minute would have no
-/// effect.
-pub(super) const TRAP_FOR: Range = range("trap for", 60, YEAR);
-pub(super) const TRAP_LIMIT: Range = range("trap limit", 1, MILLION);
-pub(super) const TRAP_LIMIT_TIME: Range = range("time of trap limit", 1, DAY);
-pub(super) const SUSPECT_TUPLES: Range = range("suspect tuples", 1, MILLION);
-pub(super) const MAX_SENDER_DOMAINS: Range = range("max sender domains", 1, MILLION);
-pub(super) const MAX_HELO_DOMAINS: Range = range("max helo domains", 1, MILLION);
-pub(super) const CHECKER_TIMEOUT: Range = range("timeout of check rcpt", 1, 600);
-pub(super) const PORT: Range = range("port", 1, 65_535);
-/// There are not many more source ports.
-pub(super) const IN_FLIGHT: Range = range("in flight", 1, 65_000);
-pub(super) const DNS_TIMEOUT: Range = range("timeout of dns", 1, 60);
-pub(super) const ATTEMPTS: Range = range("attempts", 1, 10);
-/// IP_MULTICAST_TTL is one byte, ip(4); with 0 a datagram would never leave the host.
-pub(super) const TTL: Range = range("ttl", 1, 255);
-
 /// The longest path of a socket: sun_path of OpenBSD's <sys/un.h> holds 104 bytes with its NUL.
 const SOCKET_BYTES: usize = 103;
 
-const MILLION: u64 = 1_000_000;
-const DAY: u64 = 24 * 60 * 60;
-const YEAR: u64 = 52 * 7 * DAY;
-
-const fn range(what: &'static str, least: u64, most: u64) -> Range {
+pub(super) const fn range(what: &'static str, least: u64, most: u64) -> Range {
     Range { what, least, most }
 }
 

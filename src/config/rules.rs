@@ -1,10 +1,12 @@
 //! What is judged and how strictly: the part of the configuration that `scan` uses.
 //!
-//! Made by `check`, printed by `print`. Two patterns are equal if their texts are.
+//! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
 use super::Networks;
+use super::value::string_text;
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
+use std::fmt;
 
 /// Every rule's setting. `None` switches a rule off.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,4 +82,41 @@ impl Default for Rules {
             own: Own::default(),
         }
     }
+}
+
+/// The statements that set the rules, without `allow`.
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "suspect tuples {}", self.suspect_tuples)?;
+        writeln!(f, "max sender domains {}", or_off(self.max_sender_domains))?;
+        writeln!(f, "max sender ratio {}", or_off(self.max_sender_ratio))?;
+        writeln!(f, "max helo domains {}", or_off(self.max_helo_domains))?;
+        writeln!(f, "check identity {}", yes_or_no(self.identity))?;
+        writeln!(f, "check sender syntax {}", yes_or_no(self.sender_syntax))?;
+        writeln!(f, "check sender dns {}", yes_or_no(self.sender_dns))?;
+        write!(f, "{}", self.rcpt)
+    }
+}
+
+impl fmt::Display for RcptRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pattern in self.pass.patterns() {
+            writeln!(f, "pass rcpt {}", string_text(pattern))?;
+        }
+        for pattern in &self.trap {
+            writeln!(f, "trap rcpt {}", string_text(pattern.as_str()))?;
+        }
+        if self.unlisted {
+            writeln!(f, "trap rcpt unlisted")?;
+        }
+        Ok(())
+    }
+}
+
+fn or_off<T: fmt::Display>(value: Option<T>) -> String {
+    value.map_or("off".into(), |value| value.to_string())
+}
+
+fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
 }

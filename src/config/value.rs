@@ -6,6 +6,7 @@
 use super::Network;
 use super::problem::{Problem, quoted};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
 /// A number in decimal digits.
@@ -38,6 +39,31 @@ pub(crate) fn duration_text(duration: Duration) -> String {
             None => "0s".into(),
         },
     }
+}
+
+/// A path as a string that the lexer reads.
+pub(super) fn path_text(path: &Path) -> String {
+    string_text(&path.to_string_lossy())
+}
+
+/// A string as the lexer reads it. A backslash is doubled only where it would otherwise begin an escape, so
+/// that regular expressions look the way they were written.
+pub(super) fn string_text(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let needs_escape = match c {
+            '"' => true,
+            '\\' => matches!(rest.peek(), None | Some('"' | '\\')),
+            _ => false,
+        };
+        if needs_escape {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// A decimal fraction without sign or exponent.

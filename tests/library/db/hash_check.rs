@@ -147,7 +147,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
     ("ovflpoint-neg", &["page 0: invalid ovfl_point in the header"]),
     ("page-zero", &["page 19: a hole in the file"]),
     ("sshift-40", &["page 0: invalid sshift in the header"]),
-    ("ssize0", &["page 0: invalid ssize in the header", "page 0: impossible sshift in the header"]),
+    ("ssize0", &["page 0: invalid ssize in the header", "page 0: invalid sshift in the header"]),
     // A piece of a page that may become a bucket's.
     ("trailing", &["page 63: not empty, but of no bucket yet"]),
     (
