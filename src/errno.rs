@@ -1,7 +1,6 @@
-//! The system's errors in the words of err(3): `No such file or directory`, without the number that
-//! std adds.
+//! System errors in the words of err(3): `No such file or directory`, without the number that std adds.
 //!
-//! Whoever prints an [`io::Error`] to an operator prints it through [`reason`].
+//! Every [`io::Error`] that an operator sees is printed with [`reason`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,7 +11,7 @@ pub fn reason(error: &io::Error) -> Reason<'_> {
     Reason(error)
 }
 
-/// The result of [`reason`]: an error to be displayed.
+/// The result of [`reason`]: an error for display.
 #[derive(Clone, Copy, Debug)]
 pub struct Reason<'a>(&'a io::Error);
 

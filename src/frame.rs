@@ -1,13 +1,12 @@
-//! Messages as bytes on a stream socket, and back: a length, then a body.
+//! Frames for messages on a stream socket: a length, followed by a body.
 //!
-//! The length is four bytes, little endian, and does not count itself; the body is one value in
-//! postcard's encoding (<https://postcard.jamesmunns.com/wire-format>), no byte more. [`encode`] appends
-//! a frame to what is to be sent. [`Decoder`] is fed whatever has arrived, cut anywhere, and gives the
-//! values back. Neither reads nor writes: the daemon's processes among each other and greytrapctl(8)
-//! each have their own sockets.
+//! The length has four bytes, little endian, and does not include itself; the body is exactly one value in
+//! postcard's encoding (<https://postcard.jamesmunns.com/wire-format>). [`encode`] appends a frame to a
+//! buffer. [`Decoder`] takes bytes as they arrive, in pieces of any size, and returns the values. Neither
+//! reads or writes: the daemon's processes and greytrapctl(8) have their own sockets.
 //!
-//! Nothing that arrives is trusted: a length over the limit is refused before its body comes, and
-//! memory is bounded by the limit plus what is fed at once.
+//! Nothing that arrives is trusted: a length over the limit is refused before its body arrives, and the
+//! limit plus the size of one piece bounds the memory.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -24,11 +23,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 
-/// Bytes of the length in front of each body.
+/// The size of the length before each body.
 pub const HEADER: usize = size_of::<u32>();
 
-/// Why bytes are no frame, or a value becomes none. There is no going on after one: whoever sent it is
-/// broken or hostile.
+/// Why bytes are not a frame, or a value cannot become one. It is not possible to continue after that: the
+/// sender is broken or hostile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// A body longer than the limit, in bytes.
@@ -38,9 +37,9 @@ pub enum FrameError {
         /// The limit.
         limit: usize,
     },
-    /// A body that is no such message.
+    /// The body is not a valid message.
     Malformed,
-    /// A message with so many bytes behind it in its frame.
+    /// The frame has so many bytes after the message.
     Trailing(usize),
 }
 
@@ -60,10 +59,10 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-/// Appends `message` to `out` as a frame whose body has `limit` bytes at most.
+/// Appends `message` to `out` as a frame whose body has at most `limit` bytes.
 ///
 /// # Errors
-/// The message is longer, or has no encoding; `out` is as it was.
+/// The message is longer, or cannot be encoded; `out` is unchanged.
 pub fn encode<T: Serialize + ?Sized>(
     message: &T,
     limit: usize,
@@ -96,23 +95,23 @@ fn append<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// What has arrived and is not yet taken.
+/// The bytes that have arrived but have not been taken.
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
     buffer: Vec<u8>,
-    /// Bytes at the beginning of `buffer` whose frames were taken.
+    /// The number of bytes at the beginning of `buffer` whose frames have been taken.
     taken: usize,
 }
 
 impl Decoder {
-    /// A decoder of frames whose bodies have `limit` bytes at most.
+    /// A decoder for frames whose bodies have at most `limit` bytes.
     pub fn new(limit: usize) -> Decoder {
         Decoder { limit, buffer: Vec::new(), taken: 0 }
     }
 
-    /// Takes bytes as they arrived. To keep memory bounded, [`next`](Self::next) is to be called until it
-    /// gives nothing before more are fed.
+    /// Takes bytes as they arrived. To limit memory, call [`next`](Self::next) until it returns `None`
+    /// before feeding more.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.taken);
         self.taken = 0;
@@ -122,7 +121,7 @@ impl Decoder {
     /// The next message, if all of it has arrived.
     ///
     /// # Errors
-    /// What has arrived is no message; every further call says the same.
+    /// The bytes are not a message; every further call fails too.
     #[expect(
         clippy::should_implement_trait,
         reason = "no iterator: the type is chosen at each call"
@@ -144,7 +143,7 @@ impl Decoder {
         Ok(Some(message))
     }
 
-    /// Whether nothing is left of what was fed: a stream that ends here ends between two messages.
+    /// Whether no bytes are left: a stream that ends here ends between two messages.
     pub fn is_empty(&self) -> bool {
         self.rest().is_empty()
     }
@@ -181,7 +180,7 @@ mod tests {
         decoder.next()
     }
 
-    /// Every message of `bytes`, which arrive in pieces that end at `cuts`.
+    /// All messages in `bytes`, which arrive in pieces that end at `cuts`.
     fn arrive(bytes: &[u8], cuts: &[usize]) -> (Vec<Message>, Option<FrameError>, Decoder) {
         let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
         ends.push(bytes.len());
@@ -211,8 +210,8 @@ mod tests {
         proptest::collection::vec(message, 0..10)
     }
 
-    /// The layout is a contract between processes that may be of two versions for a moment: length little
-    /// endian, then postcard's variant number and fields (varints, zigzag, lengths before texts).
+    /// The layout is a contract between processes, which may briefly be of two versions: the length in
+    /// little endian, then postcard's variant number and fields (varints, zigzag, lengths before texts).
     #[test]
     fn the_bytes_are_these() {
         assert_eq!(frame(&Message::Unit), [1, 0, 0, 0, 0]);

@@ -1,35 +1,36 @@
-//! greytrapper judges the hosts that wait in spamd(8)'s database and traps the spammers among them.
+//! greytrapper judges the hosts in the greylist of spamd(8) and traps the spammers among them.
 //!
-//! The data go one way, once a scan:
+//! In each scan the data flows one way:
 //!
 //! ```text
 //! /var/db/spamd --lock, read, unlock--> image --decode--> hosts and their tuples --rules--> verdicts
 //!                                                                                     |
-//!                            lock, look again, put, unlock <--------------------------+
+//!                           lock, check again, put, unlock <--------------------------+
 //! ```
 //!
-//! * [`config`] reads greytrapper.conf(5): what is to be judged, and how strictly.
+//! * [`config`] reads greytrapper.conf(5): what is judged, and how strictly.
 //! * [`daemon`] is greytrapper(8): its command line and its processes, each with a role.
-//! * [`db`] knows the file formats of db(3), hash and btree: [`db::snapshot`] walks the bytes of a
-//!   whole file, [`db::database`] writes into the file in place, by our code or by dbopen(3).
-//! * [`spamd`] knows what spamd means by the bytes: records, spamdb(8)'s listing, a trap, a sync message.
-//! * [`scan`] gathers hosts with their tuples and judges them, one file a rule.
-//! * [`name`] knows what can be a domain name, who registered it, and which names belong to nobody.
-//! * [`dns`] asks name servers about sender domains and about a host's identity; [`inquiry`] puts a
-//!   scan's questions to it.
-//! * [`checker`] asks the administrator's program about recipients.
-//! * [`greytrapctl`] is what an operator meets: greytrapctl(8)'s commands, its text and its JSON.
-//! * [`control`] is the socket between the two programs; [`frame`] cuts what goes over it, and over the
+//! * [`db`] knows the file formats of db(3), hash and btree: [`db::snapshot`] walks the bytes of a whole
+//!   file, [`db::database`] changes the file in place, with our code or with dbopen(3).
+//! * [`spamd`] knows what the bytes mean to spamd: records, spamdb(8)'s listing, traps, sync messages.
+//! * [`scan`] gathers hosts with their tuples and judges them, with one file for each rule.
+//! * [`name`] knows which names are valid, which part of them is registrable, and which nobody can
+//!   register.
+//! * [`dns`] asks name servers about sender domains and about a host's identity; [`inquiry`] passes the
+//!   questions of a scan to it.
+//! * [`checker`] runs the administrator's program on recipients.
+//! * [`greytrapctl`] is greytrapctl(8): its commands, its text and its JSON.
+//! * [`control`] is the socket between the two programs; [`frame`] divides the streams on it, and on the
 //!   daemon's own sockets, into messages.
-//! * [`process`] starts processes, gives up root and locks them in.
-//! * [`sync`] tells other hosts' spamd of each trap.
-//! * [`escape`] makes bytes from strangers safe to print, [`errno`] the system's errors short.
+//! * [`process`] starts processes, gives up root and confines them.
+//! * [`sync`] sends each trap to spamd on other hosts.
+//! * [`escape`] makes bytes from strangers safe to print, [`errno`] shortens system errors.
 //!
-//! Nothing downstream calls back upstream.
+//! Modules never use those that come after them in this flow.
 //!
-//! `unsafe` is denied in the whole crate but for what calls C: `db::libc::handle` (dbopen(3)),
-//! `sandbox::openbsd` (setproctitle(3)), `heap` (malloc_trim(3)), [`process::spawn`] (descriptors by number) and
-//! [`process::shared`] (mmap(2) of shared memory).
+//! `unsafe` is denied in the whole crate, except where C is called: `db::libc::handle` (dbopen(3)),
+//! `sandbox::openbsd` (setproctitle(3)), `heap` (malloc_trim(3)), [`process::spawn`] (descriptors by
+//! number) and [`process::shared`] (mmap(2) of shared memory).
 
 pub mod checker;
 pub mod config;

@@ -1,11 +1,11 @@
-//! The daemon's log: syslog(3), facility mail, ident `greytrapper`, with the pid; standard error before a
-//! process is ready and for as long as the daemon stays in the foreground.
+//! The daemon's log: syslog(3) with facility mail, ident `greytrapper` and the pid; or the standard error
+//! before a process is ready, and while the daemon stays in the foreground.
 //!
 //! On OpenBSD every process of the daemon writes its own lines: syslog(3) works in a chroot(2) and under
-//! pledge(2) (sendsyslog(2)). Elsewhere it needs a socket in the file system, and another one after each
-//! restart of syslogd(8): there a process that is locked in [keeps](keep) its lines for its parent, which can
-//! reach that. Callers escape what came from outside ([`crate::escape`]); a line that was forgotten is
-//! made harmless here.
+//! pledge(2) (sendsyslog(2)). Elsewhere it needs a socket in the file system, and a new one after each
+//! restart of syslogd(8), so a confined process [keeps](keep) its lines for its parent, which can reach the
+//! socket. Callers escape strangers' bytes ([`crate::escape`]); a line where this was forgotten is made
+//! harmless here.
 #![forbid(unsafe_code)]
 
 use crate::escape::escaped;
@@ -18,15 +18,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 static IN_SYSLOG: AtomicBool = AtomicBool::new(false);
 /// Lines for the parent, once they are kept.
 static KEPT: Mutex<Option<Vec<(u8, String)>>> = Mutex::new(None);
-/// As many lines are kept; later ones are lost.
+/// The maximum number of lines that are kept; later ones are lost.
 const KEPT_MAX: usize = 10_000;
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
-/// Opens the way to syslog(3), where that has a socket.
+/// Opens the socket of syslog(3), if it has one.
 pub fn open_syslog() {
     let flags = LogFlags::LOG_PID | LogFlags::LOG_NDELAY;
-    // The C library keeps the pointer to an ident, of which nix's call has but a copy where it is no
-    // Linux. The BSDs' lines bear the program's name without.
+    // The C library keeps the pointer to the ident, but nix passes only a temporary copy on systems other
+    // than Linux. On the BSDs the lines have the program's name anyway.
     #[cfg(target_os = "linux")]
     let opened = openlog(Some(c"greytrapper"), flags, Facility::LOG_MAIL);
     #[cfg(not(target_os = "linux"))]
@@ -35,17 +35,17 @@ pub fn open_syslog() {
     let _ = opened;
 }
 
-/// From now on lines go to syslog(3).
+/// Writes lines to syslog(3) from now on.
 pub fn to_syslog() {
     IN_SYSLOG.store(true, Ordering::Relaxed);
 }
 
-/// From now on lines are kept until they are [taken](take_kept).
+/// Keeps lines from now on, until they are [taken](take_kept).
 pub fn keep() {
     kept().get_or_insert_default();
 }
 
-/// The lines kept since the last time, each with its severity.
+/// Takes the lines kept since the last call, each with its severity.
 pub fn take_kept() -> Vec<(u8, String)> {
     kept().as_mut().map(std::mem::take).unwrap_or_default()
 }
@@ -70,34 +70,34 @@ pub fn set_verbose(verbose: bool) {
     VERBOSE.store(verbose, Ordering::Relaxed);
 }
 
-/// What the daemon cannot do, and somebody must see to.
+/// Logs what the daemon cannot do, and an operator must fix.
 pub fn error(line: impl fmt::Display) {
     write(Severity::LOG_ERR, &line);
 }
 
-/// What is odd.
+/// Logs what is odd.
 pub fn warning(line: impl fmt::Display) {
     write(Severity::LOG_WARNING, &line);
 }
 
-/// What the daemon did.
+/// Logs what the daemon did.
 pub fn info(line: impl fmt::Display) {
     write(Severity::LOG_INFO, &line);
 }
 
-/// How a scan goes: three lines for each.
+/// Logs the progress of a scan: three lines for each.
 pub fn debug(line: impl fmt::Display) {
     write(Severity::LOG_DEBUG, &line);
 }
 
-/// Everything else; nothing unless asked for.
+/// Logs everything else, only if requested.
 pub fn verbose(line: impl fmt::Display) {
     if VERBOSE.load(Ordering::Relaxed) {
         write(Severity::LOG_DEBUG, &line);
     }
 }
 
-/// There is nobody to tell if a line cannot be written.
+/// An error is ignored, since it could not be reported.
 fn write(severity: Severity, line: &dyn fmt::Display) {
     let line = harmless(line.to_string());
     if let Some(kept) = kept().as_mut() {
@@ -107,12 +107,12 @@ fn write(severity: Severity, line: &dyn fmt::Display) {
     } else if IN_SYSLOG.load(Ordering::Relaxed) {
         let _ = syslog(Priority::new(severity, Facility::LOG_MAIL), &line);
     } else {
-        // In one piece: several processes write to the same place.
+        // In one write, since several processes write to the same place.
         let _ = io::stderr().write_all(format!("greytrapper: {line}\n").as_bytes());
     }
 }
 
-/// A line without control characters, which could be taken for the end of it.
+/// Removes control characters from a line, since they could look like its end.
 fn harmless(line: String) -> String {
     if line.chars().any(char::is_control) {
         return escaped(line.as_bytes()).to_string();

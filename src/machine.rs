@@ -1,19 +1,20 @@
-//! The machine's own addresses: no trap of ours is for them.
+//! The machine's own addresses, which are never trapped.
 //!
-//! A mail server that delivers to itself, a monitor that says HELO, a health check: all of them come from here,
-//! and a trap would stop the machine's own mail. Obtained once, when a process starts: later it may not ask.
+//! A mail server that delivers to itself, a monitor that says HELO, a health check: all of these come from
+//! the machine itself, and a trap would stop its own mail. The addresses are obtained once, when a process
+//! starts, since later it may not ask.
 #![forbid(unsafe_code)]
 
 use nix::ifaddrs::getifaddrs;
 use std::net::IpAddr;
 
-/// Addresses that no host elsewhere has.
+/// Addresses that belong to this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own(Vec<IpAddr>);
 
 impl Own {
-    /// Those of this machine's interfaces (getifaddrs(3)); where they cannot be had, those that every machine
-    /// has.
+    /// The addresses of this machine's interfaces (getifaddrs(3)); if they cannot be obtained, those that
+    /// every machine has.
     pub fn of_machine() -> Own {
         let addresses = getifaddrs().into_iter().flatten().filter_map(|interface| {
             let address = interface.address?;
@@ -23,8 +24,8 @@ impl Own {
         Own(addresses.map(|address| address.to_canonical()).collect())
     }
 
-    /// Whether it is this machine's: also loopback and the unspecified address (RFC 1122, 3.2.1.3; RFC 4291,
-    /// 2.5.2 and 2.5.3), however it is spelled.
+    /// Whether an address is this machine's, including loopback and the unspecified address (RFC 1122,
+    /// 3.2.1.3; RFC 4291, 2.5.2 and 2.5.3), in any spelling.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_loopback() || address.is_unspecified() || self.0.contains(&address)

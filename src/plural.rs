@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-/// So many of what `noun` names, whose plural takes an s.
+/// A number with a noun, whose plural has an s.
 pub fn counted(count: impl Into<u64>, noun: &'static str) -> impl fmt::Display {
     Counted { count: count.into(), noun }
 }
 
-/// The same for what is counted in memory.
+/// The same for a `usize`.
 pub fn counted_here(count: usize, noun: &'static str) -> impl fmt::Display {
     counted(count as u64, noun)
 }

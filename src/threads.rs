@@ -1,13 +1,13 @@
-//! Work on many items by two threads: what a scan of a large database is worth.
+//! Processes many items with two threads, which pays for a scan of a large database.
 //!
-//! Items come in and results go out in the same order; it does not show who did what. `db` reads with it,
-//! `scan` judges. Where the system gives no second thread, the first does all.
+//! In: items. Out: results in the same order, independent of which thread did what. `db` reads with it,
+//! `scan` judges. If there is no second thread, the first does everything.
 #![forbid(unsafe_code)]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Does `work` on each item: what became of them, in the order of the items.
+/// Calls `work` for each item; returns the results in the order of the items.
 pub fn each<T: Send, U: Send>(
     items: impl IntoIterator<IntoIter: ExactSizeIterator<Item = T> + Send>,
     work: impl Fn(T) -> U + Sync,
@@ -28,7 +28,7 @@ pub fn each<T: Send, U: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Does the same work twice at the same time: what became of it.
+/// Does the same work in two threads; returns both results.
 pub fn both<T: Send>(work: impl Fn() -> T + Sync) -> [T; 2] {
     thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, &work) {
         Ok(other) => {
@@ -39,7 +39,8 @@ pub fn both<T: Send>(work: impl Fn() -> T + Sync) -> [T; 2] {
     })
 }
 
-/// A lock, be it of a thread that has panicked: [`both`] lets nobody see what that one left.
+/// Takes a lock, even if a thread has panicked while holding it: [`both`] does not return what that one
+/// left.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! greytrapctl(8): what an operator says to greytrapper, or does to a spamd database without it.
+//! greytrapctl(8), the program.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

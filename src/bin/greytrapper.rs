@@ -1,6 +1,6 @@
 //! greytrapper(8), the program.
 //!
-//! In: the command line. Out: the exit status. Everything between is the library's: [`daemon::run`].
+//! In: the command line. Out: the exit status. The library does everything in between: [`daemon::run`].
 #![forbid(unsafe_code)]
 
 use greytrapper::daemon;

@@ -1,9 +1,9 @@
-//! Answers: the bytes of a message in, what it says about its own question out.
+//! Interprets answers. In: the bytes of a message. Out: what it says about its own question.
 //!
-//! A pure function over bytes that strangers chose; the multiplexer calls it once a message has been
-//! recognised as the answer to what was asked. Work is bounded by the message: two passes over its
-//! records, at most [`MAX_CHAIN`] CNAMEs compared with each other. Whatever is not a definite answer
-//! is a [`Failure`].
+//! This is a pure function over bytes that strangers chose; the multiplexer calls it once it has recognized
+//! a message as the answer to a question. The message bounds the work: two passes over its records, and at
+//! most [`MAX_CHAIN`] CNAMEs compared with each other. Everything that is not a definite answer is a
+//! [`Failure`].
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -25,18 +25,19 @@ use domain::rdata::{A, Aaaa, Cname, Mx, Ptr, Soa};
 use super::failure::Failure;
 use super::name::Name;
 
-/// CNAME records in an answer section; real chains have a handful (unbound follows 11, BIND 16).
+/// The maximum number of CNAME records in an answer; real chains have a handful (unbound follows 11, BIND
+/// 16).
 pub const MAX_CHAIN: usize = 32;
-/// Addresses and PTR names of one answer that are looked at.
+/// The maximum number of addresses or PTR names in an answer that are used.
 pub const MAX_RECORDS: usize = 16;
 
-/// What a name server says, definitely.
+/// A definite answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// How many seconds it may be kept: the least of its records' TTLs, or what the SOA record allows
-    /// for a negative one (RFC 2308 5); 0 if there is none.
+    /// How many seconds it may be kept: the smallest TTL of its records, or the time that the SOA record
+    /// allows for a negative answer (RFC 2308 5), 0 without one.
     pub ttl: u32,
-    /// What it is.
+    /// Its content.
     pub data: Data,
 }
 
@@ -60,16 +61,16 @@ pub enum Data {
 }
 
 impl Answer {
-    /// Whether it says that there is nothing.
+    /// Whether it is negative.
     pub fn is_denial(&self) -> bool {
         matches!(self.data, Data::NoData | Data::NxDomain)
     }
 }
 
-/// The first [`MAX_RECORDS`] of something.
+/// The first [`MAX_RECORDS`] of several items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T> {
-    /// They.
+    /// The items.
     pub items: Vec<T>,
     /// Whether there were more.
     pub more: bool,
@@ -81,7 +82,7 @@ type Record<'a> = ParsedRecord<'a, [u8]>;
 /// Reads the answer to the message's own question.
 ///
 /// # Errors
-/// Everything that is not definite.
+/// The answer is not definite.
 pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
     let message = Message::from_slice(bytes).map_err(|_| Failure::Malformed)?;
     let header = message.header();
@@ -89,7 +90,7 @@ pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
     if rcode != Rcode::NOERROR && rcode != Rcode::NXDOMAIN {
         return Err(Failure::Rcode(message.opt_rcode()));
     }
-    // What was cut off might have been the answer: it comes whole or not at all.
+    // The part that was cut off might have been the answer.
     if header.tc() {
         return Err(Failure::Malformed);
     }
@@ -102,7 +103,7 @@ pub fn read(bytes: &[u8]) -> Result<Answer, Failure> {
     }
 }
 
-/// The way from the question's name over CNAME records (RFC 1034 3.6.2).
+/// The chain of CNAME records that begins with the question's name (RFC 1034 3.6.2).
 struct Chain<'a> {
     end: Parsed<'a>,
     links: usize,
@@ -134,7 +135,7 @@ impl<'a> Chain<'a> {
         Ok(chain)
     }
 
-    /// The records of the wanted type at the end of the chain.
+    /// The records of the requested type at the end of the chain.
     fn records(&self, message: &'a Message<[u8]>, rtype: Rtype) -> Result<Option<Answer>, Failure> {
         let mut gathered = Gathered::new(rtype);
         let mut ttl = self.ttl;
@@ -199,10 +200,10 @@ impl Gathered {
     }
 }
 
-/// NXDOMAIN or NODATA, told from a referral as RFC 2308 2.1 and 2.2 do.
+/// NXDOMAIN or NODATA, distinguished from a referral as in RFC 2308 2.1 and 2.2.
 fn negative(message: &Message<[u8]>, rcode: Rcode, links: usize) -> Result<Answer, Failure> {
-    // A denial by a server that neither knows nor asks others means nothing (RFC 2308 2.2). What is there is
-    // there all the same: some forwarders never say that they offer recursion.
+    // A denial by a server that neither is authoritative nor asks others means nothing (RFC 2308 2.2).
+    // Positive answers are used anyway: some forwarders never say that they offer recursion.
     if !message.header().aa() && !message.header().ra() {
         return Err(Failure::Lame);
     }
@@ -271,7 +272,7 @@ mod tests {
     const ROOT_SOA: &[u8] = b"\0\0\x06\0\x01\0\0\x01\0\0\x16\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\
         \0\0\0\x04\0\0\0\x2a";
 
-    /// RFC 2308 5: the lesser of the SOA record's TTL, here 256, and its minimum, here 42.
+    /// RFC 2308 5: the smaller of the SOA record's TTL, here 256, and its minimum, here 42.
     #[test]
     fn negative_answers_hold_as_long_as_the_soa_says() {
         let nodata = message(RECURSIVE, [0, 1, 0], EXAMPLE, 15, ROOT_SOA);
@@ -335,8 +336,8 @@ mod tests {
             let _ = read(&bytes);
         }
 
-        /// A good answer with octets changed beyond the header is read or refused, and cut short
-        /// anywhere it is refused.
+        /// A good answer with a changed octet after the header is read or refused; truncated anywhere, it
+        /// is refused.
         #[test]
         fn damage_is_refused_or_read(at in 12_usize..46, octet: u8, length in 0_usize..46) {
             let record = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0";

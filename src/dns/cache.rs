@@ -1,7 +1,7 @@
-//! Verdicts by domain, kept as long as DNS allows and room lasts, the oldest out first.
+//! Caches verdicts by domain, as long as DNS allows and while there is room; the oldest are removed first.
 //!
-//! The resolver looks here before it asks. Unknown is never kept. The names come from strangers: their
-//! number and their octets are bounded.
+//! The resolver looks here before it asks. Unknown verdicts are never kept. Strangers choose the names, so
+//! their number and size are limited.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 use super::name::Name;
 use super::verdict::DomainVerdict;
 
-/// A good verdict is kept for this long at least.
+/// A good verdict is kept for at least this long.
 const GOOD_LEAST: Duration = Duration::from_secs(60);
-/// A good verdict is kept for this long at most.
+/// A good verdict is kept for at most this long.
 const GOOD_MOST: Duration = Duration::from_secs(24 * 3600);
-/// A bad verdict is kept for this long at most (RFC 2308 5 allows up to three hours).
+/// A bad verdict is kept for at most this long (RFC 2308 5 allows up to three hours).
 const BAD_MOST: Duration = Duration::from_secs(3600);
-/// Octets that an entry takes beside those of its name.
+/// The size of an entry without its name, in octets.
 const OVERHEAD: usize = 200;
 
-/// How much is kept.
+/// The limits of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Entries.
     pub entries: usize,
-    /// Octets, all included.
+    /// Total size in octets.
     pub octets: usize,
 }
 
@@ -41,7 +41,8 @@ impl Default for Bounds {
 pub struct Cache {
     bounds: Bounds,
     entries: HashMap<Arc<[u8]>, Entry>,
-    /// Names in the order of their coming, with the entry's number; others are entries of the past.
+    /// Names in the order in which they were entered, with the number of the entry; other numbers are
+    /// outdated.
     order: VecDeque<(Arc<[u8]>, u64)>,
     octets: usize,
     number: u64,
@@ -61,7 +62,7 @@ impl Cache {
         Self { bounds, entries, order, octets: 0, number: 0 }
     }
 
-    /// The verdict on `name` if it still holds.
+    /// The verdict on `name`, if it is still valid.
     pub fn verdict(&self, name: &Name, now: Instant) -> Option<DomainVerdict> {
         let entry = self.entries.get(name.wire())?;
         (entry.until > now).then_some(entry.verdict)
@@ -87,11 +88,11 @@ impl Cache {
         self.shrink();
     }
 
-    /// Forgets the verdict on `name`.
+    /// Removes the verdict on `name`.
     pub fn remove(&mut self, name: &Name) {
         if self.entries.remove(name.wire()).is_some() {
             self.octets -= name.wire().len() + OVERHEAD;
-            // What is left of it in `order` must not grow with each renewal.
+            // Outdated names in `order` must not accumulate with each renewal.
             if self.order.len() > 2 * self.entries.len() + 16 {
                 let entries = &self.entries;
                 self.order.retain(|(key, number)| is_current(entries, key, *number));
@@ -99,7 +100,7 @@ impl Cache {
         }
     }
 
-    /// Entries, those that do not hold any more included.
+    /// The number of entries, including expired ones.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -137,7 +138,7 @@ mod tests {
         Name::from_domain(text.as_bytes()).unwrap()
     }
 
-    /// How many seconds a verdict with this TTL holds.
+    /// How many seconds a verdict with this TTL is valid.
     fn holds(verdict: DomainVerdict, ttl: u32) -> u64 {
         let mut cache = Cache::new(Bounds::default());
         let now = Instant::now();

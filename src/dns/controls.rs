@@ -1,8 +1,9 @@
-//! Controls: domains that must exist, by which name servers show in each scan that they can find one.
+//! Controls: domains that must exist, with which name servers prove in each scan that they can find
+//! something.
 //!
-//! The recipients' own domains come in with each scan's questions; domains that were found good are
-//! remembered from one scan to the next. Both are strangers' choice in part, so some of each are asked for,
-//! chosen at random, and one that is found is enough.
+//! The recipients' own domains come with each scan's questions; good domains are remembered from one scan
+//! to the next. Strangers influence both, so some of each are asked for, chosen at random, and finding one
+//! is enough.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -10,21 +11,21 @@ use std::collections::HashMap;
 use super::name::Name;
 use super::random::Random;
 
-/// Domains of each kind that a scan asks for.
+/// The number of domains of each kind that a scan asks for.
 const ASKED: usize = 3;
-/// Domains that are remembered.
+/// The maximum number of domains that are remembered.
 const REMEMBERED: usize = 256;
 
 /// Domains found good in earlier scans.
 #[derive(Debug, Default)]
 pub struct Controls {
     names: Vec<Name>,
-    /// Where each is.
+    /// The index of each.
     places: HashMap<Name, usize>,
 }
 
 impl Controls {
-    /// What a scan is to ask for: some of its `own` domains, and some that are remembered.
+    /// The controls of a scan: some of its `own` domains, and some that are remembered.
     pub fn choose(&self, own: &[Vec<u8>], random: &mut Random) -> Vec<Name> {
         let own: Vec<Name> = own.iter().filter_map(|text| Name::from_domain(text).ok()).collect();
         let mut chosen = some(&own, random);
@@ -36,7 +37,7 @@ impl Controls {
         chosen
     }
 
-    /// Remembers a domain that was found good; where there is no room, in the place of any other.
+    /// Remembers a domain that was found good; if there is no room, it replaces another at random.
     pub fn remember(&mut self, name: &Name, random: &mut Random) {
         if self.places.contains_key(name) || crate::name::is_local(&name.text()) {
             return;
@@ -53,7 +54,7 @@ impl Controls {
         }
     }
 
-    /// Forgets a domain that is good no more.
+    /// Forgets a domain that is no longer good.
     pub fn forget(&mut self, name: &Name) {
         let Some(place) = self.places.remove(name) else { return };
         self.names.swap_remove(place);
@@ -63,13 +64,13 @@ impl Controls {
     }
 }
 
-/// Up to [`ASKED`] of these, each once.
+/// Chooses up to [`ASKED`] of these, each once.
 fn some(names: &[Name], random: &mut Random) -> Vec<Name> {
     let mut chosen: Vec<Name> = Vec::new();
     if names.len() <= ASKED {
         return names.to_vec();
     }
-    // As many tries as make it near certain; fewer are no harm.
+    // With this many attempts it is almost certain; getting fewer does no harm.
     for _ in 0..8 * ASKED {
         let name = &names[random.below(names.len())];
         if chosen.len() < ASKED && !chosen.contains(name) {

@@ -1,4 +1,4 @@
-//! Why a question has no definite answer: what every `unknown` verdict is made of.
+//! Why a question has no definite answer: the reasons for `unknown` verdicts.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
@@ -8,40 +8,40 @@ use domain::base::iana::OptRcode;
 
 use super::name::NameError;
 
-/// The reason why nothing is known. None of these may ever trap a host.
+/// Why a verdict is unknown. None of these may ever trap a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
-    /// The text is no name to be asked for.
+    /// The text is not a name that can be looked up.
     Name(NameError),
-    /// No answer within all attempts.
+    /// No answer after all attempts.
     Timeout,
     /// A response code that is neither NOERROR nor NXDOMAIN: SERVFAIL, REFUSED and the like.
     Rcode(#[serde(with = "rcode")] OptRcode),
-    /// The answer does not keep to RFC 1035, or contradicts itself.
+    /// The answer violates RFC 1035, or contradicts itself.
     Malformed,
-    /// Its CNAME records go round in a circle.
+    /// Its CNAME records form a loop.
     CnameLoop,
-    /// More CNAME records than anybody follows.
+    /// It has too many CNAME records.
     LongChain,
-    /// The server neither is an authority nor offers recursion.
+    /// The server is not authoritative and does not offer recursion.
     Lame,
-    /// A pointer to other servers in place of an answer, or a CNAME that leads out of the answer.
+    /// A referral to other servers instead of an answer, or a CNAME whose target is not in the answer.
     Referral,
-    /// `MX .` in a way that RFC 7505 does not know.
+    /// `MX .` in a form that RFC 7505 does not allow.
     OddNullMx,
-    /// Truncated, and TCP refused or closed.
+    /// The answer was truncated, and TCP was refused or closed.
     Tcp,
     /// No name server answers.
     NoServer,
-    /// The root is denied: by a server that has no root zone, or does not want to talk about it.
+    /// The server denies the root: it has no root zone, or refuses to answer about it.
     NoRoot,
-    /// So many other names of the same registrable domain were asked for that this one was not.
+    /// It was not asked for, because too many other names in the same registrable domain were.
     Share,
-    /// The scan's time was over.
+    /// The time for the scan was over.
     Deadline,
-    /// Denied by a server that has not shown that it can say anything else.
+    /// Denied by a server that has not proved that it can find something.
     Unproven,
-    /// Denied in a scan in which too many questions had no definite answer.
+    /// Denied in a scan with too many questions without a definite answer.
     Distrusted,
     /// Denied in a scan in which more than half of the hosts would be trapped by such denials.
     Outvoted,
@@ -74,7 +74,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A response code among processes: its number.
+/// A response code in messages between processes: its number.
 mod rcode {
     use domain::base::iana::OptRcode;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,11 +1,11 @@
-//! Identity: whether a host's HELO names are confirmed by DNS. Answers in, questions and confirmations
-//! out; no input or output here.
+//! Identity: whether DNS confirms a host's HELO names. In: answers. Out: questions and confirmations. This
+//! module does no input or output.
 //!
-//! A HELO name is confirmed when it has a dot, is no address, and either its own A or AAAA records hold
-//! the host's address, or the host's PTR name does (forward-confirmed) and shares the registrable domain
-//! with it. HELO names are the enemy's choice: at most [`MAX_NAMES`] are looked at. Only what DNS says
-//! definitely counts, and every doubt is in favour of the host. A name that any network gives to a host of
-//! its own ([`crate::name::is_local`]) confirms nobody, whatever a resolver makes of it.
+//! A HELO name is confirmed if it has a dot, is not an address, and either its own A or AAAA records
+//! contain the host's address, or those of the host's PTR name do (forward-confirmed) and both names are in
+//! the same registrable domain. The enemy chooses HELO names, so at most [`MAX_NAMES`] are checked. Only
+//! definite answers count, and every doubt favours the host. A name that any network may give to its hosts
+//! ([`crate::name::is_local`]) confirms nothing, whatever a resolver says.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
@@ -17,28 +17,28 @@ use super::answer::{Answer, Data, List};
 use super::failure::Failure;
 use super::name::Name;
 
-/// HELO names of one host that are looked at.
+/// The maximum number of HELO names of one host that are checked.
 pub const MAX_NAMES: usize = 8;
 
-/// What DNS says of a HELO name, or of all of a host's.
+/// What DNS says about a HELO name, or about all HELO names of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirmation {
-    /// The name is the host's.
+    /// The name belongs to the host.
     Confirmed,
-    /// It is not, definitely.
+    /// It definitely does not.
     NotConfirmed,
-    /// Nobody knows; no trap.
+    /// It is unknown: no trap.
     Unknown,
 }
 
-/// What came of a host's names.
+/// The result for a host's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// One for each of the names that were given, in their order.
+    /// One for each of the given names, in the same order.
     pub names: Vec<Confirmation>,
 }
 
-/// A question of an inquiry, by the number under which its answer is to come back.
+/// A question in an inquiry, with the number for its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// Its number.
@@ -49,32 +49,32 @@ pub struct Ask {
     pub rtype: Rtype,
 }
 
-/// An inquiry into one host under way.
+/// An inquiry about one host.
 #[derive(Debug)]
 pub struct Inquiry {
     address: IpAddr,
-    /// The HELO names as they were given.
+    /// The HELO names, as given.
     given: Vec<Given>,
-    /// The PTR question, the different HELO names, then PTR names that are none of them.
+    /// The PTR question, then the different HELO names, then other PTR names.
     questions: Vec<Question>,
-    /// The questions about PTR names that could speak for a HELO name.
+    /// The questions about PTR names that could confirm a HELO name.
     witnesses: Vec<usize>,
-    /// Questions without an answer.
+    /// The number of unanswered questions.
     open: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Given {
-    /// No host name, or one that is anybody's.
+    /// It is not a host name, or one that any network may use.
     Garbage,
-    /// One name too many.
+    /// It is one name too many.
     Beyond,
     /// The question about its addresses.
     Asked(usize),
 }
 
-/// A name, and, once answered, whether the host's address is among its addresses; for the PTR question,
-/// whether there might be PTR names that were not seen.
+/// A name and, once answered, whether it has the host's address; for the PTR question, whether there may be
+/// PTR names that were not seen.
 #[derive(Debug)]
 struct Question {
     name: Name,
@@ -85,7 +85,7 @@ struct Question {
 const REVERSE: usize = 0;
 
 impl Inquiry {
-    /// Begins one; `helo` are the names by which the host called itself.
+    /// Begins an inquiry; `helo` are the host's HELO names.
     pub fn new<'a>(address: IpAddr, helo: impl Iterator<Item = &'a [u8]>) -> (Self, Vec<Ask>) {
         let address = address.to_canonical();
         let questions = vec![Question { name: Name::reverse(address), found: None }];
@@ -102,7 +102,7 @@ impl Inquiry {
         (inquiry, asks)
     }
 
-    /// What is to be asked after the answer to question `number`.
+    /// Takes the answer to question `number`; returns what to ask next.
     pub fn answered(&mut self, number: usize, answer: Result<&Answer, Failure>) -> Vec<Ask> {
         let address = self.address;
         let Some(question) = self.questions.get_mut(number).filter(|q| q.found.is_none()) else {
@@ -123,7 +123,7 @@ impl Inquiry {
         self.questions.get(number).map(|question| &question.name)
     }
 
-    /// The end, once nothing is open.
+    /// The result, once all questions are answered.
     pub fn end(&self) -> Option<Identity> {
         (self.open == 0).then(|| Identity {
             names: self.given.iter().map(|given| self.judge(*given)).collect(),
@@ -161,7 +161,7 @@ impl Inquiry {
         Ask { number, name: self.questions[number].name.clone(), rtype }
     }
 
-    /// The PTR names that share a registrable domain with a HELO name are looked up in their turn.
+    /// Asks about the PTR names that are in the registrable domain of a HELO name.
     fn call_witnesses(&mut self, names: &[Name]) -> Vec<Ask> {
         let helo: Vec<_> = self.questions[1..].iter().map(|q| registrable(&q.name)).collect();
         let mut asks = Vec::new();
@@ -190,7 +190,7 @@ impl Inquiry {
     }
 }
 
-/// The PTR names, and whether there may be others.
+/// The PTR names in an answer, and whether there may be others.
 fn reverse_names(answer: Result<&Answer, Failure>) -> (&[Name], Confirmation) {
     match answer.map(|answer| &answer.data) {
         Ok(Data::Names(List { items, more: true })) => (items, Confirmation::Unknown),
@@ -200,7 +200,7 @@ fn reverse_names(answer: Result<&Answer, Failure>) -> (&[Name], Confirmation) {
     }
 }
 
-/// Whether the answer holds the address.
+/// Whether the answer contains the address.
 fn holds(answer: Result<&Answer, Failure>, address: IpAddr) -> Confirmation {
     match answer.map(|answer| &answer.data) {
         Ok(Data::Addresses(list)) if list.items.contains(&address) => Confirmation::Confirmed,
@@ -210,7 +210,7 @@ fn holds(answer: Result<&Answer, Failure>, address: IpAddr) -> Confirmation {
     }
 }
 
-/// One witness is enough, and one who might have been is enough for doubt.
+/// One confirmation is enough, and a possible one is enough for doubt.
 fn better(one: Confirmation, other: Confirmation) -> Confirmation {
     use Confirmation::{Confirmed, NotConfirmed, Unknown};
     match (one, other) {
@@ -220,7 +220,7 @@ fn better(one: Confirmation, other: Confirmation) -> Confirmation {
     }
 }
 
-/// What somebody registered to have this name, or the whole name if it is nobody's.
+/// The registrable part of this name, or the whole name if there is none.
 fn registrable(name: &Name) -> Vec<u8> {
     let mut domain = Vec::new();
     crate::name::registrable(&name.text(), &mut domain);
@@ -234,7 +234,7 @@ mod tests {
 
     const HOST: &str = "192.0.2.1";
 
-    /// What is asked and answered, in a little world of its own.
+    /// The answers in a small artificial world.
     struct World(HashMap<(Vec<u8>, Rtype), Result<Answer, Failure>>);
 
     impl World {
@@ -327,7 +327,7 @@ mod tests {
         check(&["mx.a.example 192.0.2.9 +"], &["mx.a.example"], Unknown);
     }
 
-    /// A resolver that knows the names of its own network, or makes up those of RFC 6761, confirms nobody.
+    /// A resolver that knows the names of its own network, or makes up those in RFC 6761, confirms nothing.
     #[test]
     fn names_that_any_network_gives_itself_confirm_nobody() {
         for helo in
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(asked, 0);
         let many = (0..100).map(|n| format!(" p{n}.a.example")).collect::<String>();
         let (_, asked) = World::new(&[&format!("PTR{many}")]).inquire(&["mx.a.example"; 50]);
-        // The parser of answers lets no more than this through.
+        // The parser of answers allows no more than this.
         assert!(asked <= 2 + 100);
     }
 

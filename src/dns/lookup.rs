@@ -1,7 +1,8 @@
-//! One domain's lookup: answers in, the next questions or the verdict out. No input or output here.
+//! The lookup of one domain. In: answers. Out: the next questions, or the verdict. This module does no
+//! input or output.
 //!
-//! MX first; where there is none, or the whole name is denied, A and AAAA at once (RFC 5321 5.1): there are
-//! servers that deny a name for one type and have it for another.
+//! MX comes first. If there is none, or the whole name is denied, A and AAAA follow together (RFC 5321
+//! 5.1), since some servers deny a name for one type and have it for another.
 #![forbid(unsafe_code)]
 
 use domain::base::Rtype;
@@ -10,40 +11,40 @@ use super::answer::{Answer, Data};
 use super::failure::Failure;
 use super::verdict::{Bad, DomainVerdict, Good};
 
-/// A lookup under way.
+/// The state of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// Waiting for MX.
     Mx,
-    /// Waiting for A and AAAA; what the MX answer was.
+    /// Waiting for A and AAAA; with the result for MX.
     Addresses(No),
-    /// One of them is known: what all have said so far, or why it is not known.
+    /// One of them is answered; with the result so far, or why it is unknown.
     Half(Result<No, Failure>),
-    /// The verdict is out.
+    /// The verdict has been returned.
     Done,
 }
 
-/// What denials say together.
+/// The denials so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct No {
     /// Whether each denied the whole name.
     is_gone: bool,
-    /// For how many seconds all of them hold.
+    /// For how many seconds all of them are valid.
     ttl: u32,
 }
 
 /// What to do after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Ask for these types of the same name.
+    /// Ask for these types with the same name.
     Ask(&'static [Rtype]),
     /// Wait for the other answer, or ignore this one.
     Wait,
-    /// The verdict and how many seconds it holds.
+    /// The verdict, and how many seconds it is valid.
     Done(DomainVerdict, u32),
 }
 
-/// What the first question is.
+/// The type of the first question.
 pub const FIRST: Rtype = Rtype::MX;
 
 impl Lookup {
@@ -90,7 +91,7 @@ fn mx(answer: Result<&Answer, Failure>) -> (Lookup, Step) {
     (Lookup::Done, step)
 }
 
-/// What the answer to A or AAAA means by itself.
+/// What the answer to A or AAAA means.
 enum Half {
     Known(Step),
     None(Result<No, Failure>),
@@ -146,7 +147,7 @@ mod tests {
         })
     }
 
-    /// design's table, a row each.
+    /// The table of answers and verdicts, row by row.
     #[test]
     fn the_table() {
         use Data::{Exchange, NoData, NullExchange, NxDomain};
@@ -160,7 +161,7 @@ mod tests {
             (vec![answer(Exchange, 5)], good(Good::Mx, 5)),
             (vec![answer(NullExchange, 6)], bad(Bad::NullMx, 6)),
             (vec![gone(6), gone(5), gone(9)], bad(Bad::NxDomain, 5)),
-            // Servers that deny a whole name for want of one type.
+            // Servers that deny the whole name if they lack one type.
             (vec![gone(6), address()], good(Good::Address, 7)),
             (vec![gone(6), gone(6), address()], good(Good::Address, 7)),
             (vec![gone(6), no(5), gone(9)], bad(Bad::NoMxOrAddress, 5)),

@@ -1,8 +1,8 @@
-//! Questions: built as messages into reused buffers, and recognised in what comes back.
+//! Questions: builds messages in reused buffers, and recognizes their answers.
 //!
-//! The multiplexer calls both. An answer is ours when its question section is, byte by byte, the one
-//! that was sent, the case of its letters included (draft-vixie-dnsext-dns0x20): the id was compared
-//! before, the address by connect(2). Nothing of the answer's content is looked at here.
+//! The multiplexer calls both. An answer is ours if its question section is identical to the one that was
+//! sent, including the case of letters (draft-vixie-dnsext-dns0x20); the id has been compared before, and
+//! the address by connect(2). The content of the answer is not looked at here.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -19,36 +19,37 @@ use domain::base::{Message, MessageBuilder, Rtype};
 use super::name::Name;
 use super::random::Random;
 
-/// What we say we take by UDP: fits every path without fragments (DNS flag day 2020, RFC 9715).
+/// The UDP payload size that we announce: it fits every path without fragments (DNS flag day 2020, RFC
+/// 9715).
 pub const UDP_PAYLOAD: u16 = 1232;
 /// RFC 1035 4.1.1: octets of the header.
 pub const HEADER: usize = 12;
 /// RFC 1035 4.1.2: octets of a question's type and class.
 const TYPE_AND_CLASS: usize = 4;
 
-/// A question section with a single entry in wire format, its letters in random case.
+/// A question section with a single entry in wire format, with letters in random case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question(Box<[u8]>);
 
-/// Whether a message says that we speak EDNS (RFC 6891).
+/// Whether a message announces EDNS (RFC 6891).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edns {
     /// With an OPT record.
     On,
-    /// Without: some servers answer FORMERR to it.
+    /// Without one: some servers answer FORMERR otherwise.
     Off,
 }
 
-/// What a datagram with the right id is, by its header and its question section.
+/// The kind of a datagram with the right id, by its header and question section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
     /// The answer to our question.
     Exact,
-    /// The answer to our question from a server that changes the case of letters, or a forgery.
+    /// The answer to our question, but from a server that changes the case of letters, or a forgery.
     Folded,
-    /// An error without a question section, as servers that know no EDNS send it.
+    /// An error without a question section, as sent by servers that do not know EDNS.
     NoQuestion,
-    /// A question, or another operation's answer.
+    /// A question, or an answer to another operation.
     NoAnswer,
     /// The answer to another question.
     Other,
@@ -61,8 +62,8 @@ impl Question {
         Self(parts.concat().into())
     }
 
-    /// Gives each letter of the name a random case (draft-vixie-dnsext-dns0x20). A length octet is below
-    /// `A`, no letter; type and class may be any octets.
+    /// Gives each letter in the name a random case (draft-vixie-dnsext-dns0x20). Length octets are less
+    /// than `A`; type and class may have any octets, and are left alone.
     pub fn scramble(&mut self, random: &mut Random) {
         let mut bits = 0_u64;
         let mut left = 0_u32;
@@ -78,7 +79,7 @@ impl Question {
         }
     }
 
-    /// Back to lower case.
+    /// Changes the letters back to lower case.
     pub fn unscramble(&mut self) {
         self.name_mut().make_ascii_lowercase();
     }
@@ -93,12 +94,12 @@ impl Question {
         Rtype::from_int(self.tail())
     }
 
-    /// The same question but for the case of its letters.
+    /// Whether two questions are the same, ignoring case.
     pub fn same(&self, other: &Self) -> bool {
         self.is_folded(&other.0)
     }
 
-    /// The message into `buffer`, replacing what was there.
+    /// Writes the message to `buffer`, replacing its contents.
     pub fn write(&self, buffer: &mut Vec<u8>, id: u16, edns: Edns) {
         let mut target = std::mem::take(buffer);
         target.clear();
@@ -110,7 +111,7 @@ impl Question {
     fn build(&self, target: Vec<u8>, id: u16, edns: Edns) -> Option<Vec<u8>> {
         let (name, _) = self.parts();
         let name = domain::base::Name::from_octets(name).ok()?;
-        // Neither a Vec nor a single question can be too short of room.
+        // Neither a Vec nor a single question can exceed the limits.
         let mut builder = MessageBuilder::from_target(target).ok()?;
         builder.header_mut().set_id(id);
         builder.header_mut().set_rd(true);
@@ -146,13 +147,13 @@ impl Question {
         })
     }
 
-    /// Whether `section` differs from this one in the case of the name's letters at most.
+    /// Whether `section` differs from this one at most in the case of the name's letters.
     fn is_folded(&self, section: &[u8]) -> bool {
         let ((name, rest), (other, others)) = (self.parts(), split(section));
         name.eq_ignore_ascii_case(other) && rest == others
     }
 
-    /// The name, and type and class behind it.
+    /// The name, and the type and class after it.
     fn parts(&self) -> (&[u8], &[u8]) {
         split(&self.0)
     }
@@ -170,12 +171,12 @@ impl Question {
     }
 }
 
-/// The name of a question section, and type and class behind it.
+/// The name in a question section, and the type and class after it.
 fn split(section: &[u8]) -> (&[u8], &[u8]) {
     section.split_at_checked(section.len().saturating_sub(TYPE_AND_CLASS)).unwrap_or_default()
 }
 
-/// The id of a message, which says whose answer it may be.
+/// The id of a message, which tells which question it may answer.
 pub fn id(message: &[u8]) -> Option<u16> {
     message.first_chunk().map(|id| u16::from_be_bytes(*id))
 }

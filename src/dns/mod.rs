@@ -1,4 +1,4 @@
-//! DNS asked by ourselves: sender domains and hosts in, verdicts out.
+//! Our own DNS client. In: sender domains and hosts. Out: verdicts.
 //!
 //! ```text
 //!            resolver ── jobs: lookup (a domain), identity (a host) ── cache
@@ -6,10 +6,10 @@
 //!               ▼                             │
 //!              mux ── message ──▶ socket ──▶ name servers ──▶ answer (bytes to meaning)
 //! ```
-//! [`resolver::Resolver`] is what others use; [`verdict`] says what its verdicts mean, [`failure`] why
-//! something is not known, [`proof`] when a denial counts, for which `controls` are asked. Nothing is
-//! believed but the well-formed answer to our own question, and nothing but a definite `no` from a server that
-//! has shown that it can say yes makes a domain bad.
+//! Others use [`resolver::Resolver`]. [`verdict`] says what its verdicts mean, [`failure`] why something is
+//! unknown, and [`proof`] when a denial counts, for which `controls` are asked. Only a well-formed answer
+//! to our own question is believed, and only a definite `no` from a server that has proved that it can say
+//! yes makes a domain bad.
 #![forbid(unsafe_code)]
 
 pub mod answer;

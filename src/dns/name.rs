@@ -1,8 +1,9 @@
-//! Domain names: the text of a sender domain, a HELO name or an address in, a wire-format [`Name`] out.
+//! Domain names. In: the text of a sender domain, a HELO name or an address. Out: a [`Name`] in wire
+//! format.
 //!
-//! The text comes from strangers by way of the database; the resolver calls this before anything is
-//! asked. What cannot be a mail domain is refused here and never reaches a name server: the rule
-//! `syntax` has judged it already. U-labels become A-labels (RFC 5890) through UTS #46.
+//! The text comes from strangers through the database; the resolver calls this before it asks. Text that
+//! cannot be a mail domain is refused here and never reaches a name server; the rule `syntax` has already
+//! judged it. U-labels become A-labels (RFC 5890) through UTS #46.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -23,29 +24,29 @@ use idna::AsciiDenyList;
 
 /// RFC 1035 2.3.4: octets of a label.
 const MAX_LABEL: usize = 63;
-/// RFC 1035 2.3.4: octets of a name in wire format, the root label included.
+/// RFC 1035 2.3.4: octets of a name in wire format, including the root label.
 const MAX_NAME: usize = 255;
 
 /// An absolute domain name in wire format (RFC 1035 3.1), its letters in lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Box<[u8]>);
 
-/// Why a text is no name that could be asked for.
+/// Why a text is not a name that can be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameError {
-    /// Nothing there, or the root alone.
+    /// It is empty, or only the root.
     Empty,
-    /// Two dots in a row, or one in front.
+    /// It has two dots in a row, or begins with a dot.
     EmptyLabel,
     /// A label of more than 63 octets.
     LongLabel,
     /// More than 255 octets in wire format.
     LongName,
-    /// Digits and dots only: an address or a piece of one.
+    /// It has only digits and dots: an address or part of one.
     Numeric,
-    /// Something else than letters, digits, `-` and `_`.
+    /// It has something other than letters, digits, `-` and `_`.
     Character,
-    /// Not UTF-8, or U-labels that IDNA does not allow.
+    /// It is not UTF-8, or has U-labels that IDNA does not allow.
     Idna,
 }
 
@@ -66,15 +67,15 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 impl Name {
-    /// The root, whose name servers are the control question.
+    /// The root; the control query asks for its name servers.
     pub fn root() -> Self {
         Self(Box::new([0]))
     }
 
-    /// The name of a mail domain; one final dot is taken as the root's.
+    /// The name of a mail domain; a final dot stands for the root.
     ///
     /// # Errors
-    /// Whatever could not be asked for.
+    /// The text cannot be looked up.
     pub fn from_domain(text: &[u8]) -> Result<Self, NameError> {
         let ascii = if text.is_ascii() {
             Cow::Borrowed(text)
@@ -86,12 +87,12 @@ impl Name {
         Self::from_ascii(&ascii)
     }
 
-    /// A HELO argument, if it is a host name with a dot: nothing else has identity.
+    /// A HELO argument, if it is a host name with a dot; nothing else has identity.
     pub fn from_helo(text: &[u8]) -> Option<Self> {
         Self::from_domain(crate::name::host_name(text)?).ok()
     }
 
-    /// Where the PTR records of `address` are (RFC 1035 3.5, RFC 3596 2.5).
+    /// The name of the PTR records for `address` (RFC 1035 3.5, RFC 3596 2.5).
     pub fn reverse(address: IpAddr) -> Self {
         let text = match address.to_canonical() {
             IpAddr::V4(v4) => {
@@ -107,7 +108,7 @@ impl Name {
         Self::from_labels(text.split('.').map(str::as_bytes))
     }
 
-    /// A name out of a message.
+    /// A name from a message.
     pub fn from_parsed<O: AsRef<[u8]>>(name: &ParsedName<O>) -> Self {
         Self::from_labels(name.iter_labels().filter(|l| !l.is_root()).map(Label::as_slice))
     }
@@ -117,7 +118,7 @@ impl Name {
         &self.0
     }
 
-    /// The labels from left to right, without the root's.
+    /// The labels from left to right, without the root label.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.0;
         std::iter::from_fn(move || {
@@ -128,7 +129,7 @@ impl Name {
         })
     }
 
-    /// The text without the final dot, as the public suffix list wants it.
+    /// The text without the final dot, in the form that the public suffix list expects.
     pub fn text(&self) -> Vec<u8> {
         self.labels().collect::<Vec<_>>().join(&b'.')
     }
@@ -142,14 +143,14 @@ impl Name {
         if text.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
             return Err(NameError::Numeric);
         }
-        // A length octet in front of the first label in place of each dot, and the root's.
+        // One length octet replaces each dot, plus one for the first label and one for the root.
         if text.len().saturating_add(2) > MAX_NAME {
             return Err(NameError::LongName);
         }
         Ok(Self::from_labels(text.split(|b| *b == b'.')))
     }
 
-    /// Trusts that no label is too long.
+    /// Assumes that no label is too long.
     fn from_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut wire = Vec::with_capacity(MAX_NAME);
         for label in labels {
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(wire("_dmarc.a-b"), Ok(b"\x06_dmarc\x03a-b\0".to_vec()));
     }
 
-    /// A-labels as RFC 3492 7.1 and the registries write them.
+    /// A-labels as in RFC 3492 7.1 and in registries.
     #[test]
     fn u_labels_become_a_labels() {
         assert_eq!(wire("bücher.example"), wire("xn--bcher-kva.example"));
@@ -227,7 +228,7 @@ mod tests {
         assert!(wire(&format!("{}.example", label(63))).is_ok());
     }
 
-    /// RFC 1035 2.3.4: 255 octets with the length octets and the root.
+    /// RFC 1035 2.3.4: 255 octets, including the length octets and the root.
     #[test]
     fn a_name_of_255_octets_is_the_longest() {
         let label = "a".repeat(63);

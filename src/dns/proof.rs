@@ -1,8 +1,9 @@
-//! Whether a name server may be believed when it denies: only one that has shown that it can say yes.
+//! Decides whether a name server is believed when it denies something: only if it has proved that it can
+//! say yes.
 //!
-//! A server that knows nothing but its own root (a closed network, a filter, a broken forwarder) answers all
-//! questions properly, each with no. So the resolver keeps for each scan which servers found something, and
-//! for each verdict which servers denied what it rests on.
+//! A server that knows only its own root (a closed network, a filter, a broken forwarder) answers all
+//! questions properly with no. So the resolver remembers for each scan which servers have found something,
+//! and for each verdict which servers made the denials that it rests on.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
@@ -13,29 +14,29 @@ use super::name::Name;
 /// A bit for each server; [`super::mux::MAX_SERVERS`] keeps their numbers in range.
 type Servers = u16;
 
-/// What a verdict owes to servers that say that something is not there.
+/// The denials that a verdict rests on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
-    /// Who said so; nobody if it was said in an earlier scan that proved itself.
+    /// The servers that denied; none if an earlier scan has proved the denial.
     servers: Servers,
-    /// Whether one of them did not say which zone knows it: a denial without a SOA record, or one that holds
-    /// for no time. RFC 2308, 3, wants that record.
+    /// Whether one of them did not name the zone: a denial without a SOA record, which RFC 2308, 3,
+    /// requires, or with a TTL of 0.
     is_bare: bool,
 }
 
-/// What servers have shown since the scan began.
+/// What servers have proved since the scan began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// Those that found something.
+    /// Servers that found something.
     able: Servers,
-    /// Those that answered the control question `. NS` properly.
+    /// Servers that answered the control query `. NS` properly.
     fit: Servers,
     /// Whether domains that must exist are asked for.
     is_tried: bool,
 }
 
 impl Denial {
-    /// Adds what an answer of the server with this number denies, if anything.
+    /// Adds the denial in an answer of the server with this number, if there is one.
     pub fn add(&mut self, answer: &Answer, server: usize) {
         if answer.is_denial() {
             self.servers |= bit(server);
@@ -45,20 +46,20 @@ impl Denial {
 }
 
 impl Proof {
-    /// Nothing is shown yet; `is_tried` tells whether domains that must exist are asked for.
+    /// Nothing is proved yet; `is_tried` says whether domains that must exist are asked for.
     pub fn begin(is_tried: bool) -> Self {
         Self { is_tried, ..Self::default() }
     }
 
-    /// The same with the numbers of the servers that answered the control question properly.
+    /// Adds the numbers of the servers that answered the control query properly.
     pub fn with_fit(self, numbers: impl Iterator<Item = usize>) -> Self {
         Self { fit: numbers.fold(0, |servers, number| servers | bit(number)), ..self }
     }
 
-    /// Takes notice of an answer of the server with this number.
+    /// Notes an answer of the server with this number.
     ///
-    /// What is there counts, but for what a server may make up by itself (RFC 6761, 6.3; RFC 6303): names
-    /// that every network gives to its own hosts, and names of addresses.
+    /// Anything found counts, except what a server may make up by itself (RFC 6761, 6.3; RFC 6303): names
+    /// that any network may give to its hosts, and names of addresses.
     pub fn note(&mut self, name: &Name, answer: &Answer, server: usize) {
         let is_there = matches!(answer.data, Data::Exchange | Data::Addresses(_));
         if is_there && self.able & bit(server) == 0 && !crate::name::is_local(&name.text()) {
@@ -71,11 +72,9 @@ impl Proof {
         self.able != 0
     }
 
-    /// Whether a denial counts.
-    ///
-    /// Where nobody has found anything, it does not if there were domains that must exist. If none is known
-    /// (recipients in special-use domains only, a single lookup), the control question stands in, and the
-    /// denial must say which zone knows.
+    /// Whether a denial counts. If no server has found anything, it does not count if domains that must
+    /// exist were asked for. If no such domain is known (all recipients are in special-use domains, or this
+    /// is a single lookup), the control query stands in, and the denial must name the zone.
     pub fn believes(&self, denial: Denial) -> bool {
         if self.is_given() {
             denial.servers & !self.able == 0

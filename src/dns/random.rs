@@ -1,7 +1,7 @@
-//! Unpredictable numbers: ids, letter cases, jitter, drawn from the kernel a block at a time.
+//! Unpredictable numbers for ids, letter case and jitter, obtained from the kernel a block at a time.
 //!
-//! getrandom(2), or getentropy(2) on OpenBSD, is the source itself, so there is no generator of our own
-//! to seed or to guess; a block serves some hundreds of questions with one call.
+//! They come directly from getrandom(2), or getentropy(2) on OpenBSD, so there is no generator to seed or
+//! to guess; one block is enough for some hundred questions.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -34,15 +34,15 @@ impl Random {
         u64::from_ne_bytes(self.bytes())
     }
 
-    /// A number below `end`, which is not 0; small ends come out even enough.
+    /// A number below `end`, which is not 0; for small `end` the distribution is even enough.
     pub fn below(&mut self, end: usize) -> usize {
         (self.u64() % end.max(1) as u64) as usize
     }
 
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         if self.used + N > BLOCK && self.fill().is_err() {
-            // A source that worked at the start cannot fail; a repeated block is a lesser evil than
-            // the end of the process that holds the mail host's verdicts.
+            // A source that worked at the start does not fail; repeating a block would be better than
+            // ending the process.
             self.used = 0;
         }
         let mut taken = [0; N];

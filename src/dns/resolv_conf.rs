@@ -1,8 +1,8 @@
-//! resolv.conf(5): its text in, name servers and how to ask them out.
+//! resolv.conf(5). In: its text. Out: name servers, and how to ask them.
 //!
-//! Read when greytrapper.conf names no server, before the process gives up the file system. As libc's
-//! resolver does, what cannot be understood is passed over. The file stays open, so that a process that can
-//! open nothing sees when it has changed ([`Watch`]).
+//! It is read if greytrapper.conf names no server, before the process gives up access to the file system.
+//! As in libc, lines that are not understood are ignored. The file stays open, so that a process that
+//! cannot open files notices when it has changed ([`Watch`]).
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -16,22 +16,22 @@ use crate::errno::reason;
 
 /// libc's ASR_MAXNS.
 const MAX_SERVERS: usize = 5;
-/// Where it is.
+/// Its path.
 pub const PATH: &str = "/etc/resolv.conf";
 
 const DOMAIN: u16 = 53;
 
-/// What resolv.conf says as far as mail domains are concerned.
+/// The part of resolv.conf that matters for mail domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// The name servers in their order; the one on this machine if none is named, none at all if
-    /// `lookup` leaves out `bind`.
+    /// The name servers in order; the one on this machine if none is named, none if `lookup` does not
+    /// include `bind`.
     pub servers: Vec<SocketAddr>,
     /// `options tcp`.
     pub transport: Transport,
 }
 
-/// An open resolv.conf, and what it said when it was read.
+/// An open resolv.conf, and its contents when it was read.
 #[derive(Debug)]
 pub struct Watch {
     file: File,
@@ -40,24 +40,24 @@ pub struct Watch {
     has_changed: bool,
 }
 
-/// What tells one state of a file from another.
+/// What distinguishes two states of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
-    /// Time of its last change in seconds and nanoseconds.
+    /// The time of its last change, in seconds and nanoseconds.
     changed: (i64, i64),
     length: u64,
-    /// Whether it has a name. A file that is mounted over another may have none from the beginning.
+    /// Whether it has a name. A file that is mounted over another may not have one from the beginning.
     is_named: bool,
 }
 
-/// What is read of the file at most.
+/// The maximum number of bytes read from the file.
 const LONGEST: usize = 1 << 16;
 
 impl Watch {
     /// Opens and reads it.
     ///
     /// # Errors
-    /// The file cannot be read. Without it the system uses no DNS at all.
+    /// The file cannot be read; without it the system does not use DNS.
     pub fn begin(path: &Path) -> io::Result<Self> {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {}", path.display(), reason(&error)))
@@ -74,13 +74,13 @@ impl Watch {
         Ok(Self { file, conf, seen, has_changed: false })
     }
 
-    /// What the file said.
+    /// The contents of the file.
     pub fn conf(&self) -> &ResolvConf {
         &self.conf
     }
 
-    /// Whether it names other servers now, or another file has taken its place, which cannot be read here.
-    /// If the file cannot be looked at, or is just being written, it has not.
+    /// Whether it now names other servers, or has been replaced by another file, which cannot be read here.
+    /// False if the file cannot be checked, or is just being written.
     pub fn has_changed(&mut self) -> bool {
         let state = State::of(&self.file).unwrap_or(self.seen);
         if self.seen.is_named && !state.is_named {
@@ -108,7 +108,7 @@ impl State {
 }
 
 impl ResolvConf {
-    /// The text's meaning.
+    /// Parses the text.
     pub fn parse(text: &[u8]) -> Self {
         let mut conf = Self { servers: Vec::new(), transport: Transport::Udp };
         let mut bind = true;
@@ -123,7 +123,7 @@ impl ResolvConf {
                 }
                 [Some(b"lookup"), Some(_), ..] => bind = has(b"bind") || !has(b"file"),
                 [Some(b"options"), ..] if has(b"tcp") => conf.transport = Transport::Tcp,
-                // EDNS is always tried, with a way back for servers that know none.
+                // EDNS is always tried, with a fallback for servers that do not know it.
                 _ => {}
             }
         }
@@ -138,7 +138,7 @@ impl ResolvConf {
     }
 }
 
-/// `ADDRESS`, `[ADDRESS]:PORT`, `ADDRESS:PORT` (IPv4), an IPv6 address perhaps with its `%scope`.
+/// `ADDRESS`, `[ADDRESS]:PORT`, or `ADDRESS:PORT` (IPv4); an IPv6 address may have a `%scope`.
 fn parse_server(word: &[u8]) -> Option<SocketAddr> {
     let word = std::str::from_utf8(word).ok()?;
     let (address, port) = match word.strip_prefix('[').map(|rest| rest.split_once(']')) {
@@ -187,7 +187,7 @@ mod tests {
         );
     }
 
-    /// The defaults of resolv.conf(5), and pass over what is not understood as asr.c does.
+    /// The defaults in resolv.conf(5); lines that are not understood are ignored as in asr.c.
     #[test]
     fn defaults_and_nonsense() {
         for text in [
@@ -238,15 +238,15 @@ mod tests {
         assert!(watch.has_changed() && watch.has_changed());
         write("nameserver 192.0.2.1 # as before\n");
         assert!(!watch.has_changed());
-        // As resolvd(8) does it.
+        // As resolvd(8) does.
         let new = directory.path().join("resolv.conf.new");
         std::fs::write(&new, "nameserver 192.0.2.1\n").unwrap();
         std::fs::rename(&new, &path).unwrap();
         assert!(watch.has_changed());
     }
 
-    /// As a file that was mounted over the system's, and then replaced where it came from: to read it again
-    /// would change nothing, time and again.
+    /// The file was mounted over the system's, and then replaced at its origin: reading it again would
+    /// never change anything.
     #[test]
     fn a_file_that_never_had_a_name_has_not_changed() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,9 +1,10 @@
-//! The resolver: domains and hosts in, verdicts out in the order of the answers.
+//! The resolver. In: domains and hosts. Out: verdicts, in the order of the answers.
 //!
-//! The owner registers descriptors of its own with [`Resolver::registry`], asks with [`Resolver::lookup`] and
-//! [`Resolver::identify`] while there is [`Resolver::room`], calls [`Resolver::turn`] and takes what
-//! [`Resolver::next_finding`] has. A denial in it counts if [`Resolver::proof`] believes it. A scan lies
-//! between [`Resolver::begin_scan`], which has name servers prove themselves, and [`Resolver::end_scan`].
+//! The owner registers its own descriptors with [`Resolver::registry`], asks with [`Resolver::lookup`] and
+//! [`Resolver::identify`] while there is [`Resolver::room`], calls [`Resolver::turn`] and takes results
+//! from [`Resolver::next_finding`]. A denial in a result counts if [`Resolver::proof`] believes it. A scan
+//! begins with [`Resolver::begin_scan`], which makes name servers prove themselves, and ends with
+//! [`Resolver::end_scan`].
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -30,10 +31,10 @@ use super::table::{Key, Table};
 use super::verdict::DomainVerdict;
 use crate::config;
 
-/// Readiness events that one turn takes.
+/// The maximum number of readiness events in one turn.
 const EVENTS: usize = 64;
 
-/// What was asked for.
+/// A result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// By [`Resolver::lookup`].
@@ -42,14 +43,14 @@ pub enum Found {
     Identity(Identity),
 }
 
-/// Something found, and what it rests on.
+/// A result, and the denials that it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The number under which it was asked for.
     pub ticket: u64,
-    /// What it is.
+    /// The result.
     pub found: Found,
-    /// What is denied in it, and by whom.
+    /// The denials that it rests on.
     pub denial: Denial,
 }
 
@@ -65,27 +66,27 @@ pub struct Resolver {
     proof: Proof,
     controls: Controls,
     random: Random,
-    /// The scan under way, if there is one.
+    /// The current scan, if there is one.
     scan: Option<ScanUnderWay>,
-    /// Where the name servers come from, if that is resolv.conf(5).
+    /// resolv.conf(5), if the name servers come from there.
     watch: Option<Watch>,
 }
 
-/// What is to be remembered of a scan at its end.
+/// What is needed at the end of a scan.
 #[derive(Debug, Default)]
 struct ScanUnderWay {
-    /// Domains asked for that must exist.
+    /// The domains that must exist and are asked for.
     controls: Vec<Name>,
-    /// How many of these have no answer yet.
+    /// How many of them have no answer yet.
     open: usize,
     good: Vec<Name>,
     bad: Vec<(Name, DomainVerdict, u32, Denial)>,
 }
 
-/// Good domains of one scan that may be remembered as controls.
+/// The maximum number of good domains in one scan that are remembered as controls.
 const GOOD: usize = 100;
 
-/// Something asked for.
+/// A domain or a host that is asked about.
 #[derive(Debug)]
 struct Job {
     asked_by: AskedBy,
@@ -95,7 +96,7 @@ struct Job {
 
 #[derive(Clone, Copy, Debug)]
 enum AskedBy {
-    /// The owner, by this number.
+    /// The owner, with this number.
     Ticket(u64),
     /// The scan itself.
     Control,
@@ -108,11 +109,11 @@ enum Work {
 }
 
 impl Resolver {
-    /// As configured, or by resolv.conf(5) where no server is: that file is opened here, so this comes
-    /// before chroot(2).
+    /// Asks the configured servers or, if there are none, those in resolv.conf(5). That file is opened
+    /// here, so this must come before chroot(2).
     ///
     /// # Errors
-    /// resolv.conf is needed and cannot be read; no poller or no random source.
+    /// resolv.conf is needed and cannot be read; there is no poller or no random source.
     pub fn new(dns: &config::Dns) -> io::Result<Self> {
         let mut watch = None;
         let (servers, transport) = if dns.servers.is_empty() {
@@ -131,7 +132,7 @@ impl Resolver {
     /// Asks these servers.
     ///
     /// # Errors
-    /// No poller or no random source.
+    /// There is no poller or no random source.
     pub fn with_servers(servers: &[SocketAddr], limits: Limits, cache: Bounds) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mux = Mux::new(poll.registry().try_clone()?, servers, limits)?;
@@ -150,18 +151,17 @@ impl Resolver {
         })
     }
 
-    /// Where the process's other descriptors may be registered, with tokens below
-    /// [`super::FIRST_TOKEN`].
+    /// The registry for the process's other descriptors, with tokens below [`super::FIRST_TOKEN`].
     pub fn registry(&self) -> &Registry {
         self.poll.registry()
     }
 
-    /// How many more domains may be asked for before answers have been taken.
+    /// How many more domains may be asked for before results must be taken.
     pub fn room(&self) -> usize {
         self.mux.room()
     }
 
-    /// Asks what is to be thought of a sender domain.
+    /// Looks up a sender domain.
     pub fn lookup(&mut self, ticket: u64, domain: &[u8]) {
         let name = match Name::from_domain(domain) {
             Ok(name) => name,
@@ -173,7 +173,7 @@ impl Resolver {
         self.ask_about(AskedBy::Ticket(ticket), name);
     }
 
-    /// Asks whether a host is what it says in HELO.
+    /// Asks whether a host is what it claims in HELO.
     pub fn identify<'a>(
         &mut self,
         ticket: u64,
@@ -189,16 +189,16 @@ impl Resolver {
         self.put(job, &asks);
     }
 
-    /// The next thing found.
+    /// The next result.
     pub fn next_finding(&mut self) -> Option<Finding> {
         self.findings.pop_front()
     }
 
-    /// Sends what is to be sent, sleeps until something happens, at most so long, and takes it in.
-    /// `other` is told of readiness that is not ours.
+    /// Sends questions, waits until something happens, at most for the given time, and handles it. `other`
+    /// is called for readiness events that are not ours.
     ///
     /// # Errors
-    /// The poller's.
+    /// Those of the poller.
     pub fn turn(
         &mut self,
         longest: Option<Duration>,
@@ -228,8 +228,8 @@ impl Resolver {
         Ok(())
     }
 
-    /// A scan begins: servers prove themselves anew. `own` are domains that must exist; some of them, and
-    /// some that earlier scans found good, are asked for.
+    /// Begins a scan: servers must prove themselves again. `own` are domains that must exist; some of them,
+    /// and some that earlier scans found good, are asked for.
     pub fn begin_scan(&mut self, own: &[Vec<u8>]) {
         self.mux.refresh();
         let controls = self.controls.choose(own, &mut self.random);
@@ -241,12 +241,12 @@ impl Resolver {
         self.scan = Some(ScanUnderWay { controls, open, ..ScanUnderWay::default() });
     }
 
-    /// Whether an answer may still come that proves a server able.
+    /// Whether an answer that proves a server may still come.
     pub fn is_proving(&self) -> bool {
         !self.proof.is_given() && self.scan.as_ref().is_some_and(|scan| scan.open > 0)
     }
 
-    /// What the name servers have shown since the scan began.
+    /// What the name servers have proved since the scan began.
     pub fn proof(&self) -> Proof {
         let numbered = self.mux.health().enumerate();
         let fit = numbered.filter(|(_, health)| health.fitness == Fitness::Fit);
@@ -258,8 +258,8 @@ impl Resolver {
         self.scan.as_ref().map_or(&[], |scan| &scan.controls)
     }
 
-    /// The scan is over; what has no answer yet gets none. What is not believed is not remembered either,
-    /// nor is any denial unless `keeps_denials`.
+    /// Ends the scan; open questions get no answer. Denials are remembered only if they are believed, and
+    /// only if `keeps_denials`.
     pub fn end_scan(&mut self, keeps_denials: bool) {
         let Some(scan) = self.scan.take() else { return };
         let (proof, now) = (self.proof(), Instant::now());
@@ -274,12 +274,12 @@ impl Resolver {
         }
     }
 
-    /// Whether resolv.conf(5) names other servers than those that are asked.
+    /// Whether resolv.conf(5) names servers other than those in use.
     pub fn has_other_servers(&mut self) -> bool {
         self.watch.as_mut().is_some_and(Watch::has_changed)
     }
 
-    /// What the process has to promise (pledge(2)) to be allowed to ask these servers.
+    /// What the process must promise (pledge(2)) to ask these servers.
     pub fn promise(&self) -> Promise {
         self.mux.promise()
     }
@@ -289,17 +289,17 @@ impl Resolver {
         self.mux.counters()
     }
 
-    /// What there is to log.
+    /// Takes the notices for the log.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         self.mux.take_notices()
     }
 
-    /// The name servers and how they are.
+    /// The name servers and their state.
     pub fn health(&self) -> impl Iterator<Item = Health> {
         self.mux.health()
     }
 
-    /// Takes the multiplexer's answers in; true if there were any.
+    /// Takes answers from the multiplexer; returns whether there were any.
     fn collect(&mut self) -> bool {
         let mut any = false;
         while let Some(done) = self.mux.next_done() {
@@ -333,7 +333,7 @@ impl Resolver {
         }
     }
 
-    /// An answer in an inquiry into a host.
+    /// Handles an answer in an inquiry about a host.
     fn inquire(&mut self, key: Key, question: usize, answer: Result<&Answer, Failure>) {
         let Some(job) = self.jobs.get_mut(key) else { return };
         let Work::Host(inquiry) = &mut job.work else { return };
@@ -346,7 +346,7 @@ impl Resolver {
         self.put(key, &asks);
     }
 
-    /// A domain's lookup has ended.
+    /// Handles the end of a domain's lookup.
     fn judged(&mut self, key: Key, verdict: DomainVerdict, ttl: u32) {
         let Some(Job { asked_by, work: Work::Domain(name, _), denial }) = self.jobs.remove(key)
         else {
@@ -385,7 +385,7 @@ impl Resolver {
         }
     }
 
-    /// Something known without a question.
+    /// Adds a result that needed no question.
     fn know(&mut self, ticket: u64, verdict: DomainVerdict) {
         self.tell(ticket, Found::Domain(verdict), Denial::default());
     }

@@ -1,8 +1,8 @@
-//! Sockets: non-blocking UDP and TCP sockets of our own, connected to one name server each.
+//! Non-blocking UDP and TCP sockets, each connected to one name server.
 //!
-//! The multiplexer owns them. connect(2) makes the kernel drop what comes from elsewhere, chooses the
-//! source port at random (Linux and the BSDs both do) and lets ICMP errors reach us. Several datagrams
-//! go and come with one system call where sendmmsg(2) and recvmmsg(2) are at hand.
+//! The multiplexer owns them. connect(2) makes the kernel drop datagrams from elsewhere, chooses a random
+//! source port (on both Linux and the BSDs) and lets us receive ICMP errors. One system call sends or
+//! receives several datagrams where sendmmsg(2) and recvmmsg(2) are available.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -15,25 +15,26 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
-/// Datagrams that one call carries at most.
+/// The maximum number of datagrams in one call.
 pub const BATCH: usize = 16;
-/// Room for one datagram: more than what we say we take, so that a longer one shows.
+/// The size of the buffer for a datagram: larger than the size we announce, so that longer ones are
+/// noticed.
 pub const DATAGRAM: usize = 2048;
 
-/// The port of the Domain Name System, the only one that OpenBSD's `dns` promise knows.
+/// The port of the Domain Name System, the only one that OpenBSD's `dns` promise allows.
 const DOMAIN: u16 = 53;
 
-/// Which kind of sockets the process may make.
+/// The kind of sockets that the process may create.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
     /// OpenBSD's `dns`: sockets carry SOCK_DNS. All servers are on port 53.
     Dns,
-    /// Plain sockets, everywhere else (SOCK_DNS under `inet` alone gets the process killed).
+    /// Plain sockets, in all other cases (SOCK_DNS with only `inet` would kill the process).
     Inet,
 }
 
 impl Promise {
-    /// What asking these servers needs.
+    /// The promise that these servers need.
     pub fn for_servers<'a>(mut servers: impl Iterator<Item = &'a SocketAddr>) -> Self {
         let dns = cfg!(target_os = "openbsd") && servers.all(|server| server.port() == DOMAIN);
         if dns { Self::Dns } else { Self::Inet }
@@ -43,17 +44,17 @@ impl Promise {
 /// A datagram socket connected to `server`.
 ///
 /// # Errors
-/// socket(2)'s and connect(2)'s.
+/// Those of socket(2) and connect(2).
 pub fn udp(server: SocketAddr, promise: Promise) -> Result<OwnedFd, Errno> {
     let fd = open(server, SockType::Datagram, promise)?;
     connect(fd.as_raw_fd(), &SockaddrStorage::from(server))?;
     Ok(fd)
 }
 
-/// A stream socket whose connection to `server` is under way.
+/// A stream socket that is being connected to `server`.
 ///
 /// # Errors
-/// socket(2)'s and connect(2)'s but EINPROGRESS.
+/// Those of socket(2) and connect(2), except EINPROGRESS.
 pub fn tcp(server: SocketAddr, promise: Promise) -> Result<OwnedFd, Errno> {
     let fd = open(server, SockType::Stream, promise)?;
     match connect(fd.as_raw_fd(), &SockaddrStorage::from(server)) {
@@ -62,10 +63,10 @@ pub fn tcp(server: SocketAddr, promise: Promise) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// The error that waits at a socket, such as the one a connection attempt ended with.
+/// The pending error of a socket, such as that of a failed connection.
 ///
 /// # Errors
-/// getsockopt(2)'s.
+/// Those of getsockopt(2).
 pub fn pending_error(fd: &OwnedFd) -> io::Result<Option<Errno>> {
     let code = getsockopt(fd, sockopt::SocketError)?;
     Ok((code != 0).then(|| Errno::from_raw(code)))
@@ -74,7 +75,7 @@ pub fn pending_error(fd: &OwnedFd) -> io::Result<Option<Errno>> {
 /// Writes to a stream without raising SIGPIPE.
 ///
 /// # Errors
-/// send(2)'s.
+/// Those of send(2).
 pub fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     send(fd.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
 }
@@ -82,7 +83,7 @@ pub fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
 /// Reads from a stream.
 ///
 /// # Errors
-/// recv(2)'s.
+/// Those of recv(2).
 pub fn read(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     recv(fd.as_raw_fd(), buffer, MsgFlags::empty())
 }
@@ -106,7 +107,7 @@ fn promise_flag(_: Promise) -> SockFlag {
     SockFlag::empty()
 }
 
-/// The buffers and headers of [`Datagrams::send`] and [`Datagrams::receive`], made once.
+/// The buffers and headers for [`Datagrams::send`] and [`Datagrams::receive`], which are allocated once.
 pub struct Datagrams {
     room: Vec<u8>,
     lengths: [usize; BATCH],
@@ -125,16 +126,16 @@ impl Datagrams {
         }
     }
 
-    /// The `index`th of the datagrams that were received last.
+    /// The datagram at `index` in the last batch received.
     pub fn datagram(&self, index: usize) -> &[u8] {
         let start = index * DATAGRAM;
         &self.room[start..start + self.lengths[index]]
     }
 
-    /// Sends the messages, at most [`BATCH`], and says how many of them went.
+    /// Sends at most [`BATCH`] messages; returns how many were sent.
     ///
     /// # Errors
-    /// If not even the first could be sent.
+    /// Not even the first could be sent.
     pub fn send(&mut self, fd: &OwnedFd, messages: &[Vec<u8>]) -> Result<usize, Errno> {
         match messages {
             [] => Ok(0),
@@ -143,10 +144,10 @@ impl Datagrams {
         }
     }
 
-    /// Receives what is there, at most [`BATCH`] datagrams, and says how many came.
+    /// Receives at most [`BATCH`] datagrams; returns how many there were.
     ///
     /// # Errors
-    /// recv(2)'s, EAGAIN among them.
+    /// Those of recv(2), including EAGAIN.
     pub fn receive(&mut self, fd: &OwnedFd) -> Result<usize, Errno> {
         self.receive_several(fd.as_raw_fd())
     }
@@ -176,7 +177,7 @@ impl Datagrams {
     }
 }
 
-/// nix has no sendmmsg(2) for OpenBSD; a loop costs it the calls, nothing else.
+/// nix has no sendmmsg(2) for OpenBSD; a loop only costs more system calls.
 #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
 impl Datagrams {
     fn send_several(&mut self, fd: RawFd, messages: &[Vec<u8>]) -> Result<usize, Errno> {
@@ -221,7 +222,7 @@ mod tests {
     use super::*;
     use std::net::UdpSocket;
 
-    /// A socket that sends back what it got, and ours connected to it.
+    /// A socket that echoes datagrams, and one connected to it.
     fn echo(bind: &str) -> Option<(UdpSocket, OwnedFd)> {
         let server = UdpSocket::bind(bind).ok()?;
         let fd = udp(server.local_addr().unwrap(), Promise::Inet).unwrap();
@@ -252,7 +253,7 @@ mod tests {
         }
     }
 
-    /// What systems without sendmmsg(2) do, tried on all of them.
+    /// The code for systems without sendmmsg(2), tested on all.
     #[test]
     fn one_by_one_is_the_same() {
         let (server, fd) = echo("127.0.0.1:0").unwrap();

@@ -1,10 +1,10 @@
-//! A table whose entries are found by a key that is never given out twice.
+//! A table whose keys are never reused.
 //!
-//! The multiplexer and the resolver keep what is under way in such tables. A key that has outlived its
-//! entry finds nothing, so a late answer or timer cannot touch the entry that came after.
+//! The multiplexer and the resolver keep outstanding work in such tables. A key finds nothing after its
+//! entry is gone, so a late answer or timer cannot affect a later entry.
 #![forbid(unsafe_code)]
 
-/// Where an entry is, and which of those that were there.
+/// The slot of an entry, and a number that distinguishes it from earlier ones there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     slot: u32,
@@ -12,7 +12,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The place in the table, reused after the entry has gone.
+    /// The slot in the table, which is reused after the entry is gone.
     pub fn slot(self) -> usize {
         self.slot as usize
     }
@@ -36,7 +36,7 @@ impl<T> Table<T> {
         self.slots.len() - self.free.len()
     }
 
-    /// Puts `entry` in and says where it is.
+    /// Inserts `entry`; returns its key.
     pub fn insert(&mut self, entry: T) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));
@@ -59,7 +59,7 @@ impl<T> Table<T> {
         entry.as_mut().filter(|_| *generation == key.generation)
     }
 
-    /// Takes the entry out.
+    /// Removes the entry.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let (generation, entry) = self.slots.get_mut(key.slot())?;
         if *generation != key.generation {
@@ -71,7 +71,7 @@ impl<T> Table<T> {
         Some(taken)
     }
 
-    /// The key of the entry that is in a slot now.
+    /// The key of the entry that is now in a slot.
     pub fn at(&self, slot: usize) -> Option<Key> {
         let (generation, entry) = self.slots.get(slot)?;
         entry.as_ref()?;

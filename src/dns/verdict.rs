@@ -1,7 +1,7 @@
 //! What the answers mean for a sender domain, and for a whole scan.
 //!
-//! The table is design's: RFC 5321 5.1 (mail goes to MX, else to the address), RFC 7505 (null MX),
-//! everything that is not definite is unknown and never traps.
+//! Sources: RFC 5321 5.1 (mail goes to the MX, or else to the address), RFC 7505 (null MX). Everything that
+//! is not definite is unknown, and never traps a host.
 #![forbid(unsafe_code)]
 
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use std::fmt;
 
 use super::failure::Failure;
 
-/// What is thought of a sender domain.
+/// The verdict on a sender domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DomainVerdict {
     /// Mail can be sent to it.
     Good(Good),
     /// No mail can be sent to it.
     Bad(Bad),
-    /// Nobody knows.
+    /// It is unknown.
     Unknown(Failure),
 }
 
@@ -34,9 +34,9 @@ pub enum Good {
 pub enum Bad {
     /// It exists and has neither MX nor A nor AAAA.
     NoMxOrAddress,
-    /// It says that it takes no mail (RFC 7505).
+    /// It declares that it does not accept mail (RFC 7505).
     NullMx,
-    /// It, or what it is an alias of, does not exist.
+    /// It, or the name that it is an alias for, does not exist.
     NxDomain,
 }
 
@@ -50,13 +50,13 @@ impl DomainVerdict {
         }
     }
 
-    /// Whether an answer was wanted and none came that is definite.
+    /// Whether it was looked up without a definite answer.
     pub fn is_lacking(&self) -> bool {
         matches!(self, Self::Unknown(failure) if !matches!(failure, Failure::Name(_)))
     }
 }
 
-/// The reason alone, as `greytrapctl lookup` shows it.
+/// Only the reason, as `greytrapctl lookup` shows it.
 impl fmt::Display for DomainVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -70,16 +70,16 @@ impl fmt::Display for DomainVerdict {
     }
 }
 
-/// How a scan's lookups ended, whether over the network or out of the cache.
+/// The results of a scan's lookups, over the network or from the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Domains that take mail.
+    /// Domains that receive mail.
     pub good: u64,
     /// Domains that do not.
     pub bad: u64,
-    /// Domains that nothing is known of.
+    /// Unknown domains.
     pub unknown: u64,
-    /// Texts that were no names and so were not asked for.
+    /// Texts that were not names, and so were not looked up.
     pub not_asked: u64,
 }
 
@@ -92,7 +92,7 @@ impl Tally {
         self.not_asked += other.not_asked;
     }
 
-    /// Counts one.
+    /// Counts one verdict.
     pub fn count(&mut self, verdict: &DomainVerdict) {
         match verdict {
             DomainVerdict::Good(_) => self.good += 1,

@@ -1,8 +1,8 @@
-//! One end of a socketpair between two of the daemon's processes: typed messages, never blocking.
+//! One end of a socketpair between two of the daemon's processes: typed messages, without blocking.
 //!
-//! What is sent and does not fit waits in memory until the socket takes it ([`Channel::flush`], on every
-//! readiness event). What is received comes in whole messages. Both ends are ours, but the other may have
-//! been taken over: a message that is none breaks the channel for good.
+//! Messages that the socket does not take at once wait in memory ([`Channel::flush`], on every readiness
+//! event). Whole messages are received. Both ends are ours, but the other process may have been
+//! compromised: an invalid message breaks the channel for good.
 #![forbid(unsafe_code)]
 
 use crate::errno::reason;
@@ -21,9 +21,9 @@ use std::os::unix::net;
 
 /// The longest message in bytes: a configuration with the addresses of its `allow` files.
 const LIMIT: usize = 64 << 20;
-/// Bytes that are read at once.
+/// The number of bytes read at once.
 const READ: usize = 64 << 10;
-/// An empty buffer keeps so many bytes at most.
+/// The maximum capacity that an empty buffer keeps.
 const KEPT: usize = 4 << 10;
 
 /// Sends `Out` and receives `In`.
@@ -32,20 +32,20 @@ pub struct Channel<Out, In> {
     stream: UnixStream,
     decoder: Decoder,
     unsent: Vec<u8>,
-    /// Bytes at the beginning of `unsent` that have gone.
+    /// The number of bytes at the beginning of `unsent` that have been sent.
     sent: usize,
     has_ended: bool,
     messages: PhantomData<fn(Out) -> In>,
 }
 
-/// Why nothing more comes or goes.
+/// Why the channel is broken.
 #[derive(Debug)]
 pub enum Broken {
     /// The other end is closed.
     Ended,
-    /// The system says so.
+    /// A system error.
     Io(io::Error),
-    /// The other end sent what is no message, or is to be sent what is too long.
+    /// The other end sent an invalid message, or a message to it is too long.
     Frame(FrameError),
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
-    /// The end of a socketpair that `socket` is.
+    /// A channel over `socket`, the end of a socketpair.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         let stream = net::UnixStream::from(socket);
         stream.set_nonblocking(true)?;
@@ -76,26 +76,26 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
         })
     }
 
-    /// Makes `token` tell when there is something to [`receive`](Self::receive) or room to
-    /// [`flush`](Self::flush).
+    /// Registers the channel, so that events with `token` mean that there is something to
+    /// [`receive`](Self::receive) or room to [`flush`](Self::flush).
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Sends a message, now or as soon as there is room.
+    /// Sends a message now, or as soon as there is room.
     pub fn send(&mut self, message: &Out) -> Result<(), Broken> {
         frame::encode(message, LIMIT, &mut self.unsent).map_err(Broken::Frame)?;
         self.flush()
     }
 
-    /// Sends what waits, as far as there is room.
+    /// Sends waiting messages as far as there is room.
     pub fn flush(&mut self) -> Result<(), Broken> {
         while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(count) => self.sent = self.sent.saturating_add(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The second one where the other end was closed with bytes of ours unread.
+                // The second error occurs if the other end was closed with unread bytes of ours.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -113,13 +113,13 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
         Ok(())
     }
 
-    /// Nothing more is sent: the other end sees the end of this one, and may still speak.
+    /// Stops sending: the other end sees an end of file, and may still send.
     pub fn close_writing(&self) {
-        // It fails if the other has gone, which is as good.
+        // It fails if the other end is closed, which is just as good.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Sends a message and waits until it has gone.
+    /// Sends a message and waits until it has been sent.
     pub fn deliver(&mut self, message: &Out) -> Result<(), Broken> {
         self.send(message)?;
         while !self.is_flushed() {
@@ -146,7 +146,7 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
         }
     }
 
-    /// Whether everything sent has gone.
+    /// Whether all messages have been sent.
     pub fn is_flushed(&self) -> bool {
         self.unsent.is_empty()
     }
@@ -175,7 +175,7 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
     }
 }
 
-/// To wait for it together with something else.
+/// For waiting for it together with something else.
 impl<Out, In> AsFd for Channel<Out, In> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()

@@ -1,9 +1,9 @@
-//! Processes: how one comes to be, gives up root, locks itself in and speaks with another. Nothing here knows a
+//! Processes: starting them, giving up root, entering a sandbox, and communication. Nothing here knows a
 //! role or a message.
 //!
-//! [`spawn`] executes this program afresh; [`channel`] carries typed messages over a socketpair;
-//! [`user`] gives up root; [`sandbox`] locks a process in; [`shared`] is memory that two processes map;
-//! with [`wake`] a thread wakes a loop.
+//! [`spawn`] executes this program again; [`channel`] carries typed messages over a socketpair; [`user`]
+//! gives up root; [`sandbox`] confines a process; [`shared`] is memory that two processes map; with
+//! [`wake`] a thread wakes a loop.
 
 pub mod channel;
 pub mod sandbox;

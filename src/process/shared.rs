@@ -1,11 +1,11 @@
 //! Memory that one process fills and another reads, so that nothing is copied between them.
 //!
-//! Whoever starts the two makes it ([`create`]) and gives one descriptor to each: the one may write to the
-//! memory, the other may not. Messages between them say whose turn it is: the writer fills it before it
-//! answers a request, the reader looks at it between the answer and its word that it is done, after which the
-//! memory goes back to the system.
+//! The parent of both creates it ([`create`]) and passes a descriptor to each: one for writing, and one for
+//! reading. Messages between the two decide whose turn it is: the writer fills the memory before it answers
+//! a request, the reader reads it after the answer until it says that it is done, and then the memory is
+//! returned to the system.
 //!
-//! `unsafe` is here for mapping the memory.
+//! `unsafe` is needed for mapping the memory.
 
 use crate::db::ErrorKind;
 use crate::db::lock::Room;
@@ -16,8 +16,8 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-/// Zeroes for memory that is to be there before it is mapped: a page that cannot be had when it is touched
-/// kills the process.
+/// Zeros to allocate memory before it is mapped: if a page could not be allocated when it is touched, the
+/// process would be killed.
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
 /// New memory of no length: a descriptor to write to it, and one to read it.
@@ -55,17 +55,17 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// The end whose descriptor is the first of [`create`]'s.
+    /// Takes the first descriptor from [`create`].
     pub fn new(descriptor: OwnedFd) -> Writer {
         Writer { file: descriptor.into(), mapping: None, length: 0 }
     }
 
-    /// Done with writing: the memory stays, but no longer counts as this process's.
+    /// Ends writing: the memory stays, but no longer counts towards this process.
     pub fn unmap(&mut self) {
         self.mapping = None;
     }
 
-    /// Gives the memory back to the system.
+    /// Returns the memory to the system.
     pub fn free(&mut self) -> io::Result<()> {
         self.mapping = None;
         self.length = 0;
@@ -91,7 +91,7 @@ impl Room for Writer {
     }
 }
 
-/// Makes the memory so long, all of it there.
+/// Allocates memory of this length.
 fn provide(file: &File, length: usize) -> io::Result<()> {
     let length = length as u64;
     let mut done = file.metadata()?.len();
@@ -122,7 +122,7 @@ impl DerefMut for Writer {
 #[derive(Debug)]
 pub struct Reader(File);
 
-/// An image, for as long as it is looked at.
+/// An image while it is being read.
 #[derive(Debug)]
 pub struct View {
     mapping: Mmap,
@@ -130,15 +130,15 @@ pub struct View {
 }
 
 impl Reader {
-    /// The end whose descriptor is the second of [`create`]'s.
+    /// Takes the second descriptor from [`create`].
     pub fn new(descriptor: OwnedFd) -> Reader {
         Reader(descriptor.into())
     }
 
-    /// The first `length` bytes, which the store has just said are there.
+    /// The first `length` bytes, as just announced by the store.
     ///
     /// # Errors
-    /// They are not, or the system does not map them.
+    /// There are fewer, or the system cannot map them.
     pub fn view(&self, length: u64) -> io::Result<View> {
         if self.0.metadata()?.len() < length.max(1) {
             return Err(io::Error::other("less memory than announced"));

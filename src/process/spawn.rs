@@ -1,13 +1,13 @@
-//! New processes: this very program, executed afresh, with descriptors for it to inherit.
+//! Starts new processes: this program, executed again, with inherited descriptors.
 //!
-//! The caller of [`Program::spawn`] passes the ends of socketpairs and whatever else the new process may not
-//! open by itself; that process finds them at fixed numbers with [`inherited`]. All other
-//! descriptors are closed in it, its environment is empty, its standard input and output are /dev/null, and it
-//! has a process group of its own, so that the terminal's signals go to the parent alone.
+//! The caller of [`Program::spawn`] passes the ends of socketpairs and anything else that the new process
+//! may not open by itself; that process finds them at fixed numbers with [`inherited`]. All its other
+//! descriptors are closed, its environment is empty, its standard input and output are /dev/null, and it
+//! has its own process group, so that signals from the terminal go only to the parent.
 //!
-//! What whoever started the daemon left to it is undone by [`reset_signals`] and [`close_inherited`].
+//! [`reset_signals`] and [`close_inherited`] undo the state inherited from whoever started the daemon.
 //!
-//! `unsafe` is here for taking and closing descriptors by their numbers, and for signals' default actions.
+//! `unsafe` is needed for taking and closing descriptors by number, and for the default actions of signals.
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// In the environment of the first process, if it was started by another that waits for it.
+/// In the environment of the first process if another one started it and waits for it.
 pub const IS_PARENT: &str = "GREYTRAPPER_IS_PARENT";
 
 /// This program, by its path.
@@ -28,10 +28,10 @@ pub const IS_PARENT: &str = "GREYTRAPPER_IS_PARENT";
 pub struct Program(PathBuf);
 
 impl Program {
-    /// Finds it.
+    /// Finds this program.
     ///
     /// # Errors
-    /// Its path is not known in full: on OpenBSD, which keeps nothing but the name that it was called by.
+    /// Its full path is unknown: OpenBSD knows only the name with which it was called.
     pub fn this() -> io::Result<Program> {
         let path = std::env::current_exe()?;
         if path.is_absolute() {
@@ -40,13 +40,13 @@ impl Program {
         Err(io::Error::other("must be started with its absolute path"))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Starts it as the first process, which tells `ready` when the daemon is. It bears the same
-    /// arguments as this one: rc.subr(8) knows it by them.
+    /// Starts it as the first process, which writes to `ready` when the daemon is ready. It has the same
+    /// arguments as this one, since rc.subr(8) recognizes it by them.
     pub fn spawn_again(&self, ready: (RawFd, OwnedFd)) -> io::Result<Child> {
         let mut arguments = std::env::args_os();
         let mut command = self.command(vec![ready])?;
@@ -54,7 +54,7 @@ impl Program {
         command.env(IS_PARENT, "").spawn()
     }
 
-    /// Starts it under the name `name` with `arguments`, and with `descriptors` at their numbers.
+    /// Starts it with the name `name`, with `arguments`, and with `descriptors` at their numbers.
     pub fn spawn(
         &self,
         name: &str,
@@ -82,17 +82,17 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((one.into(), other.into()))
 }
 
-/// From now on standard error goes where standard output went from the start, which is /dev/null.
+/// Redirects the standard error to where the standard output goes, which is /dev/null.
 pub fn silence() -> io::Result<()> {
     Ok(nix::unistd::dup2_stderr(io::stdout())?)
 }
 
-/// The descriptor that this process found at its start at `number`; it can be taken once.
+/// The descriptor that this process inherited at `number`; it can be taken once.
 ///
-/// The first call looks at all `numbers`: it must come before the process opens anything.
+/// The first call takes all `numbers`: it must come before the process opens anything.
 ///
 /// # Errors
-/// There is none, or it was taken.
+/// There is none, or it has been taken.
 pub fn inherited(number: RawFd, numbers: &[RawFd]) -> io::Result<OwnedFd> {
     static INHERITED: OnceLock<Mutex<Vec<(RawFd, OwnedFd)>>> = OnceLock::new();
     let inherited =
@@ -103,10 +103,11 @@ pub fn inherited(number: RawFd, numbers: &[RawFd]) -> io::Result<OwnedFd> {
     Ok(inherited.swap_remove(place).1)
 }
 
-/// The usual mask and the default actions of signals, whatever this process inherited: a supervisor may have
-/// blocked SIGTERM, nohup(1) ignores SIGHUP, and with SIGCHLD ignored no child's status is to be had.
+/// Resets the signal mask and the actions of signals, whatever this process inherited: a supervisor may
+/// have blocked SIGTERM, nohup(1) ignores SIGHUP, and if SIGCHLD is ignored the status of children cannot
+/// be obtained.
 ///
-/// SIGPIPE stays ignored, as std has it.
+/// SIGPIPE stays ignored, as std sets it.
 pub fn reset_signals() {
     use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
     for number in Signal::iterator() {
@@ -118,9 +119,9 @@ pub fn reset_signals() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
-/// Closes all descriptors beyond standard error but those at `kept`.
+/// Closes all descriptors above the standard error except those at `kept`.
 ///
-/// To be called before this process has opened or taken anything.
+/// Must be called before this process has opened or taken any.
 pub fn close_inherited(kept: &[RawFd]) {
     const FIRST: RawFd = 3;
     let next = kept.iter().max().map_or(FIRST, |last| last.saturating_add(1));
@@ -158,7 +159,7 @@ fn close_from(first: RawFd) {
     unsafe { nix::libc::closefrom(first) };
 }
 
-/// Systems that this is not known of keep them.
+/// Other systems keep them.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "openbsd",
@@ -167,7 +168,7 @@ fn close_from(first: RawFd) {
 )))]
 fn close_from(_: RawFd) {}
 
-/// What is at a number, before anything else can be.
+/// Takes the descriptor at a number, before anything else can have that number.
 fn find(number: RawFd) -> Option<(RawFd, OwnedFd)> {
     if number < 0 {
         return None;
@@ -179,7 +180,7 @@ fn find(number: RawFd) -> Option<(RawFd, OwnedFd)> {
     // SAFETY: it is open, came with the process's execution and belongs to nobody. This happens once for
     // each number, in the initialisation above.
     let owned = unsafe { OwnedFd::from_raw_fd(number) };
-    // What a child of this process executes must not have it.
+    // Programs that a child of this process executes must not inherit it.
     fcntl(&owned, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
     Some((number, owned))
 }

@@ -1,9 +1,9 @@
-//! Giving up root: a user's name in, a process that is this user and cannot be root again.
+//! Gives up root. In: the name of a user. The process becomes this user, and cannot become root again.
 //!
-//! [`User::named`] asks the system's user database, so it comes before chroot(2) and before the locks;
-//! [`User::assume`] comes after everything that needs root and before the first byte that somebody
-//! else wrote. A process that is not root calls neither: it stays who it is. Nothing here is trusted
-//! but the system's answers, and those about oneself are checked again.
+//! [`User::named`] reads the system's user database, so it comes before chroot(2) and before the sandbox;
+//! [`User::assume`] comes after everything that needs root and before the first byte from elsewhere is
+//! read. A process that is not root calls neither, and keeps its user. Only the system's answers are
+//! trusted, and those about this process are checked again.
 #![forbid(unsafe_code)]
 
 use crate::errno::reason;
@@ -14,40 +14,40 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The users of greytrapper, as its port makes them, and of spamd, whose database it is.
+/// The user of greytrapper, which its port creates.
 pub const GREYTRAPPER: &str = "_greytrapper";
 /// The owner of spamd's database (spamd(8), FILES).
 pub const SPAMD: &str = "_spamd";
 
-/// A directory with nothing in it, of OpenBSD's hier(7).
+/// An empty directory (OpenBSD's hier(7)).
 pub const EMPTY: &str = "/var/empty";
 
-/// wheel or root.
+/// The group wheel or root.
 const ROOT_GROUP: Gid = Gid::from_raw(0);
 
-/// Whom a process becomes.
+/// A user that a process can become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The user.
+    /// The user ID.
     pub uid: Uid,
-    /// The user's group, the only one.
+    /// The user's only group.
     pub gid: Gid,
 }
 
-/// Why a process is not who it should be. It must not go on.
+/// Why a process could not change its user. It must not continue.
 #[derive(Debug)]
 pub enum Error {
     /// There is no such user.
     NotFound(String),
-    /// Whether there is such a user is not to be known now.
+    /// The user database could not be read.
     Lookup(String, Errno),
-    /// The user is root, or of root's group.
+    /// The user is root, or in root's group.
     Root,
-    /// chroot(2) or chdir(2) into it.
+    /// chroot(2) or chdir(2) to this directory failed.
     Directory(PathBuf, Errno),
-    /// The call of this name.
+    /// This system call failed.
     Call(&'static str, Errno),
-    /// All calls succeeded, and yet this process can be root.
+    /// All calls succeeded, but this process can still become root.
     Kept,
 }
 
@@ -75,10 +75,10 @@ fn text(error: Errno) -> String {
 }
 
 impl User {
-    /// The user of that name, with the group that passwd(5) gives it.
+    /// The user with this name, and its group in passwd(5).
     ///
     /// # Errors
-    /// There is none, or the user database cannot be read.
+    /// There is no such user, or the user database cannot be read.
     pub fn named(name: &str) -> Result<User, Error> {
         match unistd::User::from_name(name) {
             Ok(Some(unistd::User { uid, gid, .. })) => Ok(User { uid, gid }),
@@ -87,14 +87,14 @@ impl User {
         }
     }
 
-    /// Makes this process, which is root, that user for good, and `chroot`, if any, all that it sees
-    /// of the file system.
+    /// Changes this process, which is root, to that user for good, and its root directory to `chroot`, if
+    /// given.
     ///
-    /// The order is that of OpenBSD's daemons (`ntp_main` in ntpd's ntp.c): what needs root first, the
-    /// user last.
+    /// The order is that of OpenBSD's daemons (`ntp_main` in ntpd's ntp.c): calls that need root come
+    /// first, the change of user last.
     ///
     /// # Errors
-    /// The first call that fails. What was given up before stays so.
+    /// The first call that fails. Anything given up before stays given up.
     pub fn assume(&self, chroot: Option<&Path>) -> Result<(), Error> {
         if self.uid.is_root() || self.gid == ROOT_GROUP {
             return Err(Error::Root);
@@ -108,7 +108,7 @@ impl User {
         self.verify()
     }
 
-    /// Whether this process is this user and no other, and cannot be.
+    /// Checks that this process is this user, and cannot become root.
     fn verify(&self) -> Result<(), Error> {
         let is = unistd::getuid() == self.uid
             && unistd::geteuid() == self.uid
@@ -124,7 +124,7 @@ impl User {
     }
 }
 
-/// Without chdir(2) the old directory would remain a way out.
+/// Without chdir(2) the old working directory would remain accessible.
 fn enter(directory: &Path) -> Result<(), Errno> {
     unistd::chroot(directory)?;
     unistd::chdir("/")
@@ -135,7 +135,7 @@ fn set_groups(gid: Gid) -> Result<(), Errno> {
     unistd::setgroups(&[gid])
 }
 
-/// nix has no setgroups(2) for macOS, whose groups are another matter.
+/// nix has no setgroups(2) for macOS, where groups work differently.
 #[cfg(target_vendor = "apple")]
 fn set_groups(_: Gid) -> Result<(), Errno> {
     Err(Errno::ENOTSUP)
@@ -151,7 +151,7 @@ fn set_user(uid: Uid) -> Result<(), Errno> {
     unistd::setresuid(uid, uid, uid)
 }
 
-/// For root, setgid(2) and setuid(2) set the saved one as well (POSIX).
+/// For root, setgid(2) and setuid(2) also set the saved ID (POSIX).
 #[cfg(not(any(target_os = "openbsd", target_os = "freebsd", target_os = "linux")))]
 fn set_group(gid: Gid) -> Result<(), Errno> {
     unistd::setgid(gid)
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// What a user may not do fails at the first call, and is named.
+    /// The first call that the user may not make fails, and the message names it.
     #[test]
     fn who_is_not_root_becomes_nobody_else() {
         if unistd::geteuid().is_root() {

@@ -1,4 +1,4 @@
-//! How a thread wakes its process's loop: by a byte on a socketpair.
+//! Lets a thread wake its process's loop, with a byte on a socketpair.
 //!
 //! mio's own Waker needs EVFILT_USER, which OpenBSD's kqueue(2) does not have.
 #![forbid(unsafe_code)]
@@ -6,7 +6,7 @@
 use mio::net::UnixStream;
 use std::io::{self, Read};
 
-/// Takes the bytes that woke the loop.
+/// Reads the bytes that woke the loop.
 pub fn drain(mut wake: &UnixStream) {
     let mut bytes = [0; 64];
     loop {

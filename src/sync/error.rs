@@ -1,5 +1,5 @@
-//! Why nobody can be told of traps: one line for each fault of the `sync` statements' surroundings,
-//! beginning with the statement or the file that it is about.
+//! Why traps cannot be sent: one line for each fault, beginning with the `sync` statement or the file that
+//! it concerns.
 #![forbid(unsafe_code)]
 
 use crate::errno::reason;
@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Who is told, as the configuration names them.
+/// The target of traps, as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// `sync to HOST`.
@@ -26,12 +26,12 @@ impl fmt::Display for Target {
     }
 }
 
-/// What [`Announcer::open`](super::Announcer::open) could not do.
+/// Why [`Announcer::open`](super::Announcer::open) failed.
 #[derive(Debug)]
 pub enum Error {
     /// The key file cannot be used.
     Key(PathBuf, KeyFault),
-    /// There is no such host or interface that could be told, now or later.
+    /// Traps can never be sent to this host or interface.
     Target(Target, TargetFault),
 }
 
@@ -40,9 +40,9 @@ pub enum Error {
 pub enum KeyFault {
     /// open(2), fstat(2) or read(2) failed.
     Io(io::Error),
-    /// It is a directory, a fifo or something else that holds no key.
+    /// It is a directory, a fifo or something else that cannot contain a key.
     NotAFile,
-    /// Others could know or change the secret.
+    /// Others may read or change the secret.
     Exposed,
 }
 
@@ -51,13 +51,13 @@ pub enum KeyFault {
 pub enum TargetFault {
     /// The host's name cannot be resolved.
     Unresolved(io::Error),
-    /// The host has addresses, but the protocol knows IPv4 alone.
+    /// The host has addresses, but the protocol supports only IPv4.
     HostWithoutIpv4,
     /// There is no such interface.
     NoInterface,
     /// The interface has no IPv4 address to send from.
     InterfaceWithoutIpv4,
-    /// The system would not make, set up or connect the socket.
+    /// The socket could not be created, configured or connected.
     Io(io::Error),
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Display for KeyFault {
-    /// The last wording is that of OpenBSD's daemons about their own files (`check_file_secrecy()`).
+    /// The last message is that of OpenBSD's daemons about their own files (`check_file_secrecy()`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyFault::Io(error) => reason(error).fmt(f),
@@ -93,7 +93,7 @@ impl fmt::Display for TargetFault {
     }
 }
 
-/// gai_strerror(3)'s words alone, without those that std puts before them.
+/// Only the text of gai_strerror(3), without what std puts before it.
 fn lookup(error: &io::Error) -> String {
     let text = reason(error).to_string();
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()

@@ -1,13 +1,12 @@
-//! The key file: a path in, the [`Key`] out.
+//! The key file. In: a path. Out: the [`Key`].
 //!
-//! spamd(8) reads it with SHA1File(3) (`sync_init()` in libexec/spamd/sync.c). It refuses what cannot
-//! be opened or read, whatever the reason, except that a file that does not exist means the empty key.
-//! It looks at neither mode nor owner. Two rows are stricter here: a secret that others may read or
-//! change is none, as OpenBSD's daemons say of their own files, and what is no regular file would be
-//! hashed by its size, which is that of nothing.
+//! spamd(8) reads it with SHA1File(3) (`sync_init()` in libexec/spamd/sync.c). It refuses a file that
+//! cannot be opened or read, but a missing file means the empty key. It checks neither mode nor owner. We
+//! are stricter in two ways: a secret that others may read or change is refused, as OpenBSD's daemons do
+//! with their own files, and so is anything but a regular file, which would be hashed as if it were empty.
 //!
-//! The contents can be any bytes, even none (spamd.8, SYNCHRONISATION). Called as root, before the
-//! privileges are dropped.
+//! The contents may be any bytes, even none (spamd.8, SYNCHRONISATION). Called as root, before privileges
+//! are dropped.
 #![forbid(unsafe_code)]
 
 use super::error::{Error, KeyFault};
@@ -20,22 +19,22 @@ use std::path::Path;
 /// spamd's own key file (SPAM_SYNC_KEY in sync.h).
 pub const SPAMD_KEY: &str = "/etc/mail/spamd.key";
 
-/// Permissions that a secret must not give: writing by the group, reading and writing by others.
+/// Permissions that a secret must not have: writable by the group, readable or writable by others.
 const EXPOSING: u32 = 0o026;
 
-/// What a key file that does not exist means.
+/// What a missing key file means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// An error: somebody named it.
+    /// An error, since the configuration names it.
     IsError,
-    /// The empty key, as it does to spamd.
+    /// The empty key, as in spamd.
     IsNone,
 }
 
-/// The key that the file at `path` makes.
+/// The key made from the file at `path`.
 ///
 /// # Errors
-/// If it cannot be read, is no regular file, or others may read or write it.
+/// It cannot be read, is not a regular file, or others may read or write it.
 pub fn read(path: &Path, missing: Missing) -> Result<Key, Error> {
     match contents(path) {
         Err(KeyFault::Io(error)) if is_missing(&error) && missing == Missing::IsNone => {
@@ -49,7 +48,7 @@ fn is_missing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-/// Looks before it opens, since opening a fifo waits for its other end.
+/// Checks the type before opening, since opening a fifo waits for its other end.
 fn contents(path: &Path) -> Result<Key, KeyFault> {
     if !fs::metadata(path)?.is_file() {
         return Err(KeyFault::NotAFile);

@@ -1,15 +1,14 @@
-//! Tells other hosts' spamd(8) of each trap: the configuration's `sync` statements in, datagrams and
-//! notices out.
+//! Sends each trap to spamd(8) on other hosts. In: the `sync` statements of the configuration. Out:
+//! datagrams and notices.
 //!
-//! The process that sends may do nothing but `stdio` on OpenBSD, so [`Announcer::open`] does all that
-//! needs more: it reads the key ([`key`]), resolves hosts and interfaces and connects a socket to each
-//! ([`peer`]). What it cannot do and will not be able to later is one [`Error`]. A peer that cannot be
-//! reached yet, say since its name does not resolve while the machine starts, is
-//! [kept](Announcer::unreached) for its owner to try another time.
-//! [`Announcer::announce`] then only calls send(2), never waits, and never fails: nobody's spamd is a
-//! reason not to trap.
+//! The process that sends is limited to `stdio` on OpenBSD, so [`Announcer::open`] does everything that
+//! needs more: it reads the key ([`key`]), resolves hosts and interfaces, and connects a socket to each
+//! ([`peer`]). A permanent failure is an [`Error`]. A peer that cannot be reached yet, for example because
+//! its name does not resolve while the machine boots, is [kept](Announcer::unreached), so that its owner
+//! can try again. After that, [`Announcer::announce`] only calls send(2), never waits, and never fails:
+//! trapping does not depend on peers.
 //!
-//! The messages themselves are [`crate::spamd::sync`]'s. Nothing is ever received.
+//! [`crate::spamd::sync`] makes the messages. Nothing is ever received.
 #![forbid(unsafe_code)]
 
 pub mod error;
@@ -27,7 +26,7 @@ use key::Missing;
 use std::path::Path;
 use std::time::Instant;
 
-/// Connected to everybody who is to be told.
+/// Connections to all peers.
 pub struct Announcer {
     encoder: Encoder,
     peers: Vec<Peer>,
@@ -35,12 +34,12 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Reads the key and connects to all peers of `sync` at `port`, which is [`port`]'s but in tests.
-    /// The default key file may be missing, one that is configured may not. Without a peer no file is
-    /// looked at.
+    /// Reads the key and connects to all peers of `sync` at `port`, which comes from [`port`] except in
+    /// tests. The default key file may be missing, but not one that is configured. Without peers no file is
+    /// read.
     ///
     /// # Errors
-    /// The first that comes up: the key file's, an interface that does not exist, a host without IPv4.
+    /// The first one found: in the key file, an interface that does not exist, or a host without IPv4.
     pub fn open(sync: &config::Sync, port: u16) -> Result<Self, Error> {
         if sync.peers.is_empty() && sync.multicast.is_empty() {
             return Ok(Self { encoder: Encoder::new(&Key::none()), peers: Vec::new(), skipped: 0 });
@@ -55,7 +54,7 @@ impl Announcer {
         Ok(Self { encoder: Encoder::new(&key), peers, skipped: 0 })
     }
 
-    /// Tells every peer of `traps` and says which of them began to fail, or to work again.
+    /// Sends `traps` to every peer; returns which peers began to fail, or to work again.
     pub fn announce(&mut self, traps: &[Trap]) -> Vec<Notice> {
         self.announce_at(traps, Instant::now())
     }
@@ -66,17 +65,17 @@ impl Announcer {
         self.peers.iter_mut().filter_map(|peer| peer.tell(&datagrams, now)).collect()
     }
 
-    /// Everybody who is told: the hosts, then the interfaces, as configured.
+    /// All peers: the hosts, then the interfaces, as configured.
     pub fn peers(&self) -> &[Peer] {
         &self.peers
     }
 
-    /// Who cannot be told of anything, and why.
+    /// The peers that cannot be reached, and why.
     pub fn unreached(&self) -> impl Iterator<Item = Unreached<'_>> {
         self.peers.iter().filter_map(Peer::fault)
     }
 
-    /// Traps of IPv6 hosts, which the protocol cannot tell.
+    /// The number of traps of IPv6 hosts, which the protocol does not support.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -94,7 +93,7 @@ mod tests {
         expire: 1_795_506_400,
     };
 
-    /// Announces after so many seconds, and gives what there is to log.
+    /// Announces a trap after so many seconds; returns the notices.
     fn notices(announcer: &mut Announcer, start: Instant, seconds: u64) -> Vec<String> {
         let notices = announcer.announce_at(&[TRAP], start + Duration::from_secs(seconds));
         notices.iter().map(Notice::to_string).collect()

@@ -1,16 +1,16 @@
-//! One peer: a connected datagram socket, what went through it, and whether that worked.
+//! One peer: a connected datagram socket, its counters, and whether it works.
 //!
-//! A peer is a host, told by unicast, or an interface on whose side spamd's multicast group is told.
-//! The sockets differ from spamd's own (`sync_init()` in libexec/spamd/sync.c) where they must:
+//! A peer is a host, for unicast, or an interface, for spamd's multicast group. The sockets differ from
+//! spamd's (`sync_init()` in libexec/spamd/sync.c) where necessary:
 //!
-//! * They are connected: under `stdio` OpenBSD kills whoever names an address to sendto(2). And only a
-//!   connected socket hears that a host refuses.
-//! * Their source port is any. spamd sends from the port that it listens at; on the same host, it would
-//!   have to share what comes in there. Receivers do not look at it.
-//! * IP_MULTICAST_IF chooses the interface, as spamd.8 promises, where spamd leaves it to the routes;
-//!   the source is then the interface's address, as with spamd.
-//! * Multicast does not loop back. spamd throws its own messages away by their source; the spamd of this
-//!   host has the trap in its database already.
+//! * They are connected, since under `stdio` OpenBSD kills a process that passes an address to sendto(2).
+//!   Also, only a connected socket learns that a host refuses datagrams.
+//! * They have any source port. spamd sends from the port that it listens on; on the same host we would
+//!   take datagrams from it. Receivers do not check the port.
+//! * IP_MULTICAST_IF selects the interface, as spamd.8 promises, while spamd leaves it to the routes; the
+//!   source is then the interface's address, as with spamd.
+//! * Multicast does not loop back. spamd recognizes its own messages by their source; spamd on this host
+//!   already has the trap in its database.
 #![forbid(unsafe_code)]
 
 use super::error::{Error, Target, TargetFault};
@@ -22,24 +22,24 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// The group that spamd listens to (SPAM_SYNC_MCASTADDR in sync.h).
+/// The multicast group of spamd (SPAM_SYNC_MCASTADDR in sync.h).
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 240);
 
-/// How long after an error a peer must have shown no other to be taken for working. An ICMP message
-/// comes later than the datagram it is about, and routers send only so many of them.
+/// How long a peer must have had no errors to count as working again. An ICMP message arrives later than
+/// the datagram that caused it, and routers limit their number.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Somebody who is told, and what became of it.
+/// A peer and its state.
 pub struct Peer {
     target: Target,
-    /// Or why there is none.
+    /// The socket, or why there is none.
     socket: Result<UdpSocket, TargetFault>,
     sent: u64,
     failed: u64,
     last_failure: Option<Instant>,
 }
 
-/// A peer that cannot be told of anything, and why.
+/// A peer that cannot be reached, and why.
 #[derive(Debug)]
 pub struct Unreached<'p> {
     target: &'p Target,
@@ -55,26 +55,26 @@ impl fmt::Display for Unreached<'_> {
 /// A change for the log.
 #[derive(Debug)]
 pub enum Notice {
-    /// The peer did not get a datagram; nothing more is said of it until it works again.
+    /// The peer did not get a datagram; further failures are not reported until it works again.
     Fails(Target, io::Error),
-    /// It has not failed for a while.
+    /// It has not failed for some time.
     WorksAgain(Target),
 }
 
 impl Peer {
-    /// The host called `name`: its first IPv4 address, as spamd takes it (`sync_addhost()`).
+    /// The host `name`: its first IPv4 address, as in spamd (`sync_addhost()`).
     pub(super) fn host(name: &str, port: u16) -> Result<Self, Error> {
         let open = || connected(resolve(name)?, port, |_| Ok(()));
         Self::new(Target::Host(name.to_owned()), open)
     }
 
-    /// The group on the side of the interface called `name`.
+    /// The multicast group on the interface `name`.
     pub(super) fn group(name: &str, ttl: u8, port: u16) -> Result<Self, Error> {
         let open = || {
             let interface = interface_address(name)?;
             connected(GROUP, port, |socket| {
                 SockRef::from(socket).set_multicast_if_v4(&interface)?;
-                // std's, since BSDs want a byte here where others take an int.
+                // std's function, since the BSDs expect a byte here, others an int.
                 socket.set_multicast_ttl_v4(ttl.into())?;
                 socket.set_multicast_loop_v4(false)
             })
@@ -94,21 +94,21 @@ impl Peer {
         }
     }
 
-    /// Why it is not told of anything: a name that does not resolve yet, an interface without address, no
-    /// route.
+    /// Why it cannot be reached: its name does not resolve yet, the interface has no address, or there is
+    /// no route.
     pub fn fault(&self) -> Option<Unreached<'_>> {
         self.socket.as_ref().err().map(|fault| Unreached { target: &self.target, fault })
     }
 
-    /// Who it is.
+    /// Its name in the configuration.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Where its datagrams go.
+    /// The address to which its datagrams go.
     ///
     /// # Errors
-    /// getpeername(2)'s.
+    /// Those of getpeername(2).
     pub fn address(&self) -> io::Result<SocketAddr> {
         match &self.socket {
             Ok(socket) => socket.peer_addr(),
@@ -116,17 +116,17 @@ impl Peer {
         }
     }
 
-    /// Datagrams that the system took.
+    /// The number of datagrams that the system accepted.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Datagrams that it did not take, and those of which it heard later that nobody took them.
+    /// The number of datagrams that it did not accept, or that were refused later.
     pub fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// Sends `datagrams`, if there are any, and says what has changed.
+    /// Sends `datagrams`, if there are any; returns what has changed.
     pub(super) fn tell(&mut self, datagrams: &[Vec<u8>], now: Instant) -> Option<Notice> {
         if self.socket.is_err() {
             self.failed += datagrams.len() as u64;
@@ -149,8 +149,8 @@ impl Peer {
         }
     }
 
-    /// Sends one. What became of an earlier one is an error of this send(2), which then sends nothing,
-    /// so after an error it is tried once more.
+    /// Sends one datagram. The failure of an earlier one is an error of this send(2), which then sends
+    /// nothing, so it is tried again after an error.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let outcome = self.try_send(datagram);
         if outcome.is_err() {
@@ -187,7 +187,7 @@ fn resolve(name: &str) -> Result<Ipv4Addr, TargetFault> {
     ipv4.ok_or(TargetFault::HostWithoutIpv4)
 }
 
-/// The first IPv4 address of the interface, which is what SIOCGIFADDR tells spamd.
+/// The first IPv4 address of the interface, which spamd gets from SIOCGIFADDR.
 fn interface_address(name: &str) -> Result<Ipv4Addr, TargetFault> {
     let mut addresses = getifaddrs()
         .map_err(|errno| TargetFault::Io(errno.into()))?
@@ -198,7 +198,7 @@ fn interface_address(name: &str) -> Result<Ipv4Addr, TargetFault> {
     addresses.flatten().next().ok_or(TargetFault::InterfaceWithoutIpv4)
 }
 
-/// A socket that never waits, set up before it is connected: the interface decides on its source.
+/// A non-blocking socket, configured before it is connected, since the interface determines its source.
 fn connected(
     address: Ipv4Addr,
     port: u16,
@@ -215,7 +215,7 @@ fn connected(
 mod tests {
     use super::*;
 
-    /// As the kernel has it, not as it was asked for.
+    /// Checks the options in the kernel, not the requests.
     #[test]
     fn the_groups_socket_is_set_up_as_configured() {
         let interfaces = getifaddrs().unwrap();

@@ -1,7 +1,7 @@
-//! The port that spamd's sync messages go to: that of `spamd-sync` in services(5), else the one that it
-//! has in OpenBSD's.
+//! The port for spamd's sync messages: that of `spamd-sync` in services(5), or else the one in OpenBSD's
+//! services(5).
 //!
-//! getservbyname(3), which spamd asks, reads the same file. spamd does not start without the service;
+//! spamd uses getservbyname(3), which reads the same file. spamd does not start without the service;
 //! systems other than OpenBSD do not have it.
 #![forbid(unsafe_code)]
 
@@ -10,13 +10,13 @@ use std::fs;
 /// `spamd-sync` in OpenBSD's etc/services.
 const SPAMD_SYNC: u16 = 8025;
 
-/// The port of `spamd-sync`, 8025 unless /etc/services says otherwise.
+/// The port of `spamd-sync`; 8025 unless /etc/services has another.
 pub fn port() -> u16 {
     let services = fs::read("/etc/services").unwrap_or_default();
     String::from_utf8_lossy(&services).lines().find_map(port_in).unwrap_or(SPAMD_SYNC)
 }
 
-/// The port in `line` if it is the service's: `name port/protocol [alias ...] [# comment]`.
+/// The port in `line` if it is for this service: `name port/protocol [alias ...] [# comment]`.
 fn port_in(line: &str) -> Option<u16> {
     let (entry, _) = line.split_once('#').unwrap_or((line, ""));
     let mut fields = entry.split_ascii_whitespace();

@@ -1,4 +1,4 @@
-//! One question under way: who wants the answer, where it was sent, how often, what went wrong.
+//! One outstanding question: who wants the answer, where and how often it was sent, and what went wrong.
 #![forbid(unsafe_code)]
 
 use super::super::failure::Failure;
@@ -18,58 +18,58 @@ pub enum Via {
     Stream(usize),
 }
 
-/// What the question is for.
+/// The purpose of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Somebody asked.
+    /// These asked it.
     Asked(Vec<Asker>),
-    /// The control question to the server with this number.
+    /// It is the control query to the server with this number.
     Control(usize),
 }
 
-/// Where a flight is in its life.
+/// The stage of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Waits for room or for a fit server.
+    /// It waits for room or for a fit server.
     Waiting,
-    /// To be sent as soon as possible.
+    /// It will be sent as soon as possible.
     Outbox,
-    /// Sent, waits for its answer.
+    /// It has been sent, and waits for its answer.
     Sent,
 }
 
-/// A question under way.
+/// An outstanding question.
 #[derive(Debug)]
 pub struct Flight {
-    /// For whom.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// What is asked, as it is sent.
+    /// The question, as it is sent.
     pub question: Question,
-    /// The question's hash, by which the same question is found.
+    /// The hash of the question, to find identical ones.
     pub hash: u64,
-    /// Where it is.
+    /// Its stage.
     pub stage: Stage,
-    /// When it began to be sent, in microseconds.
+    /// When it was first sent, in microseconds.
     pub began: u64,
     /// When to stop waiting for the answer, in microseconds.
     pub deadline: u64,
-    /// How often waiting was in vain.
+    /// The number of timeouts.
     pub timeouts: u32,
-    /// The server that was or is to be asked.
+    /// The server that was or will be asked.
     pub server: usize,
-    /// A bit for each server that gave no use to ask again.
+    /// A bit for each server that it is useless to ask again.
     pub failed: u64,
     /// Why the last of them failed.
     pub failure: Failure,
-    /// Whether it is to be sent by TCP, and how many connections were lost with it.
+    /// Whether to send it by TCP, and how many connections were lost with it.
     pub tcp: Option<u32>,
-    /// EDNS as the servers of this question want it.
+    /// Whether the servers for this question want EDNS.
     pub edns: Edns,
-    /// Whether it was sent without EDNS at least once.
+    /// Whether it has been sent without EDNS at least once.
     pub was_plain: bool,
-    /// Whether the letters' case is no longer random.
+    /// Whether the case of letters is no longer random.
     pub plain: bool,
-    /// The sockets on which answers may come.
+    /// The sockets on which answers may arrive.
     pub vias: Vec<Via>,
 }
 
@@ -95,7 +95,7 @@ impl Flight {
         }
     }
 
-    /// The server that alone may be asked.
+    /// The only server that may be asked, if there is one.
     pub fn pinned(&self) -> Option<usize> {
         match self.purpose {
             Purpose::Control(server) => Some(server),
@@ -103,12 +103,12 @@ impl Flight {
         }
     }
 
-    /// Whether the server with this number may still be of use.
+    /// Whether the server with this number may still be asked.
     pub fn may_ask(&self, server: usize) -> bool {
         self.failed & bit(server) == 0
     }
 
-    /// Notes that the server with this number is of no use for this question.
+    /// Notes that the server with this number is useless for this question.
     pub fn fail(&mut self, server: usize, failure: Failure) {
         self.failed |= bit(server);
         self.failure = failure;

@@ -1,8 +1,8 @@
-//! Which servers may be asked, and what becomes of the questions when none may.
+//! Decides which servers may be asked, and what happens to questions if none may.
 //!
-//! Before a server is asked anything it must answer the control question `. NS`, be it with a refusal; when
-//! it falls silent it must do so again, while new questions wait. If no server is left, all questions end at
-//! once: a dead name server costs one control question's patience, not one for every domain.
+//! Before a server is asked anything, it must answer the control query `. NS`, even with a refusal; if it
+//! falls silent it must do so again, while new questions wait. If no server is left, all questions end at
+//! once: a dead name server costs one timeout of the control query, not one for every domain.
 #![forbid(unsafe_code)]
 
 use domain::base::Rtype;
@@ -17,24 +17,24 @@ use super::flight::{Flight, NEVER, Purpose, Stage};
 use super::server::Fitness;
 use super::{Mux, Notice, Transport};
 
-/// Descriptors left to others: standard ones, poller, socketpairs, log, TCP connections.
+/// Descriptors reserved for other uses: standard streams, poller, socketpairs, log, TCP connections.
 const RESERVED: usize = 32;
 
-/// Questions under way at once where all of them go over a connection.
+/// The maximum number of outstanding questions if all use one connection.
 const PER_STREAM: usize = 1000;
 
-/// What can be done with a question just now.
+/// What can be done with a question now.
 pub enum Route {
     /// Ask this server.
     To(usize),
-    /// A server is being tested: wait for that.
+    /// Wait for a server that is being tested.
     Wait,
-    /// Nobody is left to be asked.
+    /// There is no server left.
     Nowhere(Failure),
 }
 
 impl Mux {
-    /// The server for a question, from its own first server onwards.
+    /// The server for a question, beginning with the question's own first server.
     pub(super) fn route(&self, flight: &Flight) -> Route {
         if let Some(server) = flight.pinned() {
             return Route::To(server);
@@ -55,12 +55,12 @@ impl Mux {
         }
     }
 
-    /// Whether a server answers, though not the control question.
+    /// Whether a server answers, but not the control query.
     fn is_odd(&self, server: usize) -> bool {
         matches!(self.servers[server].fitness, Fitness::Odd(_))
     }
 
-    /// Starts the control questions that are due, if anything wants an answer.
+    /// Starts the control queries that are due, if there are any questions.
     pub(super) fn probe_due(&mut self) {
         for server in 0..self.servers.len() {
             if self.servers[server].wants_probe(self.now) {
@@ -69,7 +69,7 @@ impl Mux {
         }
     }
 
-    /// Asks a server the control question; nothing else until it has answered.
+    /// Asks a server the control query, and nothing else until it has answered.
     fn probe(&mut self, server: usize) {
         self.servers[server].fitness = Fitness::Probing;
         let question = Question::new(&Name::root(), Rtype::NS);
@@ -80,7 +80,7 @@ impl Mux {
         self.outbox.push_front(key);
     }
 
-    /// Takes the end of a control question.
+    /// Takes the result of a control query.
     pub(super) fn tested(&mut self, number: usize, result: Result<Answer, Failure>) {
         let server = &mut self.servers[number];
         let notice = match result {
@@ -104,7 +104,7 @@ impl Mux {
         }
     }
 
-    /// Ends every question: there is nobody to ask.
+    /// Ends every question, since there is no server.
     pub(super) fn give_up(&mut self) {
         let all: Vec<Key> = self.flights.keys().collect();
         for key in all {
@@ -114,7 +114,7 @@ impl Mux {
         self.outbox.clear();
     }
 
-    /// The wait for an answer is over, if it is not over for long.
+    /// Ends the wait for an answer, unless it has already ended.
     pub(super) fn expire(&mut self, key: Key) {
         let now = self.now;
         let Some(flight) = self.flights.get_mut(key) else { return };
@@ -138,7 +138,7 @@ impl Mux {
         }
     }
 
-    /// This server has nothing to say about a question: the next one may have.
+    /// Asks the next server, since this one cannot answer the question.
     pub(super) fn try_next(&mut self, key: Key, server: usize, failure: Failure) {
         let Some(flight) = self.flights.get_mut(key) else { return };
         flight.fail(server, failure);
@@ -148,7 +148,7 @@ impl Mux {
         self.resend(key, server + 1);
     }
 
-    /// Puts a question into the outbox once more, `server` first.
+    /// Puts a question into the outbox again, for `server` first.
     pub(super) fn resend(&mut self, key: Key, server: usize) {
         let count = self.servers.len();
         let Some(flight) = self.flights.get_mut(key) else { return };
@@ -162,15 +162,15 @@ impl Mux {
         }
     }
 
-    /// The same for a question that has left the outbox without having been sent.
+    /// The same for a question that left the outbox without being sent.
     pub(super) fn unsent(&mut self, key: Key) {
         if let Some(flight) = self.flights.get_mut(key) {
             flight.stage = Stage::Sent;
         }
     }
 
-    /// An ICMP error: nobody listens there, or there is no way. Another server is asked at once, the
-    /// same one after a short while.
+    /// Handles an ICMP error: nobody listens there, or there is no route. Another server is asked at once,
+    /// the same one after a short while.
     pub(super) fn refused(&mut self, key: Key, server: usize) {
         if self.servers[server].missed() {
             self.probe(server);
@@ -191,15 +191,15 @@ impl Mux {
         }
     }
 
-    /// As many questions at once as configured, but no more than the process may have descriptors, as
-    /// each may need its own, and no more than one connection carries well.
+    /// Limits the number of outstanding questions to that configured, to the number of descriptors that the
+    /// process may have, since each may need its own, and to what one connection can carry.
     pub(super) fn set_in_flight(&mut self) {
         self.in_flight = self.limits.in_flight.max(1);
         if self.limits.transport == Transport::Tcp {
             self.in_flight = self.in_flight.min(PER_STREAM);
         }
         let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-        // The type's sign differs between systems.
+        // The signedness of the type differs between systems.
         let soft = usize::try_from(soft).unwrap_or(usize::MAX);
         let descriptors = soft.saturating_sub(RESERVED).max(1);
         if self.in_flight > descriptors {
@@ -208,8 +208,8 @@ impl Mux {
         }
     }
 
-    /// EDNS as flight and server want it. What was waited for in vain is asked without every other time:
-    /// there are firewalls that swallow what has an OPT record (RFC 6891 6.2.5).
+    /// Whether to use EDNS for this question and server. After a timeout, every other attempt is made
+    /// without it, since some firewalls drop messages with an OPT record (RFC 6891 6.2.5).
     pub(super) fn edns(&self, flight: &Flight, server: usize) -> Edns {
         match flight.edns {
             Edns::On if flight.timeouts & 1 == 0 => self.servers[server].edns(),
@@ -217,7 +217,7 @@ impl Mux {
         }
     }
 
-    /// What an answer to a message with or without an OPT record tells of its server.
+    /// Notes what an answer to a message with or without an OPT record tells about its server.
     pub(super) fn note_edns(&mut self, key: Key, server: usize, sent: Edns) {
         let Some(flight) = self.flights.get(key) else { return };
         match (sent, flight.edns) {

@@ -1,32 +1,32 @@
-//! How the multiplexer is to ask: the configuration's `dns` block and resolv.conf's options, checked.
+//! The limits of the multiplexer: the configuration's `dns` block and the options in resolv.conf, checked.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-/// How much is asked, how patiently.
+/// The limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Questions under way at once.
+    /// The maximum number of outstanding questions.
     pub in_flight: usize,
-    /// The longest wait for an answer to one message.
+    /// The longest time to wait for an answer to one message.
     pub timeout: Duration,
-    /// Messages sent for one question before it is given up.
+    /// The number of messages sent for one question before it is given up.
     pub attempts: u32,
-    /// What questions go by.
+    /// The transport protocol.
     pub transport: Transport,
 }
 
-/// What questions go by.
+/// The transport protocol of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// UDP, and TCP where the answer was truncated.
+    /// UDP, with TCP if the answer was truncated.
     Udp,
-    /// TCP alone (resolv.conf's `options tcp`).
+    /// Only TCP (`options tcp` in resolv.conf).
     Tcp,
 }
 
 impl Transport {
-    /// What a question's count of lost TCP connections begins with; none as long as it goes by UDP.
+    /// The initial count of lost TCP connections of a question; `None` as long as it uses UDP.
     pub(super) fn losses(self) -> Option<u32> {
         match self {
             Self::Udp => None,

@@ -1,23 +1,23 @@
-//! What is unanswered on one socket: ids in, the questions they belong to out.
+//! The unanswered messages on one socket, which maps ids to questions.
 //!
-//! Every UDP port and every TCP connection has such a list. It is as short as a port's life, or as what
-//! a connection carries, so it is searched from end to end.
+//! Every UDP port and every TCP connection has such a list. It is short, since a port does not live long
+//! and a connection does not carry much, so the search is linear.
 #![forbid(unsafe_code)]
 
 use super::super::message::Edns;
 use super::super::random::Random;
 use super::super::table::Key;
 
-/// One message sent and not answered.
+/// One unanswered message.
 #[derive(Clone, Copy, Debug)]
 pub struct Live {
     /// Its id.
     pub id: u16,
     /// The question it carried.
     pub flight: Key,
-    /// When it went, in microseconds.
+    /// When it was sent, in microseconds.
     pub sent: u64,
-    /// Whether it carried an OPT record.
+    /// Whether it had an OPT record.
     pub edns: Edns,
 }
 
@@ -26,7 +26,7 @@ pub struct Live {
 pub struct Lives(Vec<Live>);
 
 impl Lives {
-    /// Adds one whose id no other here has.
+    /// Adds one with an id that no other has.
     pub fn insert(&mut self, live: Live) {
         self.0.push(live);
     }
@@ -36,17 +36,17 @@ impl Lives {
         self.0.iter().find(|live| live.id == id).copied()
     }
 
-    /// Forgets a question.
+    /// Removes a question.
     pub fn remove(&mut self, flight: Key) {
         self.0.retain(|live| live.flight != flight);
     }
 
-    /// When a question was sent here last, in microseconds.
+    /// When a question was last sent here, in microseconds.
     pub fn sent(&self, flight: Key) -> Option<u64> {
         self.0.iter().rev().find(|live| live.flight == flight).map(|live| live.sent)
     }
 
-    /// Whether all is answered.
+    /// Whether everything is answered.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -56,7 +56,7 @@ impl Lives {
         self.0.iter().map(|live| live.flight).collect()
     }
 
-    /// An id that is neither here nor among `taken`.
+    /// An id that is used neither here nor in `taken`.
     pub fn fresh_id(&self, random: &mut Random, taken: &[Live]) -> u16 {
         loop {
             let id = random.u16();

@@ -1,5 +1,5 @@
-//! The multiplexer: questions in, answers out, thousands of them under way at once over sockets of our
-//! own, no thread, one readiness loop that its owner drives.
+//! The multiplexer: has thousands of questions outstanding at once over its own sockets, without threads,
+//! in a readiness loop that its owner drives.
 //!
 //! ```text
 //! ask ─▶ waiting ─room, a fit server─▶ outbox ─send─▶ sent ─▶ done ─▶ next_done
@@ -7,10 +7,10 @@
 //!           └── no fit server just now ──┴─────────────┘
 //! ```
 //! The owner registers us with its poller ([`Mux::new`]), passes on readiness ([`Mux::ready`]), calls
-//! [`Mux::work`] after each round and sleeps no longer than [`Mux::timeout`]. Against forgery: random
-//! ids, a random source port for every [`PER_PORT`] questions, random case, the question compared byte by
-//! byte, connected sockets, and never two messages for the same question under way but by retransmission
-//! (RFC 5452). What does not fit is dropped, counted, and does not end the wait.
+//! [`Mux::work`] after each round and sleeps for at most [`Mux::timeout`]. The defences against forgery are
+//! random ids, a random source port for every [`PER_PORT`] questions, random case, a comparison of the
+//! whole question, connected sockets, and never two outstanding messages for the same question, except for
+//! retransmissions (RFC 5452). Messages that do not match are dropped and counted, and do not end the wait.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
@@ -51,11 +51,11 @@ pub use self::limits::{Limits, Transport};
 pub use self::report::{Counters, Health, Notice};
 pub use self::server::Fitness;
 
-/// Questions that leave from one UDP port of ours before it is retired.
+/// The number of questions sent from one UDP port before it is retired.
 pub const PER_PORT: usize = BATCH;
-/// Name servers that are used at most.
+/// The maximum number of name servers.
 pub const MAX_SERVERS: usize = 16;
-/// Tokens below belong to the owner of the poller.
+/// Smaller tokens belong to the owner of the poller.
 pub const FIRST_TOKEN: usize = 1024;
 
 const FIRST_PORT_TOKEN: usize = FIRST_TOKEN + MAX_SERVERS;
@@ -63,9 +63,9 @@ const FIRST_PORT_TOKEN: usize = FIRST_TOKEN + MAX_SERVERS;
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
-    /// What for.
+    /// The job for which it asks.
     pub job: Key,
-    /// Which of its questions.
+    /// Which of the job's questions it is.
     pub question: usize,
 }
 
@@ -74,9 +74,9 @@ pub struct Asker {
 pub struct Done {
     /// Who asked.
     pub asker: Asker,
-    /// What came of it.
+    /// The result.
     pub result: Result<Answer, Failure>,
-    /// The number of the server that was asked last.
+    /// The number of the last server that was asked.
     pub server: usize,
 }
 
@@ -95,7 +95,7 @@ pub struct Mux {
     hasher: RandomState,
     waiting: VecDeque<Key>,
     outbox: VecDeque<Key>,
-    /// Questions of others than ourselves that have left `waiting`.
+    /// The number of questions that have left `waiting`, without control queries.
     active: usize,
     timers: Timers,
     ports: Table<Port>,
@@ -103,7 +103,7 @@ pub struct Mux {
     datagrams: Option<Datagrams>,
     messages: Vec<Vec<u8>>,
     batch: Vec<Live>,
-    /// Sockets that had more to read than one turn takes.
+    /// Sockets with more to read than one turn takes.
     unread: Vec<Via>,
     paused: Option<u64>,
     done: VecDeque<Done>,
@@ -121,10 +121,10 @@ struct Port {
 }
 
 impl Mux {
-    /// Asks `servers`, the first ones preferred; `registry` is the owner's poller's.
+    /// Asks `servers`, preferring the first ones; `registry` is that of the owner's poller.
     ///
     /// # Errors
-    /// No random source.
+    /// There is no random source.
     pub fn new(registry: Registry, servers: &[SocketAddr], limits: Limits) -> io::Result<Self> {
         let servers = &servers[..servers.len().min(MAX_SERVERS)];
         let mut mux = Self {
@@ -158,7 +158,7 @@ impl Mux {
         Ok(mux)
     }
 
-    /// Asks for `name`'s records of a type on behalf of `asker`, who finds the end in [`Self::next_done`].
+    /// Asks for `name`'s records of a type for `asker`, which gets the result from [`Self::next_done`].
     pub fn ask(&mut self, asker: Asker, name: &Name, rtype: Rtype) {
         let question = Question::new(name, rtype);
         let hash = self.hasher.hash_one(question.wire());
@@ -176,12 +176,12 @@ impl Mux {
         self.waiting.push_back(key);
     }
 
-    /// How many more questions can be put under way at once.
+    /// How many more questions may be outstanding.
     pub fn room(&self) -> usize {
         self.in_flight.saturating_sub(self.active + self.waiting.len())
     }
 
-    /// Forgets all that is under way, and what has ended without having been taken.
+    /// Drops all questions, including results that have not been taken.
     pub fn abandon(&mut self) {
         for server in 0..self.servers.len() {
             if self.servers[server].fitness == Fitness::Probing {
@@ -201,7 +201,7 @@ impl Mux {
         self.rest();
     }
 
-    /// Whether nothing is under way.
+    /// Whether no questions are outstanding.
     pub fn is_idle(&self) -> bool {
         self.flights.len() == 0
     }
@@ -211,7 +211,7 @@ impl Mux {
         self.done.pop_front()
     }
 
-    /// How long the owner may sleep; `None` is for ever.
+    /// How long the owner may sleep; `None` means for ever.
     pub fn timeout(&self) -> Option<Duration> {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
@@ -220,7 +220,7 @@ impl Mux {
         Some(Duration::from_micros(next.saturating_sub(self.read_clock())))
     }
 
-    /// A descriptor of ours is ready; false if the token is not ours.
+    /// Handles readiness of a descriptor; false if the token is not ours.
     pub fn ready(&mut self, token: Token) -> bool {
         self.now = self.read_clock();
         if token.0 >= FIRST_PORT_TOKEN {
@@ -235,7 +235,7 @@ impl Mux {
         true
     }
 
-    /// Does what is due: timers, and sending. To be called after each round of [`Self::ready`].
+    /// Does what is due: timers and sending. Must be called after each round of [`Self::ready`].
     pub fn work(&mut self) {
         self.now = self.read_clock();
         for via in std::mem::take(&mut self.unread) {
@@ -251,7 +251,7 @@ impl Mux {
         self.rest();
     }
 
-    /// A new scan begins: servers that were silent for long, or unfit, have to prove themselves anew.
+    /// Begins a new scan: servers that were silent for long, or unfit, must prove themselves again.
     pub fn refresh(&mut self) {
         self.now = self.read_clock();
         self.set_in_flight();
@@ -259,7 +259,7 @@ impl Mux {
         self.servers.iter_mut().for_each(|server| server.refresh(now));
     }
 
-    /// What the process has to promise for the sockets that are made here.
+    /// What the process must promise for the sockets that are created here.
     pub fn promise(&self) -> Promise {
         self.promise
     }
@@ -269,12 +269,12 @@ impl Mux {
         self.counters
     }
 
-    /// What there is to log.
+    /// Takes the notices for the log.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// The name servers and how they are.
+    /// The name servers and their state.
     pub fn health(&self) -> impl Iterator<Item = Health> {
         self.servers.iter().map(|server| Health {
             address: server.address,
@@ -306,7 +306,7 @@ impl Mux {
         }
     }
 
-    /// Takes a question off a socket; the socket goes when nothing is left to come.
+    /// Removes a question from a socket, which is closed when no answers are expected any more.
     fn forget(&mut self, via: Via, flight: Key) {
         match via {
             Via::Port(key) => {
@@ -326,7 +326,7 @@ impl Mux {
         }
     }
 
-    /// With nothing under way no socket stays open and no timer wakes anybody.
+    /// If no questions are outstanding, closes all sockets and clears all timers.
     fn rest(&mut self) {
         if self.is_idle() {
             self.timers.clear();

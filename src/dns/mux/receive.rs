@@ -1,4 +1,4 @@
-//! Receiving: messages from a socket matched to what waits there, and what follows from each.
+//! Receives messages, matches them to the questions that wait on the socket, and acts on them.
 #![forbid(unsafe_code)]
 
 use domain::base::Message;
@@ -13,11 +13,11 @@ use super::super::table::Key;
 use super::flight::Via;
 use super::{Live, Mux, Stream};
 
-/// Batches or chunks that one socket may bring before others have their turn.
+/// The number of batches or chunks read from one socket before others have their turn.
 const ROUNDS: usize = 8;
 
 impl Mux {
-    /// Reads what has come to a port.
+    /// Reads what has arrived at a port.
     pub(super) fn receive(&mut self, key: Key) {
         let Some(mut datagrams) = self.datagrams.take() else { return };
         for round in 0..=ROUNDS {
@@ -46,7 +46,7 @@ impl Mux {
         self.datagrams = Some(datagrams);
     }
 
-    /// Writes and reads what the connection takes and gives.
+    /// Writes to and reads from a connection.
     pub(super) fn stream_ready(&mut self, server: usize) {
         let Some(Some(stream)) = self.streams.get_mut(server) else { return };
         if !matches!(socket::pending_error(&stream.fd), Ok(None)) || stream.write().is_err() {
@@ -69,7 +69,7 @@ impl Mux {
         }
     }
 
-    /// An ICMP error came back: all that waits on this port was sent in vain.
+    /// Handles an ICMP error: nothing that waits on this port will be answered.
     fn port_refused(&mut self, key: Key) {
         let Some(port) = self.ports.get(key) else { return };
         let server = port.server;
@@ -81,7 +81,7 @@ impl Mux {
         flights.into_iter().for_each(|flight| self.refused(flight, server));
     }
 
-    /// A message has come over a socket of ours.
+    /// Handles a message from one of our sockets.
     fn arrived(&mut self, via: Via, bytes: &[u8]) {
         let Some(live) = self.awaited(via, bytes) else { return };
         let (server, key) = (self.server_of(via), live.flight);
@@ -106,7 +106,7 @@ impl Mux {
         }
     }
 
-    /// What waits for a message with this id.
+    /// The question that waits for a message with this id.
     fn awaited(&mut self, via: Via, bytes: &[u8]) -> Option<Live> {
         let Some(id) = message::id(bytes).filter(|_| bytes.len() >= message::HEADER) else {
             self.counters.dropped_short += 1;
@@ -129,7 +129,7 @@ impl Mux {
         }
     }
 
-    /// The answer to one of our questions.
+    /// Handles the answer to one of our questions.
     fn ours(&mut self, via: Via, server: usize, live: Live, bytes: &[u8]) {
         let key = live.flight;
         let took = matches!(via, Via::Port(_)).then(|| self.now.saturating_sub(live.sent));
@@ -170,7 +170,7 @@ impl Mux {
     }
 }
 
-/// FORMERR and NOTIMP are what servers without EDNS say to it; BADVERS those of another version.
+/// Servers without EDNS answer FORMERR or NOTIMP, those with another version BADVERS.
 fn is_refusal_of_edns(bytes: &[u8]) -> bool {
     Message::from_slice(bytes).is_ok_and(|message| {
         let rcode = message.header().rcode();

@@ -1,4 +1,4 @@
-//! What the multiplexer tells of itself: counters and health for `show`, notices for the log.
+//! What the multiplexer reports: counters and health for `show`, notices for the log.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -17,13 +17,13 @@ pub struct Counters {
     pub sent_tcp: u64,
     /// UDP ports that were opened.
     pub ports: u64,
-    /// Waits for an answer that were in vain.
+    /// Timeouts.
     pub timeouts: u64,
     /// Messages dropped: shorter than a header.
     pub dropped_short: u64,
-    /// Messages dropped: an id that nothing waits for, or no more.
+    /// Messages dropped: nothing waits for this id, or no longer.
     pub dropped_id: u64,
-    /// Messages dropped: no answers, or to another operation.
+    /// Messages dropped: not answers, or for another operation.
     pub dropped_no_answer: u64,
     /// Messages dropped: answers to another question.
     pub dropped_question: u64,
@@ -31,14 +31,14 @@ pub struct Counters {
     pub dropped_case: u64,
 }
 
-/// Something the operator ought to read.
+/// Something that the operator should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Descriptors or buffers are short: so many questions at once from now on.
+    /// Descriptors or buffers are short: this is the new maximum of outstanding questions.
     Lowered(usize),
-    /// A name server is put aside.
+    /// A name server is not used for some time.
     Unfit(SocketAddr, Failure),
-    /// A name server answers, though not what the root's name servers are.
+    /// A name server answers, but not with the root's name servers.
     Odd(SocketAddr, Failure),
     /// A name server answers properly.
     Fit(SocketAddr),
@@ -57,17 +57,17 @@ impl fmt::Display for Notice {
     }
 }
 
-/// What is known of a name server, for `show`.
+/// The state of a name server, for `show`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Where it is.
+    /// Its address.
     pub address: SocketAddr,
     /// Whether it is asked.
     pub fitness: Fitness,
     /// Its smoothed round-trip time.
     pub round_trip: Option<Duration>,
-    /// Answers that were taken.
+    /// Answers accepted.
     pub answers: u64,
-    /// Waits in vain.
+    /// Timeouts.
     pub timeouts: u64,
 }

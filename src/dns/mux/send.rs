@@ -1,7 +1,7 @@
-//! Sending: questions out of the outbox, several to a system call, each call from one port of ours.
+//! Sends the questions in the outbox, several in one system call from the same port.
 //!
-//! When descriptors or buffers are short, nothing is lost: what could not go stays in the outbox and
-//! sending pauses for a moment.
+//! If descriptors or buffers are short, nothing is lost: unsent questions stay in the outbox, and sending
+//! pauses for a moment.
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsRawFd;
@@ -19,11 +19,11 @@ use super::health::Route;
 use super::server::Fitness;
 use super::{FIRST_PORT_TOKEN, FIRST_TOKEN, Live, Lives, Mux, Notice, PER_PORT, Port, Stream};
 
-/// A short while, in microseconds: before a refused question is repeated.
+/// The time before a refused question is repeated, in microseconds.
 pub const SOON: u64 = 50_000;
-/// How long sending pauses when the system is short of something, in microseconds.
+/// How long sending pauses if the system is short of resources, in microseconds.
 const PAUSE: u64 = 5_000;
-/// A port that is open for longer, in microseconds, takes no new questions.
+/// The time after which an open port takes no new questions, in microseconds.
 const PORT_AGE: u64 = 10_000_000;
 
 /// Whether sending may go on.
@@ -34,7 +34,7 @@ enum Flow {
 }
 
 impl Mux {
-    /// Sends what can be sent now.
+    /// Sends everything that can be sent now.
     pub(super) fn flush(&mut self) {
         if self.paused.is_some_and(|until| until > self.now) {
             return;
@@ -61,7 +61,7 @@ impl Mux {
         }
     }
 
-    /// Moves questions from `waiting` to the outbox while there is room and somebody to ask.
+    /// Moves questions from `waiting` to the outbox while there is room and a server to ask.
     fn admit(&mut self) {
         if self.waiting.is_empty() {
             return;
@@ -89,7 +89,7 @@ impl Mux {
         }
     }
 
-    /// Back to waiting, until the servers have been tested.
+    /// Moves a question back to `waiting`, until the servers have been tested.
     fn hold(&mut self, key: Key) -> Flow {
         self.outbox.pop_front();
         if let Some(flight) = self.flights.get_mut(key) {
@@ -100,7 +100,7 @@ impl Mux {
         Flow::On
     }
 
-    /// Sends the questions at the outbox's front that go to this server, as many as one port takes.
+    /// Sends the questions for this server at the front of the outbox, as many as one port takes.
     fn send_udp(&mut self, server: usize) -> Flow {
         let port = match self.port(server) {
             Ok(port) => port,
@@ -138,7 +138,7 @@ impl Mux {
         flow
     }
 
-    /// Builds the messages of the outbox's front that go to `server`.
+    /// Builds the messages for `server` at the front of the outbox.
     fn gather(&mut self, server: usize, port: Key) {
         self.batch.clear();
         let Some(open) = self.ports.get(port) else { return };
@@ -168,7 +168,7 @@ impl Mux {
         }
     }
 
-    /// Notes that a message is on its way, and for how long to wait for the answer.
+    /// Notes that a message was sent, and how long to wait for the answer.
     fn sent(&mut self, via: Via, server: usize, live: Live) {
         let lives = match via {
             Via::Port(port) => self.ports.get_mut(port).map(|p| &mut p.lives),
@@ -186,10 +186,10 @@ impl Mux {
         self.timers.set(deadline, live.flight);
     }
 
-    /// How long to wait after so many waits in vain, in microseconds: the server's usual time, four times
-    /// as long each time so that few attempts outlast an outage of a second, up to an eighth more so that
-    /// what was lost together is not repeated together; in the end, and for TCP, which repeats by
-    /// itself, as long as configured.
+    /// How long to wait after so many timeouts, in microseconds: the server's usual time, multiplied by
+    /// four each time, so that few attempts outlast an outage of a second, plus up to an eighth, so that
+    /// questions lost together are not repeated together. The last attempt, and any over TCP, which
+    /// retransmits by itself, waits as long as configured.
     fn wait(&mut self, via: Via, server: usize, timeouts: u32) -> u64 {
         let longest = u64::try_from(self.limits.timeout.as_micros()).unwrap_or(u64::MAX);
         if timeouts + 1 >= self.limits.attempts || matches!(via, Via::Stream(_)) {
@@ -200,7 +200,7 @@ impl Mux {
         (wait + jitter).min(longest)
     }
 
-    /// The port that this server's next questions leave from.
+    /// The port for the next questions to this server.
     fn port(&mut self, server: usize) -> Result<Key, Errno> {
         if let Some(key) = self.servers[server].port {
             match self.ports.get(key) {
@@ -222,7 +222,7 @@ impl Mux {
         Ok(key)
     }
 
-    /// Takes a port out of use; it goes when nothing is left to come.
+    /// Retires a port, which is closed when no answers are expected any more.
     pub(super) fn retire(&mut self, key: Key) {
         let Some(port) = self.ports.get(key) else { return };
         if self.servers[port.server].port == Some(key) {
@@ -233,7 +233,7 @@ impl Mux {
         }
     }
 
-    /// Sends one question over the server's connection, which is made if there is none.
+    /// Sends one question over the server's connection, which is opened if necessary.
     fn send_tcp(&mut self, key: Key, server: usize) -> Flow {
         if self.streams[server].is_none() {
             match self.connect(server) {
@@ -275,7 +275,8 @@ impl Mux {
         }
     }
 
-    /// There is no socket for the question at the outbox's front: for want of something, or of a way.
+    /// Handles a failure to get a socket for the question at the front of the outbox: the system is short
+    /// of resources, or there is no route.
     fn no_socket(&mut self, server: usize, error: Errno) -> Flow {
         let Some(&key) = self.outbox.front() else { return Flow::On };
         if !is_shortage(error) {
@@ -302,7 +303,8 @@ impl Mux {
         Flow::Paused
     }
 
-    /// A connection ended: its questions are repeated once, then its server is of no use to them.
+    /// Handles the end of a connection: its questions are repeated once; after that its server is useless
+    /// for them.
     pub(super) fn lose_stream(&mut self, server: usize) {
         let Some(stream) = self.streams[server].take() else { return };
         for key in stream.lives.flights() {
@@ -318,7 +320,7 @@ impl Mux {
         }
     }
 
-    /// Nothing came over the connection since this question was put on it: it is dead.
+    /// Drops a dead connection, on which nothing has arrived since this question was sent.
     pub(super) fn drop_stalled_stream(&mut self, key: Key, server: usize) {
         let Some(stream) = &self.streams[server] else { return };
         let waits_since = stream.lives.sent(key);
@@ -328,7 +330,7 @@ impl Mux {
     }
 }
 
-/// The system is short of descriptors, ports or memory: a matter of time.
+/// Whether the system is temporarily short of descriptors, ports or memory.
 fn is_shortage(error: Errno) -> bool {
     use Errno::{EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};
     [EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(&error)

@@ -1,8 +1,9 @@
-//! What is known of one name server: whether it is fit to be asked, how long it takes, what it cannot.
+//! The state of one name server: whether it is fit, how long it takes to answer, and what it does not
+//! support.
 //!
-//! The multiplexer tells it of every answer and of every wait in vain. A server is asked nothing but the
-//! control question (`. NS`) until it has answered that, and again when it falls silent. What it answers
-//! says little: a forwarder may refuse to talk of the root and know all else.
+//! The multiplexer reports every answer and every timeout. A server is asked only the control query (`.
+//! NS`) until it has answered that, and again if it falls silent. The content of that answer says little: a
+//! forwarder may refuse to answer about the root and know everything else.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
@@ -11,46 +12,47 @@ use super::super::failure::Failure;
 use super::super::message::Edns;
 use super::super::table::Key;
 
-/// RFC 6298 2.4 would have a second; unbound's least is 50 ms, right for a resolver nearby.
+/// RFC 6298 2.4 suggests one second; unbound's minimum is 50 ms, which suits a nearby resolver.
 const MIN_RTO: u64 = 50_000;
-/// RFC 6298 2.1, before anything was measured.
+/// RFC 6298 2.1, before the first measurement.
 const FIRST_RTO: u64 = 1_000_000;
-/// Waits in vain in a row, without any answer, after which the server must prove itself again.
+/// The number of timeouts in a row, without any answer, after which the server must prove itself again.
 const SUSPECT_AFTER: u32 = 8;
-/// How long an unfit server is left alone, in microseconds.
+/// How long an unfit server is not asked, in microseconds.
 const ASIDE: u64 = 30_000_000;
-/// An answer so long ago, in microseconds, proves nothing for a new scan.
+/// An answer older than this, in microseconds, proves nothing for a new scan.
 const STALE: u64 = 60_000_000;
-/// So many answers that came only without EDNS, or with the case folded, settle it for the server.
+/// After this many answers only without EDNS, or with the case changed, the server is always asked like
+/// that.
 const SETTLED: u32 = 3;
 
 /// Whether a server may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fitness {
-    /// Nothing is known.
+    /// It has not been tested.
     Untested,
-    /// The control question is under way.
+    /// The control query is outstanding.
     Probing,
-    /// It answered the control question properly.
+    /// It answered the control query properly.
     Fit,
-    /// It answered something else: it is asked where no other is fit.
+    /// It answered something else: it is asked if no other server is fit.
     Odd(Failure),
-    /// It did not answer; not before the given time, in microseconds, is it tried again.
+    /// It did not answer; it is not tried again before the given time, in microseconds.
     Unfit(Failure, u64),
 }
 
 /// One name server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it is.
+    /// Its address.
     pub address: SocketAddr,
     /// Whether it may be asked.
     pub fitness: Fitness,
-    /// The UDP port of ours that its next questions leave from.
+    /// Our UDP port for its next questions.
     pub port: Option<Key>,
-    /// Answers that were taken.
+    /// Answers accepted.
     pub answers: u64,
-    /// Waits in vain.
+    /// Timeouts.
     pub timeouts: u64,
     silent: u32,
     heard: u64,
@@ -61,7 +63,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of which nothing is known.
+    /// A server about which nothing is known.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -77,12 +79,12 @@ impl Server {
         }
     }
 
-    /// Whether it may be of use, now or soon.
+    /// Whether it may be usable now or soon.
     pub fn is_hope(&self) -> bool {
         matches!(self.fitness, Fitness::Fit | Fitness::Odd(_) | Fitness::Probing)
     }
 
-    /// It answered; by UDP, after so long.
+    /// Notes an answer, with the time that it took if it came by UDP.
     pub fn answered(&mut self, now: u64, took: Option<u64>) {
         self.answers += 1;
         self.silent = 0;
@@ -96,7 +98,7 @@ impl Server {
         });
     }
 
-    /// Waiting for it was in vain; true if it has to prove itself.
+    /// Notes a timeout; returns whether the server must prove itself.
     pub fn missed(&mut self) -> bool {
         self.timeouts += 1;
         self.silent += 1;
@@ -115,7 +117,7 @@ impl Server {
             .max(MIN_RTO)
     }
 
-    /// Whether the control question ought to be asked.
+    /// Whether the control query should be asked.
     pub fn wants_probe(&self, now: u64) -> bool {
         match self.fitness {
             Fitness::Untested => true,
@@ -124,24 +126,24 @@ impl Server {
         }
     }
 
-    /// The control question was answered properly.
+    /// Notes a proper answer to the control query.
     pub fn passed(&mut self) {
         self.fitness = Fitness::Fit;
         self.silent = 0;
     }
 
-    /// It was answered, but not with the root's name servers.
+    /// Notes an answer to it without the root's name servers.
     pub fn is_odd(&mut self, failure: Failure) {
         self.fitness = Fitness::Odd(failure);
         self.silent = 0;
     }
 
-    /// It was not answered.
+    /// Notes that it was not answered.
     pub fn put_aside(&mut self, failure: Failure, now: u64) {
         self.fitness = Fitness::Unfit(failure, now.saturating_add(ASIDE));
     }
 
-    /// A new scan begins: old knowledge is to be had anew.
+    /// Begins a new scan: old knowledge must be obtained again.
     pub fn refresh(&mut self, now: u64) {
         let stale = now.saturating_sub(self.heard) > STALE;
         match self.fitness {
@@ -153,32 +155,32 @@ impl Server {
         (self.bare, self.folded) = (0, 0);
     }
 
-    /// It answered only without EDNS, once more.
+    /// Notes another answer that came only without EDNS.
     pub fn answers_bare(&mut self) {
         self.bare = self.bare.saturating_add(1);
     }
 
-    /// It answered with EDNS: what was lost before was lost by chance.
+    /// Notes an answer with EDNS: earlier losses were accidental.
     pub fn answers_edns(&mut self) {
         self.bare = 0;
     }
 
-    /// The control question came through only without EDNS.
+    /// Notes that the control query was answered only without EDNS.
     pub fn knows_no_edns(&mut self) {
         self.bare = SETTLED;
     }
 
-    /// It folded the case of a question, once more.
+    /// Notes another answer with the case of the question changed.
     pub fn folds(&mut self) {
         self.folded += 1;
     }
 
-    /// EDNS as it wants it.
+    /// Whether it wants EDNS.
     pub fn edns(&self) -> Edns {
         if self.bare >= SETTLED { Edns::Off } else { Edns::On }
     }
 
-    /// Whether random case is of no use with it.
+    /// Whether random case is useless with it.
     pub fn is_folding(&self) -> bool {
         self.folded >= SETTLED
     }

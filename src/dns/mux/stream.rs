@@ -1,5 +1,5 @@
-//! A TCP connection to a name server: messages with a length in front (RFC 1035 4.2.2), several questions
-//! under way on it (RFC 7766 6.2.1), none of them waiting for the network here.
+//! A TCP connection to a name server: messages preceded by their length (RFC 1035 4.2.2), several
+//! outstanding questions (RFC 7766 6.2.1), and no blocking.
 #![forbid(unsafe_code)]
 
 use std::os::fd::OwnedFd;
@@ -9,17 +9,17 @@ use nix::errno::Errno;
 use super::super::socket;
 use super::live::Lives;
 
-/// Octets that one read asks for.
+/// The number of octets in one read.
 const CHUNK: usize = 16 * 1024;
 
-/// A connection, perhaps still being made.
+/// A connection, which may not be established yet.
 #[derive(Debug)]
 pub struct Stream {
     /// Its socket.
     pub fd: OwnedFd,
-    /// What is unanswered on it.
+    /// The unanswered messages on it.
     pub lives: Lives,
-    /// When something was read from it last, in microseconds.
+    /// When something was last read from it, in microseconds.
     pub read_at: u64,
     output: Vec<u8>,
     written: usize,
@@ -28,7 +28,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Over a socket that connects or is connected.
+    /// A connection over a socket that is connecting or connected.
     pub fn new(fd: OwnedFd) -> Self {
         let (output, input) = (Vec::new(), Vec::new());
         Self { fd, lives: Lives::default(), read_at: 0, output, written: 0, input, taken: 0 }
@@ -36,21 +36,21 @@ impl Stream {
 
     /// Queues a message.
     pub fn push(&mut self, message: &[u8]) {
-        // A question has 300 octets at most.
+        // A question has at most 300 octets.
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
         self.output.extend_from_slice(&length.to_be_bytes());
         self.output.extend_from_slice(message);
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket takes.
     ///
     /// # Errors
-    /// The connection is of no use any more.
+    /// The connection is unusable.
     pub fn write(&mut self) -> Result<(), Errno> {
         while let Some(rest) = self.output.get(self.written..).filter(|rest| !rest.is_empty()) {
             match socket::write(&self.fd, rest) {
                 Ok(count) => self.written += count,
-                // ENOTCONN: some systems say so while the connection is being made.
+                // Some systems return ENOTCONN while the connection is being established.
                 Err(Errno::EAGAIN | Errno::ENOTCONN | Errno::ENOBUFS) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error),
@@ -61,10 +61,10 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads once; false if there is nothing now.
+    /// Reads once; false if there is nothing to read.
     ///
     /// # Errors
-    /// The connection is of no use any more.
+    /// The connection is unusable.
     pub fn read(&mut self, now: u64) -> Result<bool, Errno> {
         let start = self.input.len();
         self.input.resize(start + CHUNK, 0);

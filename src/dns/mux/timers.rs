@@ -1,5 +1,5 @@
-//! When to stop waiting: a heap of deadlines. Entries are not taken out when the answer comes; the
-//! owner sees by the flight's own deadline that an entry has nothing to say any more.
+//! A heap of deadlines. Entries are not removed when the answer arrives; the owner recognizes outdated
+//! entries by the question's own deadline.
 #![forbid(unsafe_code)]
 
 use std::cmp::Reverse;
@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 
 use super::super::table::Key;
 
-/// Deadlines in microseconds, the next one first.
+/// Deadlines in microseconds, beginning with the next one.
 #[derive(Debug, Default)]
 pub struct Timers(BinaryHeap<Reverse<(u64, Key)>>);
 
@@ -17,12 +17,12 @@ impl Timers {
         self.0.push(Reverse((deadline, flight)));
     }
 
-    /// When the next one is.
+    /// The next deadline.
     pub fn next(&self) -> Option<u64> {
         self.0.peek().map(|Reverse((deadline, _))| *deadline)
     }
 
-    /// Takes one out that is due.
+    /// Removes and returns one that is due.
     pub fn due(&mut self, now: u64) -> Option<Key> {
         if self.next()? > now {
             return None;
@@ -30,14 +30,15 @@ impl Timers {
         self.0.pop().map(|Reverse((_, flight))| flight)
     }
 
-    /// Sweeps when there are many more entries than flights: answered questions leave theirs behind.
+    /// Removes outdated entries, which answered questions leave behind, if there are many more entries than
+    /// questions.
     pub fn sweep(&mut self, flights: usize, lives: impl Fn(u64, Key) -> bool) {
         if self.0.len() > flights.saturating_mul(4).saturating_add(1024) {
             self.0.retain(|Reverse((deadline, flight))| lives(*deadline, *flight));
         }
     }
 
-    /// Forgets all.
+    /// Removes all entries.
     pub fn clear(&mut self) {
         self.0.clear();
     }

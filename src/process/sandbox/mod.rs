@@ -1,17 +1,17 @@
-//! The locks: what a process may still do once it is what it is.
+//! The sandbox: limits what a process may still do.
 //!
-//! [`Rights`] come in; [`enter`] locks the calling process in for good and says how strong the lock is.
-//! Called once by every process of the daemon, when it has its user, its sockets and its descriptors, runs
-//! one thread, and before it reads the first byte that somebody else wrote. Trusted are the rights: whose
-//! they are and why is the caller's affair.
+//! In: [`Rights`]. [`enter`] confines the calling process for good, and returns how strong the sandbox is.
+//! Every process of the daemon calls it once, when it has its user, its sockets and its descriptors, while
+//! it has a single thread, and before it reads the first byte from elsewhere. The rights are trusted; the
+//! caller knows their reasons.
 //!
-//! * OpenBSD: pledge(2) and unveil(2). What is not promised kills the process with SIGABRT.
-//! * Linux on x86-64 and AArch64: Landlock for files, TCP ports, abstract sockets and signals, seccomp
-//!   for system calls. What is not allowed is an error, EPERM or EACCES. The locks of Linux pass on to
-//!   what a process executes, so those of a process that starts others are wide: see `linux`.
-//! * Elsewhere nothing: a change of user and chroot(2) must do.
+//! * OpenBSD: pledge(2) and unveil(2). A violation kills the process with SIGABRT.
+//! * Linux on x86-64 and AArch64: Landlock for files, TCP ports, abstract sockets and signals, and seccomp
+//!   for system calls. A violation is an error, EPERM or EACCES. Programs that a process executes inherit
+//!   the sandbox, so that of a process that starts programs is wide: see `linux`.
+//! * Other systems have none: the change of user and chroot(2) must be enough.
 //!
-//! [`promise`] is the part of it for a program in whose rights there is less to lose: OpenBSD's alone.
+//! [`promise`] is only the part for OpenBSD, for a program with less to lose.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -41,57 +41,57 @@ pub struct Rights {
     pub promises: &'static str,
     /// Paths with permissions of unveil(2).
     pub unveils: Vec<(PathBuf, &'static str)>,
-    /// What Landlock leaves.
+    /// What Landlock leaves accessible.
     pub landlock: Landlock<PathBuf>,
-    /// What seccomp leaves.
+    /// The system calls that seccomp leaves.
     pub calls: Calls,
 }
 
-/// What Landlock leaves of files, TCP ports, abstract sockets and signals to others; a file is a path, or
-/// what stands for one.
+/// What Landlock leaves accessible of files, TCP ports, abstract sockets and signals to others; a file is a
+/// path, or a placeholder for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landlock<P> {
-    /// Everything: what the process starts has rights of its own.
+    /// Everything: the programs that it starts have their own rights.
     All,
-    /// Everything but signals to processes that it did not start.
+    /// Everything except signals to processes that it did not start.
     NoSignals,
-    /// Nothing but one file that is there, to be read and written, if any, and TCP.
+    /// Only reading and writing one existing file, if given, and TCP.
     Only(Option<P>, Tcp),
 }
 
-/// Where connect(2) may lead by TCP. Nobody may bind(2).
+/// The TCP ports for connect(2). bind(2) is never allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tcp {
-    /// Nowhere.
+    /// None.
     Nowhere,
-    /// To this port.
+    /// This port.
     Port(u16),
-    /// To any port.
+    /// Any port.
     Anywhere,
 }
 
-/// Which system calls seccomp leaves.
+/// The system calls that seccomp leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calls {
-    /// All but what neither the daemon nor what it starts ever does.
+    /// All except those that neither the daemon nor its programs ever make.
     Usual,
-    /// What everybody does with descriptors, memory, threads and the clock, and these groups.
+    /// The usual ones for descriptors, memory, threads and the clock, and these groups.
     Only(&'static [Group]),
 }
 
-/// System calls that belong together.
+/// A group of system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Opening files that exist, stat(2), locks. Which files is Landlock's matter.
+    /// Opening existing files, stat(2), locks. Landlock decides which files.
     Files,
     /// accept(2).
     Accept,
-    /// Sockets of the Internet, connected, never bound.
+    /// Internet sockets, which are connected and never bound.
     Internet,
 }
 
 impl<P> Landlock<P> {
-    /// The same with a path for what stands for one.
+    /// The same, with paths instead of placeholders.
     pub fn at(self, path: impl FnOnce(P) -> PathBuf) -> Landlock<PathBuf> {
         match self {
             Landlock::All => Landlock::All,
@@ -101,18 +101,18 @@ impl<P> Landlock<P> {
     }
 }
 
-/// How well a process is locked in.
+/// How well a process is confined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
-    /// As this program can do it on this system.
+    /// As well as possible on this system.
     Full,
-    /// Less, since the system cannot: what it lacks.
+    /// Less, since the system lacks something.
     Partial(&'static str),
-    /// Not at all: the system has nothing that this program knows how to use.
+    /// Not at all: the system has no sandbox that this program can use.
     None,
 }
 
-/// What it lacks.
+/// What is missing.
 impl fmt::Display for Strength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -123,19 +123,19 @@ impl fmt::Display for Strength {
     }
 }
 
-/// Why a process could not be locked in, though the system has the means: it must not go on.
+/// Why a process could not be confined although the system can do it. The process must not continue.
 #[derive(Debug)]
 pub enum Error {
-    /// A path that is to stay within reach.
+    /// A path that must remain accessible.
     Path {
         /// The path.
         path: PathBuf,
         /// The system's reason.
         error: io::Error,
     },
-    /// The lock itself.
+    /// The sandbox itself.
     Lock {
-        /// Which: `pledge`, `landlock` or `seccomp`.
+        /// The part that failed: `pledge`, `landlock` or `seccomp`.
         what: &'static str,
         /// The system's reason.
         error: io::Error,
@@ -155,21 +155,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Locks this process in for good.
+/// Confines this process for good.
 ///
-/// It must be its only thread: Landlock locks the calling one and those that it starts.
+/// It must have a single thread: Landlock confines the calling thread and those that it starts.
 ///
 /// # Errors
-/// A path whose directory does not exist; a lock that the system has and refuses. What was locked
-/// before stays so.
+/// The directory of a path does not exist, or the system refuses the sandbox. Anything given up before
+/// stays given up.
 pub fn enter(rights: &Rights) -> Result<Strength, Error> {
     system::enter(rights)
 }
 
-/// Locks this process in for good by pledge(2) and unveil(2), where they are; elsewhere nothing happens.
+/// Confines this process for good with pledge(2) and unveil(2), where available; elsewhere does nothing.
 ///
 /// # Errors
-/// As [`enter`].
+/// Those of [`enter`].
 pub fn promise(promises: &str, unveils: &[(&Path, &str)]) -> Result<(), Error> {
     #[cfg(target_os = "openbsd")]
     system::lock(promises, unveils)?;
@@ -178,17 +178,17 @@ pub fn promise(promises: &str, unveils: &[(&Path, &str)]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Names this process in ps(1): `greytrapper: ROLE (greytrapper)` with OpenBSD's setproctitle(3).
-/// Nothing happens on other systems.
+/// Names this process in ps(1): `greytrapper: ROLE (greytrapper)` with OpenBSD's setproctitle(3). Does
+/// nothing on other systems.
 pub fn title(role: &str) {
     system::title(role);
 }
 
-/// What is wrong with promises and unveiled paths that are to be one process's; for tests of tables.
+/// What is wrong with the promises and unveiled paths of a process; for tests of tables.
 ///
-/// Words as pledge(2) of OpenBSD 7.6 has them; a word that it does not know is EINVAL. unveil(2)
-/// permissions that no promise stands behind open nothing, and promises about paths without unveil(2)
-/// open everything.
+/// The words are those of pledge(2) in OpenBSD 7.6, which fails with EINVAL for unknown words. unveil(2)
+/// permissions without a matching promise open nothing, and promises about paths without unveil(2) open
+/// everything.
 #[doc(hidden)]
 pub fn misfits(promises: &str, permissions: &[&str]) -> Vec<String> {
     const KNOWN: [&str; 10] =
@@ -198,7 +198,7 @@ pub fn misfits(promises: &str, permissions: &[&str]) -> Vec<String> {
     let mut misfits: Vec<_> = unknown.map(|word| format!("{word}: no promise")).collect();
     for (letter, word) in [('r', "rpath"), ('w', "wpath"), ('x', "exec"), ('c', "cpath")] {
         let unveiled = permissions.iter().any(|letters| letters.contains(letter));
-        // connect(2) writes to a path by this promise alone (`unp_connect` in uipc_usrreq.c).
+        // With this promise alone, connect(2) writes to a path (`unp_connect` in uipc_usrreq.c).
         let connects = letter == 'w' && words.contains(&"unix");
         if unveiled != words.contains(&word) && !connects {
             misfits.push(format!("{promises}: {word} and unveil {letter}"));

@@ -1,9 +1,9 @@
-//! The locks of OpenBSD: unveil(2) for paths, then pledge(2) for all the rest, as the rights say.
+//! The sandbox on OpenBSD: unveil(2) for paths, then pledge(2) for everything else.
 //!
 //! The last pledge(2) lacks the promise `unveil`, so nothing can be unveiled after it. Without
-//! execpromises what a process executes begins without promises and with all files in sight
-//! (`sys_execve` in kern_exec.c), and makes its own. A script's interpreter and ld.so(1) need no unveil(2)
-//! of their own (`check_exec` in the same file).
+//! execpromises, an executed program begins without promises and with all files visible (`sys_execve` in
+//! kern_exec.c), and makes its own promises. A script's interpreter and ld.so(1) need no unveil(2)
+//! (`check_exec` in the same file).
 
 use super::{Error, Rights, Strength};
 use std::ffi::CString;

@@ -1,4 +1,4 @@
-//! The locks of systems that this program knows none of: there are none, and the caller is told.
+//! The sandbox on other systems: there is none, and the caller is told.
 #![forbid(unsafe_code)]
 
 use super::{Error, Rights, Strength};

@@ -1,9 +1,9 @@
-//! Which system calls of Linux a process may make: promises in the terms of this kernel.
+//! The Linux system calls that a process may make: promises in terms of this kernel.
 //!
-//! [`Calls`] come in, a list goes out; `seccomp` makes a filter of it. `STDIO` and what follows it are of
-//! what OpenBSD's kern_pledge.c has under the promise of that name as much as the standard library, mio
-//! and two libcs (glibc and musl) use; where OpenBSD looks at arguments, so does this. Nothing here
-//! opens, signals or executes anything but where a group says so.
+//! In: [`Calls`]. Out: a list, which `seccomp` turns into a filter. `STDIO` and the lists after it contain
+//! those calls under the same promise in OpenBSD's kern_pledge.c that the standard library, mio and two
+//! libcs (glibc and musl) use; arguments are checked where OpenBSD checks them. Calls that open files, send
+//! signals or execute programs are only in the groups that say so.
 #![forbid(unsafe_code)]
 
 use super::super::{Calls, Group};
@@ -17,12 +17,12 @@ pub enum List {
     AllBut(Vec<(c_long, Vec<Check>)>),
 }
 
-/// What is asked of one argument, counted from 0.
+/// A condition on one argument, counted from 0.
 #[derive(Clone, Copy, Debug)]
 pub enum Check {
-    /// It is this number of 32 bits.
+    /// It is this 32-bit number.
     Is(u8, u32),
-    /// Of its low 32 bits those of the mask are these.
+    /// Its low 32 bits, under the mask, have this value.
     Bits { argument: u8, mask: u32, value: u32 },
     /// It is a null pointer.
     Null(u8),
@@ -30,7 +30,7 @@ pub enum Check {
 
 use Check::{Is, Null};
 
-/// Those of `calls`.
+/// The list for `calls`.
 pub fn of(calls: Calls) -> List {
     let Calls::Only(groups) = calls else {
         return List::AllBut([free(FORBIDDEN), namespaces()].concat());
@@ -55,15 +55,15 @@ const fn bits(flags: c_int) -> u32 {
     flags.cast_unsigned()
 }
 
-/// What needs no look at arguments.
+/// Calls whose arguments need not be checked.
 #[rustfmt::skip]
 const STDIO: &[c_long] = &[
-    // Descriptors that are there.
+    // Existing descriptors.
     libc::SYS_read, libc::SYS_readv, libc::SYS_pread64, libc::SYS_preadv,
     libc::SYS_write, libc::SYS_writev, libc::SYS_pwrite64, libc::SYS_pwritev,
     libc::SYS_lseek, libc::SYS_fstat, libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync,
     libc::SYS_close, libc::SYS_close_range, libc::SYS_dup, libc::SYS_dup3, libc::SYS_pipe2,
-    // Sockets that are there.
+    // Existing sockets.
     libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_shutdown,
     libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_getsockname, libc::SYS_getpeername,
     // Waiting.
@@ -72,22 +72,22 @@ const STDIO: &[c_long] = &[
     // Memory.
     libc::SYS_brk, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_msync,
     libc::SYS_membarrier,
-    // Threads; clone3 as `seccomp` says.
+    // Threads; `seccomp` explains clone3.
     libc::SYS_clone3, libc::SYS_exit, libc::SYS_exit_group, libc::SYS_futex, libc::SYS_gettid,
     libc::SYS_set_tid_address, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity, libc::SYS_getcpu,
-    // Signals to oneself.
+    // Signals to the process itself.
     libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack, libc::SYS_restart_syscall,
     // Time.
     libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep, libc::SYS_gettimeofday,
-    // What one is.
+    // Identity.
     libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid,
     libc::SYS_getegid, libc::SYS_getrandom, libc::SYS_sysinfo, libc::SYS_uname,
 ];
 
-/// What x86-64 had before its successors, and libcs still call.
+/// Older x86-64 calls that libcs still use.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const OLD: &[c_long] = &[
@@ -97,7 +97,7 @@ const OLD: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLD: &[c_long] = &[];
 
-/// What is a promise only with some arguments.
+/// Calls that are promised only with some arguments.
 fn stdio_checked() -> Vec<(c_long, Vec<Check>)> {
     let own = std::process::id();
     let not_executable = |call| (call, vec![without(2, libc::PROT_EXEC)]);
@@ -108,17 +108,17 @@ fn stdio_checked() -> Vec<(c_long, Vec<Check>)> {
         (libc::SYS_clone, vec![with(0, libc::CLONE_THREAD)]),
         (libc::SYS_kill, vec![Is(0, own)]),
         (libc::SYS_tgkill, vec![Is(0, own)]),
-        // raise(3) and abort(3) of musl, in the first thread.
+        // raise(3) and abort(3) in musl, in the first thread.
         (libc::SYS_tkill, vec![Is(0, own)]),
-        // Looking, not raising.
+        // Reading limits, not changing them.
         (libc::SYS_prlimit64, vec![Is(0, 0), Null(2)]),
         (libc::SYS_prlimit64, vec![Is(0, own), Null(2)]),
-        // fstat(2) of newer libcs.
+        // fstat(2) in newer libcs.
         (libc::SYS_newfstatat, vec![with(3, libc::AT_EMPTY_PATH)]),
         (libc::SYS_statx, vec![with(2, libc::AT_EMPTY_PATH)]),
-        // A datagram socket could be connected to whoever listens anywhere.
+        // A datagram socket could be connected to any listener.
         (libc::SYS_socketpair, vec![Is(0, bits(libc::AF_UNIX)), socket_type(libc::SOCK_STREAM)]),
-        // send(2): without an address.
+        // send(2), without an address.
         (libc::SYS_sendto, vec![Null(4)]),
     ];
     list.extend(FCNTL.iter().map(|&command| (libc::SYS_fcntl, vec![Is(1, bits(command))])));
@@ -127,7 +127,7 @@ fn stdio_checked() -> Vec<(c_long, Vec<Check>)> {
     list
 }
 
-/// Not F_SETOWN: it sends signals.
+/// Without F_SETOWN, which sends signals.
 const FCNTL: &[c_int] = &[
     libc::F_DUPFD,
     libc::F_DUPFD_CLOEXEC,
@@ -154,7 +154,7 @@ const PRCTL: &[c_int] = &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA
 
 /// See [`Group::Files`].
 fn files() -> Vec<(c_long, Vec<Check>)> {
-    // O_TMPFILE is a bit of its own and O_DIRECTORY.
+    // O_TMPFILE is a separate bit together with O_DIRECTORY.
     let creating = libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
     let mut list = free(&[libc::SYS_flock, libc::SYS_newfstatat, libc::SYS_statx]);
     list.push((libc::SYS_openat, vec![without(2, creating)]));
@@ -189,13 +189,13 @@ const fn without(argument: u8, flags: c_int) -> Check {
     Check::Bits { argument, mask: bits(flags), value: 0 }
 }
 
-/// The second argument is a kind of socket, with whatever flags.
+/// The second argument is this kind of socket, with any flags.
 const fn socket_type(kind: c_int) -> Check {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     Check::Bits { argument: 1, mask: !bits(flags), value: bits(kind) }
 }
 
-/// clone(2) into new namespaces, as by unshare(2).
+/// clone(2) into new namespaces, like unshare(2).
 fn namespaces() -> Vec<(c_long, Vec<Check>)> {
     let flags = [
         libc::CLONE_NEWNS,
@@ -209,8 +209,8 @@ fn namespaces() -> Vec<(c_long, Vec<Check>)> {
     flags.map(|flag| (libc::SYS_clone, vec![with(0, flag)])).into()
 }
 
-/// What neither the daemon's programs nor a checker ever do: looking into other processes, changing the
-/// kernel, the mounts, the namespaces, the clock or the machine, and what many a hole was found in.
+/// Calls that neither the daemon nor a checker ever makes: for inspecting other processes, for changing the
+/// kernel, mounts, namespaces, the clock or the machine, and calls in which many holes have been found.
 #[rustfmt::skip]
 const FORBIDDEN: &[c_long] = &[
     libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_pidfd_getfd,

@@ -1,7 +1,7 @@
-//! Landlock: what of the file system, of TCP and of other processes a process can still reach.
+//! Landlock: limits access to the file system, to TCP and to other processes.
 //!
-//! What is left comes in; the calling thread and all that it starts lose the rest. The path is
-//! trusted. Called by `super::enter` alone.
+//! The input is what remains accessible; the calling thread and everything that it starts lose the rest.
+//! The path is trusted. Only `super::enter` calls this.
 #![forbid(unsafe_code)]
 
 use super::super::{Error, Landlock, Tcp};
@@ -13,11 +13,11 @@ use ::landlock::{
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The kernel interface that counts as whole: files (since Linux 5.13), TCP (6.7), abstract sockets and
+/// The kernel interface that counts as complete: files (since Linux 5.13), TCP (6.7), abstract sockets and
 /// signals (6.12).
 const WHOLE: ABI = ABI::V6;
 
-/// Takes from this thread everything but that.
+/// Takes everything else away from this thread.
 pub fn restrict(left: &Landlock<PathBuf>) -> Result<Lock, Error> {
     let (file, tcp) = match left {
         Landlock::All => return Ok(Lock::Whole),
@@ -41,12 +41,12 @@ pub fn restrict(left: &Landlock<PathBuf>) -> Result<Lock, Error> {
     })
 }
 
-/// All that Landlock knows to forbid.
+/// Everything that Landlock can forbid.
 fn everything() -> Result<Ruleset, RulesetError> {
     everything_but(AccessNet::from_all(WHOLE))
 }
 
-/// The same, with these of TCP's rights instead of all.
+/// The same, but only with these TCP rights.
 fn everything_but(net: impl Into<BitFlags<AccessNet>>) -> Result<Ruleset, RulesetError> {
     Ruleset::default()
         .handle_access(AccessFs::from_all(WHOLE))?
@@ -54,7 +54,7 @@ fn everything_but(net: impl Into<BitFlags<AccessNet>>) -> Result<Ruleset, Rulese
         .scope(Scope::from_all(WHOLE))
 }
 
-/// Forbids what `rules` names but for what `exceptions` adds.
+/// Forbids what `rules` names, except what `exceptions` adds.
 fn lock(
     rules: Result<Ruleset, RulesetError>,
     exceptions: impl FnOnce(RulesetCreated) -> Result<RulesetCreated, RulesetError>,
@@ -71,8 +71,8 @@ fn lock(
         .map_err(|error| Error::Lock { what: "landlock", error: io::Error::other(error) })
 }
 
-/// The file at `path`, which a symbolic link may lead to; nothing if it is not there, or is no file. Its
-/// directory must be there.
+/// The file at `path`, following symbolic links; `None` if there is none or it is not a file. Its directory
+/// must exist.
 fn opened(path: &Path) -> Result<Option<PathFd>, Error> {
     let failed = |path: &Path, error| Error::Path { path: path.to_path_buf(), error };
     match std::fs::metadata(path) {
@@ -88,11 +88,11 @@ fn opened(path: &Path) -> Result<Option<PathFd>, Error> {
         }
         Err(error) => return Err(failed(path, error)),
     }
-    // The crate's error hides the number behind its words.
+    // The crate's error hides the error number.
     PathFd::new(path).map(Some).map_err(|error| failed(path, io::Error::other(error)))
 }
 
-/// Landlock locks threads: each of these tries is one.
+/// Landlock confines threads, so each attempt runs in its own thread.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +102,7 @@ mod tests {
 
     const NOTHING: Landlock<PathBuf> = Landlock::Only(None, Tcp::Nowhere);
 
-    /// What `deeds` says behind the lock; nothing if this kernel has none or not all of it.
+    /// The result of `deeds` under Landlock; `None` if this kernel does not have it completely.
     fn behind<T: Send>(left: &Landlock<PathBuf>, deeds: impl FnOnce() -> T + Send) -> Option<T> {
         thread::scope(|scope| {
             let tried = scope.spawn(|| match restrict(left).unwrap() {
@@ -120,7 +120,7 @@ mod tests {
         matches!(outcome, Err(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
 
-    /// Beside it lie files that the user may read and write as well: they are out of reach.
+    /// Other files in the same directory, which the user may read and write too, are not accessible.
     #[test]
     fn one_file_and_nothing_of_its_directory() {
         let directory = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// A directory in the file's place opens none of what is in it.
+    /// A directory in place of the file gives no access to its contents.
     #[test]
     fn what_is_no_file_opens_nothing() {
         let directory = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ mod tests {
         let anywhere = Landlock::Only(None, Tcp::Anywhere);
         assert!(connects(anywhere.clone()).is_none_or(|outcome| outcome.is_ok()));
         behind(&anywhere, || assert!(denied(TcpListener::bind("127.0.0.1:0"))));
-        // Refused by nobody but the peer.
+        // Only the peer refuses it.
         let domain = Landlock::Only(None, Tcp::Port(53));
         behind(&domain, || assert!(!denied(TcpStream::connect("127.0.0.1:53"))));
     }

@@ -1,18 +1,17 @@
-//! The locks of Linux: Landlock (`landlock`) for what has a path or a port, then seccomp (`seccomp`,
-//! `calls`) for system calls. They come as near to OpenBSD's promises as they can.
+//! The sandbox on Linux: Landlock (`landlock`) for paths and ports, then seccomp (`seccomp`, `calls`) for
+//! system calls. They come as close to OpenBSD's promises as possible.
 //!
 //! # What is weaker than on OpenBSD
-//! * Both locks pass on to all that a process executes, for ever, and with them `no_new_privs`: setuid
-//!   programs run without their user. Who starts other programs has to leave them all that they need, so
-//!   it is only kept from what none of them ever does (`calls::FORBIDDEN`), and from signals to others
-//!   where it has no business with them.
-//! * Landlock binds rules to inodes. A file that is put in the place of another is out of reach: whoever
-//!   must follow it has to be started afresh.
-//! * seccomp cannot see what a pointer points at: stat(2) of a path is possible to all, and a message
-//!   with an address or a descriptor to whoever has sockets of the Internet. chroot(2) takes care of the
-//!   first.
+//! * Everything that a process executes inherits both, and also `no_new_privs`: setuid programs run without
+//!   their user. A process that starts programs must leave them everything that they need, so it loses only
+//!   what none of them ever does (`calls::FORBIDDEN`), and signals to other processes if it never needs
+//!   them.
+//! * Landlock binds rules to inodes. A file that replaces another is not accessible; a process that must
+//!   follow it has to be restarted.
+//! * seccomp does not see memory behind pointers: any process can stat(2) paths, and a process with
+//!   Internet sockets can send messages with addresses or descriptors. chroot(2) solves the first problem.
 //!
-//! A kernel without one of the two is no error; the caller learns of it by [`Strength`].
+//! A kernel without one of the two is not an error; [`Strength`] tells the caller.
 #![forbid(unsafe_code)]
 
 mod calls;
@@ -21,17 +20,17 @@ mod seccomp;
 
 use super::{Error, Rights, Strength};
 
-/// How much of one lock there is.
+/// How complete one of them is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lock {
     Whole,
-    /// An older kernel's.
+    /// That of an older kernel.
     Part,
     Missing,
 }
 
 pub fn enter(rights: &Rights) -> Result<Strength, Error> {
-    // seccomp is the last, since it refuses what would lock.
+    // seccomp comes last, since it refuses the calls for Landlock.
     let files = landlock::restrict(&rights.landlock)?;
     let calls = seccomp::restrict(rights.calls)?;
     Ok(strength(files, calls))

@@ -1,8 +1,8 @@
-//! seccomp: a list of system calls made a filter of the kernel's.
+//! seccomp: turns a list of system calls into a kernel filter.
 //!
-//! [`Calls`] come in; the process loses all system calls but those that `calls` has for them. A refused one is EPERM
-//! and not death: what a libc does behind our back in its next version must not end a daemon. Called
-//! by `super::enter` alone.
+//! In: [`Calls`]. The process loses all system calls except those that `calls` lists for them. A refused
+//! call fails with EPERM instead of killing the process, since a new version of libc may use other calls.
+//! Only `super::enter` calls this.
 #![forbid(unsafe_code)]
 
 use super::super::{Calls, Error};
@@ -20,10 +20,10 @@ use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::io;
 
-/// Takes from this process the system calls that it does not need.
+/// Takes away the system calls that this process does not need.
 pub fn restrict(wanted: Calls) -> Result<Lock, Error> {
     let filters = match calls::of(wanted) {
-        // The second allows clone3, so that the first one's word on it counts.
+        // The second filter allows clone3, so that the first decides.
         List::Only(list) => {
             vec![clone3(), filter(list, EPERM, Listed::Allowed)]
         }
@@ -43,21 +43,21 @@ pub fn restrict(wanted: Calls) -> Result<Lock, Error> {
     Ok(Lock::Whole)
 }
 
-/// clone3(2) has its flags where no filter sees them. Where it does not exist, libcs call clone(2).
+/// A filter cannot see the flags of clone3(2). If it does not exist, libcs call clone(2).
 fn clone3() -> Result<BpfProgram, BackendError> {
     filter(vec![(SYS_clone3, vec![])], ENOSYS, Listed::Refused)
 }
 
-/// Refuses the x32 calls of x86-64 (`__X32_SYSCALL_BIT` of its asm/unistd.h): each is one of the usual calls
-/// under another number, which a list of numbers to be refused would let pass. No other system has calls
-/// up there.
+/// Refuses the x32 calls of x86-64 (`__X32_SYSCALL_BIT` in its asm/unistd.h): each is one of the usual
+/// calls under another number, which is not in a list of forbidden calls. No other system has calls with
+/// these numbers.
 fn x32() -> BpfProgram {
     const X32: u32 = 0x4000_0000;
     #[allow(clippy::cast_possible_truncation)] // `code` has 16 bits (linux/filter.h).
     let statement = |code: u32, k| sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let refuse = SECCOMP_RET_ERRNO | EPERM.unsigned_abs();
     vec![
-        // The number is what `struct seccomp_data` begins with.
+        // `struct seccomp_data` begins with the number.
         statement(BPF_LD | BPF_W | BPF_ABS, 0),
         sock_filter { jf: 1, ..statement(BPF_JMP | BPF_JGE | BPF_K, X32) },
         statement(BPF_RET | BPF_K, refuse),
@@ -69,14 +69,14 @@ fn failure(error: io::Error) -> Error {
     Error::Lock { what: "seccomp", error }
 }
 
-/// Whether the kernel says that it has no filters: seccomp(2) did not exist before Linux 3.17, and is
-/// EINVAL where CONFIG_SECCOMP_FILTER is not set.
+/// Whether the kernel has no filters: seccomp(2) did not exist before Linux 3.17, and fails with EINVAL
+/// without CONFIG_SECCOMP_FILTER.
 fn is_missing(error: &seccompiler::Error) -> bool {
     matches!(error, seccompiler::Error::Seccomp(error)
         if matches!(error.raw_os_error(), Some(ENOSYS | EINVAL)))
 }
 
-/// What a filter does with the calls of its list; the others get the contrary.
+/// What a filter does with the calls in its list; it does the opposite with all others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listed {
     Allowed,
@@ -91,11 +91,11 @@ fn filter(
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let (free, checked): (Vec<_>, Vec<_>) =
         list.into_iter().partition(|(_, checks)| checks.is_empty());
-    // Any of several rules will do.
+    // Any of several rules is enough.
     for (call, checks) in checked {
         rules.entry(call).or_default().push(rule(&checks)?);
     }
-    // A call without rules matches whatever its arguments.
+    // A call without rules matches with any arguments.
     rules.extend(free.into_iter().map(|(call, _)| (call, Vec::new())));
     let refuse = SeccompAction::Errno(error.unsigned_abs());
     let (matching, others) = match listed {
