@@ -1,8 +1,8 @@
-//! greytrapctl's side of the control socket: a request goes out, the daemon's answer comes in, part by
+//! greytrapctl's side of the control socket: sends a request, and receives the daemon's answer part by
 //! part.
 //!
-//! The daemon is not trusted: what it sends is bounded in length, and printed escaped. Waiting for it is
-//! what the operator asked for, so there is no timeout.
+//! The daemon is not trusted: the length of its messages is limited, and they are printed escaped. There is
+//! no timeout, since the operator asked for the answer.
 #![forbid(unsafe_code)]
 
 use super::protocol::{REPLY_MAX, REQUEST_MAX, Reply, Request};
@@ -22,15 +22,15 @@ const CHUNK: usize = 64 * 1024;
 pub enum Error {
     /// The socket could not be reached, or broke.
     Io(PathBuf, io::Error),
-    /// The request is no message.
+    /// The request cannot be encoded.
     Request(FrameError),
-    /// The daemon went away in the middle.
+    /// The daemon closed the connection before the end of its answer.
     Gone(PathBuf),
-    /// The answer is none.
+    /// The answer is not a valid message.
     Foreign(PathBuf, FrameError),
-    /// An answer, but to something else.
+    /// The answer is for another request.
     Unexpected(PathBuf),
-    /// The daemon says no.
+    /// The daemon refused.
     Refused(String),
 }
 
@@ -56,11 +56,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The answer to one request, as it comes.
+/// The answer to one request, as it arrives.
 #[derive(Debug)]
 pub struct Answer {
     path: PathBuf,
-    /// What was asked, in case it is to be asked again.
+    /// The request, in case it must be sent again.
     frame: Vec<u8>,
     stream: UnixStream,
     decoder: Decoder,
@@ -71,7 +71,7 @@ impl Answer {
     /// Asks the daemon at `socket`.
     ///
     /// # Errors
-    /// It is not there, or the request is too long.
+    /// It is not running, or the request is too long.
     pub fn to(request: &Request, socket: &Path) -> Result<Answer, Error> {
         let mut frame = Vec::new();
         frame::encode(request, REQUEST_MAX, &mut frame).map_err(Error::Request)?;
@@ -83,7 +83,7 @@ impl Answer {
     /// The next part of the answer; `None` after its end.
     ///
     /// # Errors
-    /// The daemon refuses, has gone, or is no greytrapper.
+    /// The daemon refused, closed the connection, or is not greytrapper.
     pub fn part(&mut self) -> Result<Option<Reply>, Error> {
         loop {
             let reply = self.decoder.next();
@@ -100,12 +100,12 @@ impl Answer {
         }
     }
 
-    /// Whether the next part has not arrived, so that asking for it means waiting.
+    /// Whether the next part has not arrived yet, so that [`Self::part`] would wait.
     pub fn must_wait(&self) -> bool {
         self.decoder.is_empty()
     }
 
-    /// The error for a part that does not belong here.
+    /// The error for an unexpected part.
     pub fn unexpected(&self) -> Error {
         Error::Unexpected(self.path.clone())
     }
@@ -131,7 +131,7 @@ fn ask(frame: &[u8], socket: &Path) -> Result<UnixStream, Error> {
     let broken = |error| Error::Io(socket.into(), error);
     let mut stream = UnixStream::connect(socket).map_err(broken)?;
     match stream.write_all(frame) {
-        // Whoever closes before it was asked may have said why.
+        // If the daemon closed the connection before the request, it may have sent a reason.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(broken(error)),
         _ => Ok(stream),
     }

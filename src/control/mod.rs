@@ -1,7 +1,7 @@
 //! The control socket between the two programs: greytrapctl(8) asks, the daemon answers.
 //!
-//! [`protocol`] is what they say, [`status`] how the daemon is; [`client`] is greytrapctl's end, [`server`] the
-//! daemon's; [`socket`] makes the listening socket.
+//! [`protocol`] has the messages, [`status`] the state of the daemon; [`client`] is greytrapctl's end,
+//! [`server`] the daemon's; [`socket`] creates the listening socket.
 #![forbid(unsafe_code)]
 
 pub mod client;

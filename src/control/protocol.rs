@@ -1,12 +1,12 @@
-//! What greytrapctl(8) and the daemon say to each other over the control socket.
+//! The messages between greytrapctl(8) and the daemon on the control socket.
 //!
 //! A connection carries one [`Request`], then one or more [`Reply`]s, as frames
 //! ([`frame`](crate::frame)), the last of which is [`Reply::Done`], [`Reply::Failed`] or [`Reply::AskAgain`]; then the
 //! daemon closes it. Only [`Request::Monitor`] has no end of its own. All of it is plain data.
 //!
-//! Neither side trusts the other: the daemon checks every address again, greytrapctl escapes whatever
-//! it prints. The encoding goes by position: both programs must be of one version, and a daemon of
-//! another is told by what does not decode.
+//! Neither side trusts the other: the daemon checks every address again, and greytrapctl escapes everything
+//! that it prints. The encoding depends on positions, so both programs must have the same version; messages
+//! of another version do not decode.
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
@@ -15,11 +15,11 @@ use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Bytes a request may have: the 1000 addresses of [`ADDRESSES_MAX`] with room to spare.
+/// The maximum size of a request: enough for [`ADDRESSES_MAX`] addresses.
 pub const REQUEST_MAX: usize = 64 * 1024;
-/// Bytes a reply may have. What may be longer is sent as several.
+/// The maximum size of a reply; longer answers are sent as several.
 pub const REPLY_MAX: usize = 1024 * 1024;
-/// So many addresses fit into a request, whatever their form (46 bytes at most: INET6_ADDRSTRLEN).
+/// The maximum number of addresses in a request, in any form (at most 46 bytes: INET6_ADDRSTRLEN).
 pub const ADDRESSES_MAX: usize = 1000;
 
 /// What the daemon is asked.
@@ -147,7 +147,8 @@ pub enum What {
         /// The host's address.
         address: IpAddr,
     },
-    /// Something the operator may want to know: a name server put aside, the configuration read again.
+    /// Something that the operator may want to know: a name server is not in use, the configuration was
+    /// reloaded.
     Notice(String),
     /// Something went wrong: a scan, a write, a reload.
     Failure(String),

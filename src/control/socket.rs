@@ -1,7 +1,7 @@
-//! The control socket's birth: a path in, a listening socket out. The parent calls this before it gives
-//! its privileges up, and hands the socket on.
+//! Creates the control socket. In: a path. Out: a listening socket. The parent calls this before it gives
+//! up its privileges, and passes the socket on.
 //!
-//! Nobody connects before owner and mode are right, whatever the umask: until listen(2), connect(2) is
+//! Nobody can connect before owner and mode are set, whatever the umask: until listen(2), connect(2) is
 //! refused (POSIX connect: ECONNREFUSED). The directory is trusted: only root writes to /var/run.
 #![forbid(unsafe_code)]
 
@@ -20,13 +20,13 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// The group that may ask the daemon: that of the operators on the BSDs (group(5)).
+/// The group that may use the socket: that of the operators on the BSDs (group(5)).
 pub const GROUP: &str = "wheel";
-/// Owner and [`GROUP`] may write, which is what connect(2) asks for (unix(4), unix(7)).
+/// Owner and [`GROUP`] may write, which connect(2) requires (unix(4), unix(7)).
 const MODE: u32 = 0o660;
 /// The same without the group.
 const MODE_ALONE: u32 = 0o600;
-/// Connections that wait to be accepted; more than any operator makes at once.
+/// The number of connections that may wait to be accepted: more than any operator makes at once.
 const BACKLOG: i32 = 64;
 
 /// Why there is no socket.
@@ -41,9 +41,9 @@ pub struct Error {
 /// What is wrong with a path for the socket.
 #[derive(Debug)]
 pub enum ErrorKind {
-    /// Somebody listens there.
+    /// A process is listening there.
     InUse,
-    /// Something else lies there.
+    /// The path exists and is not a socket.
     NotASocket,
     /// The system refused.
     Io(io::Error),
@@ -62,13 +62,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Listens at `path`, for the owner and `group`. A group that does not exist, or that this user may not
-/// give files to, gets nothing: then the socket is the owner's alone.
+/// Listens at `path`, for the owner and `group`. If the group does not exist, or this user may not give
+/// files to it, only the owner has access.
 ///
-/// A socket on which nobody listens any more is replaced.
+/// A socket on which no process listens is replaced.
 ///
 /// # Errors
-/// Somebody listens there, something else lies there, or the system refuses.
+/// A process is listening there, the path is not a socket, or the system refuses.
 pub fn bind(path: &Path, group: &str) -> Result<UnixListener, Error> {
     try_bind(path, group).map_err(|kind| Error { path: path.into(), kind })
 }
@@ -92,7 +92,7 @@ fn fresh(flags: SockFlag) -> Result<OwnedFd, Errno> {
     socket(AddressFamily::Unix, SockType::Stream, flags, None)
 }
 
-/// Removes what an earlier daemon left.
+/// Removes a socket that an earlier daemon left.
 fn clear(path: &Path, address: &UnixAddr) -> Result<(), ErrorKind> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {}
@@ -100,7 +100,7 @@ fn clear(path: &Path, address: &UnixAddr) -> Result<(), ErrorKind> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),
     }
-    // Not to wait for a daemon that accepts nobody: it is there all the same (EAGAIN).
+    // This does not wait for a daemon that does not accept: it is running all the same (EAGAIN).
     let probe = fresh(SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
     match connect(probe.as_raw_fd(), address) {
         Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Err(ErrorKind::InUse),
@@ -178,7 +178,7 @@ mod tests {
         bind(&path, "no-such-group").unwrap();
     }
 
-    /// A queue of connections that nobody accepts: connect(2) would wait.
+    /// The queue of connections is full, and connect(2) would wait.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_daemon_that_accepts_nobody_is_there_all_the_same() {

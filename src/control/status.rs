@@ -1,8 +1,8 @@
-//! How the daemon is: what `greytrapctl show` and `show metrics` are made of.
+//! The state of the daemon, for `greytrapctl show` and `show metrics`.
 //!
-//! The daemon's engine fills a [`Status`] in and sends it as one frame; it is plain data of some
-//! hundred bytes. The names of the fields are those of the JSON object that `show -j` prints, and times
-//! bear their unit there.
+//! The daemon's engine fills in a [`Status`] and sends it as one frame; it is plain data of some hundred
+//! bytes. The fields have the same names as in the JSON object that `show -j` prints, where times have a
+//! unit.
 #![forbid(unsafe_code)]
 
 use super::protocol::Verbosity;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How the daemon is.
+/// The state of the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's version.
@@ -28,17 +28,17 @@ pub struct Status {
     /// When the next scan begins, from now on.
     #[serde(rename = "next_scan_us")]
     pub next_scan: Option<Micros>,
-    /// The last scan that ended well.
+    /// The last successful scan.
     pub last_scan: Option<Scan>,
-    /// What went wrong last.
+    /// The last failure.
     pub last_failure: Option<Failure>,
     /// Sums since the start.
     pub totals: Totals,
     /// The name servers; empty if none is asked.
     pub name_servers: Vec<NameServer>,
-    /// Who is told of traps.
+    /// The hosts to which traps are sent.
     pub peers: Vec<Peer>,
-    /// What of the configuration one wants to know at a glance.
+    /// The most important settings.
     pub config: Configured,
 }
 
@@ -82,7 +82,7 @@ pub struct Scan {
     pub judged: u64,
     /// Hosts trapped.
     pub trapped: ByRule,
-    /// Sender domains, by what is thought of them.
+    /// Sender domains, by verdict.
     pub domains: Tally,
 }
 
@@ -118,7 +118,7 @@ impl Took {
         ]
     }
 
-    /// The whole.
+    /// The total time.
     pub fn total(&self) -> Micros {
         Micros(self.parts().iter().fold(0, |sum, (_, part)| sum.saturating_add(part.0)))
     }
@@ -127,9 +127,9 @@ impl Took {
 /// Sums since the daemon's start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Scans that ended well.
+    /// Successful scans.
     pub scans: u64,
-    /// Scans that did not.
+    /// Failed scans.
     pub failed_scans: u64,
     /// Hosts trapped by the rules.
     pub trapped: ByRule,
@@ -137,7 +137,7 @@ pub struct Totals {
     pub trapped_by_hand: u64,
     /// Traps ended by hand.
     pub released: u64,
-    /// Sender domains, each counted once a scan.
+    /// Sender domains, each counted once per scan.
     pub domains: Tally,
 }
 
@@ -160,9 +160,9 @@ pub struct NameServer {
     /// Its smoothed round-trip time.
     #[serde(rename = "round_trip_us")]
     pub round_trip: Option<Micros>,
-    /// Answers that were taken.
+    /// Answers accepted.
     pub answers: u64,
-    /// Waits in vain.
+    /// Timeouts.
     pub timeouts: u64,
 }
 
@@ -170,15 +170,15 @@ pub struct NameServer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fitness {
-    /// Nothing is known yet.
+    /// It has not been tested yet.
     Untested,
     /// It answers properly.
     Fit,
-    /// It was put aside; why.
+    /// It is not in use; why.
     Unfit(String),
 }
 
-/// Somebody who is told of traps.
+/// A host to which traps are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// The name in the configuration.
@@ -194,7 +194,7 @@ pub struct Peer {
 pub struct Configured {
     /// The database.
     pub database: String,
-    /// Time from the beginning of one scan to that of the next.
+    /// Time from the start of one scan to the start of the next.
     #[serde(rename = "scan_every_us")]
     pub scan_every: Micros,
     /// How long a trap lasts.
@@ -204,7 +204,7 @@ pub struct Configured {
     pub rules: Vec<Rule>,
 }
 
-/// A time in microseconds: what is shown and counted needs no finer ones.
+/// A time in microseconds, which is precise enough for everything shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Micros(pub u64);
 
@@ -242,13 +242,13 @@ impl ByRule {
         Rule::ALL.into_iter().zip(self.0)
     }
 
-    /// All together.
+    /// The sum of all counts.
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
-/// For people a map from the rules' names, on the wire the counts alone.
+/// In JSON a map from the names of the rules; in messages only the counts.
 impl Serialize for ByRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

@@ -1,8 +1,8 @@
 //! The process that runs `check rcpt with`.
 //!
-//! May touch: that program, which it executes; its socketpair. Recipients are strangers' bytes: each is one
-//! argument, or is not passed on ([`crate::checker`]). The programs run on threads that exist only while
-//! there is something to ask, and wake this loop by a byte on a socketpair.
+//! It has access to that program, which it executes, and to its socketpair. Recipients are strangers'
+//! bytes: each is passed as one argument or not at all ([`crate::checker`]). Threads, which exist only
+//! while there is something to ask, run the programs, and wake this loop with a byte on a socketpair.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 const ENGINE: Token = Token(1);
 const WAKE: Token = Token(2);
 
-/// How long a verdict is good for: a scan every few minutes need not ask the same again.
+/// How long a verdict is valid, so that a scan every few minutes does not ask again.
 const LASTING: Duration = Duration::from_secs(3600);
-/// Verdicts that are remembered; strangers choose the addresses.
+/// The maximum number of verdicts remembered, since strangers choose the addresses.
 const KNOWN: usize = 10_000;
 
 /// The checker's part, until its parent is gone.
@@ -42,7 +42,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let (to_loop, verdicts) = channel();
     let done = move |number, verdict| {
         let _ = to_loop.send((number, verdict));
-        // If it does not fit, there is a byte already.
+        // If it does not fit, there is already a byte.
         let _ = (&waker).write(&[0]);
     };
     let pool = Pool::new(&checker.program, checker.timeout, done).map_err(said)?;
@@ -90,7 +90,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     Ok(())
 }
 
-/// What the program has said of recipients within the last hour.
+/// The verdicts on recipients in the last hour.
 #[derive(Default)]
 struct Known(HashMap<Vec<u8>, (Instant, bool)>);
 
@@ -110,7 +110,7 @@ impl Known {
     }
 }
 
-/// Why there is no verdict, each reason once a scan.
+/// The reasons why there is no verdict, each reported once per scan.
 struct Told<'a> {
     program: &'a Path,
     told: HashSet<Why>,

@@ -1,7 +1,7 @@
 //! The processes that work with one configuration, from their start to their end.
 //!
-//! [`Generation::spawn`] makes all socketpairs between them, hands out the ends and starts one process after
-//! the other; nothing is left open in the parent but its own way to each. Called by the parent alone.
+//! [`Generation::spawn`] creates all socketpairs between them, distributes the ends and starts the
+//! processes; only the parent's own channel to each stays open in the parent. Only the parent calls this.
 #![forbid(unsafe_code)]
 
 use super::messages::{Checked, FromParent, Legacy, Needs, Renewal, Start, ToParent};
@@ -22,11 +22,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the status of a process that has closed its way to the parent is waited for.
+/// How long to wait for the status of a process that has closed its channel to the parent.
 const POST_MORTEM: Duration = Duration::from_millis(500);
-/// What a process that is to end may say between two looks.
+/// The maximum number of messages read from an exiting process at a time.
 const LAST_WORDS: usize = 1000;
-/// Between two looks at a process that is to end.
+/// The pause between two checks of an exiting process.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Processes, and the configuration they work with.
@@ -34,13 +34,13 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct Generation {
     /// The configuration.
     pub checked: Checked,
-    /// What it was made for, if not for another configuration, and who wanted that.
+    /// Why it was started, if not for another configuration, and which process asked for it.
     pub renewal: Option<(Renewal, Process)>,
     members: Vec<Member>,
 }
 
-/// What every generation inherits from the one before, each in its slot: the parent opens it once, before it
-/// is locked in.
+/// The descriptors that all generations share, each in its slot: the parent opens them once, before it
+/// enters its sandbox.
 #[derive(Debug)]
 pub struct Common(pub Vec<(Slot, OwnedFd)>);
 
@@ -49,19 +49,19 @@ pub struct Common(pub Vec<(Slot, OwnedFd)>);
 pub struct Member {
     /// What it does.
     pub process: Process,
-    /// What events about it come with: no two members ever have the same.
+    /// The token of its events, which is never reused.
     pub token: Token,
-    /// The way to it.
+    /// The channel to it.
     pub channel: Channel<FromParent, ToParent>,
-    /// Whether it has said that it is ready.
+    /// Whether it is ready.
     pub is_ready: bool,
-    /// What it said about why it ends.
+    /// Why it exits, as reported by itself.
     pub failure: Option<String>,
     child: Child,
 }
 
 impl Generation {
-    /// Starts them all. They get ready and say so.
+    /// Starts all processes, which report when they are ready.
     pub fn spawn(
         program: &Program,
         checked: Checked,
@@ -111,9 +111,9 @@ impl Generation {
         self.members().find(|member| member.process == process)
     }
 
-    /// Ends them all: each notices that its parent has gone, and finishes what must not be cut short. One that
-    /// is not ready yet has begun nothing. What they leave to the next generation, and lines for the log, are
-    /// their last words.
+    /// Ends all processes: each notices that its parent has gone, and finishes what must not be
+    /// interrupted. A process that is not ready yet has begun nothing, and is killed. Their last messages
+    /// are what they leave to the next generation, and lines for the log.
     pub fn end(self) -> Vec<Legacy> {
         let (ready, others): (Vec<_>, Vec<_>) =
             self.members.into_iter().partition(|member| member.is_ready);
@@ -136,7 +136,7 @@ impl Generation {
 /// The roles of a generation, each with what it is given.
 type Endowed = Vec<(&'static Role, Vec<(Slot, OwnedFd)>)>;
 
-/// Makes the ways between the roles that are needed, and hands out what is common to all generations.
+/// Creates the channels between the roles that are needed, and distributes what all generations share.
 fn endow(needs: &Needs, common: &Common) -> io::Result<Endowed> {
     let roles = ROLES.iter().map(|role| role.process.role(role.variant));
     let needed = roles.filter(|role| (role.is_needed)(needs));
@@ -183,7 +183,7 @@ impl Member {
         Ok(Member { process, token, channel, is_ready: false, failure: None, child })
     }
 
-    /// Takes what it says while it ends: lines for the log, and what it leaves.
+    /// Reads its last messages: lines for the log, and what it leaves.
     fn last_words(&mut self) -> Vec<Legacy> {
         let mut legacies = Vec::new();
         for _ in 0..LAST_WORDS {
@@ -205,7 +205,7 @@ impl Member {
         let _ = self.child.wait();
     }
 
-    /// Why it ended, for the log.
+    /// Why it exited, for the log.
     pub fn post_mortem(&mut self, broken: &Broken) -> String {
         let name = self.process.name();
         if let Some(failure) = self.failure.take() {
@@ -223,7 +223,7 @@ impl Member {
     }
 }
 
-/// Whether a process that is to end has; kills it if it takes too long.
+/// Whether a process has exited; kills it if it takes too long.
 fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
     if since > process.role(Variant::Usual).patience {
         log::warning(format_args!("{}: does not exit, killed", process.name()));
@@ -234,7 +234,7 @@ fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
     !matches!(child.try_wait(), Ok(None))
 }
 
-/// How a process ended, for people.
+/// How a process exited, for messages.
 pub fn describe(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
         return status.code().map_or("ended".into(), |code| format!("exited with status {code}"));

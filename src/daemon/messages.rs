@@ -1,8 +1,8 @@
-//! What the processes say to each other: one type for each direction.
+//! The messages between processes: one type for each direction.
 //!
-//! All of it is plain data. Who receives a message believes its form, not its contents: the store checks
-//! every request of the engine by itself, the engine knows that the resolver's answers come from
-//! strangers, the parent hears from each what that one has to say and nothing else.
+//! All of them are plain data. The receiver trusts the form of a message, not its contents: the store
+//! checks every request of the engine itself, the engine knows that the resolver's answers come from
+//! strangers, and the parent accepts from each process only the messages that it may send.
 #![forbid(unsafe_code)]
 
 use super::roles::Process;
@@ -59,7 +59,7 @@ pub struct Start {
     pub renewal: Option<Renewal>,
 }
 
-/// What a locked process cannot do, but one that is started afresh can.
+/// What a confined process cannot do, but a new one can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Renewal {
     /// The store's: another file is in the place of the database.
@@ -136,8 +136,8 @@ pub enum ToParent {
 }
 
 impl ToParent {
-    /// Whether it is for that process to say. A taken engine that could send a configuration would have
-    /// programs of its choice executed, and files of its choice opened.
+    /// Whether that process may send it. A compromised engine that could send a configuration could have
+    /// any program executed and any file opened.
     pub fn may_come_from(&self, process: Process) -> bool {
         match self {
             ToParent::Failed(_) | ToParent::Log(..) => true,

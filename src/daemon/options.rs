@@ -1,6 +1,6 @@
 //! The command line of greytrapper(8).
 //!
-//! A process with a role of its own is called by `-x`, which is not for users.
+//! A process with a role is started with `-x`, which is not for users.
 #![forbid(unsafe_code)]
 
 use super::reader::Sources;
@@ -10,29 +10,29 @@ use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path;
 
-/// What is printed when the program is called wrongly.
+/// The usage message.
 pub const USAGE: &str = "usage: greytrapper [-dhnVv] [-D macro=value] [-f file]";
 
 /// The flag that names a role.
 pub const ROLE: &str = "-x";
 
-/// The command line, understood.
+/// The parsed command line.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
     pub in_foreground: bool,
     pub checks_only: bool,
     pub is_verbose: bool,
-    /// Where the configuration is.
+    /// The sources of the configuration.
     pub sources: Sources,
-    /// The options that say where the configuration is, for another process.
+    /// The options for these sources, to pass on to another process.
     pub source_arguments: Vec<OsString>,
-    /// Which process this one is, if it was started by another.
+    /// The role of this process, if another process started it.
     pub process: Option<Process>,
-    /// What is to be printed instead of anything done.
+    /// What to print instead of doing anything.
     pub answer: Option<Answer>,
 }
 
-/// What the program says of itself.
+/// A message about the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `-h`

@@ -1,8 +1,9 @@
-//! The resolver: it asks name servers for the engine.
+//! The resolver: asks name servers for the engine.
 //!
-//! May touch: UDP and TCP to name servers, its socketpair, and resolv.conf(5), opened before it is locked in,
-//! for reading. When that has changed, other sockets may be needed than it may have, or another file: it asks
-//! to be started afresh. What servers answer is hostile; what goes to the engine are verdicts, not messages.
+//! It has access to name servers over UDP and TCP, to its socketpair, and to resolv.conf(5), which it opens
+//! for reading before it enters its sandbox. If that file has changed, other sockets than it may create may
+//! be needed, or another file, so it asks to be restarted. The servers' answers may be hostile; the engine
+//! gets verdicts, not messages.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
@@ -22,10 +23,10 @@ use std::path::PathBuf;
 
 const ENGINE: Token = Token(1);
 
-/// Answers to a message.
+/// The number of answers in a message.
 const CHUNK: usize = 1000;
 
-/// The resolver's part, until its parent is gone.
+/// Does the resolver's work until its parent has gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
     let config = life.config()?;
     let mut resolver = Resolver::new(&config.dns).map_err(|error| reason(&error).to_string())?;

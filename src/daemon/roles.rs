@@ -1,9 +1,8 @@
 //! The table of roles: what each of the daemon's processes is, what it is given, and what it may do.
 //!
-//! [`ROLES`] is all there is to read for who audits the daemon. A new role is a row here and a file for
-//! its work ([`run`]), beside what it has to say in `messages`. [`run`] brings a process into its role: it opens
-//! what it needs, gives up root, locks itself in (`Life::lock_in`), says that it is ready and works until
-//! its parent has gone.
+//! An auditor of the daemon has to read only [`ROLES`]. A new role is a row here and a file for its work
+//! ([`run`]), and its messages in `messages`. [`run`] starts a role: it opens what it needs, gives up root,
+//! enters its sandbox (`Life::lock_in`), reports that it is ready, and works until its parent has gone.
 #![forbid(unsafe_code)]
 
 use super::life::Life;

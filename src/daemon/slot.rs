@@ -1,31 +1,32 @@
-//! At which number each process finds which descriptor.
+//! The numbers at which processes find their descriptors.
 #![forbid(unsafe_code)]
 
 use crate::process::spawn;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
-/// At which number a process finds a descriptor.
+/// The number at which a process finds a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Slot {
-    /// The way to the parent, or for the parent to whoever waits in the foreground until all is ready.
+    /// The channel to the parent; for the parent, to the process that waits in the foreground until all are
+    /// ready.
     Parent = 3,
-    /// For the store, resolver and checker the way to the engine, for sync that to the store.
+    /// For store, resolver and checker, the channel to the engine; for sync, the channel to the store.
     Asker = 4,
-    /// For the engine the way to the store.
+    /// For the engine, the channel to the store.
     Store = 5,
-    /// For the engine the way to the resolver.
+    /// For the engine, the channel to the resolver.
     Resolver = 6,
-    /// For the engine the way to the checker.
+    /// For the engine, the channel to the checker.
     Checker = 7,
-    /// For the store the way to sync.
+    /// For the store, the channel to sync.
     Sync = 8,
-    /// For the store the memory for the database's image ([`crate::process::shared`]).
+    /// For the store, the memory for the database's image ([`crate::process::shared`]).
     ImageToWrite = 9,
-    /// For the engine the same, to be read.
+    /// For the engine, the same memory, for reading.
     ImageToRead = 10,
-    /// For the engine the control socket, which listens already.
+    /// For the engine, the control socket, which is already listening.
     Control = 11,
 }
 
@@ -43,12 +44,12 @@ impl Slot {
     ];
 }
 
-/// The descriptor that this process found at its start in `slot`; it can be taken once.
+/// The descriptor that this process inherited in `slot`; it can be taken once.
 ///
-/// The first call looks at all slots: it must come before the process opens anything.
+/// The first call takes all slots: it must come before the process opens anything.
 ///
 /// # Errors
-/// There is none, or it was taken.
+/// There is none, or it has been taken.
 pub fn inherited(slot: Slot) -> io::Result<OwnedFd> {
     let numbers = Slot::ALL.map(|slot| slot as RawFd);
     spawn::inherited(slot as RawFd, &numbers)

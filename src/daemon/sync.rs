@@ -1,7 +1,7 @@
-//! The process that tells the other MXes of traps, by spamd's own protocol.
+//! The process that sends traps to other MXes, with spamd's protocol.
 //!
-//! May touch: UDP sockets that it opened and connected before it was locked in, its socketpair. It reads
-//! the key and resolves names as root, and knows the key ever after: hence a process of its own.
+//! It has access to UDP sockets that it opened and connected before it entered its sandbox, and to its
+//! socketpair. It reads the key and resolves names as root, and keeps the key, so it is a separate process.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 const STORE: Token = Token(1);
 
-/// Sync's part, until its parent is gone.
+/// Does the work of sync until its parent has gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
     let config = life.config()?;
     let mut announcer = Announcer::open(&config.sync, port()).map_err(|error| error.to_string())?;
@@ -64,16 +64,16 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     Ok(())
 }
 
-/// When peers that could not be reached are to be tried again, by a new process: this one can resolve and
-/// connect nothing.
+/// When to try peers again that could not be reached. This takes a new process, since this one cannot
+/// resolve names or connect sockets.
 struct Retry {
     pause: Duration,
-    /// Not while the answer to the last wish is waited for, nor if all were reached.
+    /// `None` while a request is pending, or if all peers were reached.
     at: Option<Instant>,
 }
 
 impl Retry {
-    /// As often as there is a scan.
+    /// Tries as often as there is a scan.
     fn new(unreached: usize, pause: Duration) -> Retry {
         let mut retry = Retry { pause, at: None };
         if unreached > 0 {
@@ -86,7 +86,7 @@ impl Retry {
         self.at = Instant::now().checked_add(self.pause);
     }
 
-    /// Whether it is time, once.
+    /// Whether it is time; true only once.
     fn is_due(&mut self) -> bool {
         self.at.take_if(|at| *at <= Instant::now()).is_some()
     }

@@ -1,7 +1,7 @@
-//! Where a command's words go: its product to standard output in large writes, everything else to
-//! standard error, one line each.
+//! The output of a command: results go to the standard output in large writes, everything else to the
+//! standard error, line by line.
 //!
-//! `println!` is no use here: it panics when the reader has gone (`| head`) and writes line by line.
+//! `println!` is not suitable: it panics when the reader has gone (`| head`), and writes line by line.
 #![forbid(unsafe_code)]
 
 use super::json;
@@ -13,17 +13,17 @@ use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
 
-/// Bytes gathered before they are written: few system calls, yet small enough for a CPU's cache.
+/// The size of the buffer: large enough for few system calls, and small enough for a CPU's cache.
 const BUFFER: usize = 128 * 1024;
 
-/// The end of a command that did not do all it was asked.
+/// Why a command did not do everything that it was asked.
 #[derive(Debug)]
 pub enum Failure {
-    /// Why, in one line that is still to be told.
+    /// The reason, in one line that has not been printed yet.
     Because(String),
-    /// Everything was told already.
+    /// The reason has been printed.
     Told,
-    /// The reader of standard output has gone: nobody is left to tell, and nothing is wrong.
+    /// The reader of the standard output has gone, which is not an error.
     ReaderGone,
 }
 
@@ -43,9 +43,9 @@ impl From<sandbox::Error> for Failure {
 pub struct Console<'a> {
     /// Text or JSON.
     pub format: Format,
-    /// Whether more is told than was asked for.
+    /// Whether to print more.
     pub verbose: bool,
-    /// Whether somebody reads along: columns are aligned, and strangers' bytes escaped.
+    /// Whether the output is a terminal: columns are aligned, and strangers' bytes escaped.
     pub is_terminal: bool,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
@@ -60,18 +60,18 @@ impl<'a> Console<'a> {
         Console { format, verbose, is_terminal: false, out, err, buffer }
     }
 
-    /// Lets `compose` append to the output. Whole lines only: a write may follow at once.
+    /// Lets `compose` append whole lines to the output, which may be written at once.
     pub fn put(&mut self, compose: impl FnOnce(&mut Vec<u8>)) -> Result<(), Failure> {
         compose(&mut self.buffer);
         if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
     }
 
-    /// A line of text on standard output.
+    /// Prints a line to the standard output.
     pub fn line(&mut self, line: fmt::Arguments<'_>) -> Result<(), Failure> {
         self.put(|buffer| buffer.extend_from_slice(format!("{line}\n").as_bytes()))
     }
 
-    /// A JSON object as a line on standard output.
+    /// Prints a JSON object as a line to the standard output.
     pub fn json(&mut self, object: &impl Serialize) -> Result<(), Failure> {
         let mut outcome = Ok(());
         self.put(|buffer| {
@@ -81,12 +81,12 @@ impl<'a> Console<'a> {
         outcome.map_err(|error| Failure::Because(error.to_string()))
     }
 
-    /// A line on standard error. What cannot be told there cannot be told at all.
+    /// Prints a line to the standard error; failures are ignored, since they could not be reported.
     pub fn tell(&mut self, line: fmt::Arguments<'_>) {
         let _ = self.err.write_all(format!("greytrapctl: {line}\n").as_bytes());
     }
 
-    /// Text on standard error as it is: whoever calls has put the program's name in front, or wants none.
+    /// Prints text to the standard error unchanged, without adding the program's name.
     pub fn scribble(&mut self, text: fmt::Arguments<'_>) {
         let _ = self.err.write_all(text.to_string().as_bytes());
         let _ = self.err.flush();

@@ -1,16 +1,16 @@
-//! A stream's lines without waiting for them: a thread reads ahead, a little, and wakes the reader.
+//! Reads the lines of a stream without blocking: a thread reads a little ahead, and wakes the reader.
 //!
-//! For commands that have answers to take while standard input has nothing to say, be it a file, a pipe
-//! or a terminal. Memory is bounded whatever comes: a few chunks, and [`LINE_MAX`] bytes of a line.
+//! For commands that must handle answers while they wait for the standard input, which may be a file, a
+//! pipe or a terminal. Memory is limited to a few chunks and [`LINE_MAX`] bytes of a line.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
-/// Bytes read at once.
+/// The number of bytes read at once.
 const CHUNK: usize = 64 * 1024;
-/// What is kept of a line; no domain is as long.
+/// The maximum length of a line that is kept; no domain is that long.
 pub const LINE_MAX: usize = 4096;
 
 /// The lines of a stream.
@@ -18,9 +18,9 @@ pub const LINE_MAX: usize = 4096;
 pub struct Lines {
     chunks: Receiver<io::Result<Vec<u8>>>,
     chunk: Vec<u8>,
-    /// What of `chunk` was taken.
+    /// The number of bytes of `chunk` that were taken.
     taken: usize,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line whose end has not arrived yet.
     line: Vec<u8>,
     is_over: bool,
 }
@@ -29,7 +29,7 @@ impl Lines {
     /// Begins to read; `wake` is called whenever there is something new.
     ///
     /// # Errors
-    /// No thread.
+    /// The thread cannot be created.
     pub fn read(
         input: impl Read + Send + 'static,
         wake: impl Fn() + Send + 'static,
@@ -37,7 +37,7 @@ impl Lines {
         let (sender, chunks) = sync_channel(1);
         let ahead = move || {
             read_ahead(input, &sender, &wake);
-            // The end is known by the sender's being gone.
+            // Dropping the sender marks the end.
             drop(sender);
             wake();
         };
@@ -46,15 +46,15 @@ impl Lines {
         Ok(Lines { chunks, chunk, taken: 0, line, is_over: false })
     }
 
-    /// Whether nothing will ever come.
+    /// Whether no more lines will come.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// The next line without its end, if it is there already.
+    /// The next line without its newline, if it has arrived.
     ///
     /// # Errors
-    /// The stream's.
+    /// Those of the stream.
     pub fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         while !self.is_over {
             let rest = self.chunk.get(self.taken..).unwrap_or_default();

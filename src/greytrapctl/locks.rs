@@ -1,8 +1,8 @@
 //! What each command of greytrapctl(8) still needs once it has read its configuration.
 //!
-//! A [`Task`] comes in; [`Task::lock_in`] locks the process in by its row, on OpenBSD. What the command
-//! then decodes is strangers' bytes, or what a daemon says that is not trusted. Elsewhere nothing
-//! happens: the program is the operator's and has the operator's rights.
+//! On OpenBSD, [`Task::lock_in`] confines the process according to its row in the table, before the command
+//! decodes bytes from strangers or from the daemon, which is not trusted. Elsewhere it does nothing, and
+//! the program keeps the operator's rights.
 #![forbid(unsafe_code)]
 
 use crate::process::sandbox::{self, Error};
@@ -16,7 +16,7 @@ pub enum Task<'a> {
         /// The database.
         database: &'a Path,
     },
-    /// Change a database, which is made if it is missing.
+    /// Change a database, which is created if it is missing.
     Write {
         /// The database.
         database: &'a Path,
@@ -41,16 +41,16 @@ pub enum Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    /// Locks this process in for good.
+    /// Confines this process for good.
     ///
     /// # Errors
-    /// A path whose directory does not exist.
+    /// The directory of a path does not exist.
     pub fn lock_in(self) -> Result<(), Error> {
         let (promises, unveils) = self.row();
         sandbox::promise(promises, &unveils)
     }
 
-    /// The table: promises, and paths with permissions. What the words are for: see the daemon's roles.
+    /// The table: promises, and paths with permissions. The daemon's roles explain the words.
     #[rustfmt::skip]
     fn row(self) -> (&'static str, Vec<(&'a Path, &'static str)>) {
         match self {
@@ -63,7 +63,7 @@ impl<'a> Task<'a> {
                 ("stdio rpath flock inet", vec![(database, "r")]),
             Task::Lookup { only_dns_port: true } => ("stdio dns", vec![]),
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
-            // unix: connect(2), which looks for the socket as if to write to it.
+            // unix: connect(2), which needs write access to the socket.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
         }
     }

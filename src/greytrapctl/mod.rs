@@ -1,8 +1,8 @@
-//! greytrapctl(8), what an operator meets.
+//! greytrapctl(8), the program that operators use.
 //!
-//! [`options`] makes a [`options::Command`] of the arguments, [`commands`] carries it out, each command
-//! in its own file, and prints through a [`console`]: text, or the objects of [`json`]. [`main`] turns
-//! what came of it into an exit status, and nothing else does: 0 fine, 1 failed, 2 called wrongly.
+//! [`options`] turns the arguments into an [`options::Command`]. [`commands`] carries it out, with a file
+//! for each command, and prints through a [`console`]: text, or the objects in [`json`]. Only [`main`]
+//! decides the exit status: 0 for success, 1 for a failure, 2 for incorrect usage.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -47,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut console = Console::new(&options, &mut out, &mut err);
     console.is_terminal = is_terminal;
     let outcome = commands::run(&mut console, &options.command);
-    // What came before a failure is printed all the same.
+    // Output from before a failure is still printed.
     let flushed = console.flush();
     match outcome.and(flushed) {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
 //! `greytrapctl show metrics`: a [`Status`] in OpenMetrics 1.0 text
 //! (<https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md>).
 //!
-//! Units are base units and end the name, counters end in `_total`, `# EOF` ends the whole. Names of
-//! name servers' states and of phases are label values, so that a new one breaks no query.
+//! Units are base units and end the name, counters end in `_total`, and `# EOF` ends the text. States of
+//! name servers and phases are label values, so that a new one does not break queries.
 #![forbid(unsafe_code)]
 
 use super::time::Seconds;
@@ -148,7 +148,7 @@ enum Kind {
     Gauge,
 }
 
-/// Lines, every name with the program's in front.
+/// Writes lines, with the program's name before every name.
 struct Writer<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Writer<'_, '_> {
@@ -168,7 +168,7 @@ impl Writer<'_, '_> {
         write!(self.0, "greytrapper_{name}")?;
         for (number, (label, text)) in labels.iter().enumerate() {
             let before = if number == 0 { '{' } else { ',' };
-            // Line ends are gone already.
+            // Newlines have already been removed.
             let text = text.replace('\\', "\\\\").replace('"', "\\\"");
             write!(self.0, "{before}{label}=\"{text}\"")?;
         }

@@ -1,7 +1,8 @@
-//! The command line of greytrapctl(8): arguments in, checked [`Options`] out, or a [`UsageError`].
+//! The command line of greytrapctl(8). In: arguments. Out: checked [`Options`], or a [`UsageError`].
 //!
-//! In two steps with a type each: `Typed` (in its own file) is what was typed, [`Options`] what it
-//! means. Addresses and domains are not looked at here: a wrong one is a failure, not a wrong usage.
+//! There are two steps, each with its own type: `Typed` (in its own file) is what was typed, [`Options`]
+//! what it means. Addresses and domains are not checked here: a wrong one is a failure, not incorrect
+//! usage.
 #![forbid(unsafe_code)]
 
 use super::typed::Typed;
@@ -17,9 +18,9 @@ use std::time::SystemTime;
 pub struct Options {
     /// Text or JSON.
     pub format: Format,
-    /// Whether more is told than was asked for.
+    /// Whether to print more.
     pub verbose: bool,
-    /// What is to be done.
+    /// The command.
     pub command: Command,
 }
 
@@ -28,7 +29,7 @@ pub struct Options {
 pub enum Format {
     /// Lines for people and awk(1).
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -43,23 +44,23 @@ pub enum Command {
     Simulate(Simulate),
     /// Ask DNS about sender domains.
     Lookup(Lookup),
-    /// Write traps into a file, or take them out.
+    /// Set or remove traps in a file.
     Change(Change),
     /// Ask the daemon.
     Daemon {
         /// Where it listens.
         socket: PathBuf,
-        /// What it is asked.
+        /// The request.
         request: Request,
     },
 }
 
-/// `check`: whether the structure of a file holds.
+/// `check`: whether a file is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// The database.
     pub file: PathBuf,
-    /// Whose reading of it is asked for.
+    /// Whose code reads it.
     pub readers: Readers,
 }
 
@@ -68,7 +69,7 @@ pub struct Check {
 pub enum Readers {
     /// Ours.
     Ours,
-    /// Ours and libc's, to be compared.
+    /// Ours and libc's, for comparison.
     OursAndLibcs,
 }
 
@@ -77,18 +78,18 @@ pub enum Readers {
 pub struct Simulate {
     /// The configuration to judge by; `None` means the defaults.
     pub conf: Option<PathBuf>,
-    /// When the scan is said to happen.
+    /// The time of the scan.
     pub clock: Clock,
     /// The database.
     pub file: PathBuf,
 }
 
-/// `lookup`: what the resolver thinks of sender domains.
+/// `lookup`: looks up sender domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// The configuration with the name servers; `None` means the defaults.
     pub conf: Option<PathBuf>,
-    /// The domains as typed; none means standard input.
+    /// The domains as typed; none means the standard input.
     pub domains: Vec<OsString>,
 }
 
@@ -97,7 +98,7 @@ pub struct Lookup {
 pub struct Change {
     /// The database.
     pub file: PathBuf,
-    /// When the change is said to happen.
+    /// The time of the change.
     pub clock: Clock,
     /// Which change.
     pub action: Action,
@@ -114,7 +115,7 @@ pub enum Action {
     Release,
 }
 
-/// What the daemon is asked.
+/// A request to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// What it knows.
@@ -123,9 +124,9 @@ pub enum Request {
     Explain(OsString),
     /// Scan now.
     Scan,
-    /// Read the configuration again.
+    /// Reload the configuration.
     Reload,
-    /// Tell every verdict as it comes.
+    /// Report every verdict as it is made.
     Monitor,
     /// Trap or release addresses, as typed.
     Change(Action, Vec<OsString>),
@@ -146,12 +147,12 @@ pub enum Topic {
     Metrics,
 }
 
-/// Where the time comes from.
+/// The source of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// The system's clock.
     System,
-    /// Standing still at so many seconds since 1970.
+    /// Always this time, in seconds since 1970.
     At(i64),
 }
 

@@ -1,6 +1,6 @@
-//! One line that tells how far long work is, on a terminal only, written over itself.
+//! A progress line, on a terminal only, which overwrites itself.
 //!
-//! Commands say where they are as often as they like; a few times a second it is shown.
+//! Commands may report progress as often as they like; it is shown a few times per second.
 #![forbid(unsafe_code)]
 
 use super::console::Console;
@@ -8,27 +8,27 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-/// Between two showings.
+/// The time between two updates.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// To the line's beginning, and everything right of it away (ECMA-48, EL).
+/// Moves to the beginning of the line and erases it (ECMA-48, EL).
 const ERASE: &str = "\r\x1b[K";
 
 /// The state of the line.
 #[derive(Debug)]
 pub struct Progress {
-    /// When it is to be shown again; `None` if never.
+    /// When to show it again; `None` means never.
     next: Option<Instant>,
     is_shown: bool,
 }
 
 impl Progress {
-    /// On standard error, if that is a terminal; short work shows none.
+    /// A line on the standard error, if that is a terminal; nothing is shown for short work.
     pub fn new() -> Progress {
         Progress::with(io::stderr().is_terminal())
     }
 
-    /// The same where standard output is a terminal's too and lines on it would run into this one.
+    /// The same if the standard output is a terminal too, where lines would run into this one.
     pub fn beside_output() -> Progress {
         Progress::with(io::stderr().is_terminal() && !io::stdout().is_terminal())
     }
@@ -37,12 +37,12 @@ impl Progress {
         Progress { next: is_wanted.then(|| Instant::now() + PAUSE), is_shown: false }
     }
 
-    /// How long the work may sleep without the line getting old.
+    /// How long the work may sleep before the line must be updated.
     pub fn patience(&self) -> Option<Duration> {
         self.next.map(|next| next.saturating_duration_since(Instant::now()))
     }
 
-    /// Shows where the work is, if it is time.
+    /// Shows the progress, if it is time.
     pub fn show(&mut self, console: &mut Console<'_>, line: fmt::Arguments<'_>) {
         if self.next.is_some_and(|next| next <= Instant::now()) {
             console.scribble(format_args!("{ERASE}{line}"));
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Takes the line away.
+    /// Erases the line.
     pub fn clear(&mut self, console: &mut Console<'_>) {
         if std::mem::take(&mut self.is_shown) {
             console.scribble(format_args!("{ERASE}"));

@@ -1,7 +1,7 @@
 //! `greytrapctl show` for people: a [`Status`] as some twenty aligned lines.
 //!
-//! In the manner of ntpctl(8): what one looks for first comes first, tables with a heading follow. Texts
-//! from the daemon are made harmless here.
+//! As in ntpctl(8), the most important lines come first, and tables with a heading follow. Text from the
+//! daemon is made harmless here.
 #![forbid(unsafe_code)]
 
 use super::time::{Long, Short};
@@ -17,7 +17,7 @@ pub fn status(status: &Status) -> Shown<'_> {
     Shown(status)
 }
 
-/// The result of [`status`]: lines to be displayed.
+/// The result of [`status`]: lines for display.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(&'a Status);
 

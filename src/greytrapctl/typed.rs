@@ -1,8 +1,8 @@
-//! The arguments of greytrapctl(8) sorted into options, command and operands (`Typed::read`), and the
-//! [`Options`] that they amount to (`Typed::check`).
+//! Sorts the arguments of greytrapctl(8) into options, command and operands (`Typed::read`), and turns them
+//! into [`Options`] (`Typed::check`).
 //!
-//! Options for all commands (`-j`, `-v`) may stand anywhere; `-f` and `-x` belong to the command before
-//! them. An option that the command has no use for is refused, so that nobody believes it did something.
+//! Options for all commands (`-j`, `-v`) may be anywhere; `-f` and `-x` belong to the command before them.
+//! An option that the command does not use is refused, so that nobody believes that it had an effect.
 #![forbid(unsafe_code)]
 
 use super::options::{
@@ -38,7 +38,7 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl -h | -V
 ";
 
-/// The arguments sorted, not yet understood.
+/// The arguments, sorted but not interpreted.
 #[derive(Debug, Default)]
 pub struct Typed {
     json: bool,
@@ -166,7 +166,7 @@ impl Typed {
         }
     }
 
-    /// Every option was of use, every operand too.
+    /// Fails if an option or an operand was not used.
     fn nothing_left(&self, verb: Verb) -> Result<(), UsageError> {
         let options = [("-s", &self.socket), ("-F", &self.file), ("-t", &self.time)];
         match options.into_iter().find(|(_, value)| value.is_some()) {

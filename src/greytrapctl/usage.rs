@@ -1,40 +1,40 @@
-//! What greytrapctl says when it was called wrongly.
+//! The messages of greytrapctl for incorrect usage.
 #![forbid(unsafe_code)]
 
 pub use super::typed::USAGE;
 use crate::escape::escaped;
 use std::fmt;
 
-/// Why there is no command to carry out; texts that were typed are already escaped.
+/// Why there is no command to carry out; text that was typed is already escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageError {
-    /// `-h`: the usage lines are what is wanted.
+    /// `-h`: the usage message was requested.
     Help,
-    /// `-V`: the version is.
+    /// `-V`: the version was requested.
     Version,
-    /// No command at all: the usage lines say everything.
+    /// There is no command.
     NoCommand,
-    /// A word that nothing begins with.
+    /// An unknown word.
     Unknown {
         /// What kind of word was expected.
         what: &'static str,
         /// What was typed.
         typed: String,
     },
-    /// A word that several begin with.
+    /// An ambiguous word.
     Ambiguous {
         /// What kind of word was expected.
         what: &'static str,
         /// What was typed.
         typed: String,
-        /// What it may mean.
+        /// What it could mean.
         words: Vec<&'static str>,
     },
     /// An option that does not exist, or not for this command.
     Option(String),
     /// An option without its value.
     NoValue(String),
-    /// `-t` with something else than seconds since 1970.
+    /// `-t` with something other than seconds since 1970.
     NotATime(String),
     /// Arguments that the command does not take, or lacks.
     Arguments {

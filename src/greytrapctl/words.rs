@@ -1,4 +1,4 @@
-//! Words that may be shortened as long as they stay unambiguous: commands and their arguments.
+//! Commands and arguments that may be abbreviated as long as they are unambiguous.
 #![forbid(unsafe_code)]
 
 use super::usage::UsageError;
@@ -6,12 +6,12 @@ use crate::escape::escaped;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// A list of words, each with what it means.
+/// A list of words with their meanings.
 pub type Words<T> = [(&'static str, T)];
 
-/// What the only word of `words` that begins with `typed` means; `what` names the list in errors.
+/// The meaning of the only word in `words` that begins with `typed`; `what` names the list in errors.
 ///
-/// A word written in full is meant even where a longer one begins with it.
+/// A complete word is never ambiguous, even if a longer one begins with it.
 pub fn choose<T: Copy>(
     what: &'static str,
     typed: &OsStr,

@@ -1,8 +1,7 @@
-//! One client of the control socket: what it has sent so far, what it is still to be sent.
+//! One client of the control socket: what it has sent, and what must still be sent to it.
 //!
-//! Its bytes are untrusted, and so is its patience: nothing here waits, and what is kept for it is bounded
-//! by [`OUTPUT_MAX`]. Reading and writing go on until the socket says that it would block, since
-//! readiness is told by edges.
+//! The client is not trusted: nothing here waits for it, and [`OUTPUT_MAX`] limits what is kept for it.
+//! Reading and writing continue until the socket would block, since readiness is edge-triggered.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,

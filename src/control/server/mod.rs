@@ -1,18 +1,17 @@
-//! The daemon's side of the control socket: clients come in, requests go out to the owner, whose replies
-//! come back.
+//! The daemon's side of the control socket: accepts clients, passes their requests to its owner, and sends
+//! the owner's replies.
 //!
-//! There is no loop and no thread in here. The owner polls with mio, hands every event whose token
-//! [`owns`](Server::owns) says yes to over to [`ready`](Server::ready), and calls [`tick`](Server::tick)
-//! when [`next_deadline`](Server::next_deadline) is over; both give the requests that have arrived. It
-//! answers each when it can: [`reply`](Server::reply) as often as it likes, then
-//! [`finish`](Server::finish) or [`fail`](Server::fail), or [`stream`](Server::stream) for a table, or
-//! [`monitor`](Server::monitor). An answer to a client that has gone goes nowhere.
+//! It has no loop and no thread. The owner polls with mio, passes every event whose token it
+//! [`owns`](Server::owns) to [`ready`](Server::ready), and calls [`tick`](Server::tick) at the
+//! [`next_deadline`](Server::next_deadline); both return the requests that have arrived. The owner answers
+//! each when it can: any number of [`reply`](Server::reply), then [`finish`](Server::finish) or
+//! [`fail`](Server::fail); or [`stream`](Server::stream) for a table; or [`monitor`](Server::monitor).
+//! Answers to clients that have gone are dropped.
 //!
-//! No client is trusted, nor waited for. Whoever sends anything but one request is dropped, so is whoever
-//! has sent none in [`SILENCE`], and whoever leaves more than
-//! [`OUTPUT_MAX`] bytes unread. When all [`CLIENTS_MAX`] places are taken a newcomer gets that of
-//! the oldest client which has not asked, or has not taken its answer for as long; else it is refused.
-//! Without clients there are no deadlines.
+//! Clients are not trusted, and never waited for. A client is dropped if it sends anything but one request,
+//! sends none within [`SILENCE`], or leaves more than [`OUTPUT_MAX`] bytes unread. If all [`CLIENTS_MAX`]
+//! places are taken, a new client replaces the oldest one that has sent no request, or has not read its
+//! answer for that long; if there is none, it is refused. Without clients there are no deadlines.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,

@@ -101,7 +101,7 @@ pub struct Found {
     pub explained: Option<Verdict>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
-    /// Hosts with one bad letter, which their identity outweighs this time.
+    /// Hosts with one bad message, which their identity outweighs this time.
     pub spared: Vec<IpAddr>,
     /// What the external program said of recipients, and is believed.
     pub heard: Vec<(Vec<u8>, bool)>,
@@ -123,7 +123,7 @@ pub struct Work {
     pub is_monitored: bool,
     /// Hosts that were released, and when.
     pub held: HashMap<IpAddr, i64>,
-    /// Hosts that were spared before, though a letter of theirs was bad.
+    /// Hosts that were spared before, although they sent a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
     /// What the external program said before.
     pub recipients: Arc<Remembered>,

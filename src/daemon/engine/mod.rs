@@ -1,8 +1,8 @@
 //! The engine: it decodes what strangers left in the database, judges, and answers at the control socket.
 //!
-//! May touch: its socketpairs, the database's image in memory that it can only read, the control socket,
-//! which it was given listening. It opens nothing. Whoever takes it over by the bytes it decodes can ask the
-//! store for traps, at the store's rate and by its rules, and look nowhere.
+//! It has access to its socketpairs, to the database's image in memory, which it can only read, and to the
+//! listening control socket. It opens nothing. An attacker who compromises it with the bytes that it
+//! decodes can ask the store for traps, at the store's rate and by its rules, and see nothing else.
 //!
 //! One loop waits for everything: the parent's orders, the answers of store, resolver and checker, clients.
 //! [`judging`] works on a thread beside it. An image is read for one [`Job`] at a time ([`work`]), a scan or
@@ -139,7 +139,7 @@ struct Engine {
     memory: Memory,
     /// Hosts whose identity has no answer, scan after scan.
     patience: Patience,
-    /// Hosts whose identity has outweighed a bad letter.
+    /// Hosts whose identity has outweighed a bad message.
     warnings: Warnings,
     /// What the external program said not long ago.
     heard: Arc<Remembered>,

@@ -1,22 +1,23 @@
-//! Hosts with one bad letter, which their identity has outweighed once.
+//! Hosts with one bad message, which their identity has outweighed once.
 //!
-//! What a scan spares comes in, what the next one must not spare again goes out. Bounded in time and number.
+//! In: the hosts that a scan spares. Out: the hosts that the next one must not spare again. Limited in time
+//! and number.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// How long a host is remembered, in seconds: longer than any of its tuples lives (4 hours, `GREYEXP` in
-/// libexec/spamd/grey.h), so that another letter of the same day counts too.
+/// How long a host is remembered, in seconds: longer than its tuples live (4 hours, `GREYEXP` in
+/// libexec/spamd/grey.h), so that another message on the same day counts too.
 const REMEMBERED: i64 = 24 * 60 * 60;
-/// Hosts that are remembered; no new ones beyond that.
+/// The maximum number of hosts; further ones are not remembered.
 const MOST: usize = 100_000;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Warnings {
-    /// When each was seen first.
+    /// When each was first seen.
     since: HashMap<IpAddr, i64>,
     hosts: Arc<HashSet<IpAddr>>,
 }
@@ -27,7 +28,7 @@ impl Warnings {
         Arc::clone(&self.hosts)
     }
 
-    /// A scan has ended at `now` and spared these.
+    /// Notes the hosts that a scan which ended at `now` has spared.
     pub fn note(&mut self, spared: Vec<IpAddr>, now: i64) {
         self.since.retain(|_, since| now < since.saturating_add(REMEMBERED));
         for address in spared {

@@ -6,7 +6,7 @@
 //!                                  v  | answers of resolver and checker
 //! ```
 //!
-//! A job that fails is over; the next one starts afresh. The same failure is logged once until something
+//! A job that fails is over; the next one starts again. The same failure is logged once until something
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 

@@ -1,22 +1,23 @@
-//! Which file the store can reach: where locks go by inode, only the one that was there when it was locked in.
+//! The file that the store can open: where the sandbox goes by inode, only the one that was there when it
+//! was entered.
 #![forbid(unsafe_code)]
 
 use std::fs::{Metadata, metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The file at the database's path when the store was locked in: device and inode, if there was one.
+/// The device and inode of the file at the database's path when the sandbox was entered, if there was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known(Option<(u64, u64)>);
 
 impl Known {
-    /// The one that is there now.
+    /// The file that is there now.
     pub fn of(path: &Path) -> Known {
         Known(metadata(path).ok().and_then(|found| identity(&found)))
     }
 
-    /// Whether another file is there, which this process cannot open. No file, or what is none, is the same
-    /// to every process.
+    /// Whether another file is there, which this process cannot open. If there is no regular file, no
+    /// process could open it.
     pub fn is_replaced(self, path: &Path) -> bool {
         let found = Known::of(path);
         cfg!(target_os = "linux") && found.0.is_some() && found != self

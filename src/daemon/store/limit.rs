@@ -1,6 +1,6 @@
-//! So many within so long a time: `trap limit`.
+//! `trap limit`: a maximum number of traps in a given time.
 //!
-//! Kept by the store, whatever the engine asks for.
+//! The store enforces it, whatever the engine asks for.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -11,24 +11,24 @@ use std::time::{Duration, Instant};
 pub struct Limit {
     most: u32,
     time: Duration,
-    /// When, and how many then; the oldest first.
+    /// The times and numbers of events, the oldest first.
     happened: VecDeque<(Instant, u32)>,
     count: u32,
 }
 
 impl Limit {
-    /// At most `most` within `time`.
+    /// A limit of `most` within `time`.
     pub fn new(most: u32, time: Duration) -> Limit {
         Limit { most, time, happened: VecDeque::new(), count: 0 }
     }
 
-    /// What the next store is to count: how long ago, and how many then.
+    /// What the next store must count: how long ago, and how many.
     pub fn legacy(&self, now: Instant) -> Vec<(Duration, u32)> {
         let aged = |(at, count): &(Instant, u32)| (now.saturating_duration_since(*at), *count);
         self.happened.iter().map(aged).collect()
     }
 
-    /// Counts what the store before has done.
+    /// Counts what the previous store has done.
     pub fn inherit(&mut self, counted: Vec<(Duration, u32)>, now: Instant) {
         for (age, count) in counted.into_iter().filter(|(age, _)| *age < self.time) {
             let Some(at) = now.checked_sub(age) else { continue };
@@ -37,7 +37,7 @@ impl Limit {
         }
     }
 
-    /// Whether one more may happen at `now`, which is no earlier than before.
+    /// Whether one more is allowed at `now`, which is not earlier than before.
     pub fn has_room(&mut self, now: Instant) -> bool {
         while let Some(&(at, count)) = self.happened.front() {
             if now.saturating_duration_since(at) < self.time {
@@ -49,11 +49,11 @@ impl Limit {
         self.count < self.most
     }
 
-    /// One more has happened at `now`, which is no earlier than before.
+    /// Counts one more at `now`, which is not earlier than before.
     pub fn count(&mut self, now: Instant) {
         self.count = self.count.saturating_add(1);
         match self.happened.back_mut() {
-            // A hundredth of the time is exact enough, and bounds what is kept.
+            // A hundredth of the time is precise enough, and limits what is kept.
             Some((at, count)) if now.saturating_duration_since(*at) < self.time / 100 => {
                 *count += 1
             }
@@ -66,7 +66,7 @@ impl Limit {
 mod tests {
     use super::*;
 
-    /// A reload is no way around it, with however many in a row.
+    /// Any number of reloads does not circumvent the limit.
     #[test]
     fn what_one_has_counted_the_next_one_counts() {
         let (start, day) = (Instant::now() + Duration::from_secs(100), Duration::from_secs(86_400));

@@ -1,15 +1,15 @@
-//! The store: it alone reads and writes the database.
+//! The store: the only process that reads and writes the database.
 //!
-//! May touch: the database (not even that of another name beside it on OpenBSD), the memory it shares with
-//! the engine, its socketpairs. It never decodes what it reads; what it writes are traps and their ends,
-//! for which it believes the engine nothing: an address must be one, must not be in `allow`, must be within
-//! `trap limit`, and what lies under it is looked at again under the lock. How long a trap lasts is the
-//! configuration's. The worst that a taken engine can do here is to trap hosts at that rate, and to end
-//! traps. Since it is the engine that hears the operator, it can say that the operator wants a whitelisted
-//! host trapped; `allow` holds against that too, and so does the rate.
+//! It has access to the database (and on OpenBSD to no other file beside it), to the memory it shares with
+//! the engine, and to its socketpairs. It never decodes what it reads. It only sets and removes traps, and
+//! does not trust the engine: an address must be valid, must not be in `allow`, must be within `trap
+//! limit`, and its record is checked again under the lock. The configuration determines how long a trap
+//! lasts. The worst that a compromised engine can do here is to trap hosts at that rate, and to remove
+//! traps. Since the engine speaks for the operator, it can claim that the operator wants a whitelisted host
+//! trapped; `allow` and the rate apply to that too.
 //!
-//! It waits for messages, for the lock, and for the engine to take answers: everywhere it watches for its
-//! parent's end. A write under way is finished first.
+//! It waits for messages, for the lock, and for the engine to take answers, and always notices the end of
+//! its parent. A write in progress is finished first.
 #![forbid(unsafe_code)]
 
 mod known;
@@ -47,14 +47,14 @@ use std::time::{Duration, Instant};
 const ENGINE: Token = Token(1);
 const SYNC: Token = Token(2);
 
-/// The store's part, until its parent is gone.
+/// Does the store's work until its parent has gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
     let mut config = life.config()?;
     config.rules.own = Own::of_machine();
     let mut poll = Poll::new().map_err(|error| reason(&error).to_string())?;
     let registry = poll.registry();
     let mut engine = Peer::new((Slot::Asker, "engine"), registry, ENGINE)?;
-    // Only there if anybody is to be told.
+    // It exists only if traps are sent to other hosts.
     let sync = Peer::new((Slot::Sync, "sync"), registry, SYNC).ok();
     let image = inherited(Slot::ImageToWrite).map_err(|error| reason(&error).to_string())?;
     let known = Known::of(&config.database);
@@ -76,7 +76,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 _ => {}
             }
         }
-        // Not before it knows what it is to inherit.
+        // Not before it has inherited.
         let message = if has_begun { engine.receive()? } else { None };
         if let Some(message) = message {
             for answer in store.answer(life, message) {
@@ -102,7 +102,7 @@ struct Store {
     set: SetTraps,
     sync: Option<Peer<ToSync, FromSync>>,
     known: Known,
-    /// What cannot be done before another store is there.
+    /// Requests that only another store can handle.
     deferred: Vec<ToStore>,
 }
 
@@ -127,19 +127,19 @@ impl Store {
         Store { config, image, database, judged, limit, set, sync, known, deferred }
     }
 
-    /// What the store before knew.
+    /// Takes over what the previous store knew.
     fn inherit(&mut self, StoreLegacy { counted, set }: StoreLegacy) {
         self.limit.inherit(counted, Instant::now());
         self.set.inherit(set);
     }
 
-    /// What the next store is to know.
+    /// What the next store must know.
     fn legacy(&mut self) -> StoreLegacy {
         StoreLegacy { counted: self.limit.legacy(Instant::now()), set: self.set.legacy() }
     }
 
-    /// Answers a message. Where another file is in the place of the database, that is for another store to
-    /// do, which the lock lets reach it: this one asks for that, and answers if it does not come.
+    /// Answers a message. If the database was replaced by another file that the sandbox does not allow to
+    /// be opened, this asks for a new store, and answers only if there will be none.
     fn answer(&mut self, life: &mut Life, message: ToStore) -> Vec<FromStore> {
         let reads_or_writes = !matches!(message, ToStore::FreeImage);
         if reads_or_writes && self.known.is_replaced(&self.config.database) {
@@ -166,7 +166,7 @@ impl Store {
         }
     }
 
-    /// Answers what was deferred: it is not done.
+    /// Answers the deferred requests with a failure.
     fn answer_deferred(&mut self, why: &str) -> Vec<FromStore> {
         let path = escaped_path(&self.config.database);
         let failure = format!("{path}: replaced, and cannot be opened again: {why}");
@@ -183,7 +183,7 @@ impl Store {
         std::mem::take(&mut self.deferred).into_iter().filter_map(answer).collect()
     }
 
-    /// Ends the traps of its own that `allow` covers by now.
+    /// Removes its own traps that `allow` now covers.
     fn exempt(&mut self, life: &mut Life) -> Option<FromStore> {
         let allow = &self.config.rules.allow;
         let covered = self.set.live(now()).filter(|address| allow.contains(address.ip()));
@@ -201,7 +201,7 @@ impl Store {
         }
         let mut released = Vec::new();
         for (address, outcome) in addresses.into_iter().zip(outcomes) {
-            // Whatever else lies there is none of its traps any more.
+            // Any other record there is not one of its traps.
             if outcome.is_some() {
                 self.set.remove(address.ip());
             }
@@ -237,7 +237,7 @@ impl Store {
             By::Operator { over_white: false } => Over::Trap,
             By::Operator { over_white: true } => Over::White,
         };
-        // What was read in one file must not trap in another.
+        // Hosts found in one file must not be trapped in another.
         self.database.bind(self.judged.filter(|_| change.by == By::Scan));
         let admit = |config: &Config, address: &Address| {
             let rules = &config.rules;
@@ -275,7 +275,7 @@ impl Store {
         changed
     }
 
-    /// Remembers which traps it has set, until when, and which have ended.
+    /// Remembers the traps that it has set, with their expiry times, and those removed.
     fn note(&mut self, changed: &FromStore, addresses: &[Result<Address, Refusal>], expire: i64) {
         let FromStore::Changed { outcomes, .. } = changed else { return };
         for (outcome, address) in outcomes.iter().zip(addresses) {
@@ -289,7 +289,7 @@ impl Store {
         }
     }
 
-    /// Does `work` with every address that is one and that `admit` lets through.
+    /// Calls `work` for every valid address that `admit` accepts.
     fn change(
         &mut self,
         life: &mut Life,
@@ -332,7 +332,7 @@ impl Store {
         (FromStore::Changed { ticket, outcomes, failure, longest }, addresses)
     }
 
-    /// Has the others told of traps.
+    /// Has traps sent to other hosts.
     fn announce(
         &mut self,
         changed: &FromStore,

@@ -1,7 +1,7 @@
-//! The traps that this daemon has set, as far as they last: those that `allow` comes to cover can be ended.
+//! The unexpired traps that this daemon has set, so that those that a new `allow` covers can be removed.
 //!
-//! Nothing in the database tells them from spamd's own. Bounded: of more than [`MOST`] the oldest are
-//! forgotten, and end by themselves.
+//! Nothing in the database distinguishes them from spamd's own traps. If there are more than [`MOST`], the
+//! oldest are forgotten, and expire by themselves.
 #![forbid(unsafe_code)]
 
 use crate::spamd::Address;
@@ -16,7 +16,7 @@ const MOST: usize = 100_000;
 pub struct SetTraps(VecDeque<(Address, i64)>);
 
 impl SetTraps {
-    /// It lasts until `expire`, in seconds since 1970.
+    /// Adds a trap that expires at `expire`, in seconds since 1970.
     pub fn add(&mut self, address: Address, expire: i64) {
         if self.0.len() >= MOST {
             self.0.pop_front();
@@ -24,23 +24,23 @@ impl SetTraps {
         self.0.push_back((address, expire));
     }
 
-    /// It has ended.
+    /// Removes a trap that has ended.
     pub fn remove(&mut self, address: IpAddr) {
         self.0.retain(|(set, _)| set.ip() != address);
     }
 
-    /// Those that last at `now`.
+    /// The traps that have not expired at `now`.
     pub fn live(&mut self, now: i64) -> impl Iterator<Item = &Address> {
         self.0.retain(|(_, expire)| *expire > now);
         self.0.iter().map(|(address, _)| address)
     }
 
-    /// What the next store is to know.
+    /// What the next store must know.
     pub fn legacy(&mut self) -> Vec<(Address, i64)> {
         std::mem::take(&mut self.0).into()
     }
 
-    /// What the store before knew.
+    /// Takes over what the previous store knew.
     pub fn inherit(&mut self, mut set: Vec<(Address, i64)>) {
         set.truncate(MOST);
         self.0 = set.into();

@@ -1,4 +1,4 @@
-//! `trap` and `release` by the daemon: told as they are when done on a file.
+//! `trap` and `release` with the daemon, reported in the same way as on a file.
 #![forbid(unsafe_code)]
 
 use super::change;
@@ -11,8 +11,8 @@ use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Has every address trapped or released, as many at a time as fit into a request; nothing is asked if
-/// one of them is not an address.
+/// Has every address trapped or released, as many at a time as fit into a request. If one of them is not an
+/// address, nothing is requested.
 pub fn change(
     console: &mut Console<'_>,
     socket: &Path,

@@ -1,7 +1,8 @@
 //! `trap` and `release` on a file: the same writes that the daemon makes.
 //!
-//! Silent when all went well; `-v` and `-j` tell what became of each address. For an address that could not
-//! be trapped or released there is a message on standard error; the others are changed all the same.
+//! It prints nothing on success; with `-v` and `-j` it prints the result for each address. For an address
+//! that could not be trapped or released there is a message on the standard error; the others are still
+//! changed.
 #![forbid(unsafe_code)]
 
 use crate::db::Engine;
@@ -52,8 +53,8 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     }
 }
 
-/// Makes the database that a trap is to go into, if there is none. One that root makes belongs to spamd's user,
-/// who could not write it otherwise; where there is no such user, to whoever has the directory.
+/// Creates the database for a trap, if it is missing. If root creates it, it is owned by spamd's user, who
+/// could not write it otherwise, or if there is no such user, by the owner of the directory.
 fn make_missing(path: &Path) -> Result<(), Failure> {
     if path.symlink_metadata().is_ok() {
         return Ok(());
@@ -111,7 +112,7 @@ fn change_one(
     }
 }
 
-/// Tells what became of an address in the file, or in that of the daemon.
+/// Reports the result for an address, in the file or from the daemon.
 pub(super) fn report(
     console: &mut Console<'_>,
     file: Option<&Path>,

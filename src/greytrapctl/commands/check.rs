@@ -1,7 +1,8 @@
 //! `check`: walks the whole structure of a file; silent if it is sound. With `-x` goes on to
 //! `cross_check`.
 //!
-//! What a program has left that was killed, or met a full disk, is no fault: it is named with `-v`.
+//! The state that a program leaves when it is killed or the disk is full is not a fault; it is reported
+//! with `-v`.
 #![forbid(unsafe_code)]
 
 use super::input;
@@ -14,7 +15,7 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Check, Format, Readers};
 use std::path::Path;
 
-/// Prints a line for each fault of the file, and fails if there is one. What is no database at all has
+/// Prints a line for each fault in the file, and fails if there is one. A file that is not a database has
 /// no faults to list.
 pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
     let file = &check.file;

@@ -1,4 +1,4 @@
-//! The configuration that a command goes by, its faults shown as greytrapper(8) shows them.
+//! Loads the configuration of a command, and prints its faults as greytrapper(8) does.
 #![forbid(unsafe_code)]
 
 use crate::config::{self, Config, Diagnostic, Disk, Loaded};

@@ -1,7 +1,7 @@
-//! `check -x`: our reader's records compared with those that libc's own walk gives.
+//! `check -x`: compares our reader's records with those of libc's own walk.
 //!
-//! Built where there is dbopen(3). libc follows whatever it finds, so it is only let loose on a file
-//! whose structure holds, and while its lock is held.
+//! Built where dbopen(3) is available. libc trusts the file, so it is called only on a sound file, while
+//! the lock is held.
 #![forbid(unsafe_code)]
 
 use super::{check, input};
@@ -13,8 +13,8 @@ use crate::greytrapctl::json;
 use crate::greytrapctl::options::Format;
 use std::path::Path;
 
-/// Checks the structure, then compares. Fails if either finds a fault; what is known of libc's walk is
-/// none.
+/// Checks the structure, then compares. Fails if either finds a fault; known bugs in libc's walk are not
+/// faults.
 pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
     let locked = input::open(console, file)?;
     let failed = |kind| Error { path: file.to_path_buf(), kind };
@@ -40,7 +40,8 @@ fn not_compared(console: &mut Console<'_>, file: &Path, why: &str) {
     console.tell(format_args!("{}: not compared: {why}", escaped_path(file)));
 }
 
-/// What is known of libc is told on standard error: it is no fault of the file or of our reader.
+/// Known bugs in libc are reported on the standard error: they are faults of neither the file nor our
+/// reader.
 fn report(
     console: &mut Console<'_>,
     file: &Path,

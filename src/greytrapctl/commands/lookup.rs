@@ -1,7 +1,7 @@
-//! `lookup`: what the resolver thinks of sender domains, a line each in the order of the answers.
+//! `lookup`: looks up sender domains, and prints a line for each in the order of the answers.
 //!
-//! Domains come from the command line or, a line each, from standard input; no more of them are in memory
-//! than are being asked about. What is no domain is told as such and not asked for.
+//! Domains come from the command line or, one per line, from the standard input; only those that are being
+//! looked up are in memory. Text that is not a domain is reported as such and not looked up.
 #![forbid(unsafe_code)]
 
 use super::conf;
@@ -28,13 +28,13 @@ use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a line may lie in the buffer while others are being made.
+/// How long a line may stay in the buffer while others are being made.
 const HELD: Duration = Duration::from_millis(50);
-/// Domains that are asked for before answers are looked after again.
+/// The number of domains that are asked for before answers are handled again.
 const AT_ONCE: usize = 256;
 /// Denials that wait for their name server to prove itself.
 const MOST_DOUBTFUL: usize = 10_000;
-/// The poller's word for news on standard input.
+/// The token for the standard input.
 const INPUT: Token = Token(0);
 
 /// Asks DNS about `lookup.domains`, or about the lines of standard input.
@@ -116,7 +116,7 @@ impl Answer {
     }
 }
 
-/// Where the domains come from.
+/// The source of the domains.
 enum Domains<'o> {
     Typed(slice::Iter<'o, OsString>),
     /// The waker lives here too: closing it would take back what it has told the poller. Not every
@@ -171,7 +171,7 @@ impl<'o> Domains<'o> {
     }
 }
 
-/// Lines on their way out.
+/// Buffered lines of output.
 struct Printer {
     printed: u64,
     /// When the buffer must be flushed, if there is something in it.
@@ -218,7 +218,7 @@ impl Printer {
     }
 }
 
-/// Tells what happens to name servers, if that is wanted.
+/// Reports changes in the state of name servers, if requested.
 fn tell_notices(console: &mut Console<'_>, resolver: &mut Resolver) {
     let notices: Vec<dns::Notice> = resolver.take_notices();
     if console.verbose {

@@ -1,8 +1,8 @@
 //! The commands of greytrapctl(8), one file each.
 //!
-//! Every `run` takes the console and what [`options`](super::options) made of the command line, and
-//! prints as it goes. `Ok` means that all was done that was asked. Before it looks at what a stranger or
-//! the daemon has to say, it locks itself in (`Task::lock_in`).
+//! Every `run` takes the console and the parsed [`options`](super::options), and prints as it goes. `Ok`
+//! means that everything was done. It enters its sandbox (`Task::lock_in`) before it reads data from
+//! strangers or from the daemon.
 #![forbid(unsafe_code)]
 
 use super::console::{Console, Failure};
