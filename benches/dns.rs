@@ -1,5 +1,5 @@
-//! 100,000 distinct MX lookups against nsd on loopback, 1000 under way, beside dnsperf -q 1000 with the
-//! same names.
+//! 100,000 distinct MX lookups against nsd on loopback, 1000 at a time, compared with dnsperf -q 1000 on
+//! the same names.
 //!
 //! `cargo bench --bench dns -- [ROUNDS [NAMES]]`; needs nsd and dnsperf.
 #![allow(clippy::expect_used)]

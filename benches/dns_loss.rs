@@ -1,9 +1,9 @@
-//! 100,000 distinct MX lookups, 1000 under way, against a server that loses one question or answer of a
-//! hundred and takes 20 ms for the rest. Ideal are 100 round trips, 2 s; the budget is three times that,
+//! 100,000 distinct MX lookups, 1000 at a time, against a server that loses one in a hundred questions or
+//! answers and takes 20 ms for the rest. The ideal is 100 round trips, 2 s; the budget is three times that,
 //! and nothing may be unknown.
 //!
 //! `cargo bench --bench dns_loss -- [ROUNDS [NAMES]]`; needs nothing installed. With a million names it
-//! shows that a stream of them takes no more memory than a few.
+//! shows that many names take no more memory than a few.
 
 #![allow(clippy::expect_used)]
 

@@ -1,6 +1,6 @@
 //! The daemon between two scans: memory of each process, and how often it wakes up in ten seconds.
 //!
-//! `cargo bench --bench idle -- [SECONDS [TUPLES]]`; Linux alone (/proc).
+//! `cargo bench --bench idle -- [SECONDS [TUPLES]]`; only on Linux (/proc).
 #![allow(clippy::expect_used)]
 
 #[path = "../tests/support/mod.rs"]
@@ -21,7 +21,7 @@ fn main() {
     place.enter(&invalid_senders(u32::try_from(tuples).expect("tuples")));
     let mut daemon = place.start();
     daemon.scan_done();
-    // What the scan needed is given back by then.
+    // By then the memory of the scan has been returned.
     std::thread::sleep(Duration::from_secs(1));
     let mut processes = daemon.children();
     processes.push(("parent".into(), daemon.pid()));

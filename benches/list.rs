@@ -1,4 +1,4 @@
-//! `greytrapctl list`, the whole process, beside md5sum of the same file.
+//! `greytrapctl list`, the whole process, compared with md5sum of the same file.
 //!
 //! `cargo bench --bench list -- [ROUNDS [TUPLES]]`
 #![allow(clippy::expect_used)]
@@ -7,7 +7,7 @@ mod support;
 
 use std::ffi::OsStr;
 
-/// No budget of the design's: what it took when it was first measured, with room.
+/// The first measurement, with some room.
 const BUDGET: f64 = 1.5;
 
 fn main() {

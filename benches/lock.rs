@@ -1,4 +1,4 @@
-//! How long the lock is held while a database is read, beside `cat FILE >/dev/null`.
+//! How long the lock is held while a database is read, compared with `cat FILE >/dev/null`.
 //!
 //! `cargo bench --bench lock -- [ROUNDS [TUPLES]]`; the budget is for 1,000,000 tuples.
 #![allow(clippy::expect_used)]

@@ -1,5 +1,5 @@
-//! What a scan of 100,000 tuples that are in memory consists of, each part beside md5sum of the file: where
-//! time goes when `simulate` has become slower. No budgets.
+//! The parts of a scan of 100,000 tuples in memory, each compared with md5sum of the file, to find out why
+//! `simulate` has become slower. There are no budgets.
 //!
 //! `cargo bench --bench phases -- [ROUNDS [TUPLES]]`
 #![allow(clippy::expect_used, clippy::panic)]

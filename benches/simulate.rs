@@ -1,5 +1,5 @@
-//! `greytrapctl simulate` without DNS, the whole process, beside md5sum of the same file; and the most memory
-//! it had beside the length of the file.
+//! `greytrapctl simulate` without DNS, the whole process, compared with md5sum of the same file; and its
+//! peak memory, compared with the length of the file.
 //!
 //! `cargo bench --bench simulate -- [ROUNDS [TUPLES]]`; the budgets are for 1,000,000 tuples.
 #![allow(clippy::expect_used)]
@@ -19,7 +19,7 @@ fn main() {
     let ours = || support::run(env!("CARGO_BIN_EXE_greytrapctl"), arguments);
     let times = support::in_turn(rounds, ours, || support::run("md5sum", [path]));
     support::row("simulate", &times, "md5sum", 0.85);
-    // Of all children, of which md5sum is by far the smaller; in kilobytes but for macOS.
+    // The maximum of all children, among which md5sum is by far the smaller; in kilobytes except on macOS.
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage(2)");
     let peak = usage.max_rss() as f64 / 1024.0;
     let length = file.as_file().metadata().expect("length").len() as f64 / f64::from(1 << 20);

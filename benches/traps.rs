@@ -1,4 +1,4 @@
-//! 10,000 traps in batches, into a database that has tuples already, beside md5sum of that database; and the
+//! 10,000 traps in batches, in a database with tuples, compared with md5sum of that database; and the
 //! longest time that the lock was held.
 //!
 //! `cargo bench --bench traps -- [ROUNDS [TUPLES]]`
@@ -43,7 +43,7 @@ fn main() {
     println!("longest lock of them: {held:.1} ms {}", support::kept(50.0, held));
 }
 
-/// Makes them; how long the lock was held at most.
+/// Sets them; returns the longest time that the lock was held.
 fn traps(path: &Path, addresses: &[Address]) -> Duration {
     let mut database = Database::new(path, Creation::Never);
     let changes =

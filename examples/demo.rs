@@ -1,13 +1,13 @@
-//! The main job on a sample: what waits in a spamd database, what is thought of it, what comes of it.
+//! Shows the main job on a sample: the hosts in a spamd database, the verdicts on them, and the result.
 //!
 //! ```text
 //! cargo run --release --example demo
 //! ```
 //!
-//! A database with hosts of every kind (made by `generate`, see there) is copied to a temporary place and
-//! judged by the very code of greytrapctl(8); the hosts it finds are trapped, and it is judged once more.
-//! Sender domains and HELO names are asked about at a little name server on loopback. Nothing else of
-//! this machine is touched.
+//! A database with hosts of every kind (made by `generate`) is copied to a temporary file and judged with
+//! the code of greytrapctl(8); the hosts it finds are trapped, and the database is judged again. A small
+//! name server on loopback answers about sender domains and HELO names. Nothing else on this machine is
+//! touched.
 
 #[path = "../tests/support/responder.rs"]
 mod responder;
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The configuration: defaults, and what a site would say of itself.
+/// The configuration: defaults, and the settings of a site.
 fn configuration(server: &Responder) -> String {
     format!(
         "# hosts that spamd should leave alone\n\
@@ -77,7 +77,7 @@ fn configuration(server: &Responder) -> String {
     )
 }
 
-/// What the little name server knows: most domains take mail, some do not, and one is down.
+/// The answers of the name server: most domains receive mail, some do not, and one is down.
 fn answer(query: &Query) -> Vec<responder::Act> {
     if let Some(control) = query.control() {
         return control;
@@ -121,7 +121,7 @@ fn trap(database: &Path, addresses: &[&str]) -> Result<(), Box<dyn Error>> {
     greytrapctl(&[&arguments, addresses].concat()).map(drop)
 }
 
-/// How many records of each kind there are, by the listing in spamdb's form.
+/// The number of records of each kind, from the listing.
 fn counts(database: &Path) -> Result<String, Box<dyn Error>> {
     let mut counts = BTreeMap::new();
     for line in greytrapctl(&["list", text(database)?])?.lines() {

@@ -5,10 +5,10 @@
 //! cargo run --release --example generate -- hash|btree FILE TUPLES [measured|crowded [PAGE-SIZE]]
 //! ```
 //!
-//! The first makes the demonstration's sample. The second makes the database of a busy mail exchanger
-//! with so many tuples. The kinds of hosts are as often as was measured at a real one, which makes some
-//! 630,000 hosts of a million tuples; or it is crowded with hosts that try again and again, 250,000. A
-//! million tuples on 16384-byte pages, which a default file system of OpenBSD gives, are about 170 MB.
+//! The first makes the sample for the demonstration. The second makes the database of a busy mail exchanger
+//! with this many tuples. The kinds of hosts are distributed as measured at a real site, which gives some
+//! 630,000 hosts for a million tuples; or many hosts try repeatedly, which gives 250,000. A million tuples
+//! on 16384-byte pages, as on a default file system of OpenBSD, take about 170 MB.
 
 #[path = "support/population.rs"]
 mod population;
@@ -22,7 +22,7 @@ use std::fs::File;
 
 /// spamd's page size on a default file system of OpenBSD.
 const PAGE_SIZE: u32 = 16_384;
-/// The sample is to be small: it is part of the demonstration.
+/// The sample must be small, since it is part of the demonstration.
 const SAMPLE_PAGE_SIZE: u32 = 2_048;
 
 const USAGE: &str =

@@ -1,9 +1,9 @@
-//! The targets of the fuzzer: any bytes in, a panic out if a property does not hold.
+//! The fuzz targets: they take any bytes, and panic if a property is violated.
 //!
-//! Called by the programs in `fuzz_targets/` under libFuzzer, and by `tests/library/fuzz_smoke.rs` on the stable
-//! compiler with the checked-in corpus and its mutations. Not to panic is only the least of it: results
-//! are bounded by the input, what is sound is still sound after it was changed, and what is printed reads
-//! back as the same.
+//! The programs in `fuzz_targets/` call them under libFuzzer, and `tests/library/fuzz_smoke.rs` on the
+//! stable compiler with the checked-in corpus and its mutations. They check more than the absence of
+//! panics: the input bounds the results, a sound file is still sound after a change, and printed text reads
+//! back as the same value.
 
 // Each program of the fuzzer takes one of them.
 #![allow(dead_code)]
@@ -102,7 +102,7 @@ const BIG: usize = 200;
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Open = fn(Disk) -> Result<Box<dyn Engine>, EngineError>;
 
-/// Reads whatever there is of a database, and changes it if the checker has nothing against it.
+/// Reads whatever there is of a database, and changes it if the checker finds no fault.
 fn database(image: &[u8], open: Open) {
     let Ok(snapshot) = Snapshot::new(image) else { return };
     let (mut items, mut bytes) = (0_usize, 0);
@@ -116,7 +116,7 @@ fn database(image: &[u8], open: Open) {
     }
 }
 
-/// What the checker tells: no more than the image can be wrong in.
+/// The faults that the checker reports, whose number the image bounds.
 fn faults(image: &[u8]) -> Vec<Damage> {
     let mut faults = Vec::new();
     Snapshot::new(image).unwrap().check(&mut |damage| faults.push(damage));
@@ -124,7 +124,7 @@ fn faults(image: &[u8]) -> Vec<Damage> {
     faults
 }
 
-/// Writes as spamd and as a trap do: over keys that are there, new ones, and some made of the input.
+/// Writes as spamd and a trap do: existing keys, new ones, and some made from the input.
 fn change(image: &[u8], open: Open) {
     let Some(mut model) = listed(image) else { return };
     // With big keys the checker could not tell whether those of internal pages were in order, and new
@@ -159,7 +159,7 @@ fn change(image: &[u8], open: Open) {
     assert_eq!(listed(&after).unwrap(), model);
 }
 
-/// A key that the format cannot hold is refused, and nothing else has changed.
+/// A key that the format cannot store is refused, and nothing changes.
 fn put(engine: &mut dyn Engine, model: &mut Model, key: &[u8], value: &[u8]) {
     match engine.put(key, value) {
         Ok(()) => _ = model.insert(key.to_vec(), value.to_vec()),
@@ -168,8 +168,7 @@ fn put(engine: &mut dyn Engine, model: &mut Model, key: &[u8], value: &[u8]) {
     }
 }
 
-/// The records of a file that the checker has nothing against; none if a key is there twice, as after a
-/// split that was cut short.
+/// The records of a file without faults; `None` if a key is there twice, as after an interrupted split.
 fn listed(image: &[u8]) -> Option<Model> {
     let mut model = Model::new();
     for record in Snapshot::new(image).unwrap().records() {
@@ -209,7 +208,7 @@ fn keys_read_back(key: &[u8], value: &[u8], order: ByteOrder) {
     }
 }
 
-/// A key as spamd's programs see it, to whom it is a C string.
+/// A key as spamd's programs see it: as a C string.
 fn until_nul(key: &[u8]) -> &[u8] {
     key.split(|byte| *byte == 0).next().unwrap_or_default()
 }
@@ -234,7 +233,7 @@ fn listed_as_decoded(key: &[u8], value: &[u8], order: ByteOrder) {
     assert!(line.starts_with(&start), "{}", escaped(&line));
 }
 
-/// A scan traps only whom it has seen waiting, and for what it has seen of them.
+/// A scan traps only hosts that it has seen, and only for their tuples.
 fn scanned(keys: &[u8], value: &[u8], order: ByteOrder) {
     let records =
         || keys.split(|b| *b == 0).map(|key| Ok(Record { key: key.into(), value: value.into() }));

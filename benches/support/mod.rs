@@ -1,8 +1,8 @@
-//! What the benches share: a database as a busy mail exchanger has it, two things timed in turn, the row
-//! that is printed.
+//! What the benches share: the database of a busy mail exchanger, timing two things alternately, and the
+//! row that is printed.
 //!
-//! Times of one run on one machine are compared with each other and with nothing else: each row is a ratio
-//! to a known program on the same data, measured in turn, so that what else the machine does hits both.
+//! Only times from one run on one machine are compared: each row is a ratio to a known program on the same
+//! data, measured alternately, so that other load on the machine affects both.
 #![allow(dead_code, reason = "each bench takes what it needs")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "nothing to save")]
 
@@ -45,7 +45,7 @@ pub fn timed<T>(what: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), result)
 }
 
-/// How long a program takes that must end well; its output goes nowhere.
+/// How long a program takes, which must succeed; its output is discarded.
 pub fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Duration {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
@@ -58,13 +58,13 @@ pub fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    /// These, none of them the first one's, which warms up.
+    /// All of these except the first, which warms up.
     pub fn new(mut times: Vec<Duration>) -> Times {
         times.sort();
         Times(times)
     }
 
-    /// The time in the middle.
+    /// The median.
     pub fn median(&self) -> Duration {
         self.0[self.0.len() / 2]
     }
@@ -77,7 +77,7 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// Both in turn, `rounds` times after a first one that warms the caches.
+/// Times both alternately, `rounds` times after a first one that warms the caches.
 pub fn in_turn(
     rounds: usize,
     mut ours: impl FnMut() -> Duration,
@@ -89,7 +89,7 @@ pub fn in_turn(
     (Times::new(one), Times::new(other))
 }
 
-/// Prints a row: what was measured beside whom, the ratio, the budget and whether it was kept.
+/// Prints a row: what was measured and compared, the ratio, the budget, and whether it was kept.
 pub fn row(what: &str, (ours, theirs): &(Times, Times), beside: &str, budget: f64) {
     let ratio = ours.median().as_secs_f64() / theirs.median().as_secs_f64();
     println!("{what}: {ours}, {beside} {theirs}: {ratio:.2} x {}", kept(budget, ratio));
@@ -100,13 +100,13 @@ pub fn kept(budget: f64, value: f64) -> String {
     format!("(budget {budget}: {})", if value <= budget { "kept" } else { "MISSED" })
 }
 
-/// A number of a process (`self`, or its id) in MB, as VmHWM, the most memory it had; Linux alone says
-/// it, in proc_pid_status(5).
+/// A number about a process (`self`, or its id) in MB, such as VmHWM, its peak memory; only on Linux, from
+/// proc_pid_status(5).
 pub fn memory(process: &str, line: &str) -> Option<f64> {
     count(process, line).map(|kilobytes| kilobytes / 1024.0)
 }
 
-/// The same of a number that has no unit, or is to keep it.
+/// The same without converting units.
 pub fn count(process: &str, line: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'))?;

@@ -1,16 +1,16 @@
-//! The hosts of an invented, busy mail exchanger, as spamd would have written them down.
+//! The hosts of an invented, busy mail exchanger, as spamd would record them.
 //!
 //! Deterministic: the same mix and number of tuples give the same records everywhere. Every name is under
 //! a domain that RFC 2606 or RFC 6761 reserves (each under `.example` a registrable domain of its own);
 //! addresses are from 100.64.0.0/10 and 2001:db8::/32 (RFC 6598, RFC 3849).
 //!
-//! Which kinds of hosts there are, and how many of each, is a [`Mix`]. [`MEASURED`] has the shares of the
-//! TREC 2007 public spam corpus (75,363 messages that one site received), replayed as spamd would have
-//! seen it: 36,586 hosts sent spam and 150 other mail. Of the former 84 % had one tuple, 1.9 % (689) more
-//! than five at some time; 0.3 % (116) had so many from more than three domains, 1.6 % (600) called
-//! themselves by names of several, and 0.06 % (21) had a sender that is no mailbox. How many tuples the
-//! few busy hosts have was not measured. [`CROWDED`] is a bad day: two tuples in three belong to hosts
-//! with so many that the counting rules must look at them.
+//! A [`Mix`] says which kinds of hosts there are, and how many of each. [`MEASURED`] has the shares in the
+//! TREC 2007 public spam corpus (75,363 messages received by one site), replayed as spamd would have seen
+//! it: 36,586 hosts sent spam and 150 sent other mail. Of the former, 84 % had one tuple, and 1.9 % (689)
+//! had more than five at some time; 0.3 % (116) had that many from more than three domains, 1.6 % (600)
+//! used HELO names in several domains, and 0.06 % (21) had a sender that is not a mailbox. The number of
+//! tuples of the few busy hosts was not measured. [`CROWDED`] is a bad day: two thirds of the tuples belong
+//! to hosts that have so many that the counting rules must look at them.
 
 use greytrapper::spamd::record::{Gdata, PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
 use std::net::{Ipv4Addr, Ipv6Addr};

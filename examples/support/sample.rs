@@ -1,8 +1,8 @@
-//! A small database in which something of every kind waits: what the demonstration shows.
+//! A small database with hosts of every kind, for the demonstration.
 //!
-//! One host for each rule, and beside it one that looks much like it and must go free; some dozens of
-//! ordinary ones around them. All names and addresses are reserved for documentation (RFC 2606, RFC 5737,
-//! RFC 3849). Times lie around [`NOW`].
+//! It has a host for each rule, a similar one that must go free, and some dozens of ordinary ones. All
+//! names and addresses are reserved for documentation (RFC 2606, RFC 5737, RFC 3849). Times are near
+//! [`NOW`].
 
 use greytrapper::spamd::record::{Gdata, PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
 

@@ -117,7 +117,7 @@ fn show_hosts_has_all_that_wait() {
     for host in world::PASS {
         assert_eq!(rule(host), "pass", "{host}");
     }
-    // They are in a trap now.
+    // They are trapped now.
     for (host, _) in world::TRAPPED {
         assert_eq!(rule(host), "pass", "{host}");
     }

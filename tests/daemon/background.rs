@@ -40,7 +40,7 @@ fn who_started_it_returns_once_it_is_ready_and_hears_no_more_of_it() {
     place.enter(&invalid_senders(1));
     // Returns only when nobody has its standard error any more.
     assert_eq!(start(&place).succeeded(), "");
-    // Its command line is as it was, or rc.subr(8) would not know it.
+    // Its command line is unchanged, or rc.subr(8) would not recognize it.
     let daemon = Background::of(&place).expect("the daemon");
     // It answers at once.
     place.ctl(&["show"]).succeeded();

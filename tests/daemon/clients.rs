@@ -1,4 +1,4 @@
-//! Hostile and silly clients at the control socket of a running daemon: nobody else notices.
+//! Hostile and misbehaving clients at the control socket of a running daemon: others do not notice.
 
 use crate::support::daemon::{Daemon, NO_DNS, PATIENCE, Place};
 use crate::support::dice::Dice;
@@ -120,7 +120,7 @@ fn two_hundred_that_say_nothing() {
     daemon.says(&["show", "traps"]);
 }
 
-/// Tables that nobody takes: what they cost is bounded, and others are served.
+/// Tables that nobody reads: their cost is limited, and others are served.
 #[test]
 #[cfg(target_os = "linux")]
 fn readers_that_sleep() {

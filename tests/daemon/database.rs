@@ -1,4 +1,5 @@
-//! What may happen to the database under a running daemon: a line in the log, and the next scan goes on.
+//! What may happen to the database of a running daemon: there is a line in the log, and the next scan
+//! continues.
 //!
 //! `LONG` in the environment adds what takes a minute.
 
@@ -171,7 +172,7 @@ fn something_else_in_its_place() {
     daemon.scan_done();
 }
 
-/// The lock is kept by another for longer than anybody waits.
+/// Another process holds the lock for longer than anybody waits.
 #[test]
 fn locked_for_a_minute() {
     if std::env::var_os("LONG").is_none() {
@@ -189,7 +190,7 @@ fn locked_for_a_minute() {
         assert!(daemon.says(&["show"]).contains("every 1s"));
     }
     let told = format!("scan failed: {}: locked by another process", place.database().display());
-    // A second scan waited as long in vain, which is not said again.
+    // A second scan also waited in vain, which is not logged again.
     assert_eq!(failures(&daemon), [told]);
     drop(file);
     daemon.scan_done();
@@ -197,7 +198,7 @@ fn locked_for_a_minute() {
     daemon.line("Trapped 192.0.2.1: ");
 }
 
-/// Whoever waited in vain for the lock does not wait again for the next hundreds of traps.
+/// After waiting in vain for the lock once, the engine does not wait again for the next traps.
 #[test]
 fn locked_before_many_traps_are_written() {
     if std::env::var_os("LONG").is_none() {

@@ -1,4 +1,4 @@
-//! What a daemon makes of name servers that do not answer, or answer everything with no.
+//! How a daemon handles name servers that do not answer, or deny everything.
 
 use crate::support::alone;
 use crate::support::daemon::Place;
@@ -15,7 +15,7 @@ fn nominee(host: &str, helo: &str) -> Vec<crate::support::records::Record> {
     (0..7).map(|n| grey(host, helo, &format!("a@d{n}.example"), TO)).collect()
 }
 
-/// A host whose HELO name lies in a zone that nobody serves went free for ever.
+/// A host whose HELO name is in a zone without working servers went free for ever.
 #[test]
 fn a_host_of_which_nothing_is_found_out_is_trapped_in_the_third_scan() {
     let server = Responder::start(|query| match query.name.ends_with("lame.example") {
@@ -38,7 +38,7 @@ fn a_host_of_which_nothing_is_found_out_is_trapped_in_the_third_scan() {
     assert_eq!(place.trapped(), ["192.0.2.20"]);
 }
 
-/// The same while DNS fails for all: nobody is judged by what is not known.
+/// The same while DNS fails for all hosts: unknown answers trap nobody.
 #[test]
 fn nobody_is_trapped_for_want_of_answers_while_dns_fails_for_all() {
     let server = Responder::start(|query| {
@@ -76,7 +76,7 @@ fn a_server_that_finds_nobody_traps_nobody_and_the_log_says_so() {
     assert_eq!(place.trapped(), ["192.0.2.10"]);
 }
 
-/// The machine had got another name server, and the daemon asked the old one for ever.
+/// The machine got another name server, but the daemon kept asking the old one.
 #[test]
 #[ignore = "needs root and a mount namespace of Linux"]
 fn another_name_server_in_resolv_conf_is_asked_by_the_next_scan() {

@@ -1,4 +1,4 @@
-//! The daemon's end, at rest and in the middle of work, and the other signals.
+//! How the daemon exits, at rest and in the middle of work, and the other signals.
 
 use crate::support::daemon::{Daemon, Ended, NO_DNS, Place};
 use crate::support::process::{is_alive, until};
@@ -7,7 +7,7 @@ use crate::support::responder::{Act, Responder};
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 
-/// Much longer than an end may take, for a busy machine.
+/// Much longer than exiting may take, for a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 fn ends_well(place: &Place, daemon: Daemon, signal: Signal) -> Ended {
@@ -62,7 +62,7 @@ fn while_dns_is_waited_for() {
     }
 }
 
-/// What has been written is whole, the rest is left to the next start.
+/// Traps are written completely or left to the next start.
 #[test]
 fn while_traps_are_written() {
     const HOSTS: u32 = 20_000;
@@ -109,7 +109,7 @@ fn while_it_starts() {
         std::thread::sleep(Duration::from_millis(pause));
         daemon.signal(Signal::SIGTERM);
         let ended = daemon.wait();
-        // Before it heeds signals, it dies of them as any program.
+        // Before it handles signals, they kill it like any program.
         let is_well = ended.status.success() || ended.lines.is_empty();
         assert!(is_well && ended.took < SOON, "{pause} ms: {ended:#?}");
         assert!(!place.socket().exists(), "{pause} ms");

@@ -1,4 +1,4 @@
-//! The database on a full disk: a file system of the test's own, which Linux makes by a command.
+//! The database on a full disk: the test's own file system, which Linux creates with a command.
 
 use crate::database::failures;
 use crate::support::daemon::{NO_DNS, Place};

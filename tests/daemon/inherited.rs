@@ -1,4 +1,4 @@
-//! What whoever starts the daemon leaves to it, and it does not keep: descriptors, blocked and ignored signals.
+//! Inherited state that the daemon does not keep: descriptors, blocked and ignored signals.
 
 use crate::background::Background;
 use crate::support::daemon::{NO_DNS, Place};
@@ -63,7 +63,7 @@ fn descriptors_beyond_standard_error() {
     }
 }
 
-/// As a supervisor starts it that blocks them, or ignores them as nohup(1) does.
+/// Started by a supervisor that blocks them, or ignores them as nohup(1) does.
 #[test]
 fn signals() {
     let block = ["--block-signal=TERM,HUP,INT,CHLD", "--"];

@@ -1,11 +1,12 @@
-//! What a scan after another knows, what the address checker is believed, and whom nobody traps.
+//! What one scan knows from another, when the address checker is believed, and which hosts are never
+//! trapped.
 
 use crate::support::daemon::{NO_DNS, Place};
 use crate::support::records::grey;
 use crate::support::responder::Responder;
 use crate::world;
 
-/// A forwarder, whose name is its own, with one letter to a recipient that nobody has.
+/// A forwarder with a confirmed name and one message to a recipient that does not exist.
 #[test]
 fn one_bad_letter_of_a_host_with_identity_traps_in_the_second_scan() {
     let (place, server) = (Place::new(), Responder::start(world::answer));
@@ -60,7 +61,7 @@ fn count(lines: &[String], text: &str) -> usize {
     lines.iter().filter(|line| line.contains(text)).count()
 }
 
-/// After an upgrade the program that the script runs was gone.
+/// After an upgrade, the program that the script runs was missing.
 #[test]
 fn a_checker_that_could_not_find_out_traps_nobody() {
     let lines = with_checker("exec ldapsearch_that_is_gone \"$1\"", "");
@@ -68,7 +69,7 @@ fn a_checker_that_could_not_find_out_traps_nobody() {
     assert_eq!(count(&lines, "checker: status 127, a program that it runs is missing"), 1);
 }
 
-/// Its directory had been emptied.
+/// Its directory was emptied.
 #[test]
 fn a_checker_that_knows_nobody_traps_nobody() {
     assert_eq!(count(&with_checker("exit 1", ""), "Trapped "), 0);

@@ -1,7 +1,7 @@
-//! kill -9 of each process at any moment: the daemon ends as a whole and says whose end it was, the database
-//! is sound, no record is lost, and a new start goes on.
+//! kill -9 of each process at any moment: the whole daemon exits and logs which process died, the database
+//! is sound, no record is lost, and a new start continues.
 //!
-//! `KILLS` in the environment is how many scans are cut short at random; a few without it.
+//! `KILLS` in the environment is the number of scans that are interrupted at random; a few without it.
 
 use crate::support::daemon::{Daemon, Ended, Place};
 use crate::support::dice::Dice;
@@ -18,7 +18,7 @@ const ROLES: [&str; 6] = ["parent", "store", "engine", "resolver", "checker", "s
 /// Kills without `KILLS`.
 const KILLS: usize = 12;
 
-/// A place whose daemon has all the processes there are, and something for each to do.
+/// A place whose daemon has all processes, with work for each.
 fn place_of_all() -> (Place, Responder) {
     let (place, server) = (Place::new(), Responder::start(world::answer));
     // Takes a moment, so that it is met at work.
@@ -102,7 +102,7 @@ fn at_random_moments_of_scans() {
         let ended = kill_one(daemon, role);
         let is_completed = ended.lines.contains(&"Scan completed".into());
         completed += usize::from(is_completed);
-        // Half of the scans are to be cut short, whatever the machine.
+        // Interrupt half of the scans, whatever the machine.
         longest = if is_completed { longest.mul_f64(0.9) } else { longest.mul_f64(1.1) };
         place.assert_sound();
         let lost: Vec<_> = before.difference(&lasting(&place)).cloned().collect();
@@ -127,7 +127,7 @@ fn bad(n: u32) -> crate::support::records::Record {
     grey(&host, "h.example", "no domain", "user@example.org")
 }
 
-/// All records, of traps no more than whom they hold.
+/// All records; for traps only the address.
 fn lasting(place: &Place) -> BTreeSet<String> {
     let line = |line: String| match line.strip_prefix("TRAPPED|") {
         Some(rest) => format!("TRAPPED|{}", rest.split('|').next().unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! The last order and the end of the parent, taken by a role in one piece: it ends all the same.
+//! The last order and the end of the parent arrive together: the role still exits.
 //!
 //! The test is the parent of each role in turn. Every second time it stops the role while it speaks, so
 //! that both are there when the role wakes; otherwise the machine decides. `ENDS` in the environment is how

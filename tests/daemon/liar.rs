@@ -1,4 +1,4 @@
-//! The store alone, asked by a liar in the engine's place: nothing wrong is written.
+//! The store alone, with a liar in place of the engine: nothing wrong is written.
 //!
 //! The test is the store's parent and its engine at once, on the descriptors that these have.
 
@@ -257,7 +257,7 @@ fn what_is_no_message_ends_it() {
     }
 }
 
-/// Nobody reads its answers: it waits, but not longer than its parent lives.
+/// Nobody reads its answers: it waits, but only as long as its parent lives.
 #[test]
 fn whoever_takes_no_answers_does_not_hold_it() {
     let place = place();

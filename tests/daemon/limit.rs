@@ -1,4 +1,4 @@
-//! `trap limit`: no more traps than that, and what was left comes later.
+//! `trap limit`: no more traps than that, and the others follow later.
 
 use crate::support::daemon::{NO_DNS, Place};
 use crate::support::records::{host, invalid_senders};

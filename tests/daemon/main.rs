@@ -1,5 +1,5 @@
-//! The daemon's life, by the real program: its main job, what it answers, start, reload, end, what it
-//! tells others.
+//! Tests of the daemon with the real program: its main job, its answers, start, reload, exit, and
+//! synchronisation.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
 #[path = "../support/mod.rs"]

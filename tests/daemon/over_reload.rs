@@ -1,4 +1,4 @@
-//! What goes on over a reload: sums, traps and their reasons, `trap limit`, releases.
+//! What is kept across a reload: counters, traps and their reasons, `trap limit`, releases.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
@@ -52,7 +52,7 @@ fn a_reload_that_fails_shows() {
     assert!(failure.starts_with("reload: ") && failure.contains("conf:3: "), "{failure}");
 }
 
-/// Whoever reloads often traps no more for it.
+/// Frequent reloads do not allow more traps.
 #[test]
 fn the_limit_counts_on() {
     let (place, mut daemon) = scanned("trap limit 5 per 1h\n", &[]);

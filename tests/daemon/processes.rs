@@ -1,4 +1,4 @@
-//! Each process of a running daemon as the kernel sees it: its user, its root, its locks, its descriptors.
+//! Each process of a running daemon as the kernel sees it: user, root directory, sandbox, descriptors.
 
 use crate::support::daemon::{Daemon, Place};
 use crate::support::process::until;

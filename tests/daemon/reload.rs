@@ -1,4 +1,4 @@
-//! A new configuration: in force as a whole, or not at all.
+//! A new configuration is used as a whole or not at all.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::{is_alive, until};
@@ -7,7 +7,8 @@ use crate::support::responder::{Act, MX, Responder, mx};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// Whoever comes after a reload is served by the new processes, never by an old one on its way out.
+/// A client that connects after a reload is served by the new processes, never by an old one that is
+/// exiting.
 #[test]
 fn nobody_meets_the_old_ones_after_a_reload() {
     let (place, daemon) = lenient();

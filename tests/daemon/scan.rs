@@ -1,4 +1,4 @@
-//! The main job: who is trapped, who is not, and the words of the log.
+//! The main job: which hosts are trapped, which are not, and the log lines.
 
 use crate::support::daemon::{Ended, NO_DNS, Place};
 use crate::support::records::{grey, invalid_senders};

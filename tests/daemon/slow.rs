@@ -1,5 +1,5 @@
-//! Nobody waits for the slowest: hosts whose verdict needs no answer are trapped at once, whatever name servers
-//! and the external program do, and a scan ends in its time.
+//! Slow answers delay nothing else: hosts whose verdict needs no answer are trapped at once, whatever name
+//! servers and the external program do, and a scan ends in time.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
@@ -7,7 +7,7 @@ use crate::support::records::{Record, grey, host};
 use crate::support::responder::{Act, Responder};
 use std::time::{Duration, Instant};
 
-/// Of the machine's, too: a second is the budget on one that has nothing else to do.
+/// The budget is one second on an idle machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// One that is against the syntax, and one whose senders are of so many domains.
@@ -57,7 +57,7 @@ fn a_program_that_takes_its_time() {
     until("the checker", || daemon.says(&["show"]).contains("waiting for the address checker"));
 }
 
-/// What the program says of some is not held up by those of whom it says nothing, nor by silent name servers.
+/// Verdicts of the program are not delayed by missing ones, nor by silent name servers.
 #[test]
 fn some_answers_are_enough_for_those_whom_they_settle() {
     let place = Place::new();

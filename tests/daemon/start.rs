@@ -1,12 +1,12 @@
-//! Starts that fail: a line that says why, exit status 1, and nothing left behind.
+//! Failing starts: a line with the reason, exit status 1, and nothing left behind.
 
 use crate::support::daemon::{NO_DNS, Place};
 use crate::support::process::{self, Ran};
 use std::fs;
 use std::process::Command;
 
-/// The daemon's start, to the foreground and to the background; both must fail in the same words. Nothing
-/// is left running: whoever would be, would hold standard error open.
+/// Starts the daemon in the foreground and in the background; both must fail with the same message. Nothing
+/// is left running, since it would keep the standard error open.
 fn refused(place: &Place) -> String {
     let conf = place.path("conf");
     let run = |options: &[&str]| {

@@ -1,4 +1,4 @@
-//! Traps are told to the other MXes, in spamd's words.
+//! Traps are sent to the other MXes, in spamd's protocol.
 
 use crate::support::daemon::{NO_DNS, PATIENCE, Place};
 use crate::support::records::{grey, now};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const KEY: &[u8] = b"shared by all MXes\n";
 
-/// The port is spamd's alone; another test of this kind has it for some seconds.
+/// There is only one port for spamd; a similar test may use it for some seconds.
 fn receiver() -> Option<UdpSocket> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(10) {
@@ -56,12 +56,12 @@ fn traps_of_scans_and_by_hand_are_told() {
     let (first, mut hosts) = told(&receiver);
     hosts.sort();
     assert_eq!(hosts, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 202)]);
-    // The second is in a trap already: it gets a new end, which the others have to know.
+    // The second is already trapped: it gets a new expiry time, which is sent too.
     daemon.says(&["trap", "192.0.2.3", "192.0.2.202"]);
     let (second, hosts) = told(&receiver);
     assert_eq!(hosts, [Ipv4Addr::new(192, 0, 2, 3), Ipv4Addr::new(192, 0, 2, 202)]);
     assert_eq!(second, first + 1);
-    // The protocol knows no release: nothing comes of it, nor of what was refused.
+    // The protocol has no releases: nothing is sent for them, or for refused traps.
     daemon.says(&["release", "192.0.2.3"]);
     daemon.ctl(&["trap", "2001:db8::2"]).succeeded();
     daemon.exact_line("sync: 2 traps of IPv6 hosts not told so far");
@@ -73,7 +73,7 @@ fn traps_of_scans_and_by_hand_are_told() {
     assert_eq!(status["peers"], serde_json::json!([peer]));
 }
 
-/// As on a machine whose name server comes later: it starts, works, and tells who can be told.
+/// The name server of the machine comes up later: the daemon starts, works, and sends to reachable peers.
 #[test]
 fn a_peer_without_an_address_is_no_reason_not_to_start() {
     let place = Place::new();
@@ -91,7 +91,7 @@ fn a_peer_without_an_address_is_no_reason_not_to_start() {
     };
     assert_eq!(lines.iter().filter(is_it).count(), 1, "{lines:#?}");
     daemon.line("Trapped 192.0.2.1: ");
-    // What is tried again in vain disturbs nobody: the processes stay.
+    // Failed retries disturb nothing: the processes stay.
     let before = daemon.children();
     for _ in 0..4 {
         daemon.scan_done();

@@ -1,4 +1,4 @@
-//! The daemon's log in syslog(3), which Linux alone lets a test have for itself.
+//! The daemon's log in syslog(3), which a test can have for itself only on Linux.
 
 use crate::background::Background;
 use crate::support::daemon::{NO_DNS, PATIENCE, Place};

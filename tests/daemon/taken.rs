@@ -1,5 +1,5 @@
-//! What a child can make the parent do that somebody has taken over: the test takes a descriptor out of the
-//! running process (pidfd_getfd(2)) and speaks in its place.
+//! What a compromised child can make the parent do: the test takes a descriptor from the running process
+//! (pidfd_getfd(2)) and sends messages in its place.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::is_alive;
@@ -38,7 +38,7 @@ fn say(daemon: &Daemon, role: &str, message: &ToParent) {
     way.write_all(&bytes).unwrap();
 }
 
-/// What an attacker would like to be the configuration: a program of his choice.
+/// A configuration that an attacker might send: a program of his choice.
 fn configuration(place: &Place, program: &str) -> Checked {
     let (database, socket) = (place.database(), place.socket());
     Checked {
@@ -95,7 +95,7 @@ fn nobody_but_the_engine_speaks_for_clients() {
     }
 }
 
-/// Nor does anybody blame another: the parent knows who speaks.
+/// No process can blame another: the parent knows the sender.
 #[test]
 #[ignore = "needs root, for pidfd_getfd(2)"]
 fn a_failure_is_that_of_whoever_tells_it() {

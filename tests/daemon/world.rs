@@ -1,4 +1,4 @@
-//! Hosts that every rule is against, hosts that none is against, and the name server that knows them.
+//! Hosts that each rule traps, hosts that pass, and the name server that knows them.
 
 use crate::support::records::{Record, grey, trapped, white};
 use crate::support::responder::*;

@@ -1,7 +1,7 @@
-//! Which part of the source may use which: arrows go down only, and no folder uses one that uses it.
+//! Which part of the source may use which: arrows only go down, and no two folders use each other.
 //!
-//! Read from the paths in the source (`crate::…`, `super::…`), unit tests left out. What is at the foot of
-//! the list knows nothing of what is above it.
+//! This is read from the paths in the source (`crate::…`, `super::…`), without unit tests. A part knows
+//! nothing about those above it.
 
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What is written about the program against the program: the manuals, the port.
+//! Compares the manuals and the port with the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
 mod layers;

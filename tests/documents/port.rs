@@ -1,8 +1,8 @@
-//! The OpenBSD port against what it is made from: crates.inc and distinfo against Cargo.lock, `regen`
-//! against a registry of its own with a checksum from the ports tree, and the packing list and the
-//! Makefile against the files that are there.
+//! Compares the OpenBSD port with its sources: crates.inc and distinfo with Cargo.lock, `regen` with a
+//! small registry and a checksum from the ports tree, and the packing list and the Makefile with the
+//! existing files.
 //!
-//! If the lists are not in step with Cargo.lock, run `openbsd-port/regen`.
+//! If the lists do not match Cargo.lock, run `openbsd-port/regen`.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use regex::Regex;

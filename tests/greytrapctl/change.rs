@@ -1,4 +1,4 @@
-//! `trap` and `release` on files: what the real spamdb would have made of them.
+//! `trap` and `release` on files, compared with the real spamdb.
 
 use crate::support::cmd::{Cmd, Dir, contents, ctl, data, listing, sorted};
 use std::fs;
@@ -71,7 +71,7 @@ fn counted(file: &Path) -> usize {
     u32::from_be_bytes(image[56..60].try_into().unwrap()) as usize
 }
 
-/// A full disk leaves the file as it was, each time that it is tried, and what was done is told.
+/// A full disk leaves the file as it was, however often it is tried, and completed changes are reported.
 #[test]
 fn a_disk_that_stays_full_leaks_nothing_and_what_was_done_is_told() {
     let dir = Dir::new();
@@ -220,7 +220,7 @@ fn listed(file: &Path) -> String {
     String::from_utf8(command.succeeds()).unwrap()
 }
 
-/// Somebody typed an address as spamd does not write it.
+/// An address was typed in a form that spamd does not write.
 #[test]
 fn an_address_is_the_same_in_every_spelling() {
     let dir = Dir::new();

@@ -1,4 +1,4 @@
-//! A crowd at the control socket: whoever asks properly is answered, and soon.
+//! Many clients at the control socket: proper requests are answered soon.
 
 use crate::fake_daemon::Daemon;
 use crate::sample::status;

@@ -1,4 +1,4 @@
-//! Databases broken in one known way each: every command ends soon, and none writes to them.
+//! Databases that are each damaged in one known way: every command ends soon, and none writes to them.
 
 use crate::support::cmd::{Dir, Ran, ctl, data, databases};
 use serde_json::Value;
@@ -74,8 +74,7 @@ fn trap_leaves_every_byte_as_it_was_unless_the_file_is_sound() {
     }
 }
 
-/// Damage that nobody can mistake for a sound database: `check` lists it, every other command says it
-/// in one line.
+/// Obvious damage: `check` lists it, every other command reports it in one line.
 #[test]
 fn some_files_are_surely_damaged() {
     let rows = [

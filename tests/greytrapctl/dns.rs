@@ -1,5 +1,5 @@
-//! What the tests of `simulate` and `lookup` share: a zone with a name for each row of the verdict table,
-//! a configuration that names the server, and databases of one's own.
+//! What the tests of `simulate` and `lookup` share: a zone with a name for each row in the table of
+//! verdicts, a configuration that names the server, and databases.
 
 use crate::support::cmd::Dir;
 use crate::support::responder::*;
@@ -66,7 +66,7 @@ pub fn zone(query: &Query) -> Vec<Act> {
     .send()
 }
 
-/// SERVFAIL for everything but the control question.
+/// SERVFAIL for everything except the control query.
 pub fn servfail(query: &Query) -> Vec<Act> {
     query.control().unwrap_or_else(|| query.reply().rcode(SERVFAIL).send())
 }

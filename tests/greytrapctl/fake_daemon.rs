@@ -1,5 +1,5 @@
-//! A daemon made of the real control socket and of answers that the test chooses: an owner's loop as the
-//! engine has one, in a thread.
+//! A fake daemon with the real control socket and answers that the test chooses, in a loop like the
+//! engine's, in a thread.
 
 use crate::support::cmd::{Cmd, Dir, ctl};
 use greytrapper::control::protocol::{Reply, Request};
@@ -58,7 +58,7 @@ impl Daemon {
         Daemon { dir, jobs, waker, asked, turns, thread: Some(thread) }
     }
 
-    /// One that gives the same replies whatever it is asked.
+    /// A daemon that gives the same replies to any request.
     pub fn that_says(replies: Vec<Reply>) -> Daemon {
         Daemon::start(move |server, id, _| {
             replies.iter().for_each(|reply| server.reply(id, reply));
@@ -164,7 +164,7 @@ fn serve(
     }
 }
 
-/// What a listener that is no greytrapper says to whoever connects, once.
+/// A listener that is not greytrapper, and sends this to one client.
 pub fn stranger(says: &'static [u8]) -> (Dir, PathBuf, JoinHandle<()>) {
     let dir = Dir::new();
     let path = dir.path("socket");

@@ -1,4 +1,4 @@
-//! `list`: byte for byte what the real spamdb prints.
+//! `list`: prints exactly what the real spamdb prints.
 
 use crate::support::cmd::{Dir, ctl, data, databases};
 use serde_json::Value;
@@ -72,7 +72,7 @@ fn an_empty_file_is_an_empty_database() {
     assert_eq!(ctl([OsStr::new("check"), file.as_os_str()]).succeeds(), b"");
 }
 
-/// The JSON says the same as the text, and every byte of that can be had back from it.
+/// The JSON says the same as the text, and every byte can be recovered from it.
 #[test]
 fn json_lines_hold_what_the_text_holds() {
     let files = ["hash", "btree"].into_iter().flat_map(databases);
@@ -129,7 +129,7 @@ fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// As in `greytrapctl list FILE | head`.
+/// Like `greytrapctl list FILE | head`.
 #[test]
 fn a_reader_that_has_gone_ends_it_without_a_word() {
     let file = data("hash/multi.db");

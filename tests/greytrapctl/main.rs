@@ -1,8 +1,8 @@
-//! greytrapctl(8) as its users meet it: the real program, run on files that OpenBSD's own code wrote.
+//! greytrapctl(8) as its users see it: the real program, run on files that OpenBSD's own code wrote.
 //!
-//! One module a theme. `tests/data` holds the databases: `hash` and `btree` with what the real spamdb
-//! printed of each, `listing` with odd keys and values, `ops` before and after the real spamdb's
-//! changes, `damaged` broken in one known way each.
+//! There is one module for each topic. `tests/data` has the databases: `hash` and `btree` with the real
+//! spamdb's listings, `listing` with odd keys and values, `ops` before and after the real spamdb's changes,
+//! `damaged` with one known fault each.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 

@@ -1,5 +1,4 @@
-//! `trap`, `release`, `scan`, `reload` and `log` by the daemon, and daemons that do not answer as they
-//! should.
+//! `trap`, `release`, `scan`, `reload` and `log` with the daemon, and daemons that do not answer properly.
 
 use crate::fake_daemon::{Daemon, stranger};
 use crate::support::cmd::{Ran, ctl};
@@ -136,7 +135,7 @@ fn what_the_daemon_refuses_is_told_without_harm() {
     }
 }
 
-/// Whoever listens there says something that is no answer, or goes.
+/// The listener sends something that is not an answer, or closes the connection.
 #[test]
 fn strangers_are_known_by_what_they_say() {
     let rows: [(&'static [u8], &str); 4] = [
@@ -181,7 +180,7 @@ fn an_answer_to_something_else_is_a_failure() {
     }
 }
 
-/// What came before the daemon died is printed all the same.
+/// Output from before the daemon died is still printed.
 #[test]
 fn a_daemon_that_dies_in_between_is_a_failure() {
     use std::sync::mpsc::channel;

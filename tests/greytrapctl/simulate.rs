@@ -1,4 +1,5 @@
-//! `simulate`: verdicts as lines and as JSON, by the rules that need no DNS. They are proven elsewhere.
+//! `simulate`: verdicts as lines and as JSON, for the rules that need no DNS. The rules themselves are
+//! tested elsewhere.
 
 use crate::support::cmd::{Cmd, Dir, ctl, data, image};
 use serde_json::{Value, json};

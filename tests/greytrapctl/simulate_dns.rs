@@ -1,4 +1,4 @@
-//! `simulate` with DNS: sender domains, identity, and what becomes of both when DNS is in trouble.
+//! `simulate` with DNS: sender domains, identity, and both while DNS has problems.
 
 use crate::dns::{NOW, ROWS, conf, database, servfail, zone};
 use crate::support::cmd::{Cmd, Dir, ctl};

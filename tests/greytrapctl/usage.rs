@@ -1,4 +1,4 @@
-//! Wrong command lines, and commands for a daemon that is not there.
+//! Incorrect command lines, and commands for a daemon that is not running.
 
 use crate::support::cmd::{Dir, ctl, data};
 use greytrapper::greytrapctl::usage::USAGE;

@@ -1,5 +1,5 @@
-//! The fuzzer's targets on the stable compiler: over their corpus, and over mutations of it that are the
-//! same in every run. `FUZZ_SMOKE_ROUNDS` makes it longer; the real thing is `cargo +nightly fuzz run`.
+//! The fuzz targets on the stable compiler, with their corpus and with mutations of it that are the same in
+//! every run. `FUZZ_SMOKE_ROUNDS` makes it longer; `cargo +nightly fuzz run` is the real fuzzer.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 #[path = "../../fuzz/targets.rs"]

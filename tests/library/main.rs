@@ -1,5 +1,4 @@
-//! The library, module by module, against what others wrote, against models, and against those who mean
-//! no good.
+//! The library, module by module: compared with what others wrote and with models, and with hostile input.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
 #[path = "../support/mod.rs"]

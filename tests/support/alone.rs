@@ -1,4 +1,4 @@
-//! A process for one test, for what is a whole process's: limits, standard streams, the working directory.
+//! A separate process for a test that changes limits, standard streams or the working directory.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! Sender domains put to a resolver in the way of greytrapctl(8)'s `lookup`: no more of them under way than
-//! there is room for.
+//! Looks up sender domains as greytrapctl(8)'s `lookup` does, with no more outstanding than there is room
+//! for.
 #![allow(dead_code, clippy::expect_used)]
 
 use greytrapper::dns::failure::Failure;

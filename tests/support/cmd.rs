@@ -1,4 +1,4 @@
-//! A directory of one's own for each test, and greytrapctl run in it, never for ever.
+//! A separate directory for each test, and greytrapctl, run there with a time limit.
 
 pub use super::golden::{data, databases, image};
 use std::ffi::OsStr;

@@ -1,9 +1,9 @@
-//! The real daemon for tests: a [`Place`] with a configuration and a database, a [`Daemon`] started on it,
-//! its log line by line, greytrapctl(8) asked about it.
+//! The real daemon for tests: a [`Place`] with a configuration and a database, a [`Daemon`] that runs
+//! there, its log line by line, and greytrapctl(8).
 //!
-//! The daemon runs as an ordinary user: as the test's own, or, if that is root, as one without a name. With
-//! [`Place::of_root`] it is root's and its processes change their users. Nothing waits by sleeping for
-//! something that a line tells of, and nothing for ever. Only processes that a test started are ended, by their ids.
+//! The daemon runs as an ordinary user: the test's own or, if that is root, one without a name. With
+//! [`Place::of_root`] it runs as root, and its processes change their users. Tests wait for log lines
+//! instead of sleeping, and never for ever. Only processes that a test started are killed, by their ids.
 #![allow(dead_code, reason = "each test target takes what it needs")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A number generator that needs no crate and gives the same numbers everywhere.
+//! A random number generator that needs no crate and gives the same numbers everywhere.
 
 /// splitmix64 (Steele, Lea and Flood, 2014), from a seed.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! A file in memory under a writer, that remembers every write and can be full.
+//! A file in memory for a writer, which remembers every write and can be full.
 
 use greytrapper::db::file::PageFile;
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! A file in memory whose disk is full, loses power, or fails a write.
+//! A file in memory whose disk fills up, loses power, or fails a write.
 
 use super::disk::Write;
 use greytrapper::db::file::PageFile;

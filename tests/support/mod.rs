@@ -1,4 +1,4 @@
-//! The harness of all tests: what they are run on, and what they are held against.
+//! The harness of all tests: what they run, and what they compare with.
 #![allow(dead_code, unused_imports, reason = "each executable takes what it needs")]
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,4 @@
-//! nsd(8) of the system on loopback, serving one zone: a name server that others wrote. For ignored
-//! tests and benches.
+//! The system's nsd(8) on loopback with one zone, for ignored tests and benches.
 #![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Processes: run to their end but never for ever, and found by their parent.
+//! Processes: run with a time limit, and found by their parent.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

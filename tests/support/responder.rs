@@ -1,6 +1,6 @@
-//! A name server on loopback whose answers are made to order, true ones and all kinds of wrong ones, by
-//! UDP and by TCP on one port. It writes its messages itself, octet by octet, so that what reads them is
-//! tested against something else than its own library.
+//! A name server on loopback that gives prepared answers, right ones and all kinds of wrong ones, over UDP
+//! and TCP on one port. It writes its messages octet by octet, so that they do not come from the library
+//! that reads them.
 #![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};

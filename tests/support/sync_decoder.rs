@@ -1,5 +1,5 @@
-//! What a datagram of spamd's sync says, read from the protocol's description in
-//! libexec/spamd/sync.h: nothing here is shared with the program, HMAC (RFC 2104) included.
+//! Decodes datagrams of spamd's sync according to libexec/spamd/sync.h: it shares nothing with the program,
+//! not even HMAC (RFC 2104).
 
 use sha1::{Digest, Sha1};
 use std::net::Ipv4Addr;

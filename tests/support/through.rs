@@ -1,4 +1,4 @@
-//! Writers of which every change is a batch of its own.
+//! Writers that make every change a separate batch.
 
 use greytrapper::db::file::PageFile;
 use greytrapper::db::{ByteOrder, Engine, EngineError};

@@ -1,4 +1,5 @@
-//! What a role must not do, or only some may: one function a deed, which prepares it and returns the act.
+//! What a role must not do, or only some may: one function for each deed, which prepares it and returns the
+//! act.
 
 use super::process::{Act, Env};
 use greytrapper::process::user::User;
@@ -75,7 +76,7 @@ pub fn find(deed: &str, env: &Env) -> Option<Prepared> {
     })
 }
 
-/// Whether the process is to be root still when this deed begins.
+/// Whether the process must still be root when this deed begins.
 pub fn begins_as_root(deed: &str) -> bool {
     ["be nobody for good", "see nothing behind chroot"].contains(&deed)
 }
@@ -179,7 +180,7 @@ fn another_process() -> io::Result<Child> {
         .spawn()
 }
 
-/// As root by unshare(2) alone, as a user with a namespace of users first.
+/// As root with unshare(2) alone; as another user with a user namespace first.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn leave_namespaces() -> nix::Result<()> {

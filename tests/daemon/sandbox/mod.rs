@@ -1,12 +1,13 @@
-//! Each role, once locked in, tries what it must not, and what it must.
+//! In its sandbox, each role tries what it must not do, and what it must be able to do.
 //!
-//! The test executable runs itself once for every role and deed: the copy prepares the deed, becomes the
-//! user, locks itself in with [`sandbox::enter`], does the deed, and reports by its exit status. A deed
-//! that must fail has first to work without a lock, or nothing was proven; what was not is printed, past
-//! the test harness, as `not proven`. Started by root, everything is tried as root and as nobody.
+//! The test executable runs itself once for every role and deed: the copy prepares the deed, changes its
+//! user, confines itself with [`sandbox::enter`], does the deed, and reports with its exit status. A deed
+//! that must fail must first work without the sandbox, or else nothing is proven; this is printed,
+//! bypassing the test harness, as `not proven`. If root runs the test, everything is tried as root and as
+//! nobody.
 //!
-//! On Linux a forbidden deed is an error, on OpenBSD an error or death by SIGABRT. The same source runs
-//! on both, and needs nothing beside the executable but sh(1) and cat(1).
+//! On Linux a forbidden deed is an error, on OpenBSD an error or death by SIGABRT. The same source runs on
+//! both, and needs only sh(1) and cat(1) besides the executable.
 #![allow(clippy::unwrap_used)]
 
 mod deeds;
@@ -86,7 +87,7 @@ fn each_role_does_its_work() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A process that finds itself broken ends as one that does: the parent tells its operator by the signal.
+/// A process that aborts must die of SIGABRT, by which the parent reports it.
 #[test]
 fn abort_is_sigabrt_behind_every_lock() {
     for scene in scenes() {

@@ -1,7 +1,7 @@
 //! One attempt, seen from both sides: the test that starts a process, and that process.
 //!
-//! What to do travels in the environment, what came of it in the exit status; what a lock lacks and what
-//! an error says, on standard error.
+//! The environment says what to do, the exit status says what came of it; what the sandbox lacks, and the
+//! text of errors, go to the standard error.
 
 use super::scene::DATABASE;
 use super::{deeds, not_proven, work};

@@ -1,8 +1,8 @@
-//! Who may do what, and who must be able to.
+//! Which roles may do what, and which must be able to.
 //!
-//! The columns of [`DEEDS`] are the [`ROLES`] in their order: `-` must fail, `+` must work, `l` must fail but
-//! on Linux (what the role starts inherits its lock), `o` must
-//! fail but on OpenBSD (the promise that the role needs covers it), `w` is possible on both.
+//! The columns of [`DEEDS`] are the [`ROLES`] in order: `-` must fail, `+` must work, `l` must fail except
+//! on Linux (programs that the role starts inherit its sandbox), `o` must fail except on OpenBSD (a promise
+//! that the role needs covers it), `w` is possible on both.
 
 /// All of them.
 pub const ROLES: &[&str] = &["parent", "store", "engine", "dns", "inet", "checker", "sync"];

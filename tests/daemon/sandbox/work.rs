@@ -1,4 +1,4 @@
-//! What the roles are there to do: the real code behind the lock, with what a role gets beforehand.
+//! The work of the roles: the real code in the sandbox, with what a role gets beforehand.
 
 use super::process::{Act, Env};
 use super::scene::DATABASE;
@@ -85,8 +85,8 @@ fn log(env: &Env) -> Prepared {
     Ok(Box::new(move || Ok(socket.send(b"<22>greytrapper: hello").map(drop)?)))
 }
 
-/// Reads, traps, and does both again with the database that somebody has put in its place: on Linux that one
-/// is out of reach, until a store is started for it.
+/// Reads, traps, and does both again with another database in its place: on Linux that one is not
+/// accessible until a new store is started.
 fn store(env: &Env) -> Prepared {
     let path = env.own_database()?;
     let new = env.own_path("replacement");

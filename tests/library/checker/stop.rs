@@ -1,4 +1,4 @@
-//! Stopping in the middle: at once, without a trace, without another word.
+//! Stopping in the middle: at once, without leaving processes, and without further verdicts.
 
 use super::script::{LONG, Script, is_alive, pool, soon};
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
-//! greytrapper.conf(5) against the files of `tests/library/config`, its own printed form and the example, and
-//! against bytes that mean no good. The manual has tests of its own.
+//! Tests greytrapper.conf(5) with the files in `tests/library/config`, its own printed form, the example,
+//! and hostile bytes. The manual has its own tests.
 //!
-//! `good/NAME.conf` loads as `NAME.ok`, with the warnings in `NAME.err` if there is one; what
-//! `bad/NAME.conf` gets to hear is in `NAME.err`. Run with `REWRITE_EXPECTED=1` to write these files
-//! anew, and read the difference.
+//! `good/NAME.conf` loads as `NAME.ok`, with the warnings in `NAME.err` if there is one; the errors of
+//! `bad/NAME.conf` are in `NAME.err`. Run with `REWRITE_EXPECTED=1` to rewrite these files, and read the
+//! diff.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use greytrapper::config::{

@@ -1,4 +1,4 @@
-//! The btree checker: silent on what the reference wrote, outspoken on what was damaged.
+//! The btree checker: silent about what the reference wrote, and not about damage.
 
 use crate::support::golden::{databases, image};
 use greytrapper::db::btree::Tree;

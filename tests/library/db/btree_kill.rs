@@ -1,5 +1,5 @@
-//! A kill between any two writes of the btree writer: what was there before is still there, for a
-//! search and for the walk along the leaves, and the next writer goes on from it and leaves it sound.
+//! A kill between any two writes of the btree writer: every record from before is still found, both by a
+//! search and by the walk along the leaves, and the next writer continues and leaves the file sound.
 
 use super::btree_images::{Model, assert_holds, chained, records};
 use crate::support::dice::Dice;

@@ -1,5 +1,5 @@
-//! The btree reader against databases that the reference wrote, and against the listings that the
-//! reference's spamdb(8) printed of them.
+//! The btree reader on databases that the reference wrote, compared with the listings of the reference's
+//! spamdb(8).
 
 use crate::support::golden::{databases, image};
 use greytrapper::db::btree::Tree;

@@ -1,5 +1,5 @@
-//! The btree writer against a model: whatever is put and deleted, in any page size and byte order, the
-//! file is sound after each operation and holds what the model holds.
+//! The btree writer compared with a model: whatever is put and deleted, with any page size and byte order,
+//! the file is sound after each operation and has the same contents as the model.
 
 use super::btree_images::{Model, assert_holds, faults, records};
 use crate::support::dice::Dice;
@@ -167,7 +167,7 @@ fn refuses_a_tree_that_allows_duplicates() {
     assert_eq!(error.to_string(), "a tree that allows duplicate keys is not written");
 }
 
-/// A full disk is no damage: what could not be done is not done, and the next change finds all well.
+/// A full disk does no damage: a failed change is not made, and the next one succeeds.
 #[test]
 fn a_write_that_fails_loses_nothing() {
     let disk = Disk::default();

@@ -1,6 +1,7 @@
-//! Every write of a batch fails, is cut, is the last before a kill, or is lost with the power, in turn, in both
-//! formats and with pages of all sizes. Afterwards the file is no damage, all records that were there before are
-//! there, each that the batch changed is as before or as after, and the next writer leaves all of it sound.
+//! Each write of a batch in turn fails, is cut short, is the last before a kill, or is lost in a power
+//! failure, in both formats and with all page sizes. After that the file is not damaged, all records from
+//! before are there, each record that the batch changed is as before or as after, and the next writer
+//! leaves the file sound.
 
 use crate::support::dice::Dice;
 use crate::support::faulty::{Event, Faulty, Trouble, apply};

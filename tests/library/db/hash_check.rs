@@ -1,4 +1,4 @@
-//! The checker of hash files: silent for what libc has written, and not for what was damaged since.
+//! The checker for hash files: silent about what libc wrote, and not about damage.
 
 use crate::support::golden::{databases, image};
 use greytrapper::db::hash::Table;

@@ -1,5 +1,5 @@
-//! The reader of hash files against databases that OpenBSD's own libc and spamd have written, and
-//! against the listings that OpenBSD's spamdb prints of them.
+//! The reader of hash files on databases that OpenBSD's own libc and spamd wrote, compared with the
+//! listings of OpenBSD's spamdb.
 
 use crate::support::disk::Disk;
 use crate::support::golden::{databases, image};

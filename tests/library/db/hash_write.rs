@@ -1,4 +1,4 @@
-//! The hash writer against a model, against libc's own files, and against being killed at any write.
+//! The hash writer compared with a model and with libc's own files, and killed at any write.
 
 use crate::support::dice::Dice;
 use crate::support::disk::{Disk, apply};

@@ -1,5 +1,5 @@
-//! Readers, checkers and writers of both formats: against files and listings of OpenBSD's own code,
-//! against a model, and against being killed between any two writes.
+//! Readers, checkers and writers of both formats: compared with files and listings of OpenBSD's own code
+//! and with a model, and killed between any two writes.
 
 mod btree_check;
 mod btree_images;

@@ -1,4 +1,4 @@
-//! Answers that are wrong in every way. None may lead to `bad`, and none may stop the rest.
+//! Answers with all kinds of faults. None may lead to `bad`, and none may prevent other answers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};

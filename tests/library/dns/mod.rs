@@ -1,4 +1,4 @@
-//! The resolver against name servers on loopback: right answers, wrong ones, none at all.
+//! The resolver with name servers on loopback: right answers, wrong ones, and none.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Against name servers that others wrote. Ignored by default, since they have to be installed.
+//! Tests with real name servers, ignored by default, since they must be installed.
 
 use super::{resolver, verdicts};
 use crate::support::nsd::Nsd;

@@ -1,4 +1,4 @@
-//! Name servers that deny, and when they are believed: whole inquiries against servers of every kind.
+//! When the denials of name servers are believed: whole inquiries with all kinds of servers.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};

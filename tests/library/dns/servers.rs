@@ -1,4 +1,4 @@
-//! Name servers that are dead, die, recover, or are not fit to be asked.
+//! Name servers that are dead, die, recover, or are unfit.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The verdict table, row by row, against a server that says what each row says.
+//! The table of verdicts, row by row, with a server that gives the answers in each row.
 
 use super::{resolver, verdict, verdicts};
 use crate::support::responder::*;

@@ -1,4 +1,4 @@
-//! What [`Engine`](greytrapper::db::Engine) promises, of every engine and format.
+//! What [`Engine`](greytrapper::db::Engine) promises, for every engine and format.
 
 use super::operations::{delete, get, put};
 use super::subject::{Code, Subject, records};

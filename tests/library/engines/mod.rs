@@ -1,12 +1,12 @@
-//! Both engines under the same tests, and in turns on one file.
+//! Both engines with the same tests, and alternately on one file.
 //!
-//! What an engine is told to do is done to a map as well; after every close our reader lists what is in
-//! the file, which must be what is in the map, and the checker must have nothing to say. The libc engine
-//! is there on the BSDs, and elsewhere if the build was told of a dbopen(3) (`DB185_DIR`, see build.rs);
-//! without it the native engine is tested alone, and the tests' names say so.
+//! Every operation on an engine is also done on a map; after every close our reader must list the contents
+//! of the map, and the checker must find no fault. The libc engine exists on the BSDs, and elsewhere if the
+//! build was given a dbopen(3) (`DB185_DIR`, see build.rs); without it only the native engine is tested,
+//! and the names of the tests say so.
 //!
-//! `ENGINE_OPERATIONS` says how many random operations each test of that kind makes (default 3,000),
-//! `ENGINE_SEED` which (default 1).
+//! `ENGINE_OPERATIONS` is the number of random operations in each test of that kind (default 3,000),
+//! `ENGINE_SEED` their seed (default 1).
 
 mod contract;
 mod mutated;

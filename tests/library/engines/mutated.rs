@@ -1,7 +1,7 @@
-//! Files that somebody has been at: what the checker lets pass, the engines must be able to change.
+//! Mutated files: if the checker accepts a file, the engines must be able to change it.
 //!
-//! The libc engine validates nothing and relies on the checker alone; under an address sanitizer these
-//! tests tell whether it may.
+//! The libc engine validates nothing and relies on the checker; with an address sanitizer these tests show
+//! whether it can.
 
 use super::operations::{delete, get, put};
 use super::random::{dice, number};

@@ -1,4 +1,4 @@
-//! Operations on a database, done to an engine and to a map, whose answers must be the same.
+//! Operations on a database, done on an engine and on a map, with the same results.
 
 use super::subject::Model;
 use greytrapper::db::Engine;

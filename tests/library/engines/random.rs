@@ -1,4 +1,4 @@
-//! Random operations: an engine alone, and all engines in turns on one file.
+//! Random operations: each engine alone, and all engines alternately on one file.
 
 use super::operations::Operation;
 use super::subject::{Code, Subject};

@@ -1,5 +1,5 @@
-//! Our reader and libc's walk over the same files: they differ in what libc's is known to pass over, and
-//! in nothing else; files whose layout libc's walk would not survive are not given to it.
+//! Our reader and libc's walk over the same files: they differ only in records that libc's walk is known to
+//! skip. Files that libc's walk would not survive are not passed to it.
 
 use super::random::{Kind, dice, turn};
 use super::subject::{Code, Subject};

@@ -1,4 +1,4 @@
-//! The known faults of the original script, each by its name: none of them is to come back.
+//! The known bugs of the original script, one test for each: none may return.
 //!
 //! Those of its DNS phase (domains that run out, answers that do not come, labels that are too long,
 //! AAAA and null MX) are tested with the resolver.

@@ -1,4 +1,4 @@
-//! What strangers may send: nothing of it disturbs a scan, and a bounce is never held against a host.
+//! What strangers may send: nothing disturbs a scan, and a bounce never traps a host.
 
 use super::records::{judge, offline, record, traps};
 use greytrapper::config::Rules;

@@ -1,5 +1,5 @@
-//! Judging, seen from outside: databases that OpenBSD's own code wrote against a second, slow judge,
-//! the faults of the original script, and what strangers may send.
+//! Judging, tested from outside: databases that OpenBSD's own code wrote compared with a second, slow
+//! judge, the bugs of the original script, and what strangers may send.
 
 mod faults;
 mod golden;

@@ -1,8 +1,8 @@
-//! A second judge, slow and simple: maps, sets and regular expressions, and none of the program's own
-//! code but the walk over the records.
+//! A second judge, slow and simple: maps, sets and regular expressions, and no code of the program except
+//! the walk over the records.
 //!
-//! The public suffixes that occur in the golden databases are of one label: the registrable domain is
-//! the last two.
+//! The public suffixes in the golden databases have one label, so the registrable domain is the last two
+//! labels.
 
 use greytrapper::config::Rules;
 use greytrapper::db::ByteOrder;

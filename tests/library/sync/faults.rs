@@ -1,4 +1,4 @@
-//! What the surroundings can have wrong, each with its whole line.
+//! Faults in the environment, each with its whole message.
 
 use super::{golden, key_file};
 use crate::support::alone;

@@ -1,5 +1,5 @@
-//! spamd's sync: our datagrams against those of spamd's own code (`tests/data/sync`), against a decoder
-//! made from the protocol's description, and over real sockets.
+//! spamd's sync: our datagrams compared with those of spamd's own code (`tests/data/sync`) and with a
+//! decoder made from the description of the protocol, and sent over real sockets.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod faults;
