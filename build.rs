@@ -1,12 +1,12 @@
-//! Finds dbopen(3) and describes it to Rust: <db.h> in, `OUT_DIR/db.rs` and `cfg(libc_db)` out, and
+//! Finds dbopen(3) and generates bindings. In: <db.h>. Out: `OUT_DIR/db.rs` and `cfg(libc_db)`, or
 //! `cfg(libc_db = "system")` if it is the system's own.
 //!
 //! Called by Cargo before the library is compiled. The BSDs have dbopen(3) in libc; elsewhere the
 //! environment may name a directory with a db.h and a libdb185.a (`DB185_DIR`; `.ci/db185` makes one).
-//! Without either nothing happens here: the native engine needs no C, and bindgen no libclang before it is
+//! Without either it does nothing: the native engine needs no C, and bindgen needs libclang only when it is
 //! called.
 //!
-//! When cross-compiling, clang must be shown the target's headers: bindgen takes its flags from
+//! When cross-compiling, clang needs the target's headers: bindgen takes its flags from
 //! `BINDGEN_EXTRA_CLANG_ARGS`.
 
 use bindgen::callbacks::{ItemInfo, ParseCallbacks};
@@ -62,8 +62,8 @@ fn describe(header: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a C program would include. The library brought by `DB185_DIR` uses EFTYPE with the number that
-/// it has on all the BSDs, where the system has none.
+/// What a C program would include. If the system has no EFTYPE, the library in `DB185_DIR` uses the number
+/// that it has on all the BSDs.
 fn includes(header: &str) -> String {
     format!(
         "#include <errno.h>\n#include <fcntl.h>\n#include <{header}>\n\
@@ -71,8 +71,8 @@ fn includes(header: &str) -> String {
     )
 }
 
-/// A library that is to stand beside another dbopen(3) puts a word before the name, and its db.h a
-/// macro that nobody notices in C: here it is `dbopen` all the same.
+/// A library that must coexist with another dbopen(3) adds a prefix to the name, which its db.h hides with
+/// a macro: here it is still called `dbopen`.
 #[derive(Debug)]
 struct PlainNames;
 
