@@ -6,7 +6,8 @@
 //! 1. writes zeros where the file has no page yet, or reads as zeros and may be a hole: a full disk is met
 //!    here, before anything has changed;
 //! 2. writes group by group, with an fdatasync(2) in between. The writes of a group may reach the disk in any
-//!    order, and not all of them: whoever makes the plan answers for every such state.
+//!    order, and not all of them: whoever makes the plan answers for every such state. A group is read back
+//!    before the next one is written, which may drop what this one has: a disk may lose a write and not say so.
 //!
 //! If a write fails, what it and those before it wrote over is put back, the last first, and the file gets
 //! its old length; the states that it passes on the way are those that it came through. If that fails too,
@@ -66,9 +67,19 @@ impl<F: PageFile> Transaction<'_, F> {
             }
             if groups.peek().is_some() {
                 self.file.sync()?;
+                group.iter().try_for_each(|write| self.require(write))?;
             }
         }
         Ok(())
+    }
+
+    /// What was written must be what the file has.
+    fn require(&self, (offset, bytes): &Write) -> io::Result<()> {
+        if self.read(bytes.len(), *offset)? == *bytes {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("what was written at offset {offset} was lost")))
+        }
     }
 
     /// Writes zeros wherever there may be no room yet.
