@@ -19,6 +19,7 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+use crate::plural::counted_here;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -50,7 +51,9 @@ impl fmt::Display for FrameError {
                 write!(f, "message of {length} bytes (at most {limit})")
             }
             FrameError::Malformed => f.write_str("malformed message"),
-            FrameError::Trailing(count) => write!(f, "{count} bytes too many in a message"),
+            FrameError::Trailing(count) => {
+                write!(f, "{} after the end of a message", counted_here(*count, "byte"))
+            }
         }
     }
 }
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(decode(&[3, 0, 0, 0, 1, 1, 0xff]), Err(FrameError::Malformed), "no UTF-8");
         assert_eq!(decode(&[3, 0, 0, 0, 0, 7, 7]), Err(FrameError::Trailing(2)));
         let error = FrameError::Trailing(2).to_string();
-        assert_eq!(error, "2 bytes too many in a message");
+        assert_eq!(error, "2 bytes after the end of a message");
     }
 
     #[test]

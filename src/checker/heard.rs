@@ -1,31 +1,32 @@
-//! Which of the program's verdicts are believed.
+//! Decides which of the program's verdicts are believed.
 //!
-//! A program that lost its directory knows nobody: it is believed to know who does not exist only as far as it
-//! has shown that it knows somebody. Recipients come in, and go out with the controls before them; the verdicts
-//! come in, and what they are worth goes out. The engine asks, once a scan.
+//! A program that has lost its directory knows nobody, so it is believed that a recipient does not exist
+//! only if it has shown that it knows somebody. In: recipients, which are returned with control addresses
+//! before them, and later the verdicts, of which the believed ones are returned. The engine calls, once per
+//! scan.
 
 use super::remembered::Remembered;
 use std::collections::{HashMap, HashSet};
 
-/// Domains whose postmaster is asked about: recipients are strangers' choice.
+/// The maximum number of domains whose postmaster is asked about, since strangers choose the recipients.
 const DOMAINS: usize = 64;
 
-/// What was said in a scan.
+/// The verdicts of a scan.
 #[derive(Debug, Default)]
 pub struct Heard {
     said: HashMap<Vec<u8>, bool>,
-    /// In lower case: domains of which the program knows somebody.
+    /// Domains, in lower case, in which the program knows a recipient.
     shown: HashSet<Vec<u8>>,
-    /// What is known from before.
+    /// Earlier verdicts.
     remembered: HashMap<Vec<u8>, bool>,
     /// Whether the configured control is known, if there is one.
     is_control_known: Option<bool>,
-    /// Recipients of whom something may still be said.
+    /// Recipients whose verdict may still come.
     awaited: HashSet<Vec<u8>>,
 }
 
-/// The recipients with controls before them: the configured one, or the postmaster of each of their domains,
-/// who must exist (RFC 5321, 4.5.1).
+/// The recipients, with control addresses before them: the configured one, or the postmaster of each of
+/// their domains, who must exist (RFC 5321, 4.5.1).
 pub fn with_controls(recipients: Vec<Vec<u8>>, control: Option<&str>) -> Vec<Vec<u8>> {
     let mut controls = Vec::new();
     match control {
@@ -43,7 +44,7 @@ pub fn with_controls(recipients: Vec<Vec<u8>>, control: Option<&str>) -> Vec<Vec
 }
 
 impl Heard {
-    /// What was said of each address; nothing is known where nothing was.
+    /// The verdicts on all addresses; an address without one is unknown.
     pub fn new(
         said: impl Iterator<Item = (Vec<u8>, Option<bool>)>,
         control: Option<&str>,
@@ -57,7 +58,7 @@ impl Heard {
         Heard { said, shown, is_control_known, ..Heard::default() }
     }
 
-    /// The same while the program is still at work: what was not said yet may come.
+    /// The same while the program is still running: missing verdicts may still come.
     pub fn so_far(said: Vec<(Vec<u8>, Option<bool>)>, control: Option<&str>) -> Heard {
         let is_awaited = |(address, is_good): &(Vec<u8>, Option<bool>)| {
             is_good.is_none().then(|| address.clone())
@@ -66,12 +67,13 @@ impl Heard {
         Heard { awaited, ..Heard::new(said.into_iter(), control) }
     }
 
-    /// Whether something may still be said of this recipient.
+    /// Whether the verdict on this recipient may still come.
     pub fn is_awaited(&self, address: &[u8]) -> bool {
         self.awaited.contains(address)
     }
 
-    /// Beside it, what was said and believed not long ago; of the recipients that still have to be asked about.
+    /// Adds verdicts that were believed recently, and returns the recipients that still have to be asked
+    /// about.
     pub fn recall(
         recipients: Vec<Vec<u8>>,
         remembered: &Remembered,
@@ -87,19 +89,19 @@ impl Heard {
         (heard, others)
     }
 
-    /// With what was said in this scan.
+    /// Adds the verdicts of this scan.
     pub fn and(self, other: Heard) -> Heard {
         Heard { remembered: self.remembered, ..other }
     }
 
-    /// What was said in this scan, and is believed.
+    /// The verdicts of this scan that are believed.
     pub fn believed(&self) -> Vec<(Vec<u8>, bool)> {
         let said = self.said.keys();
         said.filter_map(|address| Some((address.clone(), self.is_recipient(address)?))).collect()
     }
 
-    /// Whether the program knows this recipient. That it does not counts only if it knows the configured
-    /// control, or without one somebody of the same domain.
+    /// Whether the program knows this recipient. A "no" counts only if the program knows the configured
+    /// control address or, if there is none, another recipient in the same domain.
     pub fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         let Some(&is_known) = self.said.get(address) else {
             return self.remembered.get(address).copied();
@@ -124,7 +126,7 @@ mod tests {
         addresses.iter().map(|address| address.as_bytes().to_vec()).collect()
     }
 
-    /// What is believed of `left@ours.example`, by what a program knows.
+    /// What is believed about `left@ours.example`, given what a program knows.
     fn believed(knows: impl Fn(&[u8]) -> Option<bool>, control: Option<&str>) -> Option<bool> {
         let recipients = texts(&["left@ours.example", "ann@ours.example", "bob@other.example"]);
         let asked = with_controls(recipients, control);
@@ -160,7 +162,7 @@ mod tests {
         assert_eq!(with_controls(many, None).len(), 1000 + DOMAINS);
     }
 
-    /// A directory that was emptied, moved, or is asked under a wrong name.
+    /// The directory was emptied or moved, or is looked up under a wrong name.
     #[test]
     fn a_program_that_knows_nobody_is_not_believed() {
         assert_eq!(believed(|_| Some(false), None), None);

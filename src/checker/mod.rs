@@ -1,16 +1,14 @@
 //! `check rcpt with`: an external program says whether a recipient exists.
 //!
-//! Recipients come in, without their angle brackets; a [`Verdict`] for each goes out through a callback.
-//! [`Pool`] runs a few programs at a time, `run` one of them. The checker process calls. Addresses are
-//! chosen by strangers and trusted in nothing; the program is the administrator's, but may be missing,
-//! slow, or die.
+//! In: recipients, without angle brackets. Out: a [`Verdict`] for each, through a callback. [`Pool`] runs a
+//! few programs at a time, `run` runs one. The checker process calls. Strangers choose the addresses, so
+//! these are not trusted at all; the program is the administrator's, but may be missing, slow, or crash.
 //!
 //! The program gets the address as its only argument, `PATH` as its only variable, /dev/null as its
-//! standard streams, a process group of its own and no other descriptor. It stands where the caller
-//! stands, and inherits the signals that the caller blocks or ignores. Exit status 0 means that the
-//! address is good; one by which programs say that they could not find out (`run`) means nothing, and so
-//! does whatever else happens; any other means that the address is bad, as far as the program is believed
-//! ([`heard`]).
+//! standard streams, its own process group and no other descriptor. It inherits the caller's working
+//! directory, and the signals that the caller blocks or ignores. Exit status 0 means that the address is
+//! good. A status that means that the program could not find out (see `run`) is no verdict, and neither is
+//! any other end. Any other status means that the address is bad, if the program is believed ([`heard`]).
 #![forbid(unsafe_code)]
 
 pub mod heard;
@@ -25,47 +23,47 @@ use nix::sys::signal::Signal;
 use std::fmt;
 use std::io;
 
-/// What the program said of an address.
+/// The program's verdict on an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Exit status 0.
     Good,
-    /// An exit status that says so.
+    /// An exit status that means that the address is bad.
     Bad,
-    /// Nothing. This must never trap a host.
+    /// No verdict. This must never trap a host.
     Unknown(Why),
 }
 
-/// Why nothing is known of an address. All of a scan's reasons are few: whoever logs each of them once
-/// has said everything.
+/// Why there is no verdict on an address. A scan has only a few different reasons, so it is enough to log
+/// each of them once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// The address is not one to be passed on: empty, over 1024 bytes, with a leading `-` or control
-    /// bytes.
+    /// The address cannot be passed to the program: it is empty or longer than 1024 bytes, begins with `-`,
+    /// or contains control characters.
     Address,
-    /// The system did not run the program, or lost it; the number is that of errno(2).
+    /// The system could not run the program, or could not wait for it; with the number in errno(2).
     System(i32),
-    /// It could not find out, by this exit status.
+    /// The program could not find out; with its exit status.
     Status(i32),
-    /// A signal of this number ended it.
+    /// The program was killed by the signal with this number.
     Signal(i32),
-    /// It took too long, and was killed.
+    /// The program took too long and was killed.
     Timeout,
-    /// It took too long so often that it was not asked about this one.
+    /// The program has taken too long so often that it was not asked.
     GivenUp,
 }
 
 impl fmt::Display for Why {
-    /// To be put behind the program's name.
+    /// The text follows the program's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Address => f.write_str("address not passed on"),
+            Self::Address => f.write_str("address not passed to the program"),
             Self::System(number) => errno::reason(&io::Error::from_raw_os_error(number)).fmt(f),
             Self::Status(127) => f.write_str("status 127, a program that it runs is missing"),
             Self::Status(number) => write!(f, "status {number}, could not find out"),
             Self::Signal(number) => match Signal::try_from(number) {
-                Ok(signal) => write!(f, "ended by {signal}"),
-                Err(_) => write!(f, "ended by signal {number}"),
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {number}"),
             },
             Self::Timeout => f.write_str("timed out"),
             Self::GivenUp => f.write_str("not asked, too many timeouts"),
@@ -82,13 +80,13 @@ mod tests {
     #[test]
     fn reasons_read_well_behind_a_name() {
         for (why, text) in [
-            (Why::Address, "address not passed on"),
+            (Why::Address, "address not passed to the program"),
             (Why::System(2), "No such file or directory"),
             (Why::System(13), "Permission denied"),
             (Why::Status(75), "status 75, could not find out"),
             (Why::Status(127), "status 127, a program that it runs is missing"),
-            (Why::Signal(9), "ended by SIGKILL"),
-            (Why::Signal(99), "ended by signal 99"),
+            (Why::Signal(9), "killed by SIGKILL"),
+            (Why::Signal(99), "killed by signal 99"),
             (Why::Timeout, "timed out"),
             (Why::GivenUp, "not asked, too many timeouts"),
         ] {

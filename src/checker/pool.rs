@@ -1,7 +1,7 @@
-//! A few programs at a time: recipients come in with a ticket, tickets with a verdict go out.
+//! Runs a few programs at a time. In: recipients, each with a ticket. Out: tickets, each with a verdict.
 //!
-//! The checker process calls; its callback is called on the pool's threads. These exist only while
-//! there is something to be asked: an idle pool has none, and wakes nobody.
+//! The checker process calls; its callback is called on the pool's threads. These exist only while there is
+//! something to ask: an idle pool has no threads and causes no wakeups.
 
 use super::run::{GRACE, Program, system};
 use super::{Verdict, Why};
@@ -13,23 +13,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many programs run at once: enough that one which is slow keeps nobody waiting, and no burden to
-/// the host or to what the program asks.
+/// The number of programs that run at once: enough that a slow one does not delay others, but no burden on
+/// the host or on the service that the program asks.
 const WORKERS: usize = 4;
 
-/// After so many timeouts in a row, what still waits is given up: two rounds of them. A directory that is
-/// down must not hold up the scan for each of its recipients.
+/// After so many timeouts in a row, two for each worker, the waiting recipients are given up: a directory
+/// that is down must not delay the scan for each recipient.
 const PATIENCE: usize = 2 * WORKERS;
 
-/// Runs the program for each recipient submitted. Dropping it stops it.
+/// Runs the program for each recipient that is submitted. Dropping the pool stops it.
 pub struct Pool(Arc<Shared>);
 
 impl Pool {
-    /// A pool for `program`, an absolute path, which may take `timeout` for one address. `done` is
-    /// called once for each ticket, as soon as there is a verdict. It must neither panic nor stop the
-    /// pool.
+    /// A pool for `program`, an absolute path, which may take `timeout` for one address. `done` is called
+    /// once for each ticket, as soon as there is a verdict. It must neither panic nor stop the pool.
     ///
-    /// Opens /dev/null, to be done before the sandbox is entered; fails if that fails.
+    /// This opens /dev/null, so it must be called before the sandbox is entered; it fails if that fails.
     pub fn new(
         program: &Path,
         timeout: Duration,
@@ -43,10 +42,10 @@ impl Pool {
         })))
     }
 
-    /// Puts `address`, without angle brackets, behind those that wait. After [`Pool::stop`] this does
+    /// Puts `address`, without angle brackets, at the end of the queue. After [`Pool::stop`] this does
     /// nothing.
     ///
-    /// `done` is called on one of the pool's threads; on this one only if no thread can be had.
+    /// `done` is called on one of the pool's threads, or on this one if no thread can be created.
     pub fn submit(&self, ticket: u64, address: &[u8]) {
         if self.0.push(Job { ticket, address: address.into() }) {
             let shared = Arc::clone(&self.0);
@@ -57,13 +56,13 @@ impl Pool {
         }
     }
 
-    /// Forgets what waits: no verdict is given on it.
+    /// Empties the queue, without verdicts.
     pub fn forget_waiting(&self) {
         self.0.lock().waiting.clear();
     }
 
-    /// Forgets what waits, kills what runs with all its process group, and returns when all is gone,
-    /// after half a second at the latest. No verdict is given any more.
+    /// Empties the queue, kills the running programs with their process groups, and returns when all have
+    /// gone, after half a second at the latest. There are no more verdicts.
     pub fn stop(&self) {
         let mut state = self.0.lock();
         state.is_stopped = true;
@@ -86,7 +85,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// What the pool and its threads have in common.
+/// The state that the pool shares with its threads.
 struct Shared {
     program: Program,
     done: Box<dyn Fn(u64, Verdict) + Send + Sync>,
@@ -98,11 +97,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Job>,
-    /// How many of the others have no verdict yet.
+    /// The number of programs that are running.
     running: usize,
-    /// How many threads there are.
+    /// The number of threads.
     workers: usize,
-    /// How many programs in a row took too long.
+    /// The number of timeouts in a row.
     timeouts: usize,
     is_stopped: bool,
 }
@@ -118,7 +117,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the caller has to make another thread, which is counted already.
+    /// Whether the caller must create another thread, which has already been counted.
     fn push(&self, job: Job) -> bool {
         let mut state = self.lock();
         if state.is_stopped {
@@ -146,7 +145,7 @@ impl Shared {
         }
     }
 
-    /// The next recipient and whether to give it up unasked, or the end of the thread.
+    /// The next recipient, and whether to give it up without asking; `None` ends the thread.
     fn take(&self) -> Option<(Job, bool)> {
         let mut state = self.lock();
         let Some(job) = state.waiting.pop_front() else {
@@ -160,15 +159,15 @@ impl Shared {
         Some((job, state.timeouts >= PATIENCE))
     }
 
-    /// Sleeps so long unless the pool is or gets stopped: then false.
+    /// Sleeps for `time`; returns false, at once, if the pool is stopped.
     fn pause(&self, time: Duration) -> bool {
         let waited = self.stopped.wait_timeout_while(self.lock(), time, |s| !s.is_stopped);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !state.is_stopped
     }
 
-    /// A thread that was counted could not be made. Those that exist do its work; without any there is
-    /// nobody to do it.
+    /// A thread that has been counted could not be created. Other threads do its work; without any, the
+    /// recipients get no verdict.
     fn short_of_threads(&self, error: &io::Error) {
         let mut state = self.lock();
         state.workers -= 1;
@@ -181,7 +180,7 @@ impl Shared {
 }
 
 impl State {
-    /// Counts timeouts in a row, up to the last verdict of all; whether the verdict is still wanted.
+    /// Counts timeouts in a row; returns whether the verdict is still wanted.
     fn note(&mut self, verdict: Verdict) -> bool {
         self.running -= 1;
         match verdict {

@@ -1,11 +1,11 @@
-//! Recipients that the program was asked about not long ago: it is not run again for each of them in every
-//! scan. The engine keeps them from scan to scan. Bounded in time and number.
+//! Recent verdicts, so that the program is not run again for each recipient in every scan. The engine keeps
+//! them from scan to scan. They are limited in time and number.
 
 use std::collections::HashMap;
 
-/// How long a verdict is good for, in seconds.
+/// How long a verdict is valid, in seconds.
 const FOR: i64 = 60 * 60;
-/// Verdicts that are kept; no new ones beyond that.
+/// The maximum number of verdicts; further ones are not remembered.
 const MOST: usize = 100_000;
 
 /// Verdicts, each with its time in seconds since 1970.
@@ -13,13 +13,13 @@ const MOST: usize = 100_000;
 pub struct Remembered(HashMap<Vec<u8>, (bool, i64)>);
 
 impl Remembered {
-    /// What was said of this recipient, if it is not too long ago at `now`.
+    /// The verdict on this recipient, if it is still valid at `now`.
     pub fn get(&self, address: &[u8], now: i64) -> Option<bool> {
         let (is_known, when) = self.0.get(address)?;
         (now < when.saturating_add(FOR)).then_some(*is_known)
     }
 
-    /// Takes in what was said at `now`. What was remembered before keeps its time.
+    /// Remembers verdicts made at `now`. Verdicts that are already remembered keep their time.
     pub fn note(&mut self, said: impl IntoIterator<Item = (Vec<u8>, bool)>, now: i64) {
         self.0.retain(|_, (_, when)| now < when.saturating_add(FOR));
         for (address, is_known) in said {

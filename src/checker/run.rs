@@ -1,13 +1,12 @@
 //! One program for one address: spawn, wait, kill.
 //!
-//! An address comes in, a verdict goes out. [`super::pool`] calls, from its threads. The address is
-//! untrusted: it reaches the program as one argument or not at all, and meets no shell.
+//! In: an address. Out: a verdict. [`super::pool`] calls from its threads. The address is not trusted: it
+//! reaches the program as one argument or not at all, and never passes through a shell.
 //!
-//! The thread that spawned a program is the only one that waits for it and the only one that kills it,
-//! and it kills only what it has not reaped: the number of a program that has ended may be somebody
-//! else's. Hence the wait is a look now and then, at growing intervals. A blocking wait(2) reaps, so that
-//! whoever watched the clock beside it could not know whom it kills; and waitid(2) with WNOWAIT is out of
-//! safe code's reach on OpenBSD.
+//! Only the thread that spawned a program waits for it and kills it, and it never kills a program that it
+//! has reaped, since the process id may be in use again. So it polls at growing intervals. A blocking
+//! wait(2) would reap the program, so that another thread that watches the clock could not know what it
+//! kills, and waitid(2) with WNOWAIT is not available to safe code on OpenBSD.
 
 use super::{Verdict, Why};
 use nix::errno::Errno;
@@ -23,21 +22,21 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a killed program is waited for. What the kernel does not let go by then (a file server that
-/// is down) is left to it.
+/// How long to wait for a killed program. If the kernel does not end it by then (a file server may be
+/// down), it is left alone.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 
-/// Longer addresses are not passed on. RFC 5321 4.5.3.1 allows 254 bytes.
+/// Longer addresses are not passed to the program. RFC 5321, 4.5.3.1 allows 254 bytes.
 const LONGEST_ADDRESS: usize = 1024;
 
-/// What daemons find on OpenBSD. Source: PATH in rc(8), and `_PATH_STDPATH` of <paths.h>.
+/// The search path of daemons on OpenBSD. Source: PATH in rc(8), and `_PATH_STDPATH` in <paths.h>.
 const PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin";
 
-/// How long to sleep between two looks at a program: this at least,
+/// How long to sleep before polling a program again: at least this,
 const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
-/// this at most,
+/// at most this,
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-/// and in between this part of the time that it has been running.
+/// and otherwise this fraction of the time for which it has been running.
 const PAUSE_PART: u32 = 8;
 
 /// The program, how long it may take, and what it reads and writes.
@@ -49,14 +48,14 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Opens /dev/null, once and for all: later the sandbox may forbid it. Fails if that fails.
+    /// Opens /dev/null, since later the sandbox may forbid it. Fails if that fails.
     pub fn new(path: &Path, timeout: Duration) -> io::Result<Self> {
         let null = File::options().read(true).write(true).open("/dev/null")?;
         Ok(Self { path: path.to_owned(), timeout, null })
     }
 
-    /// Runs the program and waits for its end. `pause` sleeps so long and returns true; if it returns
-    /// false, the program is killed and nothing is returned.
+    /// Runs the program and waits for it. `pause` sleeps and returns true; if it returns false, the program
+    /// is killed and there is no verdict.
     pub fn ask(&self, address: &[u8], pause: impl Fn(Duration) -> bool) -> Option<Verdict> {
         if !is_fit(address) {
             return Some(Verdict::Unknown(Why::Address));
@@ -67,7 +66,7 @@ impl Program {
         }
     }
 
-    /// Not with `current_dir`: chdir(2) in the child would want pledge(2)'s `rpath`.
+    /// Does not use `current_dir`: a chdir(2) in the child would need the promise `rpath`.
     fn spawn(&self, address: &[u8]) -> io::Result<Child> {
         Command::new(&self.path)
             .arg(OsStr::from_bytes(address))
@@ -102,14 +101,13 @@ impl Program {
     }
 }
 
-/// Whether the address can be handed to a program that was written for addresses, not for options or
-/// terminals.
+/// Whether the address can be passed to a program that expects neither options nor control characters.
 fn is_fit(address: &[u8]) -> bool {
     let starts_well = address.first().is_some_and(|first| *first != b'-');
     starts_well && address.len() <= LONGEST_ADDRESS && !address.iter().any(u8::is_ascii_control)
 }
 
-/// Short programs are not kept waiting, and long ones not disturbed.
+/// Short programs are noticed soon, long ones are polled rarely.
 fn pause_after(elapsed: Duration) -> Duration {
     (elapsed / PAUSE_PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
@@ -123,18 +121,18 @@ fn said(status: ExitStatus) -> Verdict {
     }
 }
 
-/// Whether a program says by its exit status that it could not find out, and not that an address is bad:
+/// Whether an exit status means that the program could not find out, rather than that an address is bad:
 ///
-/// * 64 to 78: sysexits(3), EX_TEMPFAIL among them; that EX_NOUSER (67) is one of these too is the price.
-/// * 111: qmail-command(8), a temporary failure.
-/// * 126 and 127: sh(1), the program that the script runs cannot be run, or is not there.
-/// * 128 and more: sh(1), a signal has ended it; 255: perl(1), ssh(1), an error.
+/// * 64 to 78: sysexits(3), including EX_TEMPFAIL; the price is that EX_NOUSER (67) is among them too.
+/// * 111: a temporary failure in qmail-command(8).
+/// * 126 and 127: the program that a script runs cannot be executed or found, sh(1).
+/// * 128 and higher: a program was killed by a signal, sh(1); 255: an error in perl(1) and ssh(1).
 fn is_failure(status: i32) -> bool {
     matches!(status, 64..=78 | 111 | 126..)
 }
 
-/// The verdict when the system refuses. std has errors of its own only for what `is_fit` and the
-/// configuration do not let pass.
+/// The verdict if the system refuses. std returns errors of its own only for input that `is_fit` and the
+/// configuration reject.
 pub(super) fn system(error: &io::Error) -> Verdict {
     let number = error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
     Verdict::Unknown(Why::System(number))
@@ -143,8 +141,8 @@ pub(super) fn system(error: &io::Error) -> Verdict {
 /// Kills the program and everything in its process group, and reaps it.
 fn kill(mut child: Child) {
     if let Ok(group) = i32::try_from(child.id()) {
-        // Fails if all have ended by themselves, or have become another user's: then there is nothing
-        // more to be done.
+        // This fails if all have exited by themselves or now run as another user; there is nothing more to
+        // do then.
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
     let killed = Instant::now();

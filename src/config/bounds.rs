@@ -8,7 +8,7 @@ use super::value::{duration_text, is_interface, is_sync_host};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The least and the most a number, or a duration in seconds, may be, and what it is the bound of.
+/// The bounds of a number, or of a duration in seconds, and what has these bounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     what: &'static str,
@@ -16,31 +16,10 @@ pub(super) struct Range {
     most: u64,
 }
 
-pub(super) const SCAN_EVERY: Range = range("scan every", 1, DAY);
-/// A trap of spamd(8) itself lasts 24 hours (TRAPEXP in grey.h); below a minute none would be felt.
-pub(super) const TRAP_FOR: Range = range("trap for", 60, YEAR);
-pub(super) const TRAP_LIMIT: Range = range("trap limit", 1, MILLION);
-pub(super) const TRAP_LIMIT_TIME: Range = range("time of trap limit", 1, DAY);
-pub(super) const SUSPECT_TUPLES: Range = range("suspect tuples", 1, MILLION);
-pub(super) const MAX_SENDER_DOMAINS: Range = range("max sender domains", 1, MILLION);
-pub(super) const MAX_HELO_DOMAINS: Range = range("max helo domains", 1, MILLION);
-pub(super) const CHECKER_TIMEOUT: Range = range("timeout of check rcpt", 1, 600);
-pub(super) const PORT: Range = range("port", 1, 65_535);
-/// Fewer than there are source ports.
-pub(super) const IN_FLIGHT: Range = range("in flight", 1, 65_000);
-pub(super) const DNS_TIMEOUT: Range = range("timeout of dns", 1, 60);
-pub(super) const ATTEMPTS: Range = range("attempts", 1, 10);
-/// IP_MULTICAST_TTL is one byte, ip(4); 0 would never leave the host.
-pub(super) const TTL: Range = range("ttl", 1, 255);
-
 /// The longest path of a socket: sun_path of OpenBSD's <sys/un.h> holds 104 bytes with its NUL.
 const SOCKET_BYTES: usize = 103;
 
-const MILLION: u64 = 1_000_000;
-const DAY: u64 = 24 * 60 * 60;
-const YEAR: u64 = 52 * 7 * DAY;
-
-const fn range(what: &'static str, least: u64, most: u64) -> Range {
+pub(super) const fn range(what: &'static str, least: u64, most: u64) -> Range {
     Range { what, least, most }
 }
 

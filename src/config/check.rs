@@ -1,10 +1,10 @@
-//! Statements to a [`Config`]: values within the bounds of greytrapper.conf(5), nothing set twice,
-//! nothing that contradicts itself.
+//! Turns statements into a [`Config`]: checks that values are within the bounds of greytrapper.conf(5),
+//! that nothing is set twice, and that nothing contradicts itself.
 //!
-//! In: what `parse` has read, of all files, in any order. Out: the configuration, in which a faulty
-//! statement has left the default; faults go to `input`. Nothing is capped or mended silently.
+//! In: what `parse` has read from all files, in any order. Out: the configuration, in which a faulty
+//! statement leaves the default; faults go to `input`. Nothing is capped or corrected silently.
 
-use super::bounds;
+use super::bounds::{self, Range, range};
 use super::diagnostic::{At, Fault, Spanned};
 use super::input::Input;
 use super::pattern::{self, Patterns};
@@ -14,6 +14,28 @@ use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
+
+const SCAN_EVERY: Range = range("scan every", 1, DAY);
+/// A trap of spamd(8) itself lasts 24 hours (TRAPEXP in grey.h); a trap of less than a minute would have no
+/// effect.
+const TRAP_FOR: Range = range("trap for", 60, YEAR);
+const TRAP_LIMIT: Range = range("trap limit", 1, MILLION);
+const TRAP_LIMIT_TIME: Range = range("time of trap limit", 1, DAY);
+const SUSPECT_TUPLES: Range = range("suspect tuples", 1, MILLION);
+const MAX_SENDER_DOMAINS: Range = range("max sender domains", 1, MILLION);
+const MAX_HELO_DOMAINS: Range = range("max helo domains", 1, MILLION);
+const CHECKER_TIMEOUT: Range = range("timeout of check rcpt", 1, 600);
+const PORT: Range = range("port", 1, 65_535);
+/// There are not many more source ports.
+const IN_FLIGHT: Range = range("in flight", 1, 65_000);
+const DNS_TIMEOUT: Range = range("timeout of dns", 1, 60);
+const ATTEMPTS: Range = range("attempts", 1, 10);
+/// IP_MULTICAST_TTL is one byte, ip(4); with 0 a datagram would never leave the host.
+const TTL: Range = range("ttl", 1, 255);
+
+const MILLION: u64 = 1_000_000;
+const DAY: u64 = 24 * 60 * 60;
+const YEAR: u64 = 52 * 7 * DAY;
 
 /// The configuration that the statements make.
 pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) -> Config {
@@ -37,7 +59,7 @@ pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) 
 struct Check<'c, 's> {
     config: Config,
     input: &'c mut Input<'s>,
-    /// Where what may be set once was set.
+    /// Where each statement that may be given only once was given.
     set: BTreeMap<&'static str, At>,
     networks: Vec<Network>,
     patterns: Patterns,
@@ -80,11 +102,11 @@ impl Check<'_, '_> {
             // Read by `parse`.
             S::Include(_) => {}
             S::MaxHeloDomains(most) => {
-                let most = most.map(|n| bounds::MAX_HELO_DOMAINS.number(n)).transpose()?;
+                let most = most.map(|n| MAX_HELO_DOMAINS.number(n)).transpose()?;
                 config.rules.max_helo_domains = most;
             }
             S::MaxSenderDomains(most) => {
-                let most = most.map(|n| bounds::MAX_SENDER_DOMAINS.number(n)).transpose()?;
+                let most = most.map(|n| MAX_SENDER_DOMAINS.number(n)).transpose()?;
                 config.rules.max_sender_domains = most;
             }
             S::MaxSenderRatio(most) => {
@@ -94,22 +116,22 @@ impl Check<'_, '_> {
                 self.warn_of_perl(&pattern);
                 self.patterns.pass(pattern)?;
             }
-            S::ScanEvery(time) => config.scan_every = bounds::SCAN_EVERY.duration(time)?,
+            S::ScanEvery(time) => config.scan_every = SCAN_EVERY.duration(time)?,
             S::Socket(path) => config.socket = bounds::socket(path)?,
             S::SuspectTuples(n) => {
-                config.rules.suspect_tuples = bounds::SUSPECT_TUPLES.number(n)?;
+                config.rules.suspect_tuples = SUSPECT_TUPLES.number(n)?;
             }
             S::SyncKey(path) => config.sync.key = Some(bounds::absolute("sync key", path)?),
             S::SyncMulticast { interface, ttl } => {
                 let interface = bounds::interface(interface)?;
-                let ttl = ttl.map(|n| bounds::TTL.number(n)).transpose()?;
+                let ttl = ttl.map(|n| TTL.number(n)).transpose()?;
                 config.sync.multicast.push((interface, ttl.unwrap_or(Sync::TTL)));
             }
             S::SyncTo(host) => config.sync.peers.push(bounds::sync_host(host)?),
-            S::TrapFor(time) => config.trap_for = bounds::TRAP_FOR.duration(time)?,
+            S::TrapFor(time) => config.trap_for = TRAP_FOR.duration(time)?,
             S::TrapLimit(traps, time) => {
-                let traps = bounds::TRAP_LIMIT.number(traps)?;
-                config.trap_limit = (traps, bounds::TRAP_LIMIT_TIME.duration(time)?);
+                let traps = TRAP_LIMIT.number(traps)?;
+                config.trap_limit = (traps, TRAP_LIMIT_TIME.duration(time)?);
             }
             S::TrapRcpt(pattern) => {
                 self.warn_of_perl(&pattern);
@@ -134,7 +156,7 @@ impl Check<'_, '_> {
     ) -> Result<(), Fault> {
         let at = program.at;
         let program = bounds::absolute("program of check rcpt", program)?;
-        let timeout = timeout.map(|time| bounds::CHECKER_TIMEOUT.duration(time)).transpose()?;
+        let timeout = timeout.map(|time| CHECKER_TIMEOUT.duration(time)).transpose()?;
         if !self.input.is_program(&program) {
             self.input.warn(at, Problem::NoProgram(program.clone()));
         }
@@ -144,7 +166,7 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// Every option by itself: one that is wrong does not hide the others.
+    /// Checks every option by itself, so that one fault does not hide others.
     fn dns(&mut self, options: Vec<Spanned<DnsOption>>) {
         for Spanned { value, at } in options {
             let done = self.once(value.once(), at).and_then(|()| self.dns_option(value));
@@ -155,13 +177,13 @@ impl Check<'_, '_> {
     fn dns_option(&mut self, option: DnsOption) -> Result<(), Fault> {
         let dns = &mut self.config.dns;
         match option {
-            DnsOption::Attempts(n) => dns.attempts = bounds::ATTEMPTS.number(n)?,
-            DnsOption::InFlight(n) => dns.in_flight = bounds::IN_FLIGHT.number(n)?,
+            DnsOption::Attempts(n) => dns.attempts = ATTEMPTS.number(n)?,
+            DnsOption::InFlight(n) => dns.in_flight = IN_FLIGHT.number(n)?,
             DnsOption::NameServer(address, port) => {
-                let port = port.map(|n| bounds::PORT.number(n)).transpose()?;
+                let port = port.map(|n| PORT.number(n)).transpose()?;
                 dns.servers.push(NameServer { address, port: port.unwrap_or(NameServer::PORT) });
             }
-            DnsOption::Timeout(time) => dns.timeout = bounds::DNS_TIMEOUT.duration(time)?,
+            DnsOption::Timeout(time) => dns.timeout = DNS_TIMEOUT.duration(time)?,
         }
         Ok(())
     }

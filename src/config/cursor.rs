@@ -1,10 +1,10 @@
-//! Tokens as the grammar wants them: expected, looked at ahead, macros in their places.
+//! Hands tokens to the grammar: it can look ahead or expect a certain token, and macros are expanded.
 //!
-//! In: tokens of one file from `lexer`, macros' values from `macros`. Out: what `parse` asks for, or a
+//! In: tokens of one file from `lexer`, values of macros from `macros`. Out: what `parse` asks for, or a
 //! fault that names what was expected and what was found.
 //!
-//! A macro is its text. Where a string is wanted it is that string whole, blanks, backslashes and all;
-//! anywhere else it is the words and signs of its text.
+//! A macro stands for its text. Where a string is expected, that is the whole text as one string, with
+//! blanks and backslashes; elsewhere it is the words and signs in the text.
 
 use super::diagnostic::{At, Fault, Spanned};
 use super::keyword::{listed, lookup, nearest};
@@ -17,7 +17,7 @@ pub(super) struct Cursor<'t> {
     lexer: Lexer<'t>,
     macros: &'t mut Macros,
     next: Option<Spanned<Token>>,
-    /// What a macro has put before the rest of the file, last token first.
+    /// The tokens of an expanded macro that come before the rest of the file, last token first.
     expanded: Vec<Spanned<Token>>,
 }
 
@@ -26,12 +26,12 @@ impl<'t> Cursor<'t> {
         Cursor { lexer, macros, next: None, expanded: Vec::new() }
     }
 
-    /// The macros known at this place.
+    /// The macros known here.
     pub(super) fn macros(&mut self) -> &mut Macros {
         self.macros
     }
 
-    /// The next token, which stays; macros are their texts.
+    /// The next token, without taking it; macros are expanded.
     pub(super) fn peek(&mut self) -> Result<&Spanned<Token>, Fault> {
         while let Spanned { value: Token::Macro(name), at } = self.peek_raw()? {
             let (name, at) = (name.clone(), *at);
@@ -42,7 +42,7 @@ impl<'t> Cursor<'t> {
         self.peek_raw()
     }
 
-    /// The next token, which stays; a macro is not looked into.
+    /// The next token, without taking it or expanding a macro.
     pub(super) fn peek_raw(&mut self) -> Result<&Spanned<Token>, Fault> {
         let token = match self.next.take().or_else(|| self.expanded.pop()) {
             Some(token) => token,
@@ -51,7 +51,7 @@ impl<'t> Cursor<'t> {
         Ok(self.next.insert(token))
     }
 
-    /// Drops the token that was looked at.
+    /// Takes the token that was looked at.
     pub(super) fn skip(&mut self) {
         self.next = None;
     }
@@ -70,7 +70,7 @@ impl<'t> Cursor<'t> {
         self.take(&Token::Word(keyword.into()))
     }
 
-    /// Takes a keyword of a table.
+    /// Takes a keyword that is in a table.
     pub(super) fn choose<T: Copy>(&mut self, table: &[(&'static str, T)]) -> Result<T, Fault> {
         let found = self.peek()?;
         let word = match &found.value {
@@ -95,7 +95,7 @@ impl<'t> Cursor<'t> {
         self.choose(&[(keyword, ())])
     }
 
-    /// Takes a word of which `read` makes a value.
+    /// Takes a word and turns it into a value with `read`.
     pub(super) fn value<T>(
         &mut self,
         what: &str,
@@ -112,7 +112,7 @@ impl<'t> Cursor<'t> {
         Ok(Spanned { value, at })
     }
 
-    /// Takes a string: quoted text, a word, or the whole of a macro.
+    /// Takes a string: quoted text, a word, or a whole macro.
     pub(super) fn string(&mut self, what: &str) -> Result<Spanned<String>, Fault> {
         let found = self.peek_raw()?.clone();
         let value = match found.value {
@@ -127,7 +127,7 @@ impl<'t> Cursor<'t> {
         Ok(Spanned { value, at: found.at })
     }
 
-    /// Takes the end of the line or, without taking it, that of the file.
+    /// Takes the end of the line; the end of the file will do, but is not taken.
     pub(super) fn end_of_line(&mut self) -> Result<(), Fault> {
         let found = self.peek()?;
         match found.value {
@@ -140,8 +140,8 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Drops tokens up to one that `is_last` accepts, which stays, or to the end of the file. Faults
-    /// on the way are not told: one a line is enough.
+    /// Skips tokens up to one that `is_last` accepts, without taking that one, or up to the end of the
+    /// file. Faults on the way are not reported: one per line is enough.
     pub(super) fn skip_to(&mut self, is_last: fn(&Token) -> bool) {
         loop {
             match self.peek_raw() {
@@ -151,7 +151,7 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Puts the tokens of a macro's text before the rest of the file. There are no others waiting: a
+    /// Puts the tokens of a macro's text before the rest of the file. No others are waiting there, since a
     /// macro comes from the file itself.
     fn splice(&mut self, text: &str, at: At) -> Result<(), Fault> {
         let mut lexer = Lexer::expansion(text, at);

@@ -1,7 +1,7 @@
-//! Places in files, and faults as an operator reads them: `file:line: message`, exactly, on the first
-//! line; the source line and a caret below it are for a terminal.
+//! Places in files, and faults as an operator reads them. The first line is exactly `file:line: message`;
+//! on a terminal, the source line follows with a caret below it.
 //!
-//! In: a [`Problem`] and where it was met. Out: [`Diagnostic`], which owns all it needs to be shown.
+//! In: a [`Problem`] and its place. Out: a [`Diagnostic`], which owns everything that is shown.
 
 use super::problem::Problem;
 use crate::escape::escaped;
@@ -13,19 +13,19 @@ use std::path::{Path, PathBuf};
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
-    /// It can, but is hardly what was meant.
+    /// It can be used, but is probably not what was meant.
     Warning,
 }
 
-/// One fault of a configuration. Shown as `file:line: message` or, where no line is to blame,
-/// `file: message`; a warning's message begins with `warning: `.
+/// One fault in a configuration. It is shown as `file:line: message` or, if it concerns no line, as `file:
+/// message`; the message of a warning begins with `warning: `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it stops the configuration from being used.
     pub severity: Severity,
     /// The file, as it was named.
     pub path: PathBuf,
-    /// The line, from 1; 0 if it is the file as a whole.
+    /// The line, from 1; 0 stands for the whole file.
     pub line: u32,
     /// What is wrong: what was expected, what was found.
     pub message: String,
@@ -49,8 +49,8 @@ impl Diagnostic {
         }
     }
 
-    /// The line of the file and, below it, a caret under the place. `None` where there is no such
-    /// line, or one too long to be shown.
+    /// The line of the file with a caret below the place. `None` if there is no such line, or if it is too
+    /// long to be shown.
     pub fn excerpt(&self) -> Option<&str> {
         self.excerpt.as_deref()
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A place: a file by its number, a line and a byte of it, both from 1. Line 0 is the whole file.
+/// A place: the number of a file, and a line and a byte in it, both from 1. Line 0 is the whole file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At {
     pub(super) file: usize,
@@ -96,7 +96,7 @@ pub(super) struct Spanned<T> {
     pub(super) at: At,
 }
 
-/// A problem and where it was met.
+/// A problem and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) at: At,
@@ -109,7 +109,7 @@ impl Fault {
     }
 }
 
-/// Lines up to this long are shown, others would flood the terminal.
+/// Longer lines are not shown, since they would flood the terminal.
 const EXCERPT_BYTES: usize = 160;
 
 fn excerpt(text: &[u8], at: At) -> Option<String> {
@@ -122,7 +122,7 @@ fn excerpt(text: &[u8], at: At) -> Option<String> {
     Some(format!("{}\n{:width$}^", printable(line), ""))
 }
 
-/// The line behind so many line ends.
+/// The line after so many newlines.
 fn line(text: &[u8], ends: usize) -> Option<&[u8]> {
     let rest = match ends.checked_sub(1) {
         None => text,
@@ -175,7 +175,7 @@ mod tests {
             Diagnostic::new(Severity::Warning, path, b"", At::whole(0), &Problem::KeyUnused);
         assert_eq!(
             fault.to_string(),
-            "/etc/mail/x\\012.conf: warning: sync key has no use without sync to or sync multicast"
+            "/etc/mail/x\\012.conf: warning: sync key is not used without sync to or sync multicast"
         );
     }
 }

@@ -1,8 +1,7 @@
-//! The grammar of greytrapper.conf(5): one rule a statement, found by sorted tables of keywords.
+//! The grammar of greytrapper.conf(5): one rule for each statement, found in sorted tables of keywords.
 //!
-//! Called by `parse` when a line's first word is known; reads the rest of the statement from the cursor,
-//! but not the end of its line. A new statement is a row in a table here, a variant in `statement`, what it
-//! changes in `check` and `print`, and its place in the manual.
+//! `parse` calls a rule when it has read the first word of a line. The rule reads the rest of the statement
+//! from the cursor, but not the end of the line.
 
 use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;
@@ -139,7 +138,7 @@ fn trap_limit(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
 }
 
 fn trap_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
-    // Not looked for within a macro: that is a pattern, whatever its text.
+    // A macro is not expanded here: it stands for a pattern, whatever its text is.
     if p.cursor.peek_raw()?.value == Token::Word("unlisted".into()) {
         p.cursor.skip();
         return Ok(Statement::TrapRcptUnlisted);

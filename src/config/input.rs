@@ -1,8 +1,8 @@
 //! The files of one configuration and the faults found in them.
 //!
-//! `parse` and `check` open files here, by number, and report what is wrong; `load` takes the faults
-//! away as diagnostics in the order of the text. What is read is bounded in files and in bytes, what is
-//! reported in number.
+//! `parse` and `check` open files here, which gives them numbers, and report faults. `load` obtains the
+//! faults as diagnostics in the order of the text. The number of files, their size and the number of faults
+//! are bounded.
 
 use super::diagnostic::{At, Diagnostic, Fault, Severity, Spanned};
 use super::problem::Problem;
@@ -11,9 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// All files of a configuration together, tables included, in bytes.
+/// The size of all files of a configuration together, tables included, in bytes.
 pub(super) const MAX_TEXT: usize = 32 << 20;
-/// All files of a configuration, each as often as it is read.
+/// The number of files in a configuration, each counted as often as it is read.
 pub(super) const MAX_FILES: usize = 1000;
 /// Faults after which reading stops.
 const MAX_FAULTS: usize = 50;
@@ -37,10 +37,10 @@ impl<'s> Input<'s> {
         Input { source, files: Vec::new(), faults: Vec::new(), left: MAX_TEXT, has_ended: false }
     }
 
-    /// Reads the file with which all begins: number 0, empty if it cannot be read.
+    /// Reads the main file. It has number 0, and is empty if it cannot be read.
     ///
     /// # Errors
-    /// Whatever keeps it from being read; the caller reports it.
+    /// The file cannot be read; the caller reports this.
     pub(super) fn open_first(&mut self, path: &Path) -> io::Result<Rc<[u8]>> {
         let read = self.source.read(path, self.left).map(without_mark);
         let text = read.as_ref().map_or_else(|_| Rc::from([]), Rc::clone);
@@ -57,7 +57,7 @@ impl<'s> Input<'s> {
     /// Reads a file that another one names, and gives it the next number.
     ///
     /// # Errors
-    /// The place that names it, and what is wrong with the file.
+    /// What is wrong with the file, with the place that names it.
     pub(super) fn open(&mut self, path: &Spanned<PathBuf>) -> Result<(usize, Rc<[u8]>), Fault> {
         let fault = |problem| Fault::new(path.at, problem);
         let file = self.files.len();
@@ -91,7 +91,7 @@ impl<'s> Input<'s> {
         self.report(Severity::Warning, Fault::new(at, problem));
     }
 
-    /// Whether reading on is of no use: too many errors, or one of the kind that never comes alone.
+    /// Whether it is useless to read on: there are too many errors, or one that would be repeated.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended
     }
@@ -106,7 +106,7 @@ impl<'s> Input<'s> {
         self.source.is_program(path)
     }
 
-    /// A place as it is named in messages that are shown at `from`.
+    /// A place as messages about the place `from` refer to it.
     pub(super) fn place(&self, at: At, from: At) -> String {
         if at.file == from.file {
             return format!("on line {}", at.line);
@@ -127,7 +127,7 @@ impl<'s> Input<'s> {
         self.faults.iter().map(shown).collect()
     }
 
-    /// Counts a file's text against what may be read in all.
+    /// Counts a file's text against the limit for all files.
     fn charge(&mut self, text: &[u8]) -> Result<(), Problem> {
         self.left =
             self.left.checked_sub(text.len()).ok_or(Problem::TooMuchText { limit: MAX_TEXT })?;
@@ -152,7 +152,7 @@ fn without_mark(bytes: Vec<u8>) -> Rc<[u8]> {
     bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| Rc::from(bytes.as_slice()), Rc::from)
 }
 
-/// An error of the system as strerror(3) has it, without the number that Rust adds.
+/// A system error in the words of strerror(3), without the number that Rust adds.
 pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.rfind(" (os error ") {

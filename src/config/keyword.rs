@@ -1,15 +1,15 @@
-//! Words of the grammar: looked up in sorted tables, and guessed at when one letter is off.
+//! Looks up keywords in sorted tables, and suggests one if a single letter is wrong.
 //!
-//! Asked by `cursor` and `macros` with a word from a file.
+//! Called by `cursor` and `macros` with a word from a file.
 
-/// The entry of a table, which is sorted by its words.
+/// The entry for a word in a table, which is sorted by word.
 pub(super) fn lookup<T: Copy>(table: &[(&'static str, T)], word: &str) -> Option<T> {
     let found = table.binary_search_by(|&(keyword, _)| keyword.cmp(word)).ok()?;
     table.get(found).map(|&(_, value)| value)
 }
 
-/// The first of `words` that `word` becomes by one letter more, less, other, or two exchanged. None for
-/// words so short that a letter is all of them: `on` is not `no`.
+/// The first of `words` that differs from `word` by one letter more, less or replaced, or by two letters
+/// exchanged. `None` for very short words: `on` is not a typo for `no`.
 pub(super) fn nearest<'w>(word: &str, mut words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     if word.len() < SHORTEST {
         return None;
@@ -17,7 +17,7 @@ pub(super) fn nearest<'w>(word: &str, mut words: impl Iterator<Item = &'w str>) 
     words.find(|candidate| is_one_off(word.as_bytes(), candidate.as_bytes()))
 }
 
-/// The words of a table as a message names what was expected: `"a", "b" or "c"`.
+/// The words of a table as a message lists them: `"a", "b" or "c"`.
 pub(super) fn listed<T>(table: &[(&'static str, T)]) -> String {
     match table {
         [(only, _)] => format!("\"{only}\""),
@@ -30,7 +30,7 @@ pub(super) fn listed<T>(table: &[(&'static str, T)]) -> String {
     }
 }
 
-/// Below this length nothing is guessed.
+/// There are no suggestions for shorter words.
 const SHORTEST: usize = 3;
 
 fn is_one_off(a: &[u8], b: &[u8]) -> bool {

@@ -1,17 +1,18 @@
-//! Text of a configuration to tokens, each with its place.
+//! Splits the text of a configuration into tokens, each with its place.
 //!
-//! In: the bytes of a file, or of a macro's value. Out: words, quoted strings, macros' names and the
-//! few signs of the grammar, one at a time, to `cursor`. The bytes are not trusted: work and memory are
-//! linear in them.
+//! In: the bytes of a file, or of the value of a macro. Out: words, quoted strings, names of macros and the
+//! few signs of the grammar, one at a time, for `cursor`. The bytes are not trusted: time and memory are
+//! linear in their number.
 //!
-//! Within quotes `\"` is a quote and `\\` a backslash; a backslash before anything else is itself, so
-//! that regular expressions need not be doubled. A backslash at the end of a line joins it to the next.
+//! Within quotes `\"` is a quote and `\\` a backslash; a backslash before any other character stands for
+//! itself, so that backslashes in regular expressions need not be doubled. A backslash at the end of a line
+//! joins it to the next.
 
 use super::diagnostic::{At, Fault, Spanned};
 use super::problem::Problem;
 use std::net::IpAddr;
 
-/// What a configuration is made of.
+/// The smallest part of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// Unquoted: a keyword, a number, an address, a name.
@@ -29,7 +30,7 @@ pub(super) enum Token {
 }
 
 impl Token {
-    /// The token as a message names it.
+    /// The token as messages name it.
     pub(super) fn name(&self) -> String {
         match self {
             Token::Word(text) | Token::Text(text) => super::problem::quoted(text),
@@ -47,12 +48,12 @@ impl Token {
 /// The longest word or string, in bytes: the size of the buffer in OpenBSD's parse.y.
 pub(super) const MAX_STRING: usize = 8096;
 
-/// Bytes on their way to tokens.
+/// The state of a text that is being split.
 #[derive(Clone, Debug)]
 pub(super) struct Lexer<'t> {
     rest: &'t [u8],
     at: At,
-    /// Text of a macro: its tokens are all where the macro is used.
+    /// Whether this is the text of a macro; all its tokens then have the place where the macro is used.
     is_expansion: bool,
 }
 
@@ -67,7 +68,7 @@ impl<'t> Lexer<'t> {
         Lexer { rest: value.as_bytes(), at, is_expansion: true }
     }
 
-    /// The next token; `End` again and again at the end. After a fault reading goes on behind it.
+    /// The next token; at the end, `End` each time. After a fault, reading continues after the faulty text.
     pub(super) fn token(&mut self) -> Result<Spanned<Token>, Fault> {
         self.skip_blanks();
         let at = self.at;
@@ -139,7 +140,8 @@ impl<'t> Lexer<'t> {
         text(bytes.to_vec(), at)
     }
 
-    /// Steps over an address and what is glued to it by a hash mark: unbound and others have a port there.
+    /// Skips an address and the text that follows it after a hash mark: unbound and others put a port
+    /// there.
     fn glued(&mut self, at: At) -> Fault {
         let length = self.rest.iter().take_while(|b| !b.is_ascii_whitespace()).count();
         let bytes = self.rest.get(..length).unwrap_or_default();
@@ -183,7 +185,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Steps over one character that has no place here.
+    /// Skips a character that is not allowed here.
     fn stray(&mut self, at: At) -> Fault {
         let head = self.rest.get(..4).unwrap_or(self.rest);
         let chunk = head.utf8_chunks().next();
@@ -202,19 +204,19 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// Whether a byte may stand in a word without quotes: enough for keywords, numbers, addresses, host
-/// names and paths.
+/// Whether a byte may be part of a word without quotes: enough for keywords, numbers, addresses, host names
+/// and paths.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._-:/@%+*!~".contains(&byte)
 }
 
-/// Whether a word begins with an address, maybe that of a network.
+/// Whether a word begins with an address or a network.
 fn is_address(word: &[u8]) -> bool {
     let word = str::from_utf8(word).unwrap_or_default();
     word.split('/').next().is_some_and(|address| address.parse::<IpAddr>().is_ok())
 }
 
-/// Whether a byte may stand in a macro's name.
+/// Whether a byte may be part of a macro's name.
 pub(super) fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn faults_name_the_place_and_the_reason() {
-        let closed = "string is not closed on its line";
+        let closed = "string is not closed on the same line";
         assert_eq!(fault(b"a \"b\nc\""), (1, 3, closed.into()));
         assert_eq!(fault(b"\"b"), (1, 1, closed.into()));
         assert_eq!(fault(b"\"b\\"), (1, 1, closed.into()));

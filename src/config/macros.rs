@@ -1,7 +1,7 @@
 //! Macros: `name = "value"` in the file, `-D name=value` on the command line, which wins.
 //!
-//! Filled by `parse`, asked by `cursor`. Values are plain text, expanded once where they are used; what
-//! all uses expand to is bounded, since one short name may stand for a long text many times.
+//! `parse` defines them, `cursor` expands them. Values are plain text and are expanded once, where they are
+//! used. The total size of expansions is bounded, since a short name may stand for a long text many times.
 
 use super::diagnostic::{At, Fault};
 use super::lexer::is_name;
@@ -31,7 +31,7 @@ impl FromStr for Define {
     }
 }
 
-/// What all uses of macros may expand to, in bytes.
+/// The size of all expansions together, in bytes.
 pub(super) const MAX_EXPANSION: usize = 4 << 20;
 
 /// The macros known so far.
@@ -44,13 +44,13 @@ pub(super) struct Macros {
 #[derive(Debug)]
 struct Macro {
     value: String,
-    /// `None`: on the command line.
+    /// `None` if it was defined on the command line.
     defined: Option<At>,
     is_used: bool,
 }
 
 impl Macros {
-    /// The macros of the command line; the last of a name counts.
+    /// The macros of the command line; of several with one name, the last counts.
     pub(super) fn new(defines: &[Define]) -> Macros {
         let known = defines
             .iter()
@@ -61,8 +61,8 @@ impl Macros {
         Macros { known, left: MAX_EXPANSION }
     }
 
-    /// Defines a macro of the file; one of the command line stays as it is. `Err` is where the file
-    /// has defined it before.
+    /// Defines a macro in the file, unless the command line defines it. `Err` is the place where the file
+    /// has already defined it.
     pub(super) fn define(&mut self, name: String, value: String, at: At) -> Result<(), At> {
         match self.known.get(&name) {
             None => {
@@ -74,7 +74,7 @@ impl Macros {
         }
     }
 
-    /// The text that `$name` at `at` stands for.
+    /// The text of `$name`, which is used at `at`.
     pub(super) fn expand(&mut self, name: &str, at: At) -> Result<String, Fault> {
         let Some(found) = self.known.get_mut(name) else {
             return Err(Fault::new(at, self.undefined(name)));
@@ -87,7 +87,7 @@ impl Macros {
         Ok(found.value.clone())
     }
 
-    /// The macros of the file that nothing has used, in the order of their names.
+    /// The macros of the file that are not used, in the order of their names.
     pub(super) fn unused(&self) -> impl Iterator<Item = (&str, At)> {
         self.known
             .iter()
@@ -101,7 +101,7 @@ impl Macros {
     }
 }
 
-/// Whether `name` can be a macro's.
+/// Whether `name` can be the name of a macro.
 pub(super) fn is_macro_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_name)
 }

@@ -1,12 +1,13 @@
 //! greytrapper.conf(5): text in, a checked [`Config`] out, or every fault of it as
 //! `file:line: message`.
 //!
-//! The way: `input` (files) → `lexer` (text to tokens with positions) → `cursor` (macros) → `parse` and
-//! `grammar` (tokens to typed statements) → `check` (statements to a [`Config`], values within `bounds`)
-//! and back again with `print`. What can be wrong, and its wording, is in `problem`.
+//! The steps are: `input` (files) → `lexer` (text to tokens with places) → `cursor` (macros) → `parse` and
+//! `grammar` (tokens to typed statements) → `check` (statements to a [`Config`], values within `bounds`).
+//! `settings` and `rules` have the parts of a [`Config`], which displays itself for the way back. `problem`
+//! lists what can be wrong, and words it.
 //!
-//! [`load`] is called by the daemon and by greytrapctl(8). The text is trusted in what it says, since
-//! only root can write it, but not in its form: no bytes make it panic, or work without bound.
+//! The daemon and greytrapctl(8) call [`load`]. The content of the text is trusted, since only root can
+//! write it, but its form is not: no input causes a panic or unbounded work.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -19,9 +20,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 use std::io;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 mod bounds;
 mod check;
@@ -35,9 +34,9 @@ mod macros;
 pub mod network;
 mod parse;
 mod pattern;
-mod print;
 mod problem;
 pub mod rules;
+mod settings;
 mod source;
 mod statement;
 mod table;
@@ -47,16 +46,17 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
 pub use rules::{RcptRules, Rules};
+pub use settings::{Checker, Config, Dns, EngineChoice, NameServer, Sync};
 pub use source::{Disk, Guarded, Source};
 pub(crate) use value::duration_text;
 
-/// Where the configuration is, unless said otherwise: beside spamd.conf(5).
+/// The default configuration file, beside spamd.conf(5).
 pub const DEFAULT_FILE: &str = "/etc/mail/greytrapper.conf";
 
-/// Where the control socket is, unless said otherwise.
+/// The default control socket.
 pub const DEFAULT_SOCKET: &str = "/var/run/greytrapper.sock";
 
-/// A configuration that can be used, and what is odd about it.
+/// A usable configuration with its warnings.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration.
@@ -66,10 +66,10 @@ pub struct Loaded {
 }
 
 /// Reads the configuration in `file`, or in [`DEFAULT_FILE`], which may be missing: every value has a
-/// default. `defines` win over macros of the same name in the text.
+/// default. `defines` override macros of the same name in the text.
 ///
 /// # Errors
-/// Every fault of the text, errors and warnings, in the order of files and lines.
+/// All faults in the text, errors and warnings, in the order of files and lines.
 pub fn load(
     file: Option<&Path>,
     defines: &[Define],
@@ -94,133 +94,14 @@ pub fn load(
     Ok(Loaded { config, warnings: input.into_diagnostics() })
 }
 
-/// Reads a configuration that is displayed as `text`, without looking at any file.
+/// Reads a configuration from `text`, as a [`Config`] displays itself, without opening any file.
 ///
 /// # Errors
-/// The first fault of the text.
+/// The first fault in the text.
 pub fn from_text(text: &str) -> Result<Config, String> {
     let path = Path::new("configuration");
     match load(Some(path), &[], &source::Given(text)) {
         Ok(loaded) => Ok(loaded.config),
         Err(faults) => Err(faults.first().map(ToString::to_string).unwrap_or_default()),
     }
-}
-
-/// Everything greytrapper.conf(5) can say, checked. Displayed as the text that says it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// spamd's database.
-    pub database: PathBuf,
-    /// Time from the beginning of one scan to that of the next.
-    pub scan_every: Duration,
-    /// How long a trap lasts.
-    pub trap_for: Duration,
-    /// At most so many traps in so long a time.
-    pub trap_limit: (u32, Duration),
-    /// Which code writes the database.
-    pub engine: EngineChoice,
-    /// What is judged, and how strictly.
-    pub rules: Rules,
-    /// The program that is asked about recipients, if any.
-    pub checker: Option<Checker>,
-    /// Where and how DNS is asked.
-    pub dns: Dns,
-    /// The control socket.
-    pub socket: PathBuf,
-    /// spamd's sync protocol towards other MXes.
-    pub sync: Sync,
-}
-
-impl Default for Config {
-    /// The values of greytrapper.conf(5) where the text is silent.
-    fn default() -> Self {
-        Config {
-            database: "/var/db/spamd".into(),
-            scan_every: Duration::from_secs(10 * 60),
-            trap_for: Duration::from_secs(24 * 60 * 60),
-            trap_limit: (1000, Duration::from_secs(60)),
-            engine: EngineChoice::Native,
-            rules: Rules::default(),
-            checker: None,
-            dns: Dns::default(),
-            socket: DEFAULT_SOCKET.into(),
-            sync: Sync::default(),
-        }
-    }
-}
-
-/// Which code writes the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EngineChoice {
-    /// Ours, the default.
-    Native,
-    /// dbopen(3).
-    Libc,
-}
-
-/// `check rcpt with`: an external program, asked about each recipient of suspect hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checker {
-    /// Its absolute path.
-    pub program: PathBuf,
-    /// How long it may take for one address.
-    pub timeout: Duration,
-    /// An address that it must know to be believed. Without one the postmasters of the recipients' domains,
-    /// and recipients that it knows, take its part.
-    pub control: Option<String>,
-}
-
-impl Checker {
-    /// How long it may take unless said otherwise.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
-}
-
-/// `dns { … }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dns {
-    /// The name servers; empty means those of resolv.conf(5).
-    pub servers: Vec<NameServer>,
-    /// How many questions may be unanswered at once.
-    pub in_flight: u32,
-    /// How long to wait for the first answer before asking again.
-    pub timeout: Duration,
-    /// How often a question is asked at most.
-    pub attempts: u32,
-}
-
-impl Default for Dns {
-    fn default() -> Self {
-        Dns { servers: Vec::new(), in_flight: 50, timeout: Duration::from_secs(5), attempts: 4 }
-    }
-}
-
-/// One name server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NameServer {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port, 53 unless said otherwise.
-    pub port: u16,
-}
-
-impl NameServer {
-    /// The port of DNS (RFC 1035 section 4.2).
-    pub const PORT: u16 = 53;
-}
-
-/// `sync …`: whom to tell of each trap.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sync {
-    /// Hosts told by unicast, as written: names are resolved at start.
-    pub peers: Vec<String>,
-    /// Interfaces on which the multicast group is told, each with its ttl.
-    pub multicast: Vec<(String, u8)>,
-    /// The key file; `None` means spamd's own, which may be missing.
-    pub key: Option<PathBuf>,
-}
-
-impl Sync {
-    /// The ttl of multicast messages unless said otherwise, which is spamd's (SPAM_SYNC_MCASTTTL in
-    /// sync.h).
-    pub const TTL: u8 = 1;
 }

@@ -1,14 +1,14 @@
-//! Addresses and networks, and a set of them that answers quickly.
+//! Addresses and networks, and a set of them with fast lookup.
 //!
 //! In: words like `192.0.2.0/24` from greytrapper.conf(5) and from tables of pf(4). Out: [`Networks`],
-//! asked once for every host of a scan. Networks are nested or apart, never half over each other, so a
-//! set without the nested ones, in order, is searched by halving.
-//! An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is the IPv4 address it holds, everywhere.
+//! which is looked up once for every host in a scan. Two networks are either nested or disjoint, so a
+//! sorted set without the nested ones allows binary search. An IPv4-mapped IPv6 address (RFC 4291 section
+//! 2.5.5.2) is treated as the IPv4 address in it everywhere.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address with the number of leading bits that matter; the others are zero.
+/// An address and the number of its leading bits that matter; the others are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     /// The network's first address.
@@ -18,8 +18,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of `prefix` bits that holds `address`: what follows the bits is cleared. `None` if
-    /// such an address has not so many bits.
+    /// The network with `prefix` bits that contains `address`; the other bits are cleared. `None` if the
+    /// address does not have that many bits.
     pub fn holding(address: IpAddr, prefix: u8) -> Option<Network> {
         let bits = address_bits(address);
         let host_bits = bits.checked_sub(u32::from(prefix))?;
@@ -34,7 +34,7 @@ impl Network {
         Some(Network { address: network, prefix }.unmapped())
     }
 
-    /// The network of this one address.
+    /// The network that contains only this address.
     pub fn host(address: IpAddr) -> Network {
         let address = address.to_canonical();
         Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
@@ -51,7 +51,7 @@ impl Network {
 }
 
 impl fmt::Display for Network {
-    /// As it is written in greytrapper.conf(5): a single address has no prefix.
+    /// As in greytrapper.conf(5): a single address is written without a prefix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.address)?;
         if u32::from(self.prefix) < address_bits(self.address) {
@@ -69,7 +69,7 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// The set of these networks; those within others of them are not kept.
+    /// The set of these networks; networks within others are dropped.
     pub fn new(networks: Vec<Network>) -> Networks {
         let mut set = Networks::default();
         for network in networks {
@@ -93,7 +93,7 @@ impl Networks {
         set
     }
 
-    /// Whether one of the networks holds `address`.
+    /// Whether one of the networks contains `address`.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(a) => is_within(&self.v4, a.into()),
@@ -124,7 +124,7 @@ fn address_bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS }
 }
 
-/// Sorts ranges and drops those within others. The longest of those with the same beginning goes first.
+/// Sorts ranges and drops ranges within others. Of ranges with the same beginning the longest comes first.
 fn keep_outermost<T: Ord + Copy>(ranges: &mut Vec<(T, T)>) {
     ranges.sort_unstable_by_key(|&(first, last)| (first, std::cmp::Reverse(last)));
     let mut end = None;

@@ -1,8 +1,8 @@
-//! Tokens to statements: the files of a configuration, what they include, and their lines.
+//! Turns tokens into statements: reads the files of a configuration with their includes, line by line.
 //!
 //! In: a file opened by `load`. Out: statements for `check`, in the order of the text, and faults in
-//! `input`. After a fault reading goes on with the next line, or the next item of a block, so that one
-//! run shows them all. The grammar of single statements is in `grammar`.
+//! `input`. After a fault, reading continues with the next line, or the next item of a block, so that one
+//! run shows all faults. The grammar of single statements is in `grammar`.
 
 use super::cursor::{Cursor, expected};
 use super::diagnostic::{At, Fault, Spanned};
@@ -15,10 +15,10 @@ use super::problem::Problem;
 use super::statement::Statement;
 use std::path::{Path, PathBuf};
 
-/// How deep files may include each other.
+/// How deeply includes may be nested.
 const MAX_DEPTH: usize = 16;
 
-/// Reads the statements of file number `file`, which holds `text`, and of all it includes.
+/// Reads the statements in `text`, the contents of file number `file`, and in the files it includes.
 pub(super) fn parse(
     file: usize,
     text: &[u8],
@@ -41,7 +41,7 @@ pub(super) fn parse(
 pub(super) struct Parser<'p, 's> {
     pub(super) cursor: Cursor<'p>,
     input: &'p mut Input<'s>,
-    /// The files that are being read: the first one, what it includes, and so on to this one.
+    /// The files that are being read: the main file, the file it includes, and so on up to this one.
     chain: Vec<PathBuf>,
     statements: &'p mut Vec<Spanned<Statement>>,
 }
@@ -90,7 +90,7 @@ impl Parser<'_, '_> {
         let value = rule(self)?;
         self.cursor.end_of_line()?;
         match value {
-            // Here the line is taken: a fault must not cost the next one.
+            // The line has been taken: after a fault the next line must not be skipped.
             Statement::Include(path) => {
                 self.include(path).unwrap_or_else(|fault| self.input.error(fault));
             }
@@ -136,15 +136,15 @@ impl Parser<'_, '_> {
         })
     }
 
-    /// A path that may be written relative to the file that names it.
+    /// A path, which may be relative to the file that names it.
     pub(super) fn path(&mut self, what: &str) -> Result<Spanned<PathBuf>, Fault> {
         let Spanned { value, at } = self.cursor.string(what)?;
         let folder = self.chain.last().and_then(|path| path.parent()).unwrap_or(Path::new(""));
         Ok(Spanned { value: folder.join(value), at })
     }
 
-    /// `{ item, item … }`, over as many lines as wanted; the commas are optional, as in pf.conf(5). A faulty
-    /// item is reported and left out.
+    /// `{ item, item … }`, on any number of lines; the commas are optional, as in pf.conf(5). A faulty item
+    /// is reported and left out.
     pub(super) fn block<T>(
         &mut self,
         item: fn(&mut Self) -> Result<T, Fault>,
@@ -173,8 +173,8 @@ impl Parser<'_, '_> {
         }
     }
 
-    /// The next item of a block, `None` behind the last. A line that begins like a statement shows
-    /// that the block was never closed.
+    /// The next item of a block, `None` after the last. A line that begins like a statement shows that the
+    /// block was never closed.
     fn item<T>(
         &mut self,
         item: fn(&mut Self) -> Result<T, Fault>,

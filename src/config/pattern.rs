@@ -1,9 +1,9 @@
 //! The regular expressions of `pass rcpt` and `trap rcpt`, compiled.
 //!
-//! In: strings from `check`. Out: [`RcptRules`]. Patterns ignore case, and are bounded in size and
-//! number, so that no configuration eats the memory. A `trap rcpt` that matches every address is refused, as is
-//! `trap rcpt unlisted` where nothing is listed: either would trap every host. What is left of the Perl in
-//! which the patterns of 2006 were written is warned of.
+//! In: strings from `check`. Out: [`RcptRules`]. Patterns ignore case. Their size and number is limited, so
+//! that no configuration exhausts memory. A `trap rcpt` that matches every address is refused, as is `trap
+//! rcpt unlisted` if no recipient is listed: either would trap every host. Remains of Perl syntax, in which
+//! the patterns of 2006 were written, cause a warning.
 
 use super::RcptRules;
 use super::diagnostic::{At, Fault, Spanned};
@@ -12,22 +12,23 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// Patterns of both kinds.
 const MAX_PATTERNS: usize = 1000;
-/// One pattern compiled, in bytes: some hundred times what a pattern for an address needs.
+/// The size of a compiled pattern, in bytes: about a hundred times what a pattern for an address needs.
 const PATTERN_BYTES: usize = 256 << 10;
 /// The cache that a search with one pattern may fill, in bytes.
 const CACHE_BYTES: usize = 256 << 10;
 
-/// Addresses that have nothing in common but the form: a pattern that matches them all matches everybody.
+/// Addresses that have nothing in common but their form: a pattern that matches them all matches every
+/// address.
 const ANYBODY: [&str; 4] =
     ["postmaster@example.com", "jane.doe@mail.host.test", "o-neil_2@b7.invalid", "info@localhost"];
 
-/// The patterns so far.
+/// The patterns read so far.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
     pass: Vec<Spanned<String>>,
     trap: Vec<Regex>,
     unlisted: Option<At>,
-    /// All that were written, faulty ones too.
+    /// The number of patterns written, including faulty ones.
     passes_written: usize,
     traps_written: usize,
 }
@@ -57,7 +58,7 @@ impl Patterns {
         self.unlisted = Some(at);
     }
 
-    /// The rules that all of them make.
+    /// The rules made from all patterns.
     pub(super) fn finish(self) -> Result<RcptRules, Fault> {
         if let (Some(at), 0) = (self.unlisted, self.passes_written) {
             return Err(Fault::new(at, Problem::UnlistedAlone));
@@ -94,7 +95,7 @@ fn bad_pattern(pattern: &Spanned<String>, error: &regex::Error) -> Fault {
     Fault::new(pattern.at, problem)
 }
 
-/// What the pattern still has of the Perl text that it was copied from, if anything.
+/// The warning about Perl syntax that is left in the pattern, if any.
 pub(super) fn perl(pattern: &str) -> Option<&'static str> {
     let is_quoted = |open: char, close: char| {
         let inside = pattern.strip_prefix(open).map(|rest| rest.trim_end_matches(is_flag));
@@ -118,12 +119,12 @@ pub(super) fn perl(pattern: &str) -> Option<&'static str> {
         .then_some("\"\\Q\" and \"\\E\" are Perl's and not known here")
 }
 
-/// Whether a letter may stand behind a pattern of Perl's (perlre(1), "Modifiers").
+/// Whether a letter may follow a pattern in Perl (perlre(1), "Modifiers").
 fn is_flag(letter: char) -> bool {
     letter.is_ascii_lowercase()
 }
 
-/// The regex crate's reason in one line: a syntax error comes with a picture of the pattern first.
+/// The regex crate's reason in one line; for a syntax error, the crate prints the pattern first.
 fn reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(limit) => {

@@ -1,8 +1,8 @@
-//! Everything that can be wrong with a configuration, and the words for it: one variant a cause, one
-//! place for all wording.
+//! Everything that can be wrong with a configuration: one variant for each cause, with all wording in one
+//! place.
 //!
-//! Made by every module of `config`, shown by `diagnostic`. Text from the file is quoted, shortened and
-//! escaped here. A test holds the wordings below against the `.err` files of `tests/library/config`.
+//! Made by every module in `config`, shown by `diagnostic`. Text from the file is quoted, shortened and
+//! escaped here. A test checks that each message below occurs in an `.err` file in `tests/library/config`.
 
 use crate::escape::escaped;
 use std::fmt;
@@ -48,18 +48,18 @@ pub(super) enum Problem {
     NoHostName(String),
     NoInterface(String),
     Exception(String),
-    // Not wrong enough to stop.
+    // Warnings.
     MacroUnused(String),
     PerlQuoting { pattern: String, why: &'static str },
     NoProgram(PathBuf),
     HostBitsCleared { network: String, taken: String },
     KeyUnused,
-    // The end of patience.
+    // Too much.
     TooManyProblems,
 }
 
 impl Problem {
-    /// Whether there is no use in reading on: the same would be said again and again.
+    /// Whether it is useless to read on, since the problem would be repeated.
     pub(super) fn ends_reading(&self) -> bool {
         matches!(
             self,
@@ -74,11 +74,11 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    // Long, for all wording is to be read in one place.
+    // Long, so that all wording is in one place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Problem::*;
         match self {
-            StringNotClosed => write!(f, "string is not closed on its line"),
+            StringNotClosed => write!(f, "string is not closed on the same line"),
             StrayCharacter(c) => write!(f, "unexpected character {}: quote the text", q(c)),
             NotUtf8 => write!(f, "text is not UTF-8"),
             ControlCharacter => write!(f, "control character in a string"),
@@ -144,20 +144,20 @@ impl fmt::Display for Problem {
             }
             NoHostName(text) => write!(f, "{} is neither a host name nor an IPv4 address", q(text)),
             NoInterface(text) => write!(f, "{} is not an interface name", q(text)),
-            Exception(text) => write!(f, "{}: exceptions cannot be allowed", q(text)),
+            Exception(text) => write!(f, "{}: negated entries are not supported", q(text)),
             MacroUnused(name) => write!(f, "macro {} is not used", q(name)),
             PerlQuoting { pattern, why } => write!(f, "{}: {why}", q(pattern)),
             NoProgram(path) => write!(f, "{} is not a program that can be run", p(path)),
             HostBitsCleared { network, taken } => {
                 write!(f, "{} has bits set beyond its prefix: taken as {taken}", q(network))
             }
-            KeyUnused => write!(f, "sync key has no use without sync to or sync multicast"),
+            KeyUnused => write!(f, "sync key is not used without sync to or sync multicast"),
             TooManyProblems => write!(f, "too many errors"),
         }
     }
 }
 
-/// `text` in quotes, safe to print and not longer than a line can bear.
+/// `text` in quotes, safe to print and not too long for a line.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS) {
         None => format!("\"{}\"", escaped(text.as_bytes())),
@@ -168,14 +168,14 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// What of a text is shown: enough to know it again.
+/// The part of a text that is shown: enough to recognize it.
 const QUOTED_CHARS: usize = 60;
 
 fn q(text: &str) -> String {
     quoted(text)
 }
 
-/// A path as error messages have it, unquoted.
+/// A path as in error messages, unquoted.
 fn p(path: &std::path::Path) -> impl fmt::Display + '_ {
     escaped(path.as_os_str().as_encoded_bytes())
 }

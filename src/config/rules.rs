@@ -1,15 +1,17 @@
-//! What is judged, and how strictly: the part of the configuration that `scan` works by.
+//! What is judged and how strictly: the part of the configuration that `scan` uses.
 //!
-//! Made by `check`, printed by `print`. Two patterns are equal when their texts are.
+//! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
 use super::Networks;
+use super::value::string_text;
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
+use std::fmt;
 
 /// Every rule's setting. `None` switches a rule off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    /// Only hosts with more tuples than this are judged by how many senders and domains they have.
+    /// Only hosts with more tuples than this are judged by the number of their senders and domains.
     pub suspect_tuples: u32,
     /// More registrable sender domains than this nominate a host.
     pub max_sender_domains: Option<u32>,
@@ -23,11 +25,11 @@ pub struct Rules {
     pub sender_syntax: bool,
     /// Whether sender domains are asked about in DNS.
     pub sender_dns: bool,
-    /// What recipients give a host away.
+    /// Which recipients trap a host.
     pub rcpt: RcptRules,
     /// Hosts that are never judged.
     pub allow: Networks,
-    /// The machine's own addresses, which no statement names.
+    /// The machine's own addresses; no statement sets them.
     pub own: Own,
 }
 
@@ -42,11 +44,11 @@ impl Rules {
 /// address without its angle brackets.
 #[derive(Clone, Debug)]
 pub struct RcptRules {
-    /// Recipients that never give a host away.
+    /// Recipients that never trap a host.
     pub pass: RegexSet,
-    /// Recipients that do, each pattern in the order written.
+    /// Recipients that do, in the order of the statements.
     pub trap: Vec<Regex>,
-    /// Whether every recipient that no `pass` names does.
+    /// Whether every recipient that no `pass` matches does.
     pub unlisted: bool,
 }
 
@@ -65,7 +67,7 @@ impl Default for RcptRules {
 }
 
 impl Default for Rules {
-    /// The values of greytrapper.conf(5), which are the original's.
+    /// The defaults in greytrapper.conf(5), which are those of the original.
     fn default() -> Self {
         Rules {
             suspect_tuples: 5,
@@ -80,4 +82,41 @@ impl Default for Rules {
             own: Own::default(),
         }
     }
+}
+
+/// The statements that set the rules, without `allow`.
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "suspect tuples {}", self.suspect_tuples)?;
+        writeln!(f, "max sender domains {}", or_off(self.max_sender_domains))?;
+        writeln!(f, "max sender ratio {}", or_off(self.max_sender_ratio))?;
+        writeln!(f, "max helo domains {}", or_off(self.max_helo_domains))?;
+        writeln!(f, "check identity {}", yes_or_no(self.identity))?;
+        writeln!(f, "check sender syntax {}", yes_or_no(self.sender_syntax))?;
+        writeln!(f, "check sender dns {}", yes_or_no(self.sender_dns))?;
+        write!(f, "{}", self.rcpt)
+    }
+}
+
+impl fmt::Display for RcptRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pattern in self.pass.patterns() {
+            writeln!(f, "pass rcpt {}", string_text(pattern))?;
+        }
+        for pattern in &self.trap {
+            writeln!(f, "trap rcpt {}", string_text(pattern.as_str()))?;
+        }
+        if self.unlisted {
+            writeln!(f, "trap rcpt unlisted")?;
+        }
+        Ok(())
+    }
+}
+
+fn or_off<T: fmt::Display>(value: Option<T>) -> String {
+    value.map_or("off".into(), |value| value.to_string())
+}
+
+fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
 }

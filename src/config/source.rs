@@ -1,20 +1,20 @@
-//! Where the texts of a configuration come from: the disk, or a test.
+//! The source of the texts of a configuration: the disk, or a test.
 //!
-//! Asked by `input` for whole files, never for more than it can bear. A file on disk must not be
-//! writable by everyone, nor, if it is root's, by any group but wheel: whoever can write it decides who
-//! is trapped and which program runs.
+//! `input` asks for whole files, up to a limit. A file on disk must not be world writable or, if root owns
+//! it, writable by a group other than wheel: whoever can write it decides which hosts are trapped and which
+//! program runs.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A store of texts by path.
+/// Texts by path.
 pub trait Source {
-    /// The bytes of a file, of which only `limit` + 1 need be delivered if there are more.
+    /// The bytes of a file; if there are more than `limit`, only `limit` + 1 need be returned.
     ///
     /// # Errors
-    /// Whatever keeps the file from being read.
+    /// The file cannot be read.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
     /// Whether `path` is a program that can be run.
@@ -37,8 +37,9 @@ impl Source for Disk {
     }
 }
 
-/// The files of the system for who acts on them, perhaps as root: in addition they must belong to root or to
-/// this user, and nobody else may write to them, as `check_file_secrecy()` of OpenBSD's daemons has it.
+/// The files of the system for a program that acts on them, perhaps as root. They must also be owned by
+/// root or by this user, and nobody else may write to them, as with `check_file_secrecy()` in OpenBSD's
+/// daemons.
 #[derive(Clone, Copy, Debug)]
 pub struct Guarded;
 
@@ -57,7 +58,7 @@ impl Source for Guarded {
     }
 }
 
-/// One text that names no other, and whose program was looked at when it was checked.
+/// One text that includes no other, and whose program was checked before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given<'a>(pub &'a str);
 
@@ -78,7 +79,7 @@ fn read(file: File, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Fails for regular files that others may write; devices and pipes have other guards.
+/// Fails for regular files that others may write. Devices and pipes are protected otherwise.
 fn refuse_exposed(metadata: &Metadata) -> io::Result<()> {
     refuse(exposure(metadata.is_file(), metadata.mode(), metadata.uid(), metadata.gid()))
 }
@@ -93,8 +94,8 @@ fn refuse(reason: Option<&'static str>) -> io::Result<()> {
 fn distrust(is_regular: bool, mode: u32, uid: u32, own: u32) -> Option<&'static str> {
     match (is_regular, uid == ROOT || uid == own) {
         (false, _) => None,
-        (true, false) => Some("File belongs neither to root nor to this user"),
-        (true, true) if mode & 0o022 != 0 => Some("File is writable by others than its owner"),
+        (true, false) => Some("File is owned by neither root nor this user"),
+        (true, true) if mode & 0o022 != 0 => Some("File is writable by users other than its owner"),
         (true, true) => None,
     }
 }
@@ -104,7 +105,7 @@ fn exposure(is_regular: bool, mode: u32, uid: u32, gid: u32) -> Option<&'static 
         (false, _, _) => None,
         _ if mode & 0o002 != 0 => Some("File is writable by everyone"),
         (_, ROOT, WHEEL) => None,
-        (_, ROOT, _) if mode & 0o020 != 0 => Some("File is root's and writable by a group"),
+        (_, ROOT, _) if mode & 0o020 != 0 => Some("File is owned by root and group writable"),
         _ => None,
     }
 }
@@ -125,7 +126,7 @@ mod tests {
             (true, 0o644, 0, 0, None),
             (true, 0o664, 0, 0, None),
             (true, 0o664, 1000, 1000, None),
-            (true, 0o664, 0, 1000, Some("File is root's and writable by a group")),
+            (true, 0o664, 0, 1000, Some("File is owned by root and group writable")),
             (true, 0o646, 0, 0, everyone),
             (true, 0o666, 1000, 1000, everyone),
             (false, 0o666, 0, 0, None),
@@ -137,8 +138,8 @@ mod tests {
     #[test]
     fn whose_file_it_must_be() {
         let (stranger, group) = (
-            Some("File belongs neither to root nor to this user"),
-            Some("File is writable by others than its owner"),
+            Some("File is owned by neither root nor this user"),
+            Some("File is writable by users other than its owner"),
         );
         for (regular, mode, uid, own, expected) in [
             (true, 0o644, 0, 0, None),

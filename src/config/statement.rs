@@ -1,7 +1,7 @@
-//! The statements of greytrapper.conf(5) as they were written: the right kinds of values in the right
-//! order, but not yet within bounds, complete or free of contradiction.
+//! The statements of greytrapper.conf(5) as written: their values have the right type and order, but may be
+//! out of bounds, incomplete or contradictory.
 //!
-//! Made by `parse`, consumed by `check`.
+//! Made by `parse`, used by `check`.
 
 use super::diagnostic::Spanned;
 use super::{EngineChoice, Network};
@@ -25,7 +25,7 @@ pub(super) enum Statement {
     Database(Spanned<String>),
     Dns(Vec<Spanned<DnsOption>>),
     Engine(EngineChoice),
-    /// Read in its place by `parse`, not passed on.
+    /// `parse` reads it in place and does not pass it on.
     Include(Spanned<PathBuf>),
     MaxHeloDomains(Option<Spanned<u64>>),
     MaxSenderDomains(Option<Spanned<u64>>),
@@ -56,7 +56,7 @@ pub(super) enum DnsOption {
 }
 
 impl Statement {
-    /// The words of a statement that may be written once only. The others add up.
+    /// The words of a statement that may be given only once; `None` for statements that add up.
     pub(super) fn once(&self) -> Option<&'static str> {
         Some(match self {
             Statement::CheckIdentity(_) => "check identity",

@@ -1,10 +1,10 @@
-//! Tables of addresses as pf(4) loads them from files, such as spamd's nospamd.
+//! Tables of addresses in the form in which pf(4) loads them from files, such as spamd's nospamd.
 //!
-//! In: the text of a file named by `allow file`, the same that pfctl(8) reads: addresses and networks
-//! apart by blanks or lines, comments from a `#` that begins a word to the end of the line. Out: its
-//! networks; faults go to `input` with their lines. As pf does, host bits are cleared, with a warning.
-//! What pf resolves or excepts (`host.name`, `!192.0.2.1`) would make a set that is not what it seems:
-//! that is an error.
+//! In: the text of a file named by `allow file`, as pfctl(8) reads it: addresses and networks, separated by
+//! blanks or newlines, and comments from a `#` at the beginning of a word to the end of the line. Out: its
+//! networks; faults go to `input` with their lines. Host bits are cleared as pf does, with a warning. Host
+//! names and negated entries (`host.name`, `!192.0.2.1`), which pf resolves or excepts, are errors, since
+//! the set would not be what it seems to be.
 
 use super::Network;
 use super::diagnostic::{At, Fault};

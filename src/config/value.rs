@@ -1,12 +1,12 @@
-//! Words to values and back: numbers, durations, ratios, networks, names.
+//! Converts words to values and back: numbers, durations, ratios, networks, names.
 //!
-//! In: words from `parse` and from tables of pf(4). Out: values of the right kind, whose bounds `check`
-//! holds against the manual. Numbers too large for their type become the largest there is, which no
-//! bound admits.
+//! In: words from `parse` and from tables of pf(4). Out: values of the right type, whose bounds `check`
+//! checks. Numbers too large for their type become the largest of that type, which is out of every bound.
 
 use super::Network;
 use super::problem::{Problem, quoted};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
 /// A number in decimal digits.
@@ -14,7 +14,7 @@ pub(super) fn number(word: &str) -> Option<u64> {
     is_decimal(word).then(|| word.parse().unwrap_or(u64::MAX))
 }
 
-/// A number of seconds, or of what its last letter says: `s`, `m`, `h`, `d` or `w`.
+/// A number of seconds, or of the unit that its last letter names: `s`, `m`, `h`, `d` or `w`.
 pub(super) fn duration(word: &str) -> Option<Duration> {
     let unit = UNITS.iter().find(|&&(letter, _)| word.ends_with(letter));
     let (digits, factor) = match unit {
@@ -24,8 +24,8 @@ pub(super) fn duration(word: &str) -> Option<Duration> {
     Some(Duration::from_secs(number(digits)?.saturating_mul(factor)))
 }
 
-/// A duration as the configuration has it, in the largest unit that divides it; one day is `24h` and
-/// one week `7d`.
+/// A duration as in the configuration, in the largest unit that divides it; one day is `24h`, one week
+/// `7d`.
 pub(crate) fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let fits = |unit: u64| seconds.is_multiple_of(unit) && seconds >= unit;
@@ -39,6 +39,31 @@ pub(crate) fn duration_text(duration: Duration) -> String {
             None => "0s".into(),
         },
     }
+}
+
+/// A path as a string that the lexer reads.
+pub(super) fn path_text(path: &Path) -> String {
+    string_text(&path.to_string_lossy())
+}
+
+/// A string as the lexer reads it. A backslash is doubled only where it would otherwise begin an escape, so
+/// that regular expressions look the way they were written.
+pub(super) fn string_text(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let needs_escape = match c {
+            '"' => true,
+            '\\' => matches!(rest.peek(), None | Some('"' | '\\')),
+            _ => false,
+        };
+        if needs_escape {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// A decimal fraction without sign or exponent.
@@ -55,12 +80,12 @@ pub(super) fn ratio(word: &str) -> Option<f64> {
 pub(super) struct WrittenNetwork {
     /// The network, its host bits cleared.
     pub(super) network: Network,
-    /// Whether there were any to clear: a slip of the pen, or pf's laxness.
+    /// Whether any bits had to be cleared: a mistake, or the lax form that pf accepts.
     pub(super) has_host_bits: bool,
 }
 
-/// An address, or an address and the length of a prefix. As in pf.conf(5), an IPv4 network may leave out
-/// octets at its end, which are zero: `10/8` (inet_net_pton(3)).
+/// An address, or an address and a prefix length. As in pf.conf(5), trailing zero octets of an IPv4 network
+/// may be left out: `10/8` (inet_net_pton(3)).
 pub(super) fn network(word: &str) -> Result<WrittenNetwork, Problem> {
     let expected = || Problem::Expected {
         what: "an address or a network".into(),
@@ -91,7 +116,7 @@ pub(super) fn network(word: &str) -> Result<WrittenNetwork, Problem> {
     }
 }
 
-/// The first address of an IPv4 network of which only the first octets are written.
+/// The first address of an IPv4 network that is written without trailing octets.
 fn short_network(written: &str) -> Option<IpAddr> {
     let mut octets = [0; 4];
     let mut places = octets.iter_mut();
@@ -101,8 +126,8 @@ fn short_network(written: &str) -> Option<IpAddr> {
     Some(IpAddr::from(octets))
 }
 
-/// Whether `text` can be what spamd's sync reaches by unicast: an IPv4 address (the protocol knows no
-/// other) or a host name, RFC 1123 section 2.1 with the underscore that is found in practice.
+/// Whether spamd's sync can reach `text` by unicast: it is an IPv4 address (the protocol supports no other)
+/// or a host name according to RFC 1123 section 2.1, with underscores, which are found in practice.
 pub(super) fn is_sync_host(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -127,7 +152,7 @@ pub(super) fn is_interface(text: &str) -> bool {
 const DAY: u64 = 24 * 60 * 60;
 const WEEK: u64 = 7 * DAY;
 
-/// The letters of durations, shortest first.
+/// The units of durations, shortest first.
 const UNITS: [(char, u64); 5] = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', DAY), ('w', WEEK)];
 
 fn is_decimal(word: &str) -> bool {

@@ -39,13 +39,15 @@ impl fmt::Display for Error {
         match self {
             Error::Io(path, error) => write!(f, "{}: {}", escaped_path(path), reason(error)),
             Error::Request(error) => error.fmt(f),
-            Error::Gone(path) => write!(f, "{}: greytrapper has gone", escaped_path(path)),
+            Error::Gone(path) => {
+                write!(f, "{}: connection closed by greytrapper", escaped_path(path))
+            }
             Error::Foreign(path, error) => {
                 let path = escaped_path(path);
-                write!(f, "{path}: not a greytrapper of this version: {error}")
+                write!(f, "{path}: not this version of greytrapper: {error}")
             }
             Error::Unexpected(path) => {
-                write!(f, "{}: greytrapper answers something else", escaped_path(path))
+                write!(f, "{}: unexpected answer from greytrapper", escaped_path(path))
             }
             Error::Refused(why) => harmless(why).fmt(f),
         }

@@ -53,8 +53,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", escaped_path(&self.path))?;
         match &self.kind {
-            ErrorKind::InUse => f.write_str("another greytrapper listens there"),
-            ErrorKind::NotASocket => f.write_str("in the way, and not a socket"),
+            ErrorKind::InUse => f.write_str("another greytrapper is listening"),
+            ErrorKind::NotASocket => f.write_str("exists and is not a socket"),
             ErrorKind::Io(error) => reason(error).fmt(f),
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let listener = bind(&path, "no-such-group").unwrap();
-        assert_eq!(refused(&path), ": another greytrapper listens there");
+        assert_eq!(refused(&path), ": another greytrapper is listening");
         UnixStream::connect(&path).unwrap();
         drop(listener);
         bind(&path, "no-such-group").unwrap();
@@ -194,7 +194,7 @@ mod tests {
             }
             queue.push(probe);
         }
-        assert_eq!(refused(&path), ": another greytrapper listens there");
+        assert_eq!(refused(&path), ": another greytrapper is listening");
     }
 
     #[test]
@@ -202,11 +202,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "precious").unwrap();
-        assert_eq!(refused(&file), ": in the way, and not a socket");
+        assert_eq!(refused(&file), ": exists and is not a socket");
         let (target, link) = (dir.path().join("target"), dir.path().join("link"));
         drop(UnixListener::bind(&target).unwrap());
         symlink(&target, &link).unwrap();
-        assert_eq!(refused(&link), ": in the way, and not a socket");
+        assert_eq!(refused(&link), ": exists and is not a socket");
         assert_eq!(fs::read(&file).unwrap(), b"precious");
         assert!(fs::symlink_metadata(&target).is_ok());
     }

@@ -226,7 +226,7 @@ impl Member {
 /// Whether a process that is to end has; kills it if it takes too long.
 fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
     if since > process.role(Variant::Usual).patience {
-        log::warning(format_args!("{}: does not end, killed", process.name()));
+        log::warning(format_args!("{}: does not exit, killed", process.name()));
         let _ = child.kill();
         let _ = child.wait();
         return true;
@@ -237,7 +237,7 @@ fn has_ended(process: Process, child: &mut Child, since: Duration) -> bool {
 /// How a process ended, for people.
 pub fn describe(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
-        return status.code().map_or("ended".into(), |code| format!("ended with status {code}"));
+        return status.code().map_or("ended".into(), |code| format!("exited with status {code}"));
     };
     let name = Signal::try_from(signal).map_or(String::new(), |name| format!(" ({name})"));
     let hint = match signal {
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_end_is_told_by_signal_or_status() {
-        assert_eq!(describe(status("exit 3")), "ended with status 3");
+        assert_eq!(describe(status("exit 3")), "exited with status 3");
         assert_eq!(describe(status("kill -9 $$")), "killed by signal 9 (SIGKILL)");
         assert!(describe(status("kill -ABRT $$")).starts_with("killed by signal 6 (SIGABRT)"));
     }

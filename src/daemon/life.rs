@@ -15,7 +15,7 @@ use crate::log;
 use crate::process::channel::{Broken, Channel};
 use crate::process::sandbox::{self, Strength};
 use crate::process::spawn::silence;
-use crate::process::user::Identity;
+use crate::process::user::User;
 use mio::{Events, Poll, Registry, Token};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -82,8 +82,8 @@ impl Life {
     pub fn lock_in(&self, variant: Variant, at: impl Fn(Place) -> PathBuf) -> Result<(), String> {
         let role = self.process.role(variant);
         if let Some(user) = role.user.filter(|_| Uid::effective().is_root()) {
-            let identity = Identity::of(user).map_err(|error| error.to_string())?;
-            identity.assume(role.chroot.map(Path::new)).map_err(|error| error.to_string())?;
+            let user = User::named(user).map_err(|error| error.to_string())?;
+            user.assume(role.chroot.map(Path::new)).map_err(|error| error.to_string())?;
         }
         sandbox::title(self.process.name());
         match sandbox::enter(&role.rights(at)).map_err(|error| error.to_string())? {

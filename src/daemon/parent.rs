@@ -245,7 +245,7 @@ impl Parent {
         if let Some(process) = self.member(token).map(|member| member.process)
             && !message.may_come_from(process)
         {
-            let failure = format!("{}: sent what is not its to say", process.name());
+            let failure = format!("{}: sent a message that it must not send", process.name());
             return self.do_without(token, &failure);
         }
         match message {
@@ -340,7 +340,7 @@ impl Parent {
     fn give_up_renewal(&mut self, failure: &str) {
         let Some(Next::Starting(next)) = self.next.take() else { return };
         if let Some((_, process)) = &next.renewal {
-            log::verbose(format_args!("not started afresh: {failure}"));
+            log::verbose(format_args!("not restarted: {failure}"));
             self.tell(*process, &FromParent::NotRenewed(failure.into()));
         }
         next.end();
@@ -350,7 +350,7 @@ impl Parent {
     fn reload(&mut self) {
         self.reloads_again = false;
         if self.next.is_some() && !self.is_reloading() {
-            self.give_up_renewal("a reload comes first");
+            self.give_up_renewal("superseded by a reload");
         }
         if let Err(error) = self.read_config() {
             let _ = self.give_up_next(&reason(&error).to_string());
@@ -415,7 +415,7 @@ impl Parent {
         if let Some((_, path)) = &self.common {
             if *path != checked.socket {
                 log::warning(format_args!(
-                    "{}: a new control socket comes with the next start",
+                    "{}: a change of socket takes effect at the next start",
                     escaped_path(&checked.socket)
                 ));
             }
@@ -442,7 +442,7 @@ impl Parent {
             Err(error) => return Err(error.to_string()),
         }
         if !Uid::effective().is_root() {
-            log::verbose("not root: all processes keep their user");
+            log::verbose("not started by root: all processes keep their user");
         }
         Ok(())
     }
@@ -466,7 +466,7 @@ impl Parent {
         if self.current.is_none() {
             return Err(Failed);
         }
-        log::error("reload failed, the old configuration stays");
+        log::error("reload failed, keeping the old configuration");
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
         self.tell_engine(&FromParent::Reloaded(Err(failure + &more)));
         Ok(())
@@ -480,7 +480,7 @@ impl Parent {
         }
         let Some(Next::Starting(mut next)) = self.next.take() else { return Ok(()) };
         if let (Some(_), Some((renewal, process))) = (&self.current, next.renewal.take()) {
-            log::verbose(format_args!("started afresh for {}: {renewal:?}", process.name()));
+            log::verbose(format_args!("restarted for {}: {renewal:?}", process.name()));
             self.tell_engine(&FromParent::HandOver);
         } else if self.current.is_some() {
             log::info("configuration reloaded");

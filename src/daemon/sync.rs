@@ -35,7 +35,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut store = Peer::new((Slot::Asker, "store"), poll.registry(), STORE)?;
     life.lock_in(Variant::Usual, |_| PathBuf::new())?;
     for unreached in announcer.unreached() {
-        log::warning(format_args!("{unreached}; not told of traps, to be tried again"));
+        log::warning(format_args!("{unreached}; not sending traps to it, will retry"));
     }
     life.ready(poll.registry())?;
     store.send(&FromSync::Peers(peers(&announcer)));

@@ -1,8 +1,8 @@
-//! Integers out of untrusted bytes, in a byte order found at run time.
+//! Reads integers from untrusted bytes, in a byte order that is known only at run time.
 //!
-//! Every read returns an `Option`: `None` means the bytes end too early. Nothing here can panic.
+//! Every read returns an `Option`; `None` means that the bytes end too early. Nothing here can panic.
 
-/// The order in which the bytes of an integer lie.
+/// The order of the bytes in an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteOrder {
     /// Least significant byte first (amd64, arm64, …).
@@ -12,7 +12,7 @@ pub enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// The order of the machine this runs on.
+    /// The byte order of this machine.
     pub const NATIVE: ByteOrder =
         if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
 
@@ -21,7 +21,7 @@ impl ByteOrder {
         array_at(bytes, offset).map(|raw| self.u16_of(raw))
     }
 
-    /// The u16 that two bytes are.
+    /// Two bytes as u16.
     pub fn u16_of(self, raw: [u8; 2]) -> u16 {
         match self {
             ByteOrder::Little => u16::from_le_bytes(raw),
@@ -82,7 +82,7 @@ impl ByteOrder {
     }
 }
 
-/// The `N` bytes at `offset`, if there are as many.
+/// The `N` bytes at `offset`, if there are that many.
 pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }

@@ -1,7 +1,8 @@
-//! Two walks over one file compared: our reader's records and libc's in, what differs out.
+//! Compares two walks over one file. In: the records of our reader and those of libc's. Out: the
+//! differences.
 //!
-//! Called by `db::libc`, which makes the other walk. Both are in the file's order, so that as a rule
-//! one pass over both shows them equal; only if not are they sorted to name the records that differ.
+//! Called by `db::libc`, which makes the other walk. Both are in file order, so that usually one pass over
+//! both shows that they are equal; only if they are not, they are sorted to find the records that differ.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -20,11 +21,11 @@ use std::fmt;
 /// A way in which the two walks differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference<'a> {
-    /// Of one record.
+    /// In one record.
     Record {
         /// Its key.
         key: Cow<'a, [u8]>,
-        /// How it differs.
+        /// The kind of difference.
         how: How,
     },
     /// The same records, in another order.
@@ -34,18 +35,18 @@ pub enum Difference<'a> {
 /// How a record differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// libc's walk passes over it, as is known of it; a search finds it.
+    /// libc's walk skips it because of a known bug; a search finds it.
     PassedOver,
-    /// libc's walk has not got it, and it is not known why.
+    /// libc's walk does not have it, for an unknown reason.
     Missing,
-    /// Our reader has not got it.
+    /// Our reader does not have it.
     Strange,
-    /// Both have got it, with different values.
+    /// Both have it, with different values.
     Value,
 }
 
 impl Difference<'_> {
-    /// Whether it is a known fault of libc's walk, and so nothing is wrong with the file.
+    /// Whether this is a known bug in libc's walk, and not a fault in the file.
     pub fn is_known(&self) -> bool {
         matches!(self, Difference::Record { how: How::PassedOver, .. })
     }
@@ -55,7 +56,7 @@ impl fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Difference::Record { key, how } => write!(f, "record \"{}\" {how}", escaped(key)),
-            Difference::Order => f.write_str("libc's walk has another order"),
+            Difference::Order => f.write_str("libc's walk has a different order"),
         }
     }
 }
@@ -64,24 +65,24 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             How::PassedOver => {
-                "is passed over by libc's walk: a known fault of it behind pairs too large for a page"
+                "is skipped by libc's walk: a known bug after pairs too large for a page"
             }
             How::Missing => "is not in libc's walk",
             How::Strange => "is only in libc's walk",
-            How::Value => "has another value in libc's walk",
+            How::Value => "has a different value in libc's walk",
         })
     }
 }
 
-/// What differs between our walk and theirs; theirs may pass over the records of ours with the ordinals
-/// `unseen`, which ascend.
+/// The differences between our walk and theirs. Theirs may skip our records with the ordinals `unseen`,
+/// which are in ascending order.
 pub fn differences<'a>(
     ours: Vec<Record<'a>>,
     unseen: &[usize],
     theirs: Vec<Record<'a>>,
 ) -> Vec<Difference<'a>> {
     if ours == theirs {
-        // Not every libc has that fault.
+        // Not every libc has that bug.
         return Vec::new();
     }
     let mut ours: Vec<_> = ours
@@ -101,7 +102,7 @@ pub fn differences<'a>(
     differences
 }
 
-/// What differs whatever the order.
+/// The differences, ignoring order.
 fn sorted<'a>(
     mut ours: Vec<(Record<'a>, bool)>,
     mut theirs: Vec<Record<'a>>,
@@ -148,7 +149,7 @@ mod tests {
             .collect()
     }
 
-    /// One line a case: our walk, what theirs is expected to pass over, theirs, and what is told.
+    /// One line for each case: our walk, what theirs is expected to skip, their walk, and the result.
     #[test]
     fn every_difference_is_named() {
         let rows: [(&str, &[usize], &str, &str); 12] = [
@@ -161,9 +162,9 @@ mod tests {
             ("b1 a2", &[], "b1 a3", "a Value"),
             ("b1 a2", &[], "a2 b1", "order"),
             ("b1 a2 c3", &[2], "a2 b1", "c PassedOver, order"),
-            // Not every libc has the fault.
+            // Not every libc has the bug.
             ("b1 a2", &[1], "b1 a2", ""),
-            // Seen all the same, but not in its place.
+            // Seen, but not in its place.
             ("b1 a2 c3", &[1], "a2 b1 c3", "order"),
             ("b1 a2 c3", &[0], "a2 d4", "b PassedOver, c Missing, d Strange"),
         ];

@@ -1,12 +1,12 @@
-//! What can be wrong with the structure of a database: one variant a cause, small and `Copy`, so that a
-//! hostile file cannot make us allocate by being wrong in many places.
+//! What can be wrong with the structure of a database: one variant for each cause, small and `Copy`, so
+//! that a hostile file with many faults does not cause allocations.
 
 use std::fmt;
 
-/// One fault in the structure, and the page on which it shows.
+/// One fault in the structure, and the page where it was found.
 ///
-/// `page` counts pages of the file's own page size from its beginning; a fault of the header is on
-/// page 0.
+/// Pages are counted from the beginning of the file, in its own page size; a fault in the header is on page
+/// 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The page of the file.
@@ -15,34 +15,34 @@ pub struct Damage {
     pub fault: Fault,
 }
 
-/// The faults that the readers and the checkers tell apart.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The magic number is of neither format.
+    /// The magic number is that of neither format.
     NotADatabase,
     /// The file ends within its header or its first page.
     TooShort,
-    /// A header field holds a value that no file can have; the name is the C header's.
+    /// A header field has an invalid value; the name is that in the C header.
     Header(&'static str),
-    /// A page that is needed lies beyond the end of the file.
+    /// A page that is needed is beyond the end of the file.
     BeyondEnd,
     /// The file ends in the middle of a page.
     Cut,
-    /// A chain of pages comes back to a page it has been on, or is longer than the file.
+    /// A chain of pages returns to an earlier page, or is longer than the file.
     Loop,
-    /// A link to a page that the header knows nothing of.
+    /// A link leads to a page that does not exist according to the header.
     BadLink,
-    /// A page that two chains share, or one chain comes to twice.
+    /// Two chains share a page, or one chain visits it twice.
     UsedTwice,
-    /// An offset in the page's table points where it may not.
+    /// An offset in the page's table is out of bounds.
     BadOffset,
     /// The page's counts or bounds contradict each other.
     BadPage(&'static str),
-    /// An update was cut short, by a kill or a crash. No record is lost, and the next writer mends it:
-    /// the one fault that does not forbid writing.
+    /// An update was interrupted by a kill or a crash. No record is lost, and the next writer repairs it:
+    /// this is the only fault that does not prevent writing.
     CutShort,
-    /// A pair that spans pages is not put together as it must be.
+    /// A pair that spans pages is not laid out correctly.
     BadBigPair(&'static str),
 }
 
@@ -56,7 +56,7 @@ impl Fault {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.fault {
-            // The whole file is meant: no page to name.
+            // The fault concerns the whole file, not a page.
             Fault::NotADatabase => self.fault.fmt(f),
             _ => write!(f, "page {}: {}", self.page, self.fault),
         }
@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             Fault::TooShort => f.write_str("file ends within the header"),
-            Fault::Header(field) => write!(f, "impossible {field} in the header"),
+            Fault::Header(field) => write!(f, "invalid {field} in the header"),
             Fault::BeyondEnd => f.write_str("beyond the end of the file"),
             Fault::Cut => f.write_str("file ends in the middle of this page"),
             Fault::Loop => f.write_str("chain of pages loops"),
@@ -78,7 +78,9 @@ impl fmt::Display for Fault {
             Fault::UsedTwice => f.write_str("used twice"),
             Fault::BadOffset => f.write_str("offset out of place"),
             Fault::BadPage(what) => f.write_str(what),
-            Fault::CutShort => f.write_str("an update was cut short; the next one will mend it"),
+            Fault::CutShort => {
+                f.write_str("an update was interrupted; the next one will repair it")
+            }
             Fault::BadBigPair(what) => write!(f, "big pair: {what}"),
         }
     }

@@ -1,29 +1,29 @@
-//! A database file changed in place, by our code or by the system's dbopen(3).
+//! Changes a database file in place, with our code or with the system's dbopen(3).
 //!
-//! A path comes in, an [`Engine`] with the lock goes out ([`Database::open`]), or a whole list is
-//! worked off in batches that each hold the lock for a moment ([`Database::in_batches`]). The format
-//! comes from the magic number; an empty file becomes a hash, as spamd's dbopen makes it one.
+//! In: a path. Out: an [`Engine`] that holds the lock ([`Database::open`]); or a list of changes is made in
+//! batches, each of which holds the lock for a moment ([`Database::in_batches`]). The magic number decides
+//! the format; an empty file becomes a hash, as with spamd's dbopen.
 //!
 //! # A damaged file is never written
 //!
-//! * A file of up to `SMALL` bytes is read and checked whole under the same lock as the writes.
-//! * A larger one is read under a shared lock, and checked whole after that lock is given back, before the
-//!   first of several batches if another program has changed it since the last look; nobody waits for
-//!   it. What is changed between batches is not checked again as a whole: a file that was replaced or
-//!   became shorter is.
-//! * In any case our writers check each page that they are about to build on, before they write.
+//! * A file of up to `SMALL` bytes is read and checked completely under the same lock as the writes.
+//! * A larger file is read under a shared lock and checked completely after that lock is released, so that
+//!   nobody waits for the check. This is done before the first of several batches, if another program has
+//!   changed the file since the last check. Between batches, the whole file is checked again only if it was
+//!   replaced or became shorter.
+//! * In any case our writers check each page that they use before they write.
 //!
-//! So damage that was there when the first lock was taken stops everything; damage that another program
-//! does meanwhile stops us if it is where we go.
+//! So damage that exists when the first lock is taken stops everything; damage that another program does
+//! later stops us if we come to that page.
 //!
-//! What a program leaves that was killed, or met a full disk, is no damage ([`Snapshot::condition`]): it is
-//! mended under the lock of the first batch.
+//! The state that a program leaves when it is killed or the disk is full is not damage
+//! ([`Snapshot::condition`]): it is repaired under the lock of the first batch.
 //!
 //! # Whose code writes
 //!
-//! Ours, unless [`EngineChoice`] says dbopen(3): only ours makes a batch a transaction (`transaction`),
-//! and writes what is sound but not for dbopen(3) (`db::libc` has the list). What a writer was killed over is
-//! mended by ours, whatever the choice: nobody else can.
+//! Ours, unless [`EngineChoice`] selects dbopen(3): only our code makes a batch a transaction
+//! (`transaction`), and writes sound files that dbopen(3) cannot handle (`db::libc` has the list). The
+//! state that a killed writer left is always repaired by our code.
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
@@ -40,29 +40,28 @@ use std::slice;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Files of up to so many bytes are read and checked under the lock of every batch: a few
+/// Files of up to this many bytes are read and checked under the lock of every batch, which takes a few
 /// milliseconds.
 const SMALL: u64 = 4 << 20;
-/// When a batch has worked for so long, it takes on no more: to write it takes as long again.
+/// A batch takes no more changes after this time; writing it takes about as long again.
 const BATCH: Duration = Duration::from_millis(8);
-/// Between two batches, so that others who wait for the lock get it.
+/// The pause between two batches, so that others who wait for the lock get it.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A database that is to be changed.
+/// A database to change.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
     creation: Creation,
     choice: EngineChoice,
     sound: Option<SoundFile>,
-    /// The only file that is to be changed.
+    /// The only file that may be changed.
     only: Option<FileId>,
-    /// Files of up to so many bytes are checked under the lock.
+    /// Files of up to this many bytes are checked under the lock.
     small: u64,
 }
 
-/// The file whose structure was found to hold, its length then, and when it was last changed by us or
-/// before that.
+/// A file that was found sound, its length then, and the time of the last change by us or before the check.
 #[derive(Clone, Copy, Debug)]
 struct SoundFile {
     file: FileId,
@@ -71,62 +70,62 @@ struct SoundFile {
     structure: Structure,
 }
 
-/// Whether others may have changed a file since it was looked at.
+/// Whether others may have changed a file since it was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
-    /// Not before the first of several batches.
+    /// They must not have, before the first of several batches.
     Unchanged,
-    /// In the short time since the last look or the last batch.
+    /// They may have, in the short time since the last check or the last batch.
     Looked,
 }
 
-/// What a check found, if not damage.
+/// The result of a check, other than damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Structure {
     Whole,
-    /// A writer was killed, or the disk was full; ours will mend it.
+    /// A writer was killed, or the disk was full; our code will repair it.
     Leftover,
 }
 
 /// A database open for one batch.
 pub struct Batch {
-    /// Its writer; closing or dropping it gives the lock back.
+    /// Its writer; closing or dropping it releases the lock.
     pub engine: Box<dyn Engine>,
-    /// Since when the lock is held.
+    /// When the lock was taken.
     pub since: Instant,
-    /// The same open file: it has the lock too, until it is dropped.
+    /// The same open file: it shares the lock, until it is dropped.
     file: File,
 }
 
-/// What a list of changes cost the others.
+/// What a list of changes cost other programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// How often the lock was taken.
+    /// The number of times that the lock was taken.
     pub batches: u32,
-    /// The longest time for which it was held.
+    /// The longest time that it was held.
     pub longest: Duration,
 }
 
-/// What became of a list of changes.
+/// The result of a list of changes.
 #[derive(Debug)]
 pub struct Changes<T> {
-    /// What was done, item by item, as far as it is in the file.
+    /// The results for the items whose changes are in the file.
     pub done: Vec<T>,
-    /// What that cost the others.
+    /// What the changes cost other programs.
     pub cost: Cost,
-    /// Why the rest was not done.
+    /// Why the other items were not changed.
     pub failure: Option<Error>,
 }
 
 impl<T> Changes<T> {
-    /// All of it, or why not.
+    /// The results for all items, or the failure.
     pub fn whole(self) -> Result<(Vec<T>, Cost), Error> {
         self.failure.map_or(Ok((self.done, self.cost)), Err)
     }
 }
 
 impl Database {
-    /// The database at `path`, which is not looked at before it is opened.
+    /// The database at `path`; the file is not accessed yet.
     pub fn new(path: &Path, creation: Creation) -> Database {
         let path = path.to_path_buf();
         Database {
@@ -139,19 +138,19 @@ impl Database {
         }
     }
 
-    /// The same, changed by the code of that choice.
+    /// The same database, written by the chosen code.
     pub fn written_by(self, choice: EngineChoice) -> Database {
         Database { choice, ..self }
     }
 
-    /// From now on changes that file and no other that may be at the path by then; any, if none is named.
+    /// From now on, changes only this file, and no other that may have replaced it; with `None`, any file.
     pub fn bind(&mut self, only: Option<FileId>) {
         self.only = only;
     }
 
-    /// Does `work` with each of `items`, in as many batches as it takes; the first error ends it.
+    /// Calls `work` for each of `items`, in as many batches as necessary, until the first error.
     ///
-    /// What was done to the items of the batch that failed is not in the file.
+    /// The changes of a batch that fails are not in the file.
     pub fn in_batches<I, T>(
         &mut self,
         items: &[I],
@@ -178,7 +177,7 @@ impl Database {
         changes
     }
 
-    /// One batch: what was done, and how long the lock was held for it.
+    /// Makes one batch; returns the results and how long the lock was held.
     fn batch<I, T>(
         &mut self,
         items: &mut slice::Iter<'_, I>,
@@ -201,7 +200,7 @@ impl Database {
         Ok((done, since.elapsed()))
     }
 
-    /// Opens it for writing, with its lock, if its structure holds.
+    /// Opens it for writing and locks it, if it is sound.
     pub fn open(&mut self, wait: &mut Wait<'_>) -> Result<Batch, Error> {
         self.open_trusting(Trust::Unchanged, wait)
     }
@@ -214,7 +213,7 @@ impl Database {
             let copy = file.try_clone().map_err(|error| self.error(ErrorKind::Io(error)))?;
             match self.admit(copy, trust).map_err(|kind| self.error(kind))? {
                 Some(engine) => return Ok(Batch { engine, since, file }),
-                // The lock is free again: time for a long look.
+                // The lock is free again: check the file now.
                 None => drop(file),
             }
             self.look(wait)?;
@@ -223,7 +222,7 @@ impl Database {
         Err(self.error(lock::REPLACED))
     }
 
-    /// Remembers when we have changed the file, which is still locked.
+    /// Remembers the time of our change to the file, which is still locked.
     fn note_change(&mut self, file: &File) {
         let changed = file.metadata().and_then(|metadata| metadata.modified());
         match (&mut self.sound, changed) {
@@ -241,7 +240,7 @@ impl Database {
         }
     }
 
-    /// The writer of a file whose lock is held; none if the file must be looked at first.
+    /// The writer of a locked file; `None` if the file must be checked first.
     fn admit(&mut self, file: File, trust: Trust) -> Result<Option<Box<dyn Engine>>, ErrorKind> {
         let length = file.length().map_err(ErrorKind::Io)?;
         if length == 0 {
@@ -250,13 +249,13 @@ impl Database {
         let structure = if length <= self.small {
             let image = lock::image_of(&file)?;
             if hash::is_begun(&image) {
-                // Nothing was ever in it, and dbopen(3) would refuse it, or loop.
+                // It never had any records, and dbopen(3) would refuse it, or loop.
                 file.set_len(0).map_err(ErrorKind::Io)?;
                 return fresh(file).map(Some);
             }
             check(&image)?
         } else if let Some(sound) = self.known_sound(&file, length, trust).map_err(ErrorKind::Io)? {
-            // It will have been mended when it is opened again.
+            // It will have been repaired when it is opened again.
             mem::replace(&mut sound.structure, Structure::Whole)
         } else {
             return Ok(None);
@@ -289,9 +288,9 @@ impl Database {
         }
     }
 
-    /// Checks the whole structure while others work.
+    /// Checks the whole structure without holding the lock.
     fn look(&mut self, wait: &mut Wait<'_>) -> Result<(), Error> {
-        // Before the look: what is changed meanwhile is looked at again next time.
+        // Taken before the check: a change made meanwhile causes another check.
         let changed = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
         let changed = changed.map_err(|error| self.error(ErrorKind::Io(error)))?;
         let image = lock::read_image(&self.path, wait)?;
@@ -306,19 +305,19 @@ impl Database {
     }
 }
 
-/// dbopen(3), if it is there.
+/// dbopen(3), where available.
 #[cfg(libc_db)]
 fn libc(path: &Path, file: File) -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(super::libc::Writer::open(path, file)?))
 }
 
-/// dbopen(3), which is not there.
+/// dbopen(3), which is not available.
 #[cfg(not(libc_db))]
 fn libc(_: &Path, _: File) -> Result<Box<dyn Engine>, EngineError> {
-    Err(EngineError::Refused("there is no dbopen(3) here: only the native engine can write"))
+    Err(EngineError::Refused("dbopen(3) is not available: only the native engine can write"))
 }
 
-/// Ours, for the format that the magic number names.
+/// Our writer, for the format that the magic number names.
 fn native(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     let mut head = [0; 512];
     PageFile::read_at(&file, &mut head, 0).map_err(ErrorKind::Io)?;
@@ -329,13 +328,13 @@ fn native(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     }
 }
 
-/// Ours, for a file that was left unfinished: it is mended first.
+/// Our writer, for a file that was left unfinished: it is repaired first.
 fn restored(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     let image = lock::image_of(&file)?;
     let mut faults = Vec::new();
     let snapshot = Snapshot::new(&image)?;
     snapshot.check(&mut |damage| faults.push(damage));
-    // What our own writer has left it mends before its next change.
+    // Our writer repairs its own leftovers before the next change.
     if faults.iter().all(|damage| *damage == Fault::CutShort.on(0)) {
         return native(file);
     }
@@ -346,7 +345,7 @@ fn restored(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     }
 }
 
-/// Whether the file may be written; the first fault if not.
+/// Whether the file may be written; the error is the first fault.
 fn check(image: &[u8]) -> Result<Structure, ErrorKind> {
     let mut first: Option<Damage> = None;
     let condition = Snapshot::new(image)?.condition(&mut |damage| _ = first.get_or_insert(damage));
@@ -357,15 +356,15 @@ fn check(image: &[u8]) -> Result<Structure, ErrorKind> {
     }
 }
 
-/// The writer of an empty file: whoever writes into it first, it is the same hash.
+/// The writer of an empty file: the hash is the same whoever writes it first.
 fn fresh(file: File) -> Result<Box<dyn Engine>, ErrorKind> {
     let page_size = fresh_page_size(&file).map_err(ErrorKind::Io)?;
     Ok(Box::new(hash::Writer::create(file, page_size)?))
 }
 
-/// The page size of a new database: the file system's block size, as dbopen(3) has it (`init_hash()` in
-/// lib/libc/db/hash/hash.c), but within the bounds that its hash code can handle: offsets in a page of
-/// 65536 bytes overflow 16 bits.
+/// The page size of a new database: the file system's block size, as with dbopen(3) (`init_hash()` in
+/// lib/libc/db/hash/hash.c), but within the bounds that its hash code can handle, since offsets in a page
+/// of 65536 bytes overflow 16 bits.
 fn fresh_page_size(file: &File) -> std::io::Result<u32> {
     let wanted = file.metadata()?.blksize().clamp(512, 32768);
     // A power of two, since the format stores its logarithm.
@@ -381,7 +380,7 @@ mod tests {
 
     const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     const VALUE: [u8; 32] = [7; 32];
-    /// The choice that leaves least to our writer.
+    /// The choice that uses our writer least.
     const LAST: EngineChoice =
         if cfg!(libc_db) { EngineChoice::Libc } else { EngineChoice::Native };
 
@@ -393,7 +392,7 @@ mod tests {
         (dir, path)
     }
 
-    /// Puts as many keys as there are numbers, and gives what it cost.
+    /// Puts a key for each number, and returns the cost.
     fn put(database: &mut Database, keys: &[u32]) -> Result<Cost, Error> {
         let mut notice = || ();
         let mut wait = Wait::new(Duration::from_millis(50), Duration::MAX, &mut notice);
@@ -403,7 +402,7 @@ mod tests {
         changes.whole().map(|(_, cost)| cost)
     }
 
-    /// How many of the keys the file holds with their value.
+    /// How many of the keys are in the file with their value.
     fn held(path: &Path, keys: &[u32]) -> usize {
         let image = fs::read(path).unwrap();
         let snapshot = Snapshot::new(&image).unwrap();
@@ -425,7 +424,7 @@ mod tests {
         }
     }
 
-    /// The choice, golden file by golden file: what is written by dbopen(3), what by ours, what by none.
+    /// For each golden file: whether dbopen(3), our code or neither writes it.
     #[test]
     #[cfg(libc_db)]
     fn dbopen_writes_what_is_for_it() {
@@ -453,7 +452,7 @@ mod tests {
         let mut database = Database::new(&path, Creation::Never).written_by(EngineChoice::Libc);
         assert_eq!(
             put(&mut database, &[1]).unwrap_err().kind.to_string(),
-            "there is no dbopen(3) here: only the native engine can write"
+            "dbopen(3) is not available: only the native engine can write"
         );
     }
 
@@ -487,12 +486,12 @@ mod tests {
         }
     }
 
-    /// Otherwise a writer that is killed would be the last one.
+    /// Otherwise no writer could follow one that was killed.
     #[test]
     fn a_file_whose_last_writer_was_killed_is_written() {
         for (small, choice) in [(0, EngineChoice::Native), (0, LAST), (SMALL, LAST)] {
             let (_dir, path) = copy("btree/kinds");
-            // The mark of the btree writer, behind the fields of the meta page.
+            // The mark of the btree writer, after the fields of the meta page.
             let file = File::options().write(true).open(&path).unwrap();
             FileExt::write_all_at(&file, &0x6d65_6e64_u32.to_le_bytes(), 24).unwrap();
             let image = fs::read(&path).unwrap();
@@ -527,7 +526,7 @@ mod tests {
         assert!(fs::read(&path).unwrap() == before);
     }
 
-    /// The scan finds it damaged, and nothing but the time of the change tells the writer.
+    /// A scan finds it damaged; the writer knows only from the time of the change.
     #[test]
     fn a_large_file_that_was_damaged_after_the_first_look_is_not_written() {
         let (_dir, path) = copy("hash/multi");
@@ -542,7 +541,7 @@ mod tests {
         assert!(fs::read(&path).unwrap() == before);
     }
 
-    /// One look for as long as nobody else writes.
+    /// One check is enough as long as nobody else writes.
     #[test]
     fn our_own_changes_do_not_make_a_large_file_be_looked_at_again() {
         let (_dir, path) = copy("hash/multi");
@@ -556,7 +555,7 @@ mod tests {
         }
     }
 
-    /// What was judged is not what would be written into.
+    /// The file that was judged is not the one that would be written.
     #[test]
     fn a_file_that_took_the_place_of_the_one_read_is_not_written() {
         let (dir, path) = copy("hash/kinds");
@@ -574,7 +573,7 @@ mod tests {
         put(&mut database, &[2]).unwrap();
     }
 
-    /// What a first write left that was cut: dbopen(3) would refuse it, or loop with the lock held.
+    /// The first write was interrupted: dbopen(3) would refuse the file, or loop while holding the lock.
     #[test]
     fn a_database_that_was_only_begun_is_made_anew() {
         let whole = fs::read(format!("{ROOT}/hash/empty.db")).unwrap();

@@ -1,29 +1,29 @@
-//! The file under a writer: reads and writes at an offset, nothing else.
+//! The file below a writer: reads and writes at an offset, nothing else.
 //!
-//! A trait so that tests can record every write and replay any prefix of them; real life has one
-//! implementor, [`std::fs::File`].
+//! It is a trait so that tests can record every write and replay any prefix; in the product only
+//! [`std::fs::File`] implements it.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Something that can be read and written at any offset, and grows when written beyond its end.
+/// A file that can be read and written at any offset, and grows when it is written beyond its end.
 pub trait PageFile {
     /// Its length in bytes.
     fn length(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset` on; what lies beyond the end reads as zeros, as pages that a db(3)
-    /// file has not yet written do.
+    /// Fills `buffer` from `offset`; bytes beyond the end read as zeros, like pages of a db(3) file that
+    /// have not been written yet.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` at `offset`, in one write(2) wherever the system allows it: a writer's
-    /// order of writes is its promise to survive a kill between any two of them.
+    /// Writes all of `bytes` at `offset`, in one write(2) if the system allows it: a writer orders its
+    /// writes so that it can be killed between any two of them.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Gives it that length.
+    /// Sets its length.
     fn set_length(&mut self, length: u64) -> io::Result<()>;
 
-    /// Returns when all that was written is on the disk: fdatasync(2).
+    /// Returns when everything written is on the disk: fdatasync(2).
     fn sync(&mut self) -> io::Result<()>;
 }
 

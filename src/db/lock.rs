@@ -1,9 +1,9 @@
-//! Opening a database with its lock, and reading it in one pass.
+//! Opens a database with its lock, and reads it in one pass.
 //!
-//! Every program of spamd takes flock(2) for as long as it has the file open, and keeps it open only
-//! for as long as it must: so do we. [`read_image`] shares the lock for the time of the read(2)s alone
-//! (memory is prepared before, decoding comes after); [`open_exclusive`] is for writers, who close
-//! the file after a batch. A lock that somebody keeps is waited for, but not for ever: [`Wait`].
+//! All programs of spamd hold the flock(2) lock while they have the file open, and keep it open only as
+//! long as necessary; so do we. [`read_image`] shares the lock only for the read(2) calls (memory is
+//! prepared before, decoding comes after); [`open_exclusive`] is for writers, which close the file after a
+//! batch. We wait for a lock, but not for ever: [`Wait`].
 //!
 //! The file is never truncated, renamed or replaced: others wait on its inode.
 #![forbid(unsafe_code)]
@@ -22,38 +22,38 @@ use std::time::{Duration, Instant};
 
 pub use super::wait::Wait;
 
-/// Permissions of a database that we create, as spamd does (`greyscan`'s start in grey.c).
+/// The permissions of a database that we create, as spamd does (the beginning of `greyscan` in grey.c).
 const MODE: u32 = 0o644;
-/// Room for what the file may grow while we wait for its lock.
+/// How much the file may grow while we wait for its lock.
 const SLACK: usize = 256 * 1024;
-/// How often a file may be replaced under our hands before we leave it alone.
+/// How often a file may be replaced before we give up.
 pub const ATTEMPTS: u32 = 3;
-/// What is said then.
-pub const REPLACED: ErrorKind = ErrorKind::Refused("replaced again and again by another program");
-/// A file's bytes at one moment.
+/// The error after that.
+pub const REPLACED: ErrorKind = ErrorKind::Refused("repeatedly replaced by another program");
+/// The bytes of a file at one moment.
 #[derive(Debug)]
 pub struct Image {
     /// The whole file.
     pub bytes: Memory,
     /// Which file it was.
     pub file: FileId,
-    /// How long the lock was waited for.
+    /// The time spent waiting for the lock.
     pub waited: Duration,
-    /// How long the lock was held.
+    /// The time that the lock was held.
     pub held: Duration,
 }
 
 /// Reads the whole file at `path` under a shared lock.
 ///
-/// The memory is there, page by page, before the lock is taken: under it nothing happens but the
-/// copying, since page faults on fresh memory would cost more than the read itself.
+/// Every page of the memory is faulted in before the lock is taken, so that only the copying happens under
+/// the lock: page faults on fresh memory would take longer than the read itself.
 pub fn read_image(path: &Path, wait: &mut Wait<'_>) -> Result<Image, Error> {
     read(path, wait).map_err(|kind| Error { path: path.to_path_buf(), kind })
 }
 
-/// Where the bytes of a file may go: memory whose length can be chosen.
+/// Memory for the bytes of a file, whose length can be set.
 pub trait Room: DerefMut<Target = [u8]> {
-    /// Makes it so long, all of it there; what it holds is lost where it must grow.
+    /// Sets its length, with all pages faulted in; its contents are lost if it must grow.
     fn set_length(&mut self, length: usize) -> Result<(), ErrorKind>;
 }
 
@@ -63,12 +63,12 @@ impl Room for Memory {
     }
 }
 
-/// What was read, when its bytes are somewhere else.
+/// The result of a read, without the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     /// Which file it was.
     pub file: FileId,
-    /// Another one whenever the file was written to: device, inode, length, and time of change in
+    /// A value that changes whenever the file is written: device, inode, length, and time of change in
     /// seconds and nanoseconds.
     pub version: [u64; 5],
     /// How long the lock was waited for.
@@ -77,7 +77,7 @@ pub struct Pass {
     pub held: Duration,
 }
 
-/// Reads the whole file at `path` under a shared lock into `room`, as [`read_image`] does.
+/// Reads the whole file at `path` under a shared lock into `room`, like [`read_image`].
 pub fn read_into(path: &Path, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, Error> {
     let opened = open(path, OpenOptions::new().read(true));
     let passed = opened.and_then(|file| {
@@ -94,7 +94,7 @@ fn read(path: &Path, wait: &mut Wait<'_>) -> Result<Image, ErrorKind> {
     Ok(Image { bytes, file, waited, held })
 }
 
-/// Waits for the lock, reads, gives the lock back.
+/// Waits for the lock, reads, and releases the lock.
 fn pass(file: File, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, ErrorKind> {
     let waited = wait.lock(&file, Hold::Shared)?;
     let locked = Instant::now();
@@ -109,7 +109,7 @@ fn pass(file: File, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, E
     Ok(Pass { file, version, waited, held })
 }
 
-/// A file's identity on this machine, whatever its path.
+/// The identity of a file on this machine, independent of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
     device: u64,
@@ -117,12 +117,12 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// Which file this is.
+    /// The identity of an open file.
     pub fn of(file: &File) -> io::Result<FileId> {
         file.metadata().map(|metadata| FileId::from(&metadata))
     }
 
-    /// Which file is at `path` now.
+    /// The identity of the file that is at `path` now.
     pub fn at(path: &Path) -> io::Result<FileId> {
         fs::metadata(path).map(|metadata| FileId::from(&metadata))
     }
@@ -134,24 +134,24 @@ impl From<&fs::Metadata> for FileId {
     }
 }
 
-/// Whether a database that does not exist is made.
+/// Whether a missing database is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
     /// A file that is missing is an error.
     Never,
-    /// It is made, empty, mode 0644.
+    /// It is created empty, with mode 0644.
     IfMissing,
 }
 
-/// Opens the file at `path` for reading and writing, with its lock; closing it gives the lock back.
+/// Opens and locks the file at `path` for reading and writing; closing it releases the lock.
 pub fn open_exclusive(path: &Path, creation: Creation, wait: &mut Wait<'_>) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(MODE).create(creation == Creation::IfMissing);
     open_locked(path, &options, wait, Hold::Exclusive)
 }
 
-/// Makes an empty database at `path`, mode 0644, that belongs to `owner`, a user and a group, if one is named.
-/// False, and nothing is done, if there is one.
+/// Creates an empty database at `path` with mode 0644, owned by `owner`, a user and a group, if given.
+/// Returns false and does nothing if the file exists.
 pub fn create(path: &Path, owner: Option<(u32, u32)>) -> Result<bool, Error> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(MODE).create_new(true);
@@ -159,7 +159,7 @@ pub fn create(path: &Path, owner: Option<(u32, u32)>) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
         Err(error) => Err(error),
         Ok(file) => owner.map_or(Ok(()), |(user, group)| {
-            // One that its owner may not write would be worse than none.
+            // A file that its owner cannot write would be worse than none.
             fchown(&file, Some(user), Some(group)).inspect_err(|_| drop(fs::remove_file(path)))
         }),
     };
@@ -167,13 +167,13 @@ pub fn create(path: &Path, owner: Option<(u32, u32)>) -> Result<bool, Error> {
     made.map(|()| true).map_err(error)
 }
 
-/// Opens the file at `path` for reading, sharing its lock; closing it gives the lock back.
+/// Opens the file at `path` for reading with a shared lock; closing it releases the lock.
 pub fn open_shared(path: &Path, wait: &mut Wait<'_>) -> Result<File, Error> {
     open_locked(path, OpenOptions::new().read(true), wait, Hold::Shared)
 }
 
-/// Opens and locks. What was put in the file's place while the lock was waited for is opened in turn:
-/// a trap in a file that has no name any more would be none.
+/// Opens and locks a file. If it was replaced while we waited for the lock, the new file is opened instead:
+/// a trap in a file without a name would be lost.
 fn open_locked(
     path: &Path,
     options: &OpenOptions,
@@ -189,7 +189,7 @@ fn open_locked(
     outcome.map_err(|kind| Error { path: path.to_path_buf(), kind })
 }
 
-/// Whether the file is the one that its path leads to, if that leads anywhere.
+/// Whether the path leads to this file, if it leads anywhere.
 fn is_at(path: &Path, file: &File) -> io::Result<bool> {
     match FileId::at(path) {
         Ok(there) => Ok(there == FileId::of(file)?),
@@ -198,19 +198,19 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
     }
 }
 
-/// The whole of a file whose lock the caller holds.
+/// The contents of a file that the caller has locked.
 pub fn image_of(file: &File) -> Result<Memory, ErrorKind> {
     let mut bytes = Memory::prepared(length(file)?)?;
     fill(file, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Opens a regular file. Anything else is refused before it is opened, since opening a fifo waits for
-/// its other end and opening a device may do anything, and once more afterwards.
+/// Opens a regular file. Anything else is refused, both before it is opened, since opening a fifo waits for
+/// its other end and opening a device may do anything, and again after that.
 fn open(path: &Path, options: &OpenOptions) -> Result<File, ErrorKind> {
     match fs::metadata(path) {
         Ok(metadata) => regular(&metadata)?,
-        // Whoever may create it will; the others meet the same error again.
+        // It is created if possible; otherwise open(2) fails with the same error.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(ErrorKind::Io(error)),
     }
@@ -234,7 +234,7 @@ fn regular(metadata: &fs::Metadata) -> Result<(), ErrorKind> {
     }))
 }
 
-/// Makes `bytes` the contents of `file`, as long as it is now.
+/// Reads the contents of `file` into `bytes`, with its current length.
 fn fill(file: &File, bytes: &mut impl Room) -> Result<(), ErrorKind> {
     bytes.set_length(length(file)?)?;
     read_exactly(file, bytes)
@@ -336,7 +336,7 @@ mod tests {
                 read_image(&path, &mut Wait::new(Duration::MAX, millis(1), &mut notice))
             }
         });
-        // The reader waits: what is written now it must see, though it is longer than before.
+        // The reader is waiting: it must see what is written now, although the file is longer than before.
         told.recv().unwrap();
         let after = vec![b'y'; SLACK + 100];
         writer.write_all_at(&after, 0).unwrap();
@@ -346,7 +346,7 @@ mod tests {
         assert!(image.waited >= millis(1));
     }
 
-    /// What a writer finds that waited for the lock while `change` was made.
+    /// What a writer finds if `change` was made while it waited for the lock.
     fn found_after(creation: Creation, change: impl FnOnce(&Path)) -> Result<Vec<u8>, ErrorKind> {
         let (_dir, path) = place(b"before");
         let holder = exclusive(&path, Creation::Never).unwrap();

@@ -1,9 +1,8 @@
 //! Memory for the image of a file.
 //!
-//! A mapping of its own, not the allocator's: an image may be larger than the allocator of a daemon is
-//! allowed to serve, which ends the program, while a mapping that is refused is an error to report. Where
-//! the system has large pages they are asked for: faults on small ones would cost more than reading
-//! the file.
+//! It is a separate mapping. An image may be larger than the data size limit of a daemon, where a failed
+//! allocation would abort the program, while a failed mapping is an error that can be reported. Large pages
+//! are requested where the system has them: faults on small ones would take longer than reading the file.
 #![forbid(unsafe_code)]
 
 use super::ErrorKind;
@@ -11,13 +10,13 @@ use crate::threads::each;
 use memmap2::MmapMut;
 use std::ops::{Deref, DerefMut};
 
-/// The smallest page of memory that a system hands out.
+/// The smallest page of memory on any system.
 const PAGE: usize = 4096;
 
-/// How much of a mapping or a file one thread takes at once: many large pages.
+/// How much of a mapping or a file a thread takes at once: many large pages.
 pub(super) const PIECE: usize = 16 << 20;
 
-/// Bytes in a mapping of their own.
+/// Bytes in a separate mapping.
 #[derive(Debug)]
 pub struct Memory {
     mapping: MmapMut,
@@ -25,12 +24,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// So many bytes, all of them there: each page has been written to.
+    /// Memory of this length, with every page faulted in.
     pub fn prepared(length: usize) -> Result<Memory, ErrorKind> {
-        // A mapping of nothing is an error.
+        // An empty mapping is an error.
         let mut mapping = MmapMut::map_anon(length.max(1)).map_err(ErrorKind::Io)?;
         #[cfg(target_os = "linux")]
-        // A kernel without large pages has small ones.
+        // If the kernel has no large pages, it uses small ones.
         let _ = mapping.advise(memmap2::Advice::HugePage);
         each(mapping.chunks_mut(PIECE), |piece| {
             piece.chunks_mut(PAGE).filter_map(<[u8]>::first_mut).for_each(|byte| *byte = 1);
@@ -38,7 +37,7 @@ impl Memory {
         Ok(Memory { mapping, length })
     }
 
-    /// Makes it another length; what it holds is lost where it must grow.
+    /// Sets its length; its contents are lost if it must grow.
     pub fn set_length(&mut self, length: usize) -> Result<(), ErrorKind> {
         if length > self.mapping.len() {
             *self = Memory::prepared(length)?;

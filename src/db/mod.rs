@@ -1,13 +1,13 @@
-//! The file formats of db(3) 1.85, in which spamd keeps its database: hash(3) since OpenBSD 4.1,
-//! btree(3) before.
+//! The file formats of db(3) 1.85, in which spamd keeps its database: hash(3) since OpenBSD 4.1, btree(3)
+//! before.
 //!
-//! * Reading is [`snapshot`]: it takes the bytes of a whole file and walks them; it never sees a path.
-//! * Writing is an [`Engine`]: one batch of changes under the lock, in place. [`database`] opens
-//!   it, with our code or, where there is dbopen(3), with that (`libc`).
+//! * [`snapshot`] reads: it takes the bytes of a whole file and walks them; it never sees a path.
+//! * An [`Engine`] writes: one batch of changes in place, under the lock. [`database`] opens it, with our
+//!   code or with dbopen(3) where available (`libc`).
 //! * [`lock`] opens a file with its lock and reads it in one pass.
-//! * [`hash`] and [`btree`] hold the two formats, each with its page layout, reader, checker and writer.
+//! * [`hash`] and [`btree`] have the two formats, each with its page layout, reader, checker and writer.
 //!
-//! All bytes are untrusted: they may be damaged, and most of them were chosen by strangers.
+//! All bytes are untrusted: they may be damaged, and strangers chose most of them.
 
 use crate::errno::reason;
 use crate::escape::escaped_path;
@@ -35,18 +35,18 @@ mod wait;
 pub use bytes::ByteOrder;
 pub use damage::{Damage, Fault};
 
-/// The two formats of db(3) that a spamd database may have.
+/// The two formats of db(3) that spamd has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// hash(3): what spamd uses since OpenBSD 4.1.
+    /// hash(3), which spamd uses since OpenBSD 4.1.
     Hash,
-    /// btree(3): what spamd used before.
+    /// btree(3), which spamd used before.
     Btree,
 }
 
-/// One key and its value, as they lie in the file.
+/// One key and its value, as they are in the file.
 ///
-/// Borrowed from the image wherever they lie there in one piece, which is all but the few pairs too
+/// Both borrow from the image if they are contiguous there, as all pairs are except the few that are too
 /// large for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -56,36 +56,35 @@ pub struct Record<'a> {
     pub value: Cow<'a, [u8]>,
 }
 
-/// A database opened for writing, its lock held until it is closed or dropped.
+/// A database opened for writing, locked until it is closed or dropped.
 ///
-/// Every method leaves the file so that another program may read it and lose no record, even if this
-/// process dies between two of its writes.
+/// Every method leaves the file in a state in which another program can read it without missing a record,
+/// even if this process dies between two writes.
 pub trait Engine {
-    /// The byte order in which the machine that made the file keeps its integers: pages and spamd's
-    /// values alike.
+    /// The byte order of the machine that made the file, for both pages and spamd's values.
     fn byte_order(&self) -> ByteOrder;
 
     /// The value of `key`, if there is one.
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
 
-    /// Enters `key` with `value`, in place of any value it has.
+    /// Enters `key` with `value`, replacing any value it has.
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError>;
 
     /// Removes `key`; false if it was not there.
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError>;
 
-    /// Writes what is still to be written and gives the lock back.
+    /// Writes everything that is still unwritten and releases the lock.
     fn close(self: Box<Self>) -> Result<(), EngineError>;
 }
 
-/// Why an engine did not do what it was asked; the path is added by whoever knows it ([`Error`]).
+/// Why an engine failed; [`Error`] adds the path.
 #[derive(Debug)]
 pub enum EngineError {
     /// The system refused a read or a write.
     Io(io::Error),
-    /// The file's structure does not hold; nothing was written.
+    /// The file is damaged; nothing was written.
     Damaged(Damage),
-    /// The file is sound, but this cannot be done to it; the text says why.
+    /// The file is sound, but the operation is not possible; the text says why.
     Refused(&'static str),
 }
 
@@ -131,15 +130,15 @@ pub enum ErrorKind {
     NotADatabase,
     /// Not a regular file; the text says what it is (`is a directory`).
     NotAFile(&'static str),
-    /// Another process kept the lock for the whole time we were ready to wait.
+    /// Another process held the lock for as long as we were willing to wait.
     Locked,
-    /// Whoever waited for the lock must not wait any longer.
+    /// The wait for the lock was abandoned.
     GivenUp,
-    /// The file became shorter while it was read.
+    /// The file shrank while it was read.
     Shrank,
-    /// The structure does not hold.
+    /// The file is damaged.
     Damaged(Damage),
-    /// Sound, but this cannot be done to it.
+    /// The file is sound, but the operation is not possible.
     Refused(&'static str),
 }
 
@@ -158,8 +157,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),
-            ErrorKind::GivenUp => f.write_str("locked by another process, given up"),
-            ErrorKind::Shrank => f.write_str("became shorter while it was read"),
+            ErrorKind::GivenUp => f.write_str("locked by another process, gave up"),
+            ErrorKind::Shrank => f.write_str("file shrank while it was read"),
             ErrorKind::Damaged(damage) => damage.fmt(f),
             ErrorKind::Refused(why) => f.write_str(why),
         }

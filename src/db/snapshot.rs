@@ -1,23 +1,23 @@
-//! Reading: the bytes of a whole database in, its records out, in the file's own order.
+//! Reads a database. In: the bytes of the whole file. Out: its records, in file order.
 //!
-//! The caller has read the file in one pass under the lock ([`super::lock`]); from here on nobody
-//! waits for us. The format is found from the magic number, the byte order from the header. Both
-//! readers are pure safe code over a byte slice, allocate nothing for a record that lies in one piece,
-//! and do work in proportion to the length of the file whatever its bytes say.
+//! The caller has read the file in one pass under the lock ([`super::lock`]), so nobody waits for the rest.
+//! The magic number determines the format, the header the byte order. Both readers are safe code over a
+//! byte slice, allocate nothing for a contiguous record, and do work in proportion to the length of the
+//! file whatever its contents.
 
 use super::{ByteOrder, Damage, Fault, Format, Record, btree, hash};
 
-/// How many records are read at once where the format has no pieces of its own.
+/// How many records are read at once if the format has no pieces of its own.
 const BATCH: usize = 256;
 
-/// The bytes of a database file whose header makes sense.
+/// The bytes of a database file with a valid header.
 #[derive(Debug)]
 pub struct Snapshot<'a>(Kind<'a>);
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one of it, and it is not moved about")]
 enum Kind<'a> {
-    /// A zero-length file: what spamd creates for a fresh database.
+    /// An empty file, which spamd creates for a fresh database.
     Empty,
     Hash(hash::Table<'a>),
     Btree(btree::Tree<'a>),
@@ -35,13 +35,13 @@ impl<'a> Snapshot<'a> {
             None => Err(Fault::NotADatabase.on(0)),
         };
         match snapshot {
-            // Nothing was ever in it.
+            // It never had any records.
             Err(_) if hash::is_begun(image) => Ok(Snapshot(Kind::Empty)),
             snapshot => snapshot,
         }
     }
 
-    /// The byte order of spamd's values in it.
+    /// The byte order of spamd's values.
     pub fn byte_order(&self) -> ByteOrder {
         match &self.0 {
             Kind::Empty => ByteOrder::NATIVE,
@@ -50,7 +50,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Bytes in a page; none in an empty file.
+    /// Bytes in a page; `None` for an empty file.
     pub fn page_size(&self) -> Option<u32> {
         match &self.0 {
             Kind::Empty => None,
@@ -59,10 +59,10 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Every record that can be reached, in the file's order, and in between the faults met.
+    /// Every record that can be reached, in file order, with the faults met in between.
     ///
-    /// After a fault the walk goes on where it safely can: with the next bucket of a hash, with the next
-    /// item of the page above in a btree.
+    /// After a fault the walk continues where it safely can: with the next bucket of a hash, or with the
+    /// next item of the page above in a btree.
     pub fn records(&self) -> Records<'_, 'a> {
         Records(match &self.0 {
             Kind::Empty => Walk::Empty,
@@ -71,10 +71,10 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// The records in pieces of some hundred: to find these is little work, so that one can do it for
-    /// several who read the records. Here all that [`Self::check`] demands is demanded: a file in which
-    /// that finds a fault has one here, in the place of a piece or in a piece at its end, and what
-    /// follows is not to be relied on.
+    /// The records in pieces of some hundred: finding pieces is little work, so that one walk can serve
+    /// several readers of records. All conditions of [`Self::check`] are applied: a file in which that
+    /// finds a fault has one here, in place of a piece or at the end of a piece, and what follows is not
+    /// reliable.
     pub fn pieces(&self) -> Pieces<'_, 'a> {
         Pieces(match &self.0 {
             Kind::Empty => Walks::Batches(Batches(self.records())),
@@ -86,14 +86,14 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// Reads the records of a file that is sound, or of one that is no worse than another program left it
+    /// Reads the records of a file that is sound, or in the state that a killed program leaves
     /// ([`Self::leftovers`]).
     ///
     /// `read` may be called twice.
     ///
     /// # Errors
     ///
-    /// What makes the file a damaged one, or what `read` finds wrong.
+    /// The file is damaged, or `read` fails.
     pub fn read<T>(
         &self,
         read: impl Fn(&mut Trusted<'_, 'a>) -> Result<T, Damage>,
@@ -107,12 +107,12 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// The records of a file that a program was killed over, or for which the disk had no room: those that
-    /// can be found in it, each key once. Asked of a file that is not sound.
+    /// The records of a file that a program left when it was killed or the disk was full: those that can be
+    /// found, each key once. Only for a file that is not sound.
     ///
     /// # Errors
     ///
-    /// What makes the file a damaged one.
+    /// The file is damaged.
     pub fn leftovers(&self) -> Result<Vec<Record<'a>>, Damage> {
         match &self.0 {
             Kind::Empty => Ok(Vec::new()),
@@ -124,7 +124,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Walks the whole structure, tells every fault found, and what they amount to.
+    /// Walks the whole structure, reports every fault, and returns what they mean.
     pub fn condition(&self, tell: &mut dyn FnMut(Damage)) -> Condition {
         let mut sound = true;
         self.check(&mut |damage| {
@@ -138,8 +138,8 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Walks the whole structure and tells every fault found; a sound file has none. [`Self::condition`]
-    /// tells what they amount to.
+    /// Walks the whole structure and reports every fault; a sound file has none. [`Self::condition`] also
+    /// says what they mean.
     pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
         match &self.0 {
             Kind::Empty => {}
@@ -149,19 +149,19 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// What a file is good for.
+/// Whether a file can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Everything.
+    /// It is sound.
     Sound,
-    /// It has faults that a program leaves which is killed, or meets a full disk: it is read and written
-    /// all the same, and mended by whoever of us writes first.
+    /// It has only faults that a program leaves when it is killed or the disk is full: it is read and
+    /// written, and our first writer repairs it.
     Leftover,
-    /// Nothing: it is neither judged by nor written.
+    /// It is damaged, and is neither judged nor written.
     Damaged,
 }
 
-/// The format that the first bytes of a file name, by their magic number.
+/// The format of a file, by the magic number in its first bytes.
 pub fn format_of(image: &[u8]) -> Option<Format> {
     if hash::has_magic(image) {
         Some(Format::Hash)
@@ -218,17 +218,17 @@ impl<'a> Iterator for Pieces<'_, 'a> {
     }
 }
 
-/// Records that follow each other, and the faults met; their number is at most the upper `size_hint`.
+/// Consecutive records with the faults met; their number is at most the upper `size_hint`.
 #[derive(Debug)]
 pub enum Piece<'a> {
-    /// A hash's page.
+    /// A page of a hash.
     Hash(hash::Piece<'a>),
-    /// Read already.
+    /// Records that have been read.
     Batch(std::vec::IntoIter<Result<Record<'a>, Damage>>),
 }
 
 impl Piece<'_> {
-    /// Makes ready what will be read: worth while for whoever reads all of it.
+    /// Prefetches what will be read; worthwhile if all of it is read.
     pub fn fetch(&self) {
         if let Piece::Hash(piece) = self {
             piece.fetch();
@@ -254,7 +254,7 @@ impl<'a> Iterator for Piece<'a> {
     }
 }
 
-/// The records that [`Snapshot::read`] gives, and the first fault if there is one.
+/// The records that [`Snapshot::read`] passes on, and the first fault if there is one.
 #[derive(Debug)]
 pub struct Trusted<'s, 'a>(Source<'s, 'a>);
 

@@ -1,48 +1,47 @@
-//! The writes of one batch: all of them, or none.
+//! Writes a batch completely or not at all.
 //!
-//! A writer changes pages in memory and hands over a [`Plan`]: which pages need room, and what is written in
+//! A writer changes pages in memory and passes on a [`Plan`]: which pages need room, and what is written in
 //! which order. [`write()`] then
 //!
-//! 1. writes zeros where the file has no page yet, or reads as zeros and may be a hole: a full disk is met
-//!    here, before anything has changed;
-//! 2. writes group by group, with an fdatasync(2) in between. The writes of a group may reach the disk in any
-//!    order, and not all of them: whoever makes the plan answers for every such state. A group is read back
-//!    before the next one is written, which may drop what this one has: a disk may lose a write and not say so.
+//! 1. writes zeros where the file has no page yet, or has zeros that may be a hole, so that a full disk is
+//!    noticed before anything has changed;
+//! 2. writes the groups, with an fdatasync(2) between groups. Any subset of the writes in a group may reach
+//!    the disk, in any order; the plan must be safe in every such state. A group is read back before the
+//!    next one is written, which may drop what this one holds: a disk may lose a write without an error.
 //!
-//! If a write fails, what it and those before it wrote over is put back, the last first, and the file gets
-//! its old length; the states that it passes on the way are those that it came through. If that fails too,
-//! the file is as a kill would have left it, which the next writer mends.
+//! If a write fails, everything that was overwritten is put back, the last write first, and the file gets
+//! its old length; it passes through the same states in reverse. If that fails too, the file is as a kill
+//! would have left it, and the next writer repairs it.
 #![forbid(unsafe_code)]
 
 use super::file::PageFile;
 use std::collections::HashMap;
 use std::io;
 
-/// The most that is written at once where zeros follow each other.
+/// The maximum number of zeros written at once.
 const PIECE: usize = 1 << 20;
 
-/// What a batch is to write.
+/// What a batch writes.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Bytes in a page.
     pub(super) page_size: usize,
-    /// Where pages are that need room, in ascending order.
+    /// The places of pages that need room, in ascending order.
     pub(super) rooms: Vec<u64>,
-    /// The writes, each with its place. What is in one group comes to the disk before any of the next.
+    /// The writes, each with its place. A group is on the disk before the next is written.
     pub(super) groups: Vec<Vec<Write>>,
 }
 
-/// Where, and what.
+/// A place, and the bytes to write there.
 pub(super) type Write = (u64, Vec<u8>);
 
-/// Makes the writes of `plan`, or none of them. A file that had `length` bytes before it was begun upon has as
-/// many again if that fails.
+/// Makes all writes of `plan`, or none. If it fails, the file gets back its old length, which was `length`.
 pub(super) fn write<F: PageFile>(file: &mut F, length: u64, plan: &Plan) -> io::Result<()> {
     let (known, before) = (HashMap::new(), Vec::new());
     let mut transaction = Transaction { file, length, known, before };
     let written = transaction.perform(plan);
     if written.is_err() {
-        // What is left of the batch then is what a kill leaves of it.
+        // If this fails too, the file is as after a kill.
         let _as_after_a_kill = transaction.roll_back();
     }
     written
@@ -53,7 +52,7 @@ struct Transaction<'f, F> {
     length: u64,
     /// Pages as they are in the file.
     known: HashMap<u64, Vec<u8>>,
-    /// What was written over.
+    /// What was overwritten.
     before: Vec<Write>,
 }
 

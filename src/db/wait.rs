@@ -1,9 +1,9 @@
-//! Waiting for a lock: in the kernel's queue, but not for ever.
+//! Waits for a lock in the kernel's queue, but not for ever.
 //!
-//! flock(2) either fails at once or waits without an end. So a thread of its own waits in it, on a descriptor
-//! that shares the file's lock, and whoever asked waits for the thread up to a deadline. A lock that the thread
-//! obtains after that is given back at once. What is asked for again and again instead comes late whenever
-//! others ask too: each of their few milliseconds may be the one in which it is tried.
+//! flock(2) either fails at once or waits without a limit. So a thread waits in it, on a descriptor that
+//! shares the file's lock, and the caller waits for the thread until a deadline. If the thread obtains the
+//! lock after that, it releases it at once. Polling for the lock instead would take long if others use it
+//! too, since each attempt may happen while they hold it for a few milliseconds.
 #![forbid(unsafe_code)]
 
 use super::ErrorKind;
@@ -16,14 +16,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often it is asked whether the wait is over, and, where there is no thread, for the lock.
+/// How often to check whether the wait is over and, if there is no thread, to try the lock.
 const STEP: Duration = Duration::from_millis(20);
-/// How many threads may be left waiting for a lock that nobody wants any more.
+/// How many threads may still wait for a lock that nobody wants any more.
 const MOST_LEFT: usize = 8;
-/// As many wait.
+/// The number of such threads.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// How long to wait for a lock, and whom to tell meanwhile.
+/// How long to wait for a lock, and whom to notify meanwhile.
 pub struct Wait<'a> {
     patience: Duration,
     notice_after: Duration,
@@ -31,7 +31,7 @@ pub struct Wait<'a> {
     is_over: Option<&'a mut dyn FnMut() -> bool>,
 }
 
-/// Which lock it is.
+/// The kind of lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
     /// `LOCK_EX`.
@@ -57,23 +57,23 @@ impl Hold {
 }
 
 impl<'a> Wait<'a> {
-    /// Waits 30 s at most and calls `notice` once after 1 s: spamd holds the lock for well under a
-    /// second, whoever needs longer is stuck.
+    /// Waits for at most 30 s, and calls `notice` once after 1 s: spamd holds the lock for well under a
+    /// second, so a process that holds it longer is probably stuck.
     pub fn usual(notice: &'a mut dyn FnMut()) -> Self {
         Wait::new(Duration::from_secs(30), Duration::from_secs(1), notice)
     }
 
-    /// Waits as long as `patience` and calls `notice` once when it has waited `notice_after`.
+    /// Waits for at most `patience`, and calls `notice` once after `notice_after`.
     pub fn new(patience: Duration, notice_after: Duration, notice: &'a mut dyn FnMut()) -> Self {
         Wait { patience, notice_after, notice, is_over: None }
     }
 
-    /// Asks `is_over` again and again while it waits, and gives up once that is true.
+    /// Calls `is_over` regularly while it waits, and gives up once that is true.
     pub fn unless(self, is_over: &'a mut dyn FnMut() -> bool) -> Self {
         Wait { is_over: Some(is_over), ..self }
     }
 
-    /// Waits until the file is locked; how long that took.
+    /// Waits until the file is locked; returns how long that took.
     pub(super) fn lock(&mut self, file: &File, hold: Hold) -> Result<Duration, ErrorKind> {
         let start = Instant::now();
         if self.is_over() {
@@ -106,7 +106,7 @@ impl<'a> Wait<'a> {
         self.is_over.as_mut().is_some_and(|is_over| is_over())
     }
 
-    /// How long nothing need be looked at but the lock.
+    /// How long to wait for the lock before checking anything else.
     fn step(&self, waited: Duration, noticed: bool) -> Duration {
         let left = self.patience.saturating_sub(waited);
         let notice = if noticed { left } else { self.notice_after.saturating_sub(waited) };
@@ -115,7 +115,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Whether the lock could be taken at once.
+/// Tries to take the lock; returns whether it was obtained.
 fn attempt(file: &File, hold: Hold) -> Result<bool, ErrorKind> {
     match hold.attempt(file) {
         Ok(()) => Ok(true),
@@ -124,7 +124,7 @@ fn attempt(file: &File, hold: Hold) -> Result<bool, ErrorKind> {
     }
 }
 
-/// A place in the queue for a lock, given up when this is dropped.
+/// A place in the queue for a lock, which is given up when this is dropped.
 struct Queue(Option<Place>);
 
 struct Place {
@@ -134,7 +134,7 @@ struct Place {
 }
 
 impl Queue {
-    /// Has a thread wait for the lock. Without one, it is asked for again and again.
+    /// Starts a thread that waits for the lock. If that fails, the lock is polled.
     fn join(file: &File, hold: Hold) -> Queue {
         if WAITING.fetch_add(1, Ordering::Relaxed) > MOST_LEFT {
             WAITING.fetch_sub(1, Ordering::Relaxed);
@@ -147,7 +147,7 @@ impl Queue {
         Queue(place)
     }
 
-    /// Waits so long at most; true if the file is locked now.
+    /// Waits for at most `time`; returns whether the file is locked.
     fn wait(&self, time: Duration, file: &File, hold: Hold) -> Result<bool, ErrorKind> {
         let Some(place) = &self.0 else {
             thread::sleep(time.min(STEP));
@@ -160,7 +160,7 @@ impl Queue {
         }
     }
 
-    /// Waits no longer; true if the file is locked after all.
+    /// Stops waiting; returns whether the file is locked after all.
     fn leave(&mut self) -> Result<bool, ErrorKind> {
         let Some(place) = &self.0 else { return Ok(false) };
         let mut is_wanted = threads::lock(&place.is_wanted);
@@ -175,14 +175,15 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // The file, too, is given up by whoever gives up waiting for it.
+        // The caller gives up the file too.
         let _given_up = self.leave();
     }
 }
 
 impl Place {
     fn new(file: &File, hold: Hold) -> Option<Place> {
-        // The lock is of the open file, whichever descriptor it was asked for by; it goes with the last.
+        // The lock belongs to the open file, whichever descriptor was used; it is released with the last
+        // one.
         let file = file.try_clone().ok()?;
         let (tell, outcome) = mpsc::channel();
         let is_wanted = Arc::new(Mutex::new(true));
@@ -191,7 +192,7 @@ impl Place {
             let obtained = hold.obtain(&file);
             let is_wanted = threads::lock(&still_wanted);
             if !*is_wanted {
-                // Whoever shares the file may not have closed it yet.
+                // The caller may not have closed the file yet.
                 let _late = file.unlock();
             }
             drop(file);
@@ -226,7 +227,7 @@ mod tests {
         let mut wait = Wait::new(millis(30), Duration::MAX, &mut notice);
         let outcome = wait.lock(&late, Hold::Exclusive);
         assert!(matches!(outcome, Err(ErrorKind::Locked)), "{outcome:?}");
-        // The file is still open, and the thread still waits.
+        // The file is still open, and the thread is still waiting.
         drop(holder);
         let third = open(place.path());
         third.lock().unwrap();
@@ -236,7 +237,7 @@ mod tests {
         drop(late);
     }
 
-    /// Asked for again and again, a lock that is free for a moment only is missed most of the time.
+    /// If it is polled, a lock that is free only for moments is missed most of the time.
     #[test]
     fn a_lock_that_others_take_in_turns_is_obtained_soon() {
         let place = tempfile::NamedTempFile::new().unwrap();

@@ -58,7 +58,7 @@ impl fmt::Display for Failure {
             Self::LongChain => "CNAME chain too long",
             Self::Lame => "lame server",
             Self::Referral => "referral",
-            Self::OddNullMx => "null MX beside others or with a preference",
+            Self::OddNullMx => "null MX with a preference or beside other MX records",
             Self::Tcp => "truncated, and no TCP",
             Self::NoServer => "no name server answers",
             Self::NoRoot => "root denied",

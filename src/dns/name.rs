@@ -57,8 +57,8 @@ impl fmt::Display for NameError {
             Self::LongLabel => "label is longer than 63 octets",
             Self::LongName => "name is longer than 255 octets",
             Self::Numeric => "name is all numeric",
-            Self::Character => "name has a character that no host name has",
-            Self::Idna => "name is no valid internationalized name",
+            Self::Character => "name has a character that is not allowed in host names",
+            Self::Idna => "name is not a valid internationalized name",
         })
     }
 }

@@ -154,7 +154,7 @@ fn name_servers(f: &mut fmt::Formatter<'_>, servers: &[NameServer]) -> fmt::Resu
         match &server.fitness {
             Fitness::Untested => writeln!(f, "not tested yet")?,
             Fitness::Fit => writeln!(f, "fit")?,
-            Fitness::Unfit(why) => writeln!(f, "put aside: {}", harmless(why))?,
+            Fitness::Unfit(why) => writeln!(f, "not in use: {}", harmless(why))?,
         }
     }
     Ok(())

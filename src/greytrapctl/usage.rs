@@ -1,26 +1,9 @@
 //! What greytrapctl says when it was called wrongly.
 #![forbid(unsafe_code)]
 
+pub use super::typed::USAGE;
 use crate::escape::escaped;
 use std::fmt;
-
-/// The usage lines: every command.
-pub const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
-       greytrapctl [-jv] [-s socket] explain address
-       greytrapctl [-jv] [-s socket] monitor
-       greytrapctl [-jv] [-s socket] scan | reload
-       greytrapctl [-jv] [-s socket] log brief | verbose
-       greytrapctl [-jv] [-s socket] trap [-f] address ...
-       greytrapctl [-jv] [-s socket] release address ...
-       greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
-       greytrapctl [-jv] -F file [-t epoch] release address ...
-       greytrapctl [-jv] list file
-       greytrapctl [-jv] check [-x] file
-       greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
-       greytrapctl [-jv] lookup [-f conf] [domain ...]
-       greytrapctl -h | -V
-";
 
 /// Why there is no command to carry out; texts that were typed are already escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What came of a scan's questions, in the form in which a scan asks for it.
+//! The answers to a scan's questions, in the form in which the scan needs them.
 
 use super::Questions;
 use crate::dns::identity::Confirmation;
@@ -11,41 +11,41 @@ use std::net::IpAddr;
 /// The answers to a scan's questions, in their order: plain data that can cross a socket.
 #[derive(Debug, Default)]
 pub struct Answered {
-    /// For each host one for each of its names; none if nothing is known of it.
+    /// For each host, one for each of its names; none if nothing is known about the host.
     pub hosts: Vec<Vec<Confirmation>>,
     /// For each domain one.
     pub domains: Vec<DomainVerdict>,
     /// How the lookups of sender domains ended.
     pub tally: Tally,
-    /// What the name servers have shown.
+    /// What the name servers have proved.
     pub shown: Shown,
 }
 
-/// What the name servers have shown in a scan.
+/// What the name servers have proved in a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// Whether one of them found something.
+    /// Whether one of them has found something.
     pub is_given: bool,
-    /// The domains asked for that must exist, escaped.
+    /// The domains that must exist and were asked for, escaped.
     pub controls: Vec<String>,
-    /// How many verdicts are unknown because they rest on what was not to be believed.
+    /// How many verdicts are unknown because they rest on answers that are not believed.
     pub dropped: u64,
 }
 
-/// What came of a scan's questions.
+/// The answers to a scan's questions.
 #[derive(Debug)]
 pub struct Findings {
     questions: Questions,
     /// The numbers of the hosts.
     by_address: HashMap<IpAddr, usize>,
     answered: Answered,
-    /// Hosts whose identity was not to be had in the scans before either.
+    /// Hosts whose identity could not be found out in the previous scans either.
     overdue: HashSet<IpAddr>,
 }
 
 impl Findings {
-    /// These answers to those questions. What is unanswered of `overdue` hosts counts as not confirmed, if the
-    /// name servers have shown that they can find something.
+    /// Combines questions and answers. A name of an `overdue` host that has no answer counts as not
+    /// confirmed if the name servers have proved that they can find something.
     pub fn new(questions: Questions, answered: Answered, overdue: HashSet<IpAddr>) -> Findings {
         let numbered = questions.hosts.iter().enumerate();
         let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
@@ -57,7 +57,7 @@ impl Findings {
         self.answered.tally
     }
 
-    /// The hosts of whose names one has no answer; nothing if that may be the name servers' fault.
+    /// The hosts with a name that has no answer; `None` if this may be the name servers' fault.
     pub fn unanswered(&self) -> Option<Vec<IpAddr>> {
         let hosts = self.questions.hosts.iter().zip(&self.answered.hosts);
         let lacking = hosts.filter(|(_, names)| names.contains(&Confirmation::Unknown));
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(findings.helo(HOST, "a.one.example"), wanted);
             assert_eq!(findings.helo(HOST, "b.two.example"), Confirmed);
         }
-        // What was never asked is not unanswered.
+        // A name that was never asked about does not count as unanswered.
         assert_eq!(findings(&names, true, &[HOST]).helo(HOST, "c.example"), Unknown);
         assert_eq!(findings(&[], true, &[HOST]).helo(HOST, "a.one.example"), Unknown);
     }

@@ -1,10 +1,10 @@
-//! One scan's questions put to the resolver: `scan` and `dns` know nothing of each other's work, this
-//! knows both.
+//! Passes the questions of a scan to the resolver. `scan` and `dns` know nothing about each other; this
+//! module knows both.
 //!
-//! [`Questions`] come in, plain data that can cross a socket; an [`Inquiry`] keeps the resolver busy with
-//! them, turn by turn, so that its owner can watch other descriptors meanwhile; [`Findings`] go out, which a
-//! scan takes as its [`Answers`](crate::scan::Answers). [`Patience`] remembers from scan to scan of whom
-//! nothing could be found out. Domains and HELO names are strangers' choice.
+//! In: [`Questions`], plain data that can be sent over a socket. An [`Inquiry`] passes them to the resolver
+//! turn by turn, so that its owner can watch other descriptors meanwhile. Out: [`Findings`], which a scan
+//! uses as its [`Answers`](crate::scan::Answers). [`Patience`] remembers from scan to scan which hosts got
+//! no answer. Strangers choose domains and HELO names.
 #![forbid(unsafe_code)]
 
 mod findings;
@@ -28,17 +28,17 @@ use shares::{Freed, Shares};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Domains with a definite answer below which nothing is said about how many of them are bad.
+/// With fewer definite answers than this, the share of bad domains means nothing.
 const FEW: u64 = 20;
 
-/// What a scan wants to know.
+/// The questions of a scan.
 #[derive(Clone, Debug, Default)]
 pub struct Questions {
     /// Hosts whose identity is in question.
     pub hosts: Vec<Question>,
     /// Sender domains.
     pub domains: Domains,
-    /// Domains that must exist, by which name servers prove themselves.
+    /// Domains that must exist, with which name servers prove themselves.
     pub controls: Vec<Vec<u8>>,
 }
 
@@ -46,20 +46,20 @@ pub struct Questions {
 #[derive(Debug)]
 pub struct Inquiry {
     questions: Questions,
-    /// How many have had their turn, hosts first.
+    /// How many have been asked, hosts first.
     begun: usize,
     answered: usize,
     shares: Shares,
-    /// Domains that may be asked for now, after others of theirs.
+    /// Domains that waited for others with the same registrable domain, and may be asked for now.
     ready: Vec<usize>,
     hosts: Vec<(Vec<Confirmation>, Denial)>,
     domains: Vec<Option<(DomainVerdict, Denial)>>,
-    /// When it is to end, answered or not.
+    /// When to end, answered or not.
     until: Option<Instant>,
 }
 
 impl Questions {
-    /// Those of a scan that has begun; none if its rules need no DNS.
+    /// The questions of a scan that has begun; none if its rules need no DNS.
     pub fn of(scan: &Scan<'_>) -> Questions {
         let (hosts, domains) = (scan.questions(), scan.domains());
         let is_empty = hosts.is_empty() && domains.is_empty();
@@ -67,14 +67,14 @@ impl Questions {
         Questions { hosts, domains, controls }
     }
 
-    /// Those about hosts that came up when the answers to the first ones were weighed.
+    /// The questions about hosts that came up with the answers to the first questions.
     pub fn further(scan: &Scan<'_>) -> Questions {
         let hosts = scan.late_questions();
         let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
         Questions { hosts, controls, domains: Domains::default() }
     }
 
-    /// How many there are, without the controls.
+    /// The number of questions, without the controls.
     pub fn len(&self) -> usize {
         self.hosts.len() + self.domains.len()
     }
@@ -86,8 +86,8 @@ impl Questions {
 }
 
 impl Inquiry {
-    /// Begins the resolver's part of a scan. Until [`Self::end`] nobody else may ask this resolver. `within`
-    /// is how long it may take.
+    /// Begins the resolver's part of a scan, which may take as long as `within`. Until [`Self::end`],
+    /// nobody else may use this resolver.
     pub fn begin(
         questions: Questions,
         resolver: &mut Resolver,
@@ -106,8 +106,8 @@ impl Inquiry {
         }
     }
 
-    /// Takes the answers that have come and asks as much as there is room for; true once all is
-    /// answered, or the time is over. Until then the resolver wants its next turn, no longer than
+    /// Takes the answers that have arrived and asks as many questions as possible. Returns true once all
+    /// are answered or the time is over; until then the resolver needs its next turn within
     /// [`Self::patience`].
     pub fn advance(&mut self, resolver: &mut Resolver) -> bool {
         self.take(resolver);
@@ -118,18 +118,18 @@ impl Inquiry {
         is_answered || self.patience() == Some(Duration::ZERO)
     }
 
-    /// How much time is left, if it is limited.
+    /// The time that is left, if it is limited.
     pub fn patience(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// How many questions are answered, and how many there are.
+    /// The number of questions that are answered, and of all questions.
     pub fn progress(&self) -> (usize, usize) {
         (self.answered, self.questions.len())
     }
 
-    /// Ends the scan. What is not answered is unknown, and so is what was denied by servers that have not
-    /// shown that they can say anything else.
+    /// Ends the scan. A question without an answer is unknown, and so is a denial by a server that has not
+    /// proved that it can find something.
     pub fn end(self, resolver: &mut Resolver) -> (Questions, Answered) {
         let proof = resolver.proof();
         let controls = resolver.controls().iter().map(Name::text);
@@ -148,7 +148,7 @@ impl Inquiry {
         (self.questions, Answered { hosts, domains, tally, shown })
     }
 
-    /// Asks for what is next; false if there is nothing more to ask just now.
+    /// Asks the next question; returns false if there is none at the moment.
     fn ask(&mut self, resolver: &mut Resolver) -> bool {
         if let Some(place) = self.ready.pop() {
             self.look_up(place, resolver);
@@ -194,7 +194,8 @@ impl Inquiry {
         }
     }
 
-    /// A domain has its verdict, which may be good for others of the same registrable domain.
+    /// Notes the verdict on a domain, which may allow others in the same registrable domain to be asked
+    /// for.
     fn judged(&mut self, place: usize, verdict: DomainVerdict, denial: Denial) {
         let domain = self.questions.domains.get(place).unwrap_or_default();
         let Freed { ready, given_up } = self.shares.answered(domain, !verdict.is_lacking());
@@ -211,7 +212,7 @@ impl Inquiry {
     }
 }
 
-/// What is left of a verdict.
+/// The verdict, as far as it is believed.
 fn believed(
     domain: Option<(DomainVerdict, Denial)>,
     proof: &Proof,
@@ -227,7 +228,7 @@ fn believed(
     }
 }
 
-/// The same for a host's names: none is known if one of them is not to be believed.
+/// The same for a host's names: all are unknown if one of them is not believed.
 fn believed_names(
     (names, denial): (Vec<Confirmation>, Denial),
     proof: &Proof,
@@ -240,13 +241,13 @@ fn believed_names(
     Vec::new()
 }
 
-/// Whether denials of a scan that ended so are worth remembering for the next one.
+/// Whether the denials of a scan with this result are plausible enough to be remembered.
 fn is_likely(tally: &Tally) -> bool {
     let known = tally.good + tally.bad;
     tally.unknown.saturating_mul(2) <= known && (known <= FEW || tally.bad <= tally.good)
 }
 
-/// What is wrong if no name server is of any use, by the resolver's notices and what was found.
+/// What is wrong if no name server is usable, judging by the resolver's notices and what was found.
 pub fn unfit(notices: &[Notice], servers: usize, shown: &Shown) -> Option<io::Error> {
     if servers == 0 {
         return Some(io::Error::other("no name server"));

@@ -1,28 +1,28 @@
-//! Hosts of whose identity nothing can be found out, scan after scan.
+//! Hosts about whose identity DNS gives no answer, scan after scan.
 //!
-//! What is unknown lets a host go free, but not for ever: whoever has a zone can have it answered by nobody.
-//! The engine keeps this from scan to scan.
+//! An unknown identity lets a host go free, but not for ever, since the owner of a zone can prevent
+//! answers. The engine keeps this from scan to scan.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-/// Scans running in which nothing is found out before that counts as no confirmation: in the third the host
-/// is judged.
+/// The number of consecutive scans without an answer after which a name counts as not confirmed: in the
+/// third the host is judged.
 const SCANS: u8 = 3;
 
-/// In how many scans running each host's identity had no answer.
+/// For each host, the number of consecutive scans in which its identity had no answer.
 #[derive(Debug, Default)]
 pub struct Patience(HashMap<IpAddr, u8>);
 
 impl Patience {
-    /// The hosts for which a further scan without an answer is the last.
+    /// The hosts that are judged in this scan if it gives no answer again.
     pub fn overdue(&self) -> HashSet<IpAddr> {
         let overdue = self.0.iter().filter(|(_, scans)| **scans >= SCANS - 1);
         overdue.map(|(address, _)| *address).collect()
     }
 
-    /// A scan in which DNS did its work has ended; of these hosts it found out nothing. As many are kept as a
-    /// scan nominates.
+    /// Notes the hosts without an answer at the end of a scan in which DNS worked. The number of hosts kept
+    /// is bounded by the number that a scan nominates.
     pub fn note(&mut self, unanswered: impl IntoIterator<Item = IpAddr>) {
         let before = std::mem::take(&mut self.0);
         let scans = |address| before.get(&address).map_or(1, |scans| scans.saturating_add(1));

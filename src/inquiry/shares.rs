@@ -1,37 +1,37 @@
-//! How much of a scan one registrable domain may have.
+//! Limits the share of a scan that one registrable domain may use.
 //!
-//! Whoever has a domain has as many names in it as he likes, and servers that answer slowly or never. So of the
-//! names below one only a few may be open or unanswered, others wait for them; and there is an end to all of
-//! them. The registrable domain itself is not counted.
+//! The owner of a domain can have any number of names in it, and servers that answer slowly or never. So
+//! only a few names below a registrable domain may be open or without an answer while others wait, and
+//! their total is limited. The registrable domain itself is not counted.
 
 use crate::name;
 use std::collections::{HashMap, VecDeque};
 
-/// Names below one registrable domain that may be open or without a definite answer.
+/// The number of names below a registrable domain that may be open or without a definite answer.
 const OPEN: u32 = 20;
-/// Names below one that are asked for in a scan.
+/// The number of names below a registrable domain that are asked for in a scan.
 const MOST: u32 = 1000;
 
-/// The domains of which there is more than their own name.
+/// The registrable domains that have names below them.
 #[derive(Debug, Default)]
 pub(super) struct Shares(HashMap<Vec<u8>, Share>);
 
 #[derive(Debug, Default)]
 struct Share {
     open: u32,
-    /// Those without a definite answer.
+    /// Names without a definite answer.
     failed: u32,
     asked: u32,
-    /// The numbers of those that wait for others.
+    /// The numbers of the names that wait for others.
     waiting: VecDeque<usize>,
 }
 
-/// What an answer means for others of the same domain.
+/// What an answer means for other names in the same domain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Freed {
-    /// May be asked now.
+    /// These may be asked for now.
     pub ready: Vec<usize>,
-    /// Will not be asked in this scan.
+    /// These will not be asked for in this scan.
     pub given_up: Vec<usize>,
 }
 
@@ -47,7 +47,7 @@ impl Share {
 }
 
 impl Shares {
-    /// Whether the domain with this number may be asked for now. If not, it waits.
+    /// Whether the domain with this number may be asked for now; if not, it waits.
     pub fn may_ask(&mut self, domain: &[u8], number: usize) -> bool {
         let Some(registered) = above(domain) else { return true };
         let share = self.0.entry(registered).or_default();
@@ -59,7 +59,7 @@ impl Shares {
         may_ask
     }
 
-    /// A domain that was asked for has an answer.
+    /// Notes the answer for a domain.
     pub fn answered(&mut self, domain: &[u8], is_definite: bool) -> Freed {
         let mut freed = Freed::default();
         let share = above(domain).and_then(|registered| self.0.get_mut(&registered));
@@ -79,7 +79,7 @@ impl Shares {
     }
 }
 
-/// The registrable domain that a name is below of.
+/// The registrable domain above a name.
 fn above(domain: &[u8]) -> Option<Vec<u8>> {
     let mut registered = Vec::new();
     name::registrable(domain, &mut registered);
@@ -90,7 +90,7 @@ fn above(domain: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// How many of these names are asked for, and how many at once, if all are answered in their turn.
+    /// How many of these names are asked for, and how many at once, if they are answered in order.
     fn run(names: &[String], is_definite: bool) -> (usize, usize) {
         let mut shares = Shares::default();
         let numbered = names.iter().enumerate();
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_registered_has_no_share_in_others() {
-        // `co.uk` is a public suffix, nobody's.
+        // `co.uk` is a public suffix, which nobody has registered.
         assert_eq!(run(&names(300, "co.uk"), false), (300, 300));
         let mut both = names(30, "tarpit.example");
         both.push("tarpit.example".into());

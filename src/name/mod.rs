@@ -1,11 +1,11 @@
-//! Domain names as text: whether they can be names at all, the form in which two of them compare, and whose
-//! they are. Below [`scan`](crate::scan) and [`dns`](crate::dns), which both live by it.
+//! Domain names as text: whether they are valid, how two of them are compared, and who registered them.
+//! Used by [`scan`](crate::scan) and [`dns`](crate::dns).
 //!
-//! * `text`: the domain of a sender or a HELO name in, its fault or the host name it is out.
-//! * `registrable`: what somebody registered to have a name, by the public suffix list (crate `psl`).
-//! * `special`: names that belong to nobody.
+//! * `text` takes the domain of a sender or a HELO name, and returns its fault or the host name in it.
+//! * `registrable` finds the registered part of a name with the public suffix list (crate `psl`).
+//! * `special` knows names that nobody can register.
 //!
-//! All of it was chosen by strangers.
+//! All input was chosen by strangers.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,

@@ -1,17 +1,18 @@
-//! What somebody registered to have a name, and the one form of a name's many spellings.
+//! The registrable part of a name, and the canonical form of its spellings.
 //!
-//! The public suffix list (crate `psl`) says which part of a name somebody can register; it wants lower case,
-//! and U-labels and A-labels (RFC 5890, 2.3.2.1) of one name must come out the same, so A-labels are decoded.
+//! The public suffix list (crate `psl`) says which part of a name can be registered. It expects lower case.
+//! U-labels and A-labels (RFC 5890, 2.3.2.1) of one name must give the same result, so A-labels are
+//! decoded.
 
 use super::text::{DIGIT, DOT, LABEL_MAX, LETTER, Labels, class, lower};
 use psl::Psl;
 
-/// The longest label less `xn--` (RFC 5890, 2.3.2.1).
+/// The longest label without `xn--` (RFC 5890, 2.3.2.1).
 const PUNYCODE_MAX: usize = LABEL_MAX - 4;
 
-/// Whether a name that is none too strange is [`registrable`] as it stands, and has no other spelling that
-/// this would hold for: two labels of small letters and digits. Whatever the public suffix list has to say
-/// about them, it is not less than both. False says nothing.
+/// Whether a simple name is its own [`registrable`] form, with no other such spelling: it has two labels of
+/// lower case letters and digits. Whatever the public suffix list says about them, the registrable part is
+/// not shorter. `false` means nothing.
 pub fn is_registered(domain: &[u8]) -> bool {
     let (mut seen, mut dots) = (0, 0u32);
     for &byte in domain {
@@ -22,7 +23,7 @@ pub fn is_registered(domain: &[u8]) -> bool {
     dots == 1 && seen & !(DOT | LETTER | DIGIT) == 0
 }
 
-/// Appends the name in the form in which names compare: lower case, A-labels decoded, dots plain.
+/// Appends the name in the form in which names are compared: lower case, A-labels decoded, plain dots.
 pub fn canonical(domain: &[u8], out: &mut Vec<u8>) {
     if domain.is_ascii() && !has_a_label(domain) {
         return lower(domain, out);
@@ -40,8 +41,8 @@ pub fn canonical(domain: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The text that stands in an A-label behind `xn--`; `None` if it is no Punycode (RFC 3492), or longer than
-/// a label can be.
+/// The text that follows `xn--` in an A-label, decoded; `None` if it is not Punycode (RFC 3492), or longer
+/// than a label can be.
 fn decode(encoded: &[u8]) -> Option<String> {
     let encoded = str::from_utf8(encoded).ok().filter(|text| text.len() <= PUNYCODE_MAX)?;
     idna::punycode::decode_to_string(encoded)
@@ -55,8 +56,8 @@ fn is_a_label(label: &[u8]) -> bool {
     label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"))
 }
 
-/// Appends what somebody registered to have this name, in canonical form: the public suffix and one
-/// label more. Address literals and bare public suffixes count as themselves.
+/// Appends the registrable part of this name in canonical form: the public suffix and one more label.
+/// Address literals and bare public suffixes stand for themselves.
 pub fn registrable(domain: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     canonical(domain, out);
@@ -99,7 +100,7 @@ mod tests {
             ("WWW.XN--85X722F.com.cn", "食狮.com.cn"),
             ("www.BÜCHER.example", "bücher.example"),
             ("例え。テスト", "例え.テスト"),
-            // A public suffix, and an address literal, count as themselves.
+            // A public suffix and an address literal stand for themselves.
             ("co.uk", "co.uk"),
             ("com", "com"),
             ("[192.0.2.1]", "[192.0.2.1]"),

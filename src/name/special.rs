@@ -1,12 +1,12 @@
-//! Names that belong to nobody: every network may give them to its own hosts, or none may.
+//! Names that nobody can register: any network may give them to its own hosts, or none may.
 //!
-//! A HELO string or a domain comes in. Programs say such a name when nobody has told them their own, so it is
-//! no sign of another host, and no answer about it says who somebody is.
+//! The input is a HELO string or a domain. Programs use such a name if their own was not configured, so it
+//! is no sign of a different host, and no answer about it tells who a host is.
 
 use super::registrable::canonical;
 use psl::Psl;
 
-/// Top of names that a network gives to its own hosts.
+/// The top labels of names that a network gives to its own hosts.
 ///
 /// * `localhost`: RFC 6761, 6.3; `localdomain`: what installers write beside it into hosts(5).
 /// * `local`: RFC 6762, 3; `home.arpa`: RFC 8375.
@@ -27,26 +27,26 @@ const LOCAL: &[&str] = &[
     "mail",
 ];
 
-/// Top of names that no host has.
+/// The top labels of names that no host has.
 ///
 /// * `test`, `invalid`: RFC 6761, 6.2 and 6.4.
 /// * `onion`: RFC 7686; `alt`: RFC 9476: names outside DNS.
 /// * `arpa`: RFC 3172, 2: for the infrastructure of the Internet, not for hosts.
 const NEVER: &[&str] = &["test", "invalid", "onion", "alt", "arpa"];
 
-/// RFC 2606, 2: stands for other people's names in what is written about names, tests among it. There it is
-/// to be taken as one of them.
+/// RFC 2606, 2: stands for real names in documentation and tests, and must be treated like a real name
+/// there.
 const DOCUMENTATION: &str = "example";
 
-/// Whether `name` is one that any network may give to a host of its own.
+/// Whether any network may give `name` to one of its hosts.
 pub fn is_local(name: &[u8]) -> bool {
     let mut text = Vec::new();
     form(name, &mut text);
     is_below_one_of(&text, LOCAL)
 }
 
-/// Whether `name` belongs to nobody: it is [local](is_local), or no host has it, or its top-level domain is
-/// none that the public suffix list knows.
+/// Whether nobody can register `name`: it is [local](is_local), or no host can have it, or the public
+/// suffix list does not have its top-level domain.
 pub fn is_nobodys(name: &[u8]) -> bool {
     let mut text = Vec::new();
     form(name, &mut text);
@@ -55,7 +55,7 @@ pub fn is_nobodys(name: &[u8]) -> bool {
         || !is_delegated(&text) && !is_below(&text, DOCUMENTATION)
 }
 
-/// Whether `domain` may exist as far as its top-level domain tells: somebody can have registered it.
+/// Whether `domain` may exist, judging by its top-level domain: it can be registered.
 pub fn may_exist(domain: &[u8]) -> bool {
     let mut text = Vec::new();
     form(domain, &mut text);

@@ -1,4 +1,4 @@
-//! Names as strangers write them: what cannot be one, and the host names among HELO strings.
+//! Names as strangers write them: finds out which are not valid, and which HELO strings are host names.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ pub(super) const LABEL_MAX: usize = 63;
 /// The longest name as text (RFC 1035, 2.3.4: 255 octets on the wire).
 const NAME_MAX: usize = 253;
 
-/// Why a domain is none.
+/// Why a text is not a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameFault {
-    /// Nothing there.
+    /// It is empty.
     Empty,
-    /// One label: nobody can answer there from elsewhere.
+    /// It has one label: a reply from elsewhere cannot reach it.
     OneLabel,
-    /// Digits and dots alone.
+    /// It consists of digits and dots.
     Numeric,
-    /// Two dots in a row, or one at the beginning.
+    /// It has two dots in a row, or begins with a dot.
     EmptyLabel,
     /// A label of more than 63 octets.
     LongLabel,
-    /// A character that no name has.
+    /// A character that is not allowed in names.
     Character(char),
-    /// An address literal that does not close, or holds nothing, or what no literal holds.
+    /// An address literal that is not closed, is empty, or contains a character that is not allowed.
     Literal,
 }
 
@@ -42,8 +42,8 @@ impl fmt::Display for NameFault {
     }
 }
 
-/// Whether `domain` is surely a name: short, two labels or more, a letter in it. The fast way for what
-/// nearly all senders have; false says nothing.
+/// Whether `domain` is certainly a name: short, with at least two labels and a letter. This is the fast
+/// path for nearly all senders; `false` means nothing.
 pub fn is_plain(domain: &[u8]) -> bool {
     let mut seen = 0;
     let mut before = DOT;
@@ -87,10 +87,10 @@ pub(super) fn class(byte: u8) -> u8 {
     CLASS.get(usize::from(byte)).copied().unwrap_or(FOREIGN)
 }
 
-/// What is wrong with the domain of a sender, which has lost its trailing dot.
+/// What is wrong with the domain of a sender, without its trailing dot.
 ///
-/// Letters, digits, `-` and `_` make a label, in any order, and so does everything beyond ASCII;
-/// address literals (RFC 5321, 4.1.3) may hold what RFC 5322, 3.4.1 calls `dtext`.
+/// A label consists of letters, digits, `-`, `_` and any non-ASCII characters, in any order. Address
+/// literals (RFC 5321, 4.1.3) may contain what RFC 5322, 3.4.1 calls `dtext`.
 pub fn check(domain: &[u8]) -> Result<(), NameFault> {
     if domain.is_empty() {
         return Err(NameFault::Empty);
@@ -126,9 +126,8 @@ fn check_literal(literal: &[u8]) -> Result<(), NameFault> {
     if is_literal { Ok(()) } else { Err(NameFault::Literal) }
 }
 
-/// The host name that a HELO string is, without a trailing dot: ASCII, at least one dot, no address.
-/// Everything else (addresses, whose digits or colons make them no name, literals,
-/// garbage) is `None`.
+/// A HELO string as a host name, without a trailing dot: ASCII, with at least one dot, and not an address.
+/// Everything else (addresses, literals, garbage) is `None`.
 pub fn host_name(helo: &[u8]) -> Option<&[u8]> {
     let name = helo.strip_suffix(b".").unwrap_or(helo);
     if is_plain(name) {
@@ -145,8 +144,8 @@ pub fn lower(text: &[u8], out: &mut Vec<u8>) {
     out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
 }
 
-/// The labels of a name, the empty ones too. The full stops IDEOGRAPHIC, FULLWIDTH and HALFWIDTH
-/// IDEOGRAPHIC separate as the dot does (RFC 3490, 3.1): input methods produce them.
+/// The labels of a name, including empty ones. IDEOGRAPHIC, FULLWIDTH and HALFWIDTH IDEOGRAPHIC FULL STOP
+/// separate labels as the dot does (RFC 3490, 3.1), since input methods produce them.
 pub(super) struct Labels<'a>(pub Option<&'a [u8]>);
 
 impl<'a> Iterator for Labels<'a> {

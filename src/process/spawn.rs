@@ -37,7 +37,7 @@ impl Program {
         if path.is_absolute() {
             return Ok(Program(path));
         }
-        Err(io::Error::other("must be started by its absolute path"))
+        Err(io::Error::other("must be started with its absolute path"))
     }
 
     /// Where it is.

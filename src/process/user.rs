@@ -1,7 +1,7 @@
 //! Giving up root: a user's name in, a process that is this user and cannot be root again.
 //!
-//! [`Identity::of`] asks the system's user database, so it comes before chroot(2) and before the locks;
-//! [`Identity::assume`] comes after everything that needs root and before the first byte that somebody
+//! [`User::named`] asks the system's user database, so it comes before chroot(2) and before the locks;
+//! [`User::assume`] comes after everything that needs root and before the first byte that somebody
 //! else wrote. A process that is not root calls neither: it stays who it is. Nothing here is trusted
 //! but the system's answers, and those about oneself are checked again.
 #![forbid(unsafe_code)]
@@ -9,7 +9,7 @@
 use crate::errno::reason;
 use crate::escape::{escaped, escaped_path};
 use nix::errno::Errno;
-use nix::unistd::{self, Gid, Uid, User};
+use nix::unistd::{self, Gid, Uid};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const ROOT_GROUP: Gid = Gid::from_raw(0);
 
 /// Whom a process becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct User {
     /// The user.
     pub uid: Uid,
     /// The user's group, the only one.
@@ -58,7 +58,7 @@ impl fmt::Display for Error {
             Error::Lookup(name, error) => {
                 write!(f, "user {}: {}", escaped(name.as_bytes()), text(*error))
             }
-            Error::Root => f.write_str("user: is root, or of its group"),
+            Error::Root => f.write_str("user: must not be root or in root's group"),
             Error::Directory(path, error) => {
                 write!(f, "chroot {}: {}", escaped_path(path), text(*error))
             }
@@ -74,14 +74,14 @@ fn text(error: Errno) -> String {
     reason(&io::Error::from(error)).to_string()
 }
 
-impl Identity {
+impl User {
     /// The user of that name, with the group that passwd(5) gives it.
     ///
     /// # Errors
     /// There is none, or the user database cannot be read.
-    pub fn of(name: &str) -> Result<Identity, Error> {
-        match User::from_name(name) {
-            Ok(Some(User { uid, gid, .. })) => Ok(Identity { uid, gid }),
+    pub fn named(name: &str) -> Result<User, Error> {
+        match unistd::User::from_name(name) {
+            Ok(Some(unistd::User { uid, gid, .. })) => Ok(User { uid, gid }),
             Ok(None) => Err(Error::NotFound(name.to_owned())),
             Err(error) => Err(Error::Lookup(name.to_owned(), error)),
         }
@@ -168,26 +168,26 @@ mod tests {
 
     #[test]
     fn users_are_found_by_name() {
-        let root = Identity::of("root").unwrap();
+        let root = User::named("root").unwrap();
         assert_eq!((root.uid.as_raw(), root.gid.as_raw()), (0, 0));
         let id = std::process::Command::new("id").args(["-u", "nobody"]).output().unwrap();
-        let nobody = Identity::of("nobody").unwrap();
+        let nobody = User::named("nobody").unwrap();
         assert_eq!(nobody.uid.to_string(), String::from_utf8(id.stdout).unwrap().trim());
     }
 
     #[test]
     fn an_unknown_user_is_named() {
-        let error = Identity::of("_no such\nuser").unwrap_err();
+        let error = User::named("_no such\nuser").unwrap_err();
         assert_eq!(error.to_string(), "user _no such\\012user: not found");
     }
 
     #[test]
     fn nobody_becomes_root() {
-        let root = Identity::of("root").unwrap();
+        let root = User::named("root").unwrap();
         let nobody = Uid::from_raw(65534);
-        for identity in [root, Identity { uid: nobody, ..root }] {
-            let error = identity.assume(None).unwrap_err();
-            assert_eq!(error.to_string(), "user: is root, or of its group");
+        for user in [root, User { uid: nobody, ..root }] {
+            let error = user.assume(None).unwrap_err();
+            assert_eq!(error.to_string(), "user: must not be root or in root's group");
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
             // Tried by tests/daemon/sandbox, in a process of its own.
             return;
         }
-        let nobody = Identity { uid: Uid::from_raw(65534), gid: Gid::from_raw(65534) };
+        let nobody = User { uid: Uid::from_raw(65534), gid: Gid::from_raw(65534) };
         let error = nobody.assume(None).unwrap_err();
         assert_eq!(error.to_string(), "setgroups: Operation not permitted");
         let error = nobody.assume(Some(Path::new("/"))).unwrap_err();

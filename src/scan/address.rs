@@ -1,16 +1,15 @@
-//! A host's address as a number, so that hosts are told apart by what they are and not by how
-//! somebody wrote them.
+//! The address of a host as a number, so that hosts do not differ by the spelling of their address.
 //!
-//! Text from a record's key comes in, two words go out. spamd(8) writes what getnameinfo(3) gives it,
-//! but WHITE and TRAPPED records may be typed by hand: `2001:DB8::1` and `2001:db8::1` are one host,
-//! and so are `192.0.2.1` and `::ffff:192.0.2.1`. Taking two spellings for one host can only spare it.
+//! In: text from a record's key. Out: two words. spamd(8) writes what getnameinfo(3) returns, but WHITE and
+//! TRAPPED records may be typed by hand: `2001:DB8::1` and `2001:db8::1` are the same host, and so are
+//! `192.0.2.1` and `::ffff:192.0.2.1`. Treating two spellings as one host can only spare it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest address as text.
 const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
 
-/// An IPv4 or IPv6 address; IPv4 as the mapped form of RFC 4291, 2.5.5.2.
+/// An IPv4 or IPv6 address; IPv4 in the mapped form of RFC 4291, 2.5.5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     /// The leading 64 bits.
@@ -20,13 +19,13 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// The address at the beginning of a record's key: all before the first newline, or the whole key.
-    /// `None` for everything else, scoped addresses included: such a host could not be trapped.
+    /// The address at the beginning of a record's key, up to the first newline or the end. `None` for
+    /// anything else, including scoped addresses: such a host could not be trapped.
     pub fn of_key(key: &[u8]) -> Option<Address> {
         Address::of_text(key.split(|&byte| byte == b'\n').next()?)
     }
 
-    /// The address that this text is.
+    /// Parses an address.
     pub fn of_text(text: &[u8]) -> Option<Address> {
         if let Some(ip) = dotted_quad(text) {
             return Some(Address::from(IpAddr::V4(ip)));
@@ -36,7 +35,7 @@ impl Address {
         Some(Address::from(ip))
     }
 
-    /// The address as the standard library has it, mapped ones as IPv4.
+    /// The address in the standard library's type; a mapped address becomes IPv4.
     pub fn ip(self) -> IpAddr {
         let bits = u128::from(self.high).rotate_left(64) | u128::from(self.low);
         Ipv6Addr::from_bits(bits).to_canonical()
@@ -57,8 +56,8 @@ impl From<IpAddr> for Address {
     }
 }
 
-/// The common case, and the one that is met a million times a scan: `d.d.d.d`, each part 0 to 255
-/// without leading zeros, which is what the standard library takes as well.
+/// The common case, which occurs a million times in a scan: `d.d.d.d`, each part from 0 to 255 without
+/// leading zeros. The standard library accepts the same.
 fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
     let (a, rest) = octet(text)?;
     let (b, rest) = octet(rest.strip_prefix(b".")?)?;
@@ -138,7 +137,7 @@ mod tests {
     }
 
     proptest! {
-        /// The standard library is the judge of the hand-written part.
+        /// Compares the hand-written part with the standard library.
         #[test]
         fn quads_are_taken_as_the_standard_library_takes_them(text in "[0-9]{0,4}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{0,3}\\.?") {
             prop_assert_eq!(ip(&text), text.parse::<IpAddr>().ok());

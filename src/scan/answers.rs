@@ -1,9 +1,8 @@
-//! What others answered, as far as a scan wants to know it.
+//! The answers that a scan needs from others.
 //!
-//! A scan asks with [`Question`](super::identity::Question)s about nominees, with
-//! [`Domains`](super::Domains) about senders, and has a list of recipients for the external program;
-//! whoever can ask answers through [`Answers`]. The meaning of single answers is `dns`'s, the judgement
-//! is the scan's.
+//! A scan has [`Question`](super::identity::Question)s about nominees, [`Domains`](super::Domains) of
+//! senders, and a list of recipients for the external program. Whoever asks them gives the answers through
+//! [`Answers`]. `dns` interprets single answers, the scan judges by them.
 
 pub use crate::dns::identity::Confirmation;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
@@ -14,40 +13,40 @@ use std::net::IpAddr;
 
 /// The answers to a scan's questions.
 pub trait Answers {
-    /// What is known of `name`, in lower case, given in HELO by the host with this address.
+    /// What is known about `name`, in lower case, which the host with this address used in HELO.
     ///
-    /// A name is confirmed when its own addresses hold the host's, or when those of the host's PTR name
-    /// do and both names share a registrable domain.
+    /// A name is confirmed if its addresses include the host's, or if the addresses of the host's PTR name
+    /// do and both names are in the same registrable domain.
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation;
 
-    /// What is thought of a sender domain, in lower case; `None` if nobody asked.
+    /// The verdict on a sender domain, in lower case; `None` if it was not looked up.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict>;
 
-    /// Why denials among these answers do not count, if so.
+    /// The reason why denials among these answers do not count, if there is one.
     fn doubt(&self) -> Option<Doubt> {
         None
     }
 
-    /// Whether the external program knows this recipient; `None` if it did not say, or is not to be believed.
+    /// Whether the external program knows this recipient; `None` if it gave no verdict or is not believed.
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         let _ = address;
         None
     }
 
-    /// Whether the external program may still say whether it knows this recipient.
+    /// Whether the external program may still give a verdict on this recipient.
     fn is_awaited(&self, address: &[u8]) -> bool {
         let _ = address;
         false
     }
 
-    /// Whether an earlier scan found a bad letter of this host already, and spared it for its identity.
+    /// Whether an earlier scan found a bad message from this host, and spared it because of its identity.
     fn was_spared(&self, address: IpAddr) -> bool {
         let _ = address;
         false
     }
 }
 
-/// Nobody was asked anything.
+/// No answers: nothing was asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Silence;
 
@@ -61,33 +60,33 @@ impl Answers for Silence {
     }
 }
 
-/// Why DNS, or the external program, is not believed when it denies something.
+/// Why a denial by DNS or by the external program is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// No name server has found any domain, not even these, which must exist.
     Unproven(Vec<String>),
-    /// So many denials came from name servers that have found nothing, though others have.
+    /// So many denials came from name servers that have found nothing, while others have.
     PartlyUnproven(u64),
     /// Too many sender domains had no definite answer.
     Failed {
-        /// Registrable domains of which nothing is known, each with a host of its own.
+        /// Registrable domains without a definite answer, each paired with a different host.
         failed: u64,
-        /// The same and those of which something is.
+        /// All of them, including those with a definite answer.
         of: u64,
     },
     /// Too many hosts would be trapped by a rule.
     Outvoted {
         /// The rule.
         rule: Rule,
-        /// How many would be.
+        /// The hosts that it would trap.
         bad: u64,
-        /// How many have a definite answer.
+        /// The hosts with a definite answer.
         of: u64,
     },
 }
 
 impl Doubt {
-    /// Who is doubted.
+    /// What is doubted.
     pub fn about(&self) -> &'static str {
         match self {
             Doubt::Outvoted { rule: Rule::Checker, .. } => "check rcpt",
@@ -103,11 +102,7 @@ impl fmt::Display for Doubt {
                 f.write_str("no name server has found any domain, ")?;
             }
             Doubt::Unproven(asked) => {
-                write!(
-                    f,
-                    "no name server has found any domain, not {} either, ",
-                    asked.join(", ")
-                )?;
+                write!(f, "no name server has found any domain, not even {}, ", asked.join(", "))?;
             }
             Doubt::PartlyUnproven(count) => {
                 return write!(
@@ -122,7 +117,7 @@ impl fmt::Display for Doubt {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);
                 return write!(
                     f,
-                    "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, none is"
+                    "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, none is trapped"
                 );
             }
         }

@@ -1,10 +1,10 @@
-//! Whether what DNS denies in a scan is likely: by how many domains have no answer, and by how many hosts
-//! would fall.
+//! Decides whether the denials by DNS in a scan are plausible, judging by how many domains have no answer
+//! and how many hosts would be trapped.
 //!
-//! Each open host and its sender domains are counted once all answers are there; [`Believed`] is what is left
-//! of them. Whoever sends mail chooses how many hosts, domains and names there are, so nobody may have more
-//! than one vote: neither keep others safe by a broken zone of his own, nor tip the scales against them.
-//! Source: none in the original; design.
+//! Each open host and its sender domains are counted once all answers have arrived; [`Believed`] is the
+//! part of the answers that is believed. Senders choose the number of hosts, domains and names, so nobody
+//! may have more than one vote, neither to protect others by breaking a zone nor to tip the scales against
+//! them. Source: none in the original; design.
 
 use super::answers::{Answers, Confirmation, DomainVerdict, Doubt};
 use super::rules::{Rule, dns};
@@ -15,31 +15,31 @@ use crate::spamd::Tuple;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Hosts with a definite answer below which their share says nothing of the rule `checker`,
+/// With fewer hosts that have a definite answer, their share means nothing for the rule `checker`,
 const RECIPIENTS: u64 = 20;
-/// and of the rule `dns`, where other things speak for the answers.
+/// and for the rule `dns`, where there are other reasons to believe the answers.
 const SENDERS: u64 = 21;
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Default)]
 pub(super) struct Ballot {
-    /// Hosts by what DNS says of their sender domains,
+    /// Hosts, by what DNS says about their sender domains,
     senders: Share,
-    /// and by what the external program says of the recipients they write to.
+    /// and by what the external program says about their recipients.
     recipients: Share,
     failed: Pairs,
-    /// Registrable domains of which one has a definite answer.
+    /// Registrable domains with a definite answer.
     known: HashSet<Vec<u8>>,
-    /// Domains that are counted in there.
+    /// Domains that have been counted there.
     seen: HashSet<Vec<u8>>,
 }
 
-/// Hosts with a definite answer, and those of them that a rule would trap by it.
+/// The number of hosts with a definite answer, and of those that a rule would trap.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     of: u64,
     bad: u64,
-    /// Hosts whose answers are still to come: all of them might be trapped.
+    /// Hosts whose answers may still come: all of them might be trapped.
     open: u64,
 }
 
@@ -51,27 +51,27 @@ impl Share {
         self.open = self.open.saturating_add((is_open && !is_bad).into());
     }
 
-    /// What it is if that becomes of all that are open.
+    /// The share if all open hosts are trapped.
     fn at_worst(self) -> Share {
         let Share { of, bad, open } = self;
         Share { of: of.saturating_add(open), bad: bad.saturating_add(open), open: 0 }
     }
 
-    /// More than half of the hosts, if they are as many as `least`, would be trapped.
+    /// Whether more than half of the hosts would be trapped, and there are at least `least`.
     fn is_outvoted(self, least: u64) -> bool {
         let Share { of, bad, .. } = self.at_worst();
         of >= least && bad.saturating_mul(2) > of
     }
 }
 
-/// Registrable domains without a definite answer, each with a host of its own: as many as can be so paired,
-/// or at least half of that. So one host with many broken domains counts once, as does one broken domain that
-/// many hosts use.
+/// Registrable domains without a definite answer, each paired with a different host: as many pairs as
+/// possible, or at least half as many. So a host with many broken domains counts once, and so does a broken
+/// domain that many hosts use.
 #[derive(Debug, Default)]
 struct Pairs(HashSet<Vec<u8>>);
 
 impl Pairs {
-    /// Pairs a host with what somebody registered to have this domain, if that is still free.
+    /// Pairs a host with the registrable domain of this domain, if that is not paired yet.
     fn add(&mut self, domain: &[u8]) -> bool {
         self.0.insert(registered(domain))
     }
@@ -87,7 +87,7 @@ fn registered(domain: &[u8]) -> Vec<u8> {
     registered
 }
 
-/// What one host's domains are.
+/// The verdicts on the domains of one host.
 #[derive(Default)]
 struct Vote {
     is_good: bool,
@@ -131,7 +131,7 @@ impl Ballot {
             Some(DomainVerdict::Good(_)) => vote.is_good = true,
             Some(DomainVerdict::Bad(_)) => vote.is_bad = true,
             Some(DomainVerdict::Unknown(Failure::Name(_))) => return,
-            // Nobody was asked, or the answer is doubted for itself.
+            // It was not asked for, or this answer is doubted for a reason of its own.
             None | Some(DomainVerdict::Unknown(Failure::Share | Failure::Unproven)) => {
                 vote.is_lacking = true;
                 return;
@@ -149,7 +149,7 @@ impl Ballot {
         }
     }
 
-    /// Why denials do not count, if so.
+    /// The reasons why denials do not count.
     pub fn doubts(&self) -> impl Iterator<Item = Doubt> + use<> {
         let failed = self.failed.count();
         let of = failed.saturating_add(self.known.len() as u64);
@@ -171,13 +171,13 @@ impl Ballot {
         self.recipients.is_outvoted(RECIPIENTS)
     }
 
-    /// More than a third had no definite answer.
+    /// Whether more than a third had no definite answer.
     fn has_failed(&self) -> bool {
         self.failed.count().saturating_mul(2) > self.known.len() as u64
     }
 }
 
-/// Answers, less what the ballot takes from them.
+/// Answers, as far as they are believed after the ballot.
 pub(super) struct Believed<'a> {
     pub answers: &'a dyn Answers,
     pub ballot: &'a Ballot,
@@ -219,7 +219,7 @@ mod tests {
     use super::super::testing::Oracle;
     use super::*;
 
-    /// A ballot over hosts with these senders; domains are good, `gone.` or `dunno.`.
+    /// A ballot on hosts with these senders, whose domains are good, `gone.` or `dunno.`.
     fn ballot<S: AsRef<str>>(hosts: &[Vec<S>]) -> Ballot {
         let mut ballot = Ballot::default();
         for senders in hosts {
@@ -264,7 +264,7 @@ mod tests {
         assert!(doubts(&bad(20)).is_empty(), "too few to tell");
         assert_eq!(doubts(&bad(21)).len(), 1);
         assert!(doubts(&[good(15), bad(15)].concat()).is_empty());
-        let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is";
+        let wanted = "16 of 31 hosts (51 %) would be trapped by rule dns, none is trapped";
         assert_eq!(doubts(&[good(15), bad(16)].concat()), [wanted]);
         // One host has one vote, however many tuples it has.
         let one = vec![(0..500).map(|n| format!("a@gone.b{n}.example")).collect()];
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(doubts(&[good(15), bad(16), others].concat()), [wanted]);
     }
 
-    /// A checker whose directory had been emptied.
+    /// The directory of the checker was emptied.
     #[test]
     fn none_falls_where_the_checker_knows_no_recipient_of_most_hosts() {
         let votes = |good: usize, bad: usize| {
@@ -290,7 +290,7 @@ mod tests {
         };
         assert_eq!(votes(0, 19), (None, Some(false)));
         assert_eq!(votes(10, 10), (None, Some(false)));
-        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is";
+        let text = "11 of 20 hosts (55 %) would be trapped by rule checker, none is trapped";
         assert_eq!(votes(9, 11), (Some(text.into()), None));
     }
 

@@ -1,8 +1,8 @@
-//! How many different byte strings there are among many, without an allocation for each.
+//! Counts different byte strings without an allocation for each.
 //!
-//! The rules that count domains, senders and recipients fill one of these and ask; it is cleared and
-//! used again for the next host. Strings are told apart by a keyed hash of 64 bits: strangers cannot
-//! make two of them meet, and should two meet by chance, too few are counted, which speaks for the host.
+//! The rules that count domains, senders and recipients fill a [`Distinct`]; it is cleared and reused for
+//! the next host. Strings are compared by a keyed hash of 64 bits: strangers cannot make two of them
+//! collide, and a collision by chance makes the count too small, which favours the host.
 
 use super::table::Seed;
 
@@ -11,22 +11,22 @@ use super::table::Seed;
 pub(super) struct Distinct {
     seed: Seed,
     hashes: Vec<u64>,
-    /// The string that is being taken in.
+    /// The string that is being added.
     bytes: Vec<u8>,
 }
 
 impl Distinct {
-    /// None yet; hashes are this seed's.
+    /// An empty set, which hashes with this seed.
     pub fn new(seed: Seed) -> Distinct {
         Distinct { seed, ..Distinct::default() }
     }
 
-    /// Forgets all of them.
+    /// Removes all strings.
     pub fn clear(&mut self) {
         self.hashes.clear();
     }
 
-    /// Takes in what `write` appends; nothing appended is nothing taken in.
+    /// Adds the string that `write` appends, unless it appends nothing.
     pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.clear();
         write(&mut self.bytes);
@@ -35,19 +35,19 @@ impl Distinct {
         }
     }
 
-    /// Takes in one by its [`Seed::hash`]. The others must come through [`Distinct::add_short`].
+    /// Adds a string by its [`Seed::hash`]. All others must then be added with [`Distinct::add_short`].
     pub fn add_hash(&mut self, hash: u32) {
         self.hashes.push(hash.into());
     }
 
-    /// As [`Distinct::add`], but the hash has only 32 bits.
+    /// Like [`Distinct::add`], with a hash of only 32 bits.
     pub fn add_short(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.clear();
         write(&mut self.bytes);
         self.hashes.push(self.seed.hash(&self.bytes).into());
     }
 
-    /// How many different ones there are.
+    /// The number of different strings.
     pub fn count(&mut self) -> u32 {
         self.hashes.sort_unstable();
         self.hashes.dedup();

@@ -1,7 +1,7 @@
-//! The sender domains that DNS is to be asked about, each once however many hosts use it.
+//! The sender domains to look up in DNS, each once however many hosts use it.
 //!
-//! Filled by [`Scan::domains`](super::Scan::domains) out of envelope senders, which strangers chose; read
-//! by whoever asks DNS, by number, and by the rule `dns`, by name. One text and two lists of numbers: an
+//! [`Scan::domains`](super::Scan::domains) fills it from envelope senders, which strangers chose. DNS
+//! lookups access it by number, the rule `dns` by name. It is one text with two lists of numbers: an
 //! allocation for each of a hundred thousand names would cost more than the names.
 
 use super::table::Seed;
@@ -11,14 +11,14 @@ const EMPTY: u32 = u32::MAX;
 
 /// Domains in lower case, numbered from 0.
 ///
-/// The index is written by hand, since with `HashTable` (hashbrown 0.17) in its place 120,000 names of
-/// half a million senders take 1.35 to 1.40 times as much CPU (x86-64, medians of 30 rounds in turn).
+/// The index is hand-written: with `HashTable` (hashbrown 0.17), 120,000 names of half a million senders
+/// took 1.35 to 1.40 times as much CPU time (x86-64, medians of 30 alternating rounds).
 #[derive(Clone, Debug)]
 pub struct Domains {
     text: Vec<u8>,
-    /// Where each ends in `text`; the next begins there.
+    /// The end of each name in `text`, where the next one begins.
     ends: Vec<u32>,
-    /// A power of two of entries, at most half of them taken.
+    /// The number of entries is a power of two; at most half of them are used.
     index: Vec<u32>,
     seed: Seed,
 }
@@ -29,7 +29,7 @@ impl Default for Domains {
     }
 }
 
-/// Takes domains in, in lower case; one that is there already keeps its number.
+/// Adds domains in lower case; a domain that is already there keeps its number.
 impl<D: AsRef<[u8]>> Extend<D> for Domains {
     fn extend<I: IntoIterator<Item = D>>(&mut self, domains: I) {
         domains.into_iter().for_each(|domain| self.add(domain.as_ref()));
@@ -37,7 +37,7 @@ impl<D: AsRef<[u8]>> Extend<D> for Domains {
 }
 
 impl Domains {
-    /// How many there are.
+    /// The number of domains.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -59,7 +59,7 @@ impl Domains {
         self.find(domain).ok()
     }
 
-    /// Takes a domain in, unless it is there.
+    /// Adds a domain, unless it is already there.
     pub(super) fn add(&mut self, domain: &[u8]) {
         let Err(slot) = self.find(domain) else { return };
         let end = u32::try_from(self.text.len().saturating_add(domain.len()));
@@ -72,7 +72,7 @@ impl Domains {
         }
     }
 
-    /// The number of a domain, or the free index entry where it would have to be.
+    /// The number of a domain, or the free index entry where it belongs.
     fn find(&self, domain: &[u8]) -> Result<usize, usize> {
         let mask = self.index.len().wrapping_sub(1);
         let mut slot = self.seed.hash(domain) as usize & mask;

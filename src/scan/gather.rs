@@ -1,9 +1,9 @@
-//! The walk over a database: every record read once, by two threads, and what it tells noted by the
-//! share of the hosts that it belongs to.
+//! Walks over a database: two threads read every record once, and note what it tells, sorted by share of
+//! hosts.
 //!
-//! Pieces of a database come in, in the file's order; notes go out, and the counts for the log. `stages`
-//! calls. The threads draw pieces from one walk and read their records; what they note carries its place
-//! in the file, so that it does not show in which order they came.
+//! In: the pieces of a database, in file order. Out: notes, and the counts for the log. `stages` calls. The
+//! threads take pieces from one walk and read the records in them. A note contains the record's place in
+//! the file, so that the result does not depend on the order in which the threads work.
 
 use super::notes::{Counts, Note, Notes, UnknownRecord};
 use super::table::{SHARES, Seed};
@@ -14,14 +14,14 @@ use crate::threads::{both, lock};
 use std::iter::Fuse;
 use std::sync::Mutex;
 
-/// For so many notes each share has room at first: a list that outgrows its room again and again leaves
-/// as much memory behind as it takes, while memory that is never written to costs nothing.
+/// The initial capacity of each share, in notes: a list that grows repeatedly leaves as much memory behind
+/// as it uses, while memory that is never written to costs nothing.
 const ROOM: usize = 4096;
 
-/// All that a database tells.
+/// Everything that a database tells.
 #[derive(Debug)]
 pub(super) struct Gathered<'a> {
-    /// What each share of the hosts will be made of.
+    /// The notes for each share of the hosts.
     pub shares: Vec<[Vec<Note<'a>>; 2]>,
     /// Without the number of hosts, which is not known yet.
     pub counts: Counts,
@@ -31,8 +31,8 @@ pub(super) struct Gathered<'a> {
 
 /// Gathers what a database tells about hosts.
 ///
-/// Tuples whose time is over at `now` (seconds since 1970) are left out. A damaged database is an
-/// error: half of what is known about a host is no ground to judge it on.
+/// Tuples that have expired at `now` (seconds since 1970) are left out. A damaged database is an error: a
+/// host must not be judged by half of what is known about it.
 pub(super) fn gather<'a>(
     pieces: impl Iterator<Item = Result<Piece<'a>, Damage>> + Send,
     (order, now): (ByteOrder, i64),
@@ -50,12 +50,12 @@ pub(super) fn gather<'a>(
     Ok(Gathered { shares, counts, unknown })
 }
 
-/// A walk that is drawn from, up to the first damage.
+/// A walk that both threads take pieces from, up to the first damage.
 struct Walk<P> {
     pieces: Fuse<P>,
-    /// The next record's.
+    /// The place of the next record.
     place: u32,
-    /// What ended it before its time, and where.
+    /// The damage that ended the walk, and its place.
     damage: Option<(u32, Damage)>,
 }
 
@@ -79,7 +79,7 @@ impl<'a, P: Iterator<Item = Result<Piece<'a>, Damage>>> Walk<P> {
         }
     }
 
-    /// Ends it. Of several faults the first in the file counts, whoever was faster.
+    /// Ends the walk. Of several faults the first in the file counts, whichever thread was faster.
     fn end(&mut self, place: u32, damage: Damage) {
         if self.damage.is_none_or(|(first, _)| place < first) {
             self.damage = Some((place, damage));
@@ -87,7 +87,7 @@ impl<'a, P: Iterator<Item = Result<Piece<'a>, Damage>>> Walk<P> {
     }
 }
 
-/// Draws pieces until there are no more; the notes are parted by share.
+/// Takes pieces until there are no more; the notes are divided by share.
 fn draw<'a, 'r, P: Iterator<Item = Result<Piece<'a>, Damage>>>(
     walk: &Mutex<Walk<P>>,
     mut notes: Notes<'a, 'r>,
@@ -114,7 +114,7 @@ fn draw<'a, 'r, P: Iterator<Item = Result<Piece<'a>, Damage>>>(
     (notes, shares)
 }
 
-/// A piece, drawn under a lock that is given back at once.
+/// The next piece, taken under a lock that is released at once.
 fn next<'a, P: Iterator<Item = Result<Piece<'a>, Damage>>>(
     walk: &Mutex<Walk<P>>,
 ) -> Option<(u32, Piece<'a>)> {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the plainest way to say it.
+        /// Compared with the simplest implementation.
         #[test]
         fn tuples_stay_with_their_host_and_in_order(seen in prop::collection::vec((0u8..5, 0u8..40), 0..300)) {
             let records: Vec<_> =

@@ -1,11 +1,11 @@
-//! The hosts of a share of a database, with the tuples they wait with.
+//! The hosts in one share of a database, with their greylisted tuples.
 //!
-//! Notes about records come in (`notes`), in any order, by `gather`; [`Waiting`] is what becomes of
-//! them: one [`Host`] an address, its live GREY tuples side by side. Keys stay where they are in the
-//! image.
+//! In: notes about records (`notes`) from `gather`, in any order. Out: [`Waiting`], with one [`Host`] for
+//! each address and its live GREY tuples side by side. Keys stay where they are in the image.
 //!
-//! A share is what a CPU's cache holds: its notes are looked up, sorted and judged while they are there.
-//! What they tell settles most hosts; of the others the keys are read again ([`Waiting::prefetch`]).
+//! A share fits into a CPU's cache, so that its notes are looked up, sorted and judged while they are
+//! there. Most hosts are settled by their notes; for the others the keys are read again
+//! ([`Waiting::prefetch`]).
 
 use super::address::Address;
 use super::notes::{Marks, NO_TUPLE, Note};
@@ -13,16 +13,16 @@ use super::table::{Seed, Table};
 use crate::spamd::Tuple;
 use std::ops::Range;
 
-/// No host's number.
+/// A number that no host has.
 const NOBODY: u32 = u32::MAX;
 
-/// One address, and what the records told about it.
+/// One address, and what the records tell about it.
 #[derive(Debug)]
 pub(super) struct Host {
     pub address: Address,
-    /// Where in the file it first appears.
+    /// The place in the file where it first appears.
     pub place: u32,
-    /// The numbers of its tuples.
+    /// The number of its first tuple.
     first: u32,
     end: u32,
     pub marks: Marks,
@@ -33,17 +33,17 @@ impl Host {
         Host { address, place, first: 0, end: 0, marks: Marks::default() }
     }
 
-    /// Whether it waits, be it with tuples from the future only.
+    /// Whether it has a GREY record, even if all its tuples are from the future.
     pub fn is_waiting(&self) -> bool {
         self.marks.any(Marks::LIVE) || self.marks.any(Marks::AHEAD)
     }
 
-    /// How many tuples it has.
+    /// The number of its tuples.
     pub fn tuples(&self) -> usize {
         self.range().len()
     }
 
-    /// Puts down what a record tells; until all are known, `end` is the number of its tuples.
+    /// Adds what a record tells; until all records are known, `end` is the number of the host's tuples.
     fn enter(&mut self, note: &Note<'_>) {
         self.place = self.place.min(note.place);
         self.marks |= note.marks;
@@ -59,13 +59,13 @@ impl Host {
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
     hosts: Vec<Host>,
-    /// Where the note of each tuple is; those of one host in the file's order, each once.
+    /// Where the note of each tuple is; the tuples of a host are in file order, each once.
     tuples: Vec<Spot>,
     notes: [Vec<Note<'a>>; 2],
     seed: Seed,
 }
 
-/// A place in the first list of notes, or, with the highest bit, in the other.
+/// An index into the first list of notes or, if the highest bit is set, into the second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spot(u32);
 
@@ -79,7 +79,7 @@ impl Spot {
 }
 
 impl<'a> Waiting<'a> {
-    /// The hosts that these notes are about.
+    /// The hosts in these notes.
     pub fn new(notes: [Vec<Note<'a>>; 2], seed: Seed) -> Waiting<'a> {
         let count = notes.iter().map(Vec::len).sum();
         let (mut table, mut numbers) = (Table::new(count, seed), Vec::with_capacity(count));
@@ -95,7 +95,7 @@ impl<'a> Waiting<'a> {
         waiting
     }
 
-    /// Brings the tuples of each host together.
+    /// Moves the tuples of each host together.
     fn part(&mut self, numbers: &[u32]) {
         let mut end = 0u32;
         for host in &mut self.hosts {
@@ -116,8 +116,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Brings each host's tuples into the file's order, without those that are there twice: a writer
-    /// killed at the wrong moment may leave such.
+    /// Sorts each host's tuples into file order, and removes duplicates, which a writer may leave when it
+    /// is killed.
     fn sort(&mut self) {
         let notes = &self.notes;
         let place = |spot: &Spot| spot.note(notes).map(|note| note.place);
@@ -137,44 +137,44 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// What the hashes in the notes were made with.
+    /// The seed of the hashes in the notes.
     pub fn seed(&self) -> Seed {
         self.seed
     }
 
-    /// Every host, waiting or not.
+    /// Every host, with or without GREY records.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 
-    /// How many hosts have a GREY record, be it expired.
+    /// The number of hosts with a GREY record, even an expired one.
     pub fn greys(&self) -> u64 {
         let greys = self.hosts.iter().filter(|host| host.marks.any(Marks::GREY));
         greys.count() as u64
     }
 
-    /// What is noted of a host's tuples, in the file's order.
+    /// The notes about a host's tuples, in file order.
     pub fn notes_of(&self, host: &Host) -> impl Iterator<Item = &Note<'a>> + Clone {
         let spots = self.tuples.get(host.range()).unwrap_or_default();
         spots.iter().filter_map(|spot| spot.note(&self.notes))
     }
 
-    /// How many of a host's tuples have a mailbox for a sender.
+    /// The number of a host's tuples whose sender is a mailbox.
     pub fn mailboxes(&self, host: &Host) -> usize {
         self.notes_of(host).filter(|note| note.marks.any(Marks::MAILBOX)).count()
     }
 
-    /// A host's tuples in the file's order.
+    /// A host's tuples in file order.
     pub fn tuples_of(&self, host: &Host) -> impl Iterator<Item = Tuple<'_>> + Clone {
         self.notes_of(host).map(Note::tuple)
     }
 
-    /// A host's tuples in the file's order, with their numbers.
+    /// A host's tuples in file order, with their numbers.
     pub fn numbered(&self, host: &Host) -> impl Iterator<Item = (u32, Tuple<'_>)> {
         (host.first..).zip(self.tuples_of(host))
     }
 
-    /// The tuple of this number.
+    /// The tuple with this number.
     pub fn tuple(&self, number: u32) -> Tuple<'_> {
         let spot = self.tuples.get(number as usize);
         spot.and_then(|spot| spot.note(&self.notes)).map_or(NO_TUPLE, Note::tuple)
@@ -185,9 +185,9 @@ impl<'a> Waiting<'a> {
         self.tuples_of(host).next().map(|tuple| tuple.address)
     }
 
-    /// Reads a little of every key of `hosts`, so that they are at hand when they are judged: read one
-    /// by one as they are looked at, each would miss the cache by itself; these reads do not wait for
-    /// each other.
+    /// Reads a little of every key of `hosts`, so that they are in the cache when they are judged. If each
+    /// were first read when it is judged, each would miss the cache; these reads do not wait for each
+    /// other.
     pub fn prefetch<'h>(&self, hosts: impl Iterator<Item = &'h Host>) {
         let keys: Vec<_> = hosts.flat_map(|host| self.notes_of(host)).map(Note::key).collect();
         touch(&keys);
@@ -198,14 +198,14 @@ impl<'a> Waiting<'a> {
 fn touch(keys: &[&[u8]]) {
     let lines = keys.iter().map(|key| {
         let last = key.len().saturating_sub(1);
-        // No branch on the length: a wrong guess would have to wait for what is not yet there.
+        // No branch on the length: a misprediction would wait for data that is not there yet.
         let at = |place: usize| key.get(place.min(last)).copied().unwrap_or(0);
         at(0) ^ at(64) ^ at(last)
     });
     std::hint::black_box(lines.fold(0, |all, line| all ^ line));
 }
 
-/// False if no two of these tuples are the same; true says nothing.
+/// False if all of these tuples are different; true means nothing.
 fn may_repeat<'n, 'a: 'n>(mut notes: impl Iterator<Item = &'n Note<'a>>) -> bool {
     let mut seen = [0u64; 64];
     !notes.all(|note| {

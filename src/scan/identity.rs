@@ -1,9 +1,9 @@
-//! Whether a host is who it says it is: what is asked of DNS, and what the answers mean for the host.
+//! Whether a host is what it says it is: the questions to DNS, and what the answers mean for the host.
 //!
-//! A host has identity when every HELO name it waits with is confirmed. The questions go out with
-//! [`Question`], one a nominee; whoever can ask DNS answers through [`Answers`], one name at a time,
-//! since the rule `helo` counts the names that are not confirmed. HELO strings that are no host names
-//! can never be confirmed and are not asked about.
+//! A host has identity if every HELO name in its tuples is confirmed. There is a [`Question`] for each
+//! nominee; the answers come through [`Answers`], one name at a time, since the rule `helo` counts names
+//! that are not confirmed. HELO strings that are not host names can never be confirmed and are not asked
+//! about.
 
 use super::answers::{Answers, Confirmation};
 use crate::dns::identity::MAX_NAMES;
@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// What DNS is to be asked about a nominated host.
+/// The question to DNS about a nominated host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The host's address.
     pub address: IpAddr,
-    /// Names it gave in HELO, each once, in lower case, at least one dot in each; no more than
-    /// [`MAX_NAMES`], and as many registrable domains among them as can be.
+    /// Its HELO names, each once, in lower case and with at least one dot; at most [`MAX_NAMES`], in as
+    /// many registrable domains as possible.
     pub names: Vec<String>,
 }
 
-/// What DNS says about the HELO string of a tuple.
+/// What DNS says about a HELO string.
 pub(super) fn of_helo(answers: &dyn Answers, address: IpAddr, helo: &[u8]) -> Confirmation {
     match lower_name(helo) {
         Some(name) => answers.helo(address, &name),
@@ -31,7 +31,7 @@ pub(super) fn of_helo(answers: &dyn Answers, address: IpAddr, helo: &[u8]) -> Co
     }
 }
 
-/// Whether the host has identity: one name that is not confirmed denies it, whatever the others are.
+/// Whether the host has identity: a single name that is not confirmed denies it.
 pub(super) fn of_host<'t>(
     answers: &dyn Answers,
     address: IpAddr,
@@ -48,13 +48,13 @@ pub(super) fn of_host<'t>(
     identity
 }
 
-/// Whether DNS could confirm all that a host calls itself.
+/// Whether DNS could confirm all HELO names of a host.
 pub(super) fn can_be_confirmed<'t>(mut tuples: impl Iterator<Item = Tuple<'t>>) -> bool {
     tuples.all(|tuple| lower_name(tuple.helo).is_some())
 }
 
 impl Question {
-    /// What to ask about a host.
+    /// The question about a host.
     pub(super) fn new<'t>(address: IpAddr, tuples: impl Iterator<Item = Tuple<'t>>) -> Question {
         let mut names: Vec<_> = tuples.filter_map(|tuple| lower_name(tuple.helo)).collect();
         names.sort_unstable();
@@ -80,7 +80,7 @@ fn one_of_each_domain_first(names: &mut Vec<String>) {
     *names = firsts;
 }
 
-/// The name to ask about. What any network may call a host of its own confirms nobody.
+/// The name to ask about; `None` for a name that any network may give to its hosts, which confirms nothing.
 fn lower_name(helo: &[u8]) -> Option<String> {
     let name = name::host_name(helo).filter(|name| !name::is_local(name))?;
     str::from_utf8(name).ok().map(str::to_ascii_lowercase)

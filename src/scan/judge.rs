@@ -1,8 +1,8 @@
-//! The judging itself: the rules at work on the hosts of one share.
+//! Applies the rules to the hosts in one share.
 //!
-//! Hosts with their tuples come in (`hosts`), an [`Outcome`] for each goes out; `stages` calls, once with
-//! what the database says and once more with what was answered. Most hosts are settled by what was noted
-//! of their tuples; bytes decide about all that are trapped. Which rules there are is not known here.
+//! In: hosts with their tuples (`hosts`). Out: an [`Outcome`] for each. `stages` calls, first with the
+//! database alone and again with the answers. Most hosts are settled by the notes about their tuples, but
+//! no host is trapped without looking at the bytes. This module does not know which rules there are.
 
 use super::answers::{Answers, Confirmation, Silence};
 use super::distinct::Distinct;
@@ -13,26 +13,26 @@ use super::rules::{Case, Ground, Identity, Opinion, Rule, Scratch, Stage, Subjec
 use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 
-/// How many hosts are made ready to be judged at once: as many as have their keys in a CPU's cache.
+/// The number of hosts that are prepared at once: their keys fit into a CPU's cache.
 pub(super) const AHEAD: usize = 256;
 
-/// A host that a counting rule holds something against, by its number.
+/// A host that a counting rule nominates, by its number.
 #[derive(Debug)]
 pub(super) struct Nominee {
     pub host: usize,
     ground: Ground,
 }
 
-/// A host with a bad letter, which counts unless the host has identity.
+/// A host with a bad message, which traps the host unless it has identity.
 #[derive(Debug)]
 pub(super) struct Suspicion {
     pub host: usize,
     ground: Ground,
-    /// Whether only answers have shown it.
+    /// Whether it was found only with the answers.
     pub is_late: bool,
 }
 
-/// The hosts of a share that the database alone does not settle, by their numbers, in order.
+/// The hosts in a share that the database alone does not settle, by number, in order.
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     pub nominees: Vec<Nominee>,
@@ -40,14 +40,14 @@ pub(super) struct Unsettled {
 }
 
 impl Unsettled {
-    /// Those whose identity is in question from the beginning.
+    /// Hosts whose identity is needed from the beginning.
     pub fn early(&self) -> impl Iterator<Item = usize> {
         let early = self.suspicions.iter().filter(|suspicion| !suspicion.is_late);
         let nominees = self.nominees.iter().map(|nominee| nominee.host);
         nominees.chain(early.map(|suspicion| suspicion.host))
     }
 
-    /// Those that only answers have shown.
+    /// Hosts that were found only with the answers.
     pub fn late(&self) -> impl Iterator<Item = usize> {
         let is_nominee = |number: &usize| {
             self.nominees.binary_search_by_key(number, |nominee| nominee.host).is_ok()
@@ -57,7 +57,7 @@ impl Unsettled {
     }
 }
 
-/// The rules at work on one host after the other, with what they need to work in.
+/// Applies the rules to one host after the other.
 pub(super) struct Judge<'w> {
     waiting: &'w Waiting<'w>,
     rules: &'w Rules,
@@ -72,7 +72,7 @@ impl<'w> Judge<'w> {
         Judge { waiting, rules, unsettled: Unsettled::default(), scratch }
     }
 
-    /// What every host is, and which of them are not settled yet.
+    /// The outcome for every host, and the hosts that are not settled yet.
     pub fn settle_all(mut self) -> (Vec<Outcome>, Unsettled) {
         let waiting = self.waiting;
         let mut outcomes = Vec::with_capacity(waiting.hosts().len());
@@ -88,7 +88,7 @@ impl<'w> Judge<'w> {
         (outcomes, self.unsettled)
     }
 
-    /// Settles the nominees by the answers. Without, or with one that is not definite, they go free.
+    /// Settles the nominees by the answers. Without a definite answer they go free.
     pub fn settle_nominees(
         &mut self,
         nominees: &[Nominee],
@@ -103,7 +103,7 @@ impl<'w> Judge<'w> {
         }
     }
 
-    /// Which hosts this rule may still hit.
+    /// The hosts that this rule may still hit.
     pub fn open_to(&self, rule: Rule, outcomes: &[Outcome]) -> impl Iterator<Item = &'w Host> {
         let judged = self.waiting.hosts().iter().zip(outcomes);
         let is_open = move |(host, outcome): &(&Host, &Outcome)| {
@@ -112,8 +112,8 @@ impl<'w> Judge<'w> {
         judged.filter(is_open).map(|(host, _)| host)
     }
 
-    /// The rules that go by answers, for every host that no other rule traps. What they find in hosts that
-    /// may have identity comes out.
+    /// Applies the rules that depend on answers to every host that no other rule traps. Returns what they
+    /// find in hosts that may have identity.
     pub fn weigh(
         &mut self,
         early: &[Suspicion],
@@ -161,7 +161,7 @@ impl<'w> Judge<'w> {
         known.is_none().then_some(Suspicion { host: number, ground, is_late: true })
     }
 
-    /// Settles the hosts with one bad letter each.
+    /// Settles the hosts that have one bad message.
     pub fn settle_suspicions(
         &self,
         suspicions: &[Suspicion],
@@ -185,8 +185,8 @@ impl<'w> Judge<'w> {
         }
         match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
             Confirmation::NotConfirmed => Outcome::Trap(ground),
-            Confirmation::Confirmed => Outcome::Spared(ground, Why::OneLetter),
-            Confirmation::Unknown => Outcome::Spared(ground, Why::OneLetterUnknown),
+            Confirmation::Confirmed => Outcome::Spared(ground, Why::OneMessage),
+            Confirmation::Unknown => Outcome::Spared(ground, Why::OneMessageUnknown),
         }
     }
 
@@ -194,7 +194,7 @@ impl<'w> Judge<'w> {
         Subject { waiting: self.waiting, host, rules: self.rules }
     }
 
-    /// What a host is, if what was noted tells: so most are settled without a look at their keys.
+    /// The outcome for a host, if the notes suffice: most hosts are settled without reading their keys.
     fn at_a_glance(&self, host: &'w Host) -> Option<Outcome> {
         if !host.is_waiting() {
             return Some(Outcome::Absent);
@@ -204,15 +204,15 @@ impl<'w> Judge<'w> {
         why.map(Outcome::Pass)
     }
 
-    /// Whether a rule of this stage could hit a host that is not marked.
+    /// Whether a rule in this stage could hit a host that is not marked.
     fn could_be_hit(&self, host: &'w Host, stage: Stage) -> bool {
         let subject = self.subject(host);
         Rule::ALL.into_iter().any(|rule| rule.stage() == stage && rule.could_hit(&subject))
     }
 
-    /// What a host is by its tuples, or if it is not settled yet, what it is if it goes free.
+    /// The outcome for a host by its tuples; if it is not settled yet, the outcome if it goes free.
     ///
-    /// One nomination is enough: identity, or the lack of it, settles all of them alike.
+    /// One nomination is enough, since identity settles all of them in the same way.
     fn settle(&mut self, number: usize, host: &'w Host) -> Outcome {
         let subject = self.subject(host);
         let mut case = Case { subject, scratch: &mut self.scratch, answers: None };
@@ -255,7 +255,7 @@ impl<'w> Judge<'w> {
         }
     }
 
-    /// What a nominee is trapped for, or why it goes free.
+    /// Why a nominee is trapped or goes free.
     fn ask(&mut self, nominee: &Nominee, answers: Option<&dyn Answers>) -> Opinion<Ground> {
         let host = self.waiting.hosts().get(nominee.host);
         let (Some(answers), Some(host)) = (answers, host) else {
@@ -273,8 +273,8 @@ impl<'w> Judge<'w> {
     }
 }
 
-/// Whether what single letters show is enough whatever DNS says of the host: two different things, or names
-/// that nobody could confirm.
+/// Whether single messages are enough to trap a host whatever DNS says about it: two different ones, or
+/// HELO names that DNS could never confirm.
 fn is_enough(case: &mut Case<'_, '_>, grounds: &[Ground]) -> bool {
     if !identity::can_be_confirmed(case.subject.tuples()) {
         return true;
@@ -319,7 +319,7 @@ mod tests {
         );
     }
 
-    /// One host that does everything wrong, and the rules switched off one by one.
+    /// One host that violates every rule, with the rules switched off one by one.
     #[test]
     fn the_first_rule_hits_and_each_can_be_switched_off() {
         let mut records = host("10.0.0.1", "a.one.example", &SIX_DOMAINS);
@@ -390,13 +390,13 @@ mod tests {
             [
                 "10.0.0.1 - whitelisted",
                 "2001:db8::1 - whitelisted",
-                "2001:db8::2 - trapped already",
+                "2001:db8::2 - already trapped",
                 "10.0.0.2 syntax Invalid source address nobody (no @)",
             ]
         );
     }
 
-    /// A machine booted with its clock ten years ahead.
+    /// The machine was booted with its clock ten years ahead.
     #[test]
     fn tuples_of_a_clock_that_was_ahead_are_not_judged() {
         const DAY: i64 = 86_400;
@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(
             verdicts(&records, &rules()),
             [
-                "10.0.0.1 - tuples from the future only",
+                "10.0.0.1 - all tuples are from the future",
                 "10.0.0.2 domains Host sending from 6 domains (> 3)",
                 "10.0.0.3 - nothing against it",
                 "10.0.0.4 - whitelisted",
@@ -442,7 +442,7 @@ mod tests {
             ["10.0.0.1 - identity not known"]
         );
         assert_eq!(asked(&helo(&["yes.x.example", "no.x.example"])), trapped);
-        // What is no host name is never confirmed.
+        // A string that is not a host name is never confirmed.
         assert_eq!(asked(&helo(&["yes.x.example", "[10.0.0.1]"])), trapped);
         assert_eq!(asked(&helo(&["localhost"])), trapped);
     }

@@ -1,4 +1,4 @@
-//! The hosts that wait in a database, judged.
+//! Judges the greylisted hosts in a database.
 //!
 //! ```text
 //! records --hosts--> hosts and their tuples --rules--> verdicts and nominees
@@ -6,18 +6,17 @@
 //!                        report <--finish-- answers about identity and sender domains
 //! ```
 //!
-//! A snapshot and the configuration's [`Rules`] come in, a [`Report`] goes out: [`run`] in one step
-//! without DNS, [`Scan`] in two with DNS in between. Every byte of a record was chosen by a stranger
-//! but for the address. A false trap is the worst that can happen here: what is not known for certain
-//! speaks for the host.
+//! In: a snapshot and the configured [`Rules`]. Out: a [`Report`]. [`run`] takes one step without DNS,
+//! [`Scan`] takes two with DNS in between. Strangers chose every byte of a record, except the address. A
+//! false trap is the worst fault here: anything that is not known for certain speaks for the host.
 //!
-//! * `gather` reads each record once and takes `notes`, `hosts` keeps them by host (`table`, `address`).
+//! * `gather` reads each record once and takes `notes`; `hosts` keeps them by host (`table`, `address`).
 //! * [`sender`], [`name`](crate::name) and `tags` know the forms of addresses; `distinct` counts them.
-//! * [`rules`] are the rules, one file each; `judge` asks them in their order.
-//! * [`identity`] is what DNS is asked about nominated hosts, [`Domains`] what about senders;
-//!   [`Answers`] is what it said.
-//!   `ballot` says whether that is likely, `own` which domains must exist.
-//! * `verdict` and `report` are what comes of it.
+//! * [`rules`] has the rules, one file each; `judge` applies them in order.
+//! * [`identity`] has the questions to DNS about nominated hosts, [`Domains`] those about senders;
+//!   [`Answers`] has the answers, `ballot` decides whether they are plausible, and `own` finds domains that
+//!   must exist.
+//! * `verdict` and `report` are the result.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -65,7 +64,7 @@ use crate::db::snapshot::Snapshot;
 
 /// Judges the hosts of a database by the offline rules alone, at `now` in seconds since 1970.
 ///
-/// With `check identity` no counting rule can trap here: DNS is not asked. A damaged database is an
+/// With `check identity`, no counting rule can trap here, since DNS is not asked. A damaged database is an
 /// error.
 pub fn run<'a>(snapshot: &Snapshot<'a>, now: i64, rules: &'a Rules) -> Result<Report<'a>, Damage> {
     Ok(Scan::of(snapshot, now, rules)?.finish(None))

@@ -1,8 +1,8 @@
-//! What each record of a database tells about one host, while its key is at hand.
+//! Notes what each record tells about its host, while the record's key is in the cache.
 //!
-//! Records come in, [`Note`]s go out: the host's address as a number, [`Marks`] for everything that a
-//! record by itself can say, and hashes of its fields, so that few keys need be read again. `gather`
-//! asks. Records that are none of spamd's, or whose address is none, are counted and left.
+//! In: records. Out: [`Note`]s, with the host's address as a number, [`Marks`] for everything that a record
+//! tells by itself, and hashes of its fields, so that few keys need to be read again. `gather` calls.
+//! Records that spamd did not write, or without a valid address, are only counted.
 
 use super::address::Address;
 use super::rules;
@@ -17,14 +17,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::BitOrAssign;
 
-/// How many unknown records are kept to be named.
+/// How many unknown records are kept for messages.
 const NAMED_UNKNOWN: usize = 16;
 
-/// How far ahead a tuple may be, in seconds: as far as clocks of one machine may reasonably differ. What is
-/// farther was made while the clock was wrong, and will be there for years.
+/// How far in the future a tuple may be, in seconds, since the clock of a machine may change. A tuple
+/// further ahead was made while the clock was wrong, and will stay for years.
 const AHEAD: i64 = 24 * 60 * 60;
 
-/// What records told about a host.
+/// What records tell about a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks(u16);
 
@@ -33,20 +33,20 @@ impl Marks {
     pub const WHITE: Marks = Marks(1);
     /// It has a TRAPPED record.
     pub const TRAPPED: Marks = Marks(2);
-    /// It has a GREY record, live or not.
+    /// It has a GREY record, expired or not.
     pub const GREY: Marks = Marks(4);
-    /// One of its senders is a mailbox.
+    /// It has a sender that is a mailbox.
     pub const MAILBOX: Marks = Marks(8);
-    /// A rule hits one of its tuples by itself.
+    /// A rule hits a single tuple.
     pub const HIT: Marks = Marks(16);
     /// It has a GREY record from the future.
     pub const AHEAD: Marks = Marks(32);
-    /// It has a GREY record that is not over: it waits.
+    /// It has a GREY record that has not expired.
     pub const LIVE: Marks = Marks(64);
-    /// Its sender's domain is [plainly](crate::name::is_registered) what somebody registered.
+    /// The sender's domain is [its own](crate::name::is_registered) registrable domain.
     pub const REGISTERED: Marks = Marks(128);
 
-    /// Whether one of `others` is among these.
+    /// Whether any of `others` is set.
     pub fn any(self, others: Marks) -> bool {
         self.0 & others.0 != 0
     }
@@ -58,26 +58,26 @@ impl BitOrAssign for Marks {
     }
 }
 
-/// How many records of each kind a database has.
+/// The number of records of each kind in a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// WHITE records.
     pub white: u64,
     /// TRAPPED records.
     pub trapped: u64,
-    /// Hosts with a GREY record, be it expired.
+    /// Hosts with a GREY record, even an expired one.
     pub greys: u64,
     /// GREY records that have not expired.
     pub tuples: u64,
-    /// GREY records whose address is none, left out since nobody could trap it.
+    /// GREY records without a valid address, which are left out since they could not be trapped.
     pub no_address: u64,
     /// SPAMTRAP records.
     pub spamtraps: u64,
-    /// Records that are none of spamd's.
+    /// Records that spamd did not write.
     pub unknown: u64,
 }
 
-/// As it is logged of a scan.
+/// As a scan logs it.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { white, trapped, greys, .. } = self;
@@ -115,10 +115,10 @@ impl fmt::Display for UnknownRecord<'_> {
     }
 }
 
-/// What one record tells about a host: 48 bytes, of which a scan holds a million.
+/// What one record tells about a host: 48 bytes, since a scan has a million of them.
 ///
-/// Fields whose hashes differ are different. Whether those with one hash are the same, only the key
-/// tells. Of a record that is no live tuple there are only the address, the place and the marks.
+/// Fields with different hashes are different. For fields with the same hash, the key must be compared. A
+/// record that is not a live tuple has only the address, the place and the marks.
 #[derive(Debug)]
 pub(super) struct Note<'a> {
     pub address: Address,
@@ -129,16 +129,16 @@ pub(super) struct Note<'a> {
     pub helo: u32,
     /// A hash of the sender's domain, if the sender is a mailbox.
     pub domain: u32,
-    /// A hash of the key's end.
+    /// A hash of the end of the key.
     pub print: u16,
     pub marks: Marks,
 }
 
-/// A record's key: smaller than a `Cow`.
+/// A record's key, smaller than a `Cow`.
 #[derive(Debug)]
 enum Key<'a> {
     Borrowed(&'a [u8]),
-    /// Of a pair that spans pages.
+    /// The key of a pair that spans pages.
     #[allow(clippy::box_collection, reason = "a thin pointer fits where the other's length is")]
     Owned(Box<Vec<u8>>),
 }
@@ -157,7 +157,7 @@ impl<'a> Note<'a> {
         Note { address, key: Key::Borrowed(b""), place, helo: 0, domain: 0, print: 0, marks }
     }
 
-    /// The record's key, if it is a live tuple's.
+    /// The record's key, if the record is a live tuple.
     pub fn key(&self) -> &[u8] {
         match &self.key {
             Key::Borrowed(key) => key,
@@ -165,7 +165,7 @@ impl<'a> Note<'a> {
         }
     }
 
-    /// The tuple that it is about; one with nothing in it if it is about none.
+    /// The tuple of this note; an empty one if the record is not a live tuple.
     pub fn tuple(&self) -> Tuple<'_> {
         match Tuple::decode(self.key()) {
             Some(Ok(tuple)) => tuple,
@@ -177,7 +177,7 @@ impl<'a> Note<'a> {
 /// No tuple.
 pub(super) const NO_TUPLE: Tuple<'_> = Tuple { address: b"", helo: b"", from: b"", to: b"" };
 
-/// The taker of notes.
+/// Takes notes.
 pub(super) struct Notes<'a, 'r> {
     order: ByteOrder,
     now: i64,
@@ -194,7 +194,7 @@ impl<'a, 'r> Notes<'a, 'r> {
         Notes { order, now, rules, seed, counts: Counts::default(), unknown: Vec::new() }
     }
 
-    /// What `record` tells about a host, if anything.
+    /// Notes what `record` tells about a host, if anything.
     pub fn take(&mut self, (place, record): (u32, Record<'a>)) -> Option<Note<'a>> {
         let silent = |marks| Some(Note::silent(Address::of_key(&record.key)?, place, marks));
         match Entry::decode(&record.key, &record.value, self.order) {
@@ -240,7 +240,7 @@ impl<'a, 'r> Notes<'a, 'r> {
         }
     }
 
-    /// Notes what a live tuple by itself says about its host.
+    /// Notes what a live tuple tells about its host by itself.
     fn look_at(&self, tuple: &Tuple<'_>, note: &mut Note<'_>) {
         note.marks |= Marks::LIVE;
         let from = Sender::parse(tuple.from);
@@ -259,7 +259,7 @@ impl<'a, 'r> Notes<'a, 'r> {
         }
     }
 
-    /// By the end of the key alone: those who write to the same recipient are few.
+    /// Hashes only the end of the key, since few tuples of a host have the same recipient.
     fn print(&self, key: &[u8]) -> u16 {
         let hash = match key.last_chunk() {
             Some(end) => self.seed.hash_of_32(end),
@@ -269,7 +269,7 @@ impl<'a, 'r> Notes<'a, 'r> {
         u16::from_le_bytes([low, high])
     }
 
-    /// What two takers have counted, each of its own records.
+    /// The sum of the counts of two threads.
     pub fn and(self, other: Notes<'a, '_>) -> (Counts, Vec<UnknownRecord<'a>>) {
         let mut unknown = self.unknown;
         unknown.extend(other.unknown);
@@ -280,7 +280,7 @@ impl<'a, 'r> Notes<'a, 'r> {
     }
 }
 
-/// False for much of what is no host name, at a glance.
+/// A fast check that is false for many strings that are not host names.
 fn may_be_name(helo: &[u8]) -> bool {
     let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     helo.first().is_some_and(is_inner)

@@ -1,16 +1,17 @@
-//! The recipients' own domains: they must exist, so a name server that finds none of them knows nothing.
+//! The recipients' own domains: they must exist, so a name server that finds none of them is useless.
 //!
-//! The tuples of the first hosts come in, the domains that most hosts write to go out. Recipients are
-//! strangers' choice too, so each host has one vote, and what cannot exist ([`name::may_exist`]) is none.
+//! In: the tuples of the first hosts. Out: the domains to which most hosts write. Strangers choose the
+//! recipients too, so each host has one vote, and domains that cannot exist ([`name::may_exist`]) are left
+//! out.
 
 use super::sender;
 use crate::name;
 use crate::spamd::Tuple;
 use std::collections::{HashMap, HashSet};
 
-/// Hosts that are looked at: enough to see where a site's mail goes.
+/// The number of hosts that are counted: enough to see where a site's mail goes.
 pub(super) const HOSTS: usize = 1000;
-/// Domains that are told.
+/// The maximum number of domains.
 const MOST: usize = 16;
 
 /// Counts domains by hosts.
@@ -18,7 +19,7 @@ const MOST: usize = 16;
 pub(super) struct Own(HashMap<Vec<u8>, u32>);
 
 impl Own {
-    /// Counts what one host writes to.
+    /// Counts the domains to which one host writes.
     pub fn count<'t>(&mut self, tuples: impl Iterator<Item = Tuple<'t>>) {
         let mut seen = HashSet::new();
         for domain in tuples.filter_map(|tuple| domain(&tuple)).take(MOST) {
@@ -32,7 +33,7 @@ impl Own {
         }
     }
 
-    /// The domains that may exist, those of most hosts first.
+    /// The domains that may exist, beginning with those of most hosts.
     pub fn domains(self) -> Vec<Vec<u8>> {
         let mut counted: Vec<_> = self.0.into_iter().collect();
         counted.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
@@ -41,7 +42,7 @@ impl Own {
     }
 }
 
-/// The domain of a tuple's recipient, if spamd kept it.
+/// The domain of a tuple's recipient, unless spamd has cut it off.
 fn domain<'t>(tuple: &Tuple<'t>) -> Option<&'t [u8]> {
     if sender::is_cut(tuple.to) {
         return None;

@@ -1,8 +1,7 @@
-//! What a scan found, host by host: free of any format, so that text, JSON and the log can each have
-//! their own.
+//! The results of a scan, host by host, independent of the formats of text, JSON and log.
 //!
-//! [`Scan::finish`](super::Scan::finish) makes a [`Report`]; it needs the keys that it shows, so it
-//! lives as long as the image they lie in. The [`Verdict`]s that it hands out live on.
+//! [`Scan::finish`](super::Scan::finish) makes a [`Report`]. It borrows keys from the image; the
+//! [`Verdict`]s that it returns do not.
 
 use super::answers::Doubt;
 use super::hosts::Waiting;
@@ -23,36 +22,36 @@ pub struct Report<'r> {
     pub(super) doubts: Vec<Doubt>,
 }
 
-/// Hosts, and one outcome for each.
+/// Hosts, with an outcome for each.
 #[derive(Debug)]
 pub(super) struct Judged<'a> {
     pub waiting: Waiting<'a>,
     pub outcomes: Vec<Outcome>,
 }
 
-/// How many tuples a verdict takes along.
+/// How many tuples a verdict includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Portion {
-    /// None, where only the reason is wanted.
+    /// None: only the reason is wanted.
     None,
-    /// So many, and no more once they have so many bytes.
+    /// At most a number of tuples and of bytes.
     Some {
-        /// How many.
+        /// The number of tuples.
         tuples: usize,
-        /// Bytes, which strangers choose.
+        /// The number of bytes, since strangers choose the tuples.
         bytes: usize,
     },
-    /// All that are evidence.
+    /// All tuples that are evidence.
     All,
 }
 
 impl<'r> Report<'r> {
-    /// How many records of each kind there are.
+    /// The number of records of each kind.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// Why what DNS denied was not believed, if so.
+    /// The reasons why denials by DNS were not believed.
     pub fn doubts(&self) -> &[Doubt] {
         &self.doubts
     }

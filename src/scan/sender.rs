@@ -1,8 +1,8 @@
-//! The envelope sender taken apart, as laxly as real mail demands.
+//! Parses the envelope sender, as leniently as real mail requires.
 //!
-//! A `from` field as spamd(8) keeps it comes in, a [`Sender`] goes out, borrowing the bytes. `notes`
-//! asks about every tuple, so the usual form takes a short way (`plain`); the long one (`careful`)
-//! says what is wrong with the others. Both are written for bytes that a stranger chose.
+//! In: a `from` field as spamd(8) keeps it. Out: a [`Sender`], which borrows the bytes. `notes` parses the
+//! sender of every tuple, so there is a fast path for the usual form (`plain`); the slow path (`careful`)
+//! finds out what is wrong with the others. Strangers chose the bytes.
 //!
 //! | form | source | here |
 //! |---|---|---|
@@ -22,39 +22,39 @@ use crate::name::{self, NameFault};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest field that spamd keeps: `MAX_MAIL` of libexec/spamd/grey.h, less the NUL.
+/// The longest field that spamd keeps: `MAX_MAIL` in libexec/spamd/grey.h, without the NUL.
 const FIELD_MAX: usize = 1023;
 
-/// What an envelope sender is.
+/// A parsed envelope sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender<'a> {
     /// `<>`: a bounce, which has no sender.
     Null,
-    /// spamd kept only the beginning; nothing can be said about it.
+    /// spamd has kept only the beginning, so nothing is known about it.
     Cut,
     /// A mailbox.
     Mailbox(Mailbox<'a>),
-    /// Nothing that could ever receive an answer.
+    /// Something that could never receive a reply.
     Invalid(Fault),
 }
 
 /// A mailbox, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mailbox<'a> {
-    /// What stands before the `@`, with its quotes.
+    /// The part before the `@`, with its quotes.
     pub local: &'a [u8],
-    /// What stands after it, without a trailing dot.
+    /// The part after it, without a trailing dot.
     pub domain: &'a [u8],
 }
 
-/// Why a sender is no mailbox.
+/// Why a sender is not a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// No `@` outside quotes.
     NoAt,
     /// Nothing before the `@`.
     EmptyLocal,
-    /// A dot and nothing else before the `@`.
+    /// Only a dot before the `@`.
     DotLocal,
     /// A control character outside quotes.
     Control,
@@ -66,12 +66,12 @@ pub enum Fault {
     OpenQuote,
     /// Bytes over 0x7f that are not UTF-8.
     NotUtf8,
-    /// The domain is none.
+    /// The domain is not valid.
     Domain(NameFault),
 }
 
 impl<'a> Sender<'a> {
-    /// Takes a sender apart.
+    /// Parses a sender.
     pub fn parse(from: &'a [u8]) -> Sender<'a> {
         let text = bare(from);
         if text.is_empty() {
@@ -98,7 +98,7 @@ pub fn bare(address: &[u8]) -> &[u8] {
     }
 }
 
-/// The usual form and nothing else: an atom with dots, `@`, a name of at most 63 bytes.
+/// Only the usual form: an atom with dots, `@`, and a name of at most 63 bytes.
 fn plain(text: &[u8]) -> Option<Mailbox<'_>> {
     let at = text.iter().position(|&byte| !is_dot_atom(byte))?;
     let (local, rest) = text.split_at_checked(at)?;
@@ -108,7 +108,7 @@ fn plain(text: &[u8]) -> Option<Mailbox<'_>> {
 }
 
 /// Whether spamd may have kept only the beginning: the field is full, or it ends within brackets, within a
-/// quoted string or after a backslash, since `setlog()` cuts at the first blank wherever that is. A word
+/// quoted string or after a backslash, since `setlog()` cuts at the first blank wherever it is. A word
 /// without brackets and `@` may be the beginning of a name before an address.
 pub(super) fn is_cut(field: &[u8]) -> bool {
     let is_open = match field.strip_prefix(b"<") {
@@ -122,7 +122,7 @@ pub(super) fn is_cut(field: &[u8]) -> bool {
     is_open || field.len() >= FIELD_MAX
 }
 
-/// Where the first `>` outside quotes is.
+/// The position of the first `>` outside quotes.
 fn closing(text: &[u8]) -> Option<usize> {
     let mut is_quoted = false;
     let mut bytes = text.iter().enumerate();
@@ -137,11 +137,11 @@ fn closing(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// The address that a recipient is: without brackets, source route (RFC 5321, appendix C), the quotes of a
-/// quoted string and a trailing dot, which are nothing but other spellings of it.
+/// The plain address of a recipient, without brackets, source route (RFC 5321, appendix C), the quotes of a
+/// quoted string and a trailing dot, all of which are only spellings of it.
 ///
-/// None where spamd kept only a part of it, and for the postmaster without a domain, to whom everybody may
-/// write (RFC 5321, 4.5.1).
+/// `None` if spamd has cut it short, and for the postmaster without a domain, to whom everybody may write
+/// (RFC 5321, 4.5.1).
 pub(super) fn recipient(to: &[u8]) -> Option<Cow<'_, [u8]>> {
     let text = bare(to);
     if plain(text).is_some() {
@@ -162,7 +162,7 @@ pub(super) fn recipient(to: &[u8]) -> Option<Cow<'_, [u8]>> {
     (!is_nobody).then_some(Cow::Owned(address))
 }
 
-/// What a quoted string stands for (RFC 5321, 4.1.2).
+/// The value of a quoted string (RFC 5321, 4.1.2).
 fn unquoted(local: &[u8]) -> Vec<u8> {
     let mut is_quoted = false;
     let mut text = Vec::with_capacity(local.len());
@@ -177,7 +177,7 @@ fn unquoted(local: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Every form, and the first thing that is wrong.
+/// All forms; the error is the first fault.
 fn careful(text: &[u8]) -> Result<Mailbox<'_>, Fault> {
     if str::from_utf8(text).is_err() {
         return Err(Fault::NotUtf8);
@@ -193,13 +193,13 @@ fn careful(text: &[u8]) -> Result<Mailbox<'_>, Fault> {
     Ok(Mailbox { local, domain })
 }
 
-/// `text` without a source route: `@` first, everything up to the colon.
+/// `text` without a source route, which begins with `@` and ends with a colon.
 fn without_route(text: &[u8]) -> &[u8] {
     let end = text.starts_with(b"@").then(|| memchr::memchr(b':', text)).flatten();
     end.and_then(|end| text.get(end.checked_add(1)?..)).unwrap_or(text)
 }
 
-/// What stands before and after the first `@` outside quotes. A second one is the domain's fault.
+/// The parts before and after the first `@` outside quotes. A second one is a fault in the domain.
 fn split_local(text: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     let mut is_quoted = false;
     let mut bytes = text.iter().copied().enumerate();
@@ -220,7 +220,7 @@ fn split_local(text: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     Err(if is_quoted { Fault::OpenQuote } else { Fault::NoAt })
 }
 
-/// `atext` of RFC 5322, 3.2.3, and the dot.
+/// `atext` in RFC 5322, 3.2.3, and the dot.
 fn is_dot_atom(byte: u8) -> bool {
     #[allow(clippy::cast_possible_truncation, clippy::indexing_slicing)] // Built by the compiler.
     const DOT_ATOM: [bool; 256] = {
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(parse(""), Sender::Null);
     }
 
-    /// Forms of good mail, each with its source, and what must come out of it.
+    /// Forms found in good mail, each with its source and the expected result.
     #[test]
     fn mailboxes() {
         let long = format!("{}@alerts.bounces.google.com", "3kZ".repeat(90));
@@ -364,7 +364,7 @@ mod tests {
         );
     }
 
-    /// Senders that are no mailbox, by judgement's list, and what is said of them.
+    /// Senders that are not mailboxes, with the messages about them.
     #[test]
     fn faults() {
         for (from, said) in [
@@ -409,7 +409,7 @@ mod tests {
         }
     }
 
-    /// `setlog()` of spamd.c keeps what stands before the first blank, and 1023 bytes of that.
+    /// `setlog()` in spamd.c keeps the text before the first blank, at most 1023 bytes of it.
     #[test]
     fn what_spamd_cut_is_not_judged() {
         assert_eq!(parse("<\"john"), Sender::Cut);
@@ -421,8 +421,8 @@ mod tests {
         assert_eq!(Sender::parse(&long(FIELD_MAX - 1)), Sender::Invalid(Fault::NoAt));
     }
 
-    /// What was sent behind the colon, and what becomes of what `setlog()` keeps of it: all before the first
-    /// blank that is not at the beginning.
+    /// What was sent after the colon, and the result for what `setlog()` keeps of it: everything before the
+    /// first blank that is not at the beginning.
     #[test]
     fn a_blank_inside_the_brackets_leaves_nothing_to_judge() {
         for (sent, is_cut) in [

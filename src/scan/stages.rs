@@ -1,13 +1,12 @@
 //! A scan in its stages, with DNS and the external program in between.
 //!
-//! [`Scan::of`] takes a database and settles all hosts but those that a counting rule
-//! nominates, or that have one bad letter; [`Scan::questions`] tells what DNS is to be asked about these, [`Scan::domains`] which
-//! sender domains of all hosts that are not trapped already, [`Scan::recipients`] what the external
-//! program is to be asked; [`Scan::finish`] settles them by the answers and hands out the [`Report`].
-//! Without answers nominees go free, and no recipient and no sender domain traps.
+//! [`Scan::of`] takes a database and settles all hosts except those that a counting rule nominates, or that
+//! have one bad message. [`Scan::questions`] has the questions to DNS about these, [`Scan::domains`] the
+//! sender domains of all hosts that are not already trapped, [`Scan::recipients`] the recipients for the
+//! external program. [`Scan::finish`] settles the hosts by the answers and returns the [`Report`]. Without
+//! answers nominees go free, and no recipient or sender domain traps a host.
 //!
-//! Hosts have nothing to do with each other: two threads judge one share of them after the other. It
-//! does not show in what comes out.
+//! Hosts do not depend on each other: two threads judge them share by share, and the result is the same.
 
 use super::answers::Answers;
 use super::ballot::{Ballot, Believed};
@@ -29,26 +28,26 @@ use crate::threads::each;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Sender domains of one host that DNS is asked about, beside those that other hosts use as well.
+/// The number of sender domains of one host that are looked up, not counting domains that other hosts use
+/// too.
 const HOST_SHARE: usize = 50;
 
-/// A scan whose hosts are settled as far as the database alone allows.
+/// A scan, with hosts settled as far as possible with the database alone.
 #[derive(Debug)]
 pub struct Scan<'r> {
     rules: &'r Rules,
     /// The nominees as if they went free.
     report: Report<'r>,
-    /// Those of each share that the database alone does not settle.
+    /// The hosts in each share that the database alone does not settle.
     unsettled: Vec<Unsettled>,
-    /// Once answers have settled something, which hosts of each share are theirs to settle.
+    /// Once answers have been used, which hosts in each share depend on them.
     open: Vec<Vec<bool>>,
 }
 
 impl<'r> Scan<'r> {
-    /// Judges the hosts of a database by the offline rules.
-    ///
-    /// `now` is in seconds since 1970. A damaged database is an error; one that another program was killed
-    /// over is judged by what can be found in it.
+    /// Judges the hosts of a database by the offline rules. `now` is in seconds since 1970. A damaged
+    /// database is an error; one that another program left when it was killed is judged by the records that
+    /// can be found.
     pub fn of(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
         let order = snapshot.byte_order();
         match Scan::judge(snapshot.pieces(), order, now, rules) {
@@ -89,8 +88,8 @@ impl<'r> Scan<'r> {
         Ok(Scan { rules, report, unsettled, open: Vec::new() })
     }
 
-    /// Whose identity DNS is to be asked about, in the order of their first appearance: nominees, and hosts
-    /// with one bad letter.
+    /// The questions about identity, in the order in which hosts first appear: for nominees, and for hosts
+    /// with one bad message.
     pub fn questions(&self) -> Vec<Question> {
         self.ask(|unsettled, outcomes| {
             let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
@@ -98,7 +97,7 @@ impl<'r> Scan<'r> {
         })
     }
 
-    /// The same for hosts with one bad letter that only answers have shown.
+    /// The same for hosts whose bad message was found only with the answers.
     pub fn late_questions(&self) -> Vec<Question> {
         self.ask(|unsettled, outcomes| {
             let is_spared =
@@ -123,8 +122,8 @@ impl<'r> Scan<'r> {
         questions.into_iter().map(|(_, question)| question).collect()
     }
 
-    /// Which sender domains DNS is to be asked about: those of every host that no rule traps yet, be it
-    /// a nominee, but no more than `HOST_SHARE` of one host. None if the rule `dns` is off.
+    /// The sender domains to look up: those of every host that no rule traps yet, including nominees, but
+    /// at most `HOST_SHARE` for one host. None if the rule `dns` is off.
     pub fn domains(&self) -> Domains {
         let mut domains = Domains::default();
         if !self.rules.sender_dns {
@@ -152,7 +151,7 @@ impl<'r> Scan<'r> {
         domains
     }
 
-    /// Domains that must exist: those of the recipients that most hosts write to.
+    /// Domains that must exist: those of the recipients to whom most hosts write.
     pub fn own_domains(&self) -> Vec<Vec<u8>> {
         let mut own = Own::default();
         for Judged { waiting, .. } in &self.report.shares {
@@ -162,9 +161,9 @@ impl<'r> Scan<'r> {
         own.domains()
     }
 
-    /// Which recipients the external program is to be asked about, each once and without its brackets, in
-    /// the order of their hosts: those of hosts with more than `suspect tuples` tuples that no rule traps
-    /// yet, be they nominees, but for what `pass rcpt` names.
+    /// The recipients for the external program, each once and without brackets, in the order of their
+    /// hosts: those of suspect hosts that no rule traps yet, including nominees, except recipients that
+    /// `pass rcpt` matches.
     pub fn recipients(&self) -> Vec<Vec<u8>> {
         let mut suspects = Vec::new();
         for Judged { waiting, outcomes } in &self.report.shares {
@@ -179,20 +178,20 @@ impl<'r> Scan<'r> {
         recipients.filter(|to| seen.insert(to.clone())).map(Cow::into_owned).collect()
     }
 
-    /// What is settled so far: at first what the database alone tells, with all nominees free.
+    /// The results so far: at first those of the database alone, with all nominees free.
     pub fn settled(&self) -> &Report<'r> {
         &self.report
     }
 
-    /// [Settles](Self::settle) all hosts for good.
+    /// [Settles](Self::settle) all hosts finally.
     pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
         self.settle(answers);
         self.report
     }
 
-    /// Settles all hosts by the answers. Without, or with one that is not definite, nominees go free, and one
-    /// bad letter is not enough. Hosts may come up whose identity was not asked about
-    /// ([`Self::late_questions`]). With more answers it may be called again, and settles them anew.
+    /// Settles all hosts by the answers. Without a definite answer nominees go free, and one bad message is
+    /// not enough. This may find hosts whose identity was not asked about ([`Self::late_questions`]). It
+    /// may be called again with more answers, and then settles all hosts again.
     pub fn settle(&mut self, answers: Option<&dyn Answers>) {
         self.open_again();
         let ballot = answers.map_or_else(Ballot::default, |answers| self.ballot(answers));
@@ -214,7 +213,7 @@ impl<'r> Scan<'r> {
         }
     }
 
-    /// Hosts that answers have settled before are as the database left them.
+    /// Resets hosts that were settled by answers to the result of the database.
     fn open_again(&mut self) {
         let is_open = |outcomes: &Vec<Outcome>| outcomes.iter().map(Outcome::is_open).collect();
         let shares = self.report.shares.iter_mut().map(|share| &mut share.outcomes);
@@ -232,7 +231,7 @@ impl<'r> Scan<'r> {
         }
     }
 
-    /// What the answers say of all hosts together.
+    /// What the answers say about all hosts together.
     fn ballot(&self, answers: &dyn Answers) -> Ballot {
         let mut ballot = Ballot::default();
         for Judged { waiting, outcomes } in &self.report.shares {
@@ -286,7 +285,8 @@ mod tests {
             one("10.0.0.4", "<>"),
             one("10.0.0.5", "<nobody>"),
         ];
-        // A host with identity is warned by one domain that takes no mail, and known hosts are left alone.
+        // A host with identity is warned for one domain that does not receive mail, and known hosts are
+        // left alone.
         records.extend(host("10.0.0.6", "yes.x.example", &SIX_DOMAINS));
         records.push(grey("10.0.0.6", "yes.x.example", "<a@gone.example>", "<u@ours.test>"));
         records.extend(host("10.0.0.7", "yes.x.example", &SIX_DOMAINS));
@@ -301,7 +301,7 @@ mod tests {
                 "10.0.0.3 - sender domain not known",
                 "10.0.0.4 - nothing against it",
                 "10.0.0.5 syntax Invalid source address nobody (no @)",
-                "10.0.0.6 - identity confirmed, one bad letter is not enough: \
+                "10.0.0.6 - identity confirmed, one bad message is not enough: \
                     Mailed from sender gone.example with no MX or A",
                 "10.0.0.7 - identity confirmed",
                 "10.0.0.8 - whitelisted",
@@ -312,7 +312,7 @@ mod tests {
         assert!(report.traps(Portion::None).all(|verdict| verdict.rule == Some(Rule::Syntax)));
     }
 
-    /// Five tuples and one to `to`: as many as make a suspect.
+    /// Five tuples and one to `to`: enough for a suspect.
     fn suspect(address: &str, helo: &str, to: &str) -> Vec<crate::db::Record<'static>> {
         let mut records = host(address, helo, &["<a@x.example>"; 5]);
         records.push(grey(address, helo, "<a@x.example>", to));
@@ -329,7 +329,7 @@ mod tests {
         records.extend(host("10.0.0.4", "no.x.example", &["<a@x.example>"; 4]));
         records.push(grey("10.0.0.4", "no.x.example", "<>", left));
         records.push(grey("10.0.0.4", "no.x.example", "<a@x.example>", left));
-        // Identity outweighs it this time, be it confirmed or not known; before it comes what it denies.
+        // Identity outweighs it this time, whether confirmed or unknown; a denied one comes before.
         for (address, helo) in [
             ("10.0.0.5", "yes.x.example"),
             ("10.0.0.6", "dunno.x.example"),
@@ -349,9 +349,9 @@ mod tests {
                 "10.0.0.2 - nothing against it",
                 "10.0.0.3 rcpt Mailed to trap address left@old.test",
                 "10.0.0.4 - nothing against it",
-                "10.0.0.5 - identity confirmed, one bad letter is not enough: \
+                "10.0.0.5 - identity confirmed, one bad message is not enough: \
                     Mailed to unknown recipient left@ours.test",
-                "10.0.0.6 - identity not known, one bad letter is not enough this time: \
+                "10.0.0.6 - identity not known, one bad message is not enough this time: \
                     Mailed to unknown recipient left@ours.test",
                 "10.0.0.7 domains Host sending from 7 domains (> 3)",
                 "10.0.0.8 checker Mailed to unknown recipient left@ours.test",
@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(verdict.evidence.tuples().next().unwrap().to, left.as_bytes());
     }
 
-    /// Answers in a scan after another, which spared these hosts.
+    /// Answers in a scan after one that spared these hosts.
     struct Again(&'static [&'static str]);
 
     impl Answers for Again {
@@ -386,21 +386,21 @@ mod tests {
         }
     }
 
-    /// A forwarder, whose users get what anybody sends them.
+    /// A forwarder passes on whatever is sent to its users.
     #[test]
-    fn one_letter_does_not_outweigh_an_identity() {
+    fn one_message_does_not_outweigh_an_identity() {
         let old = "<x@old.test>";
         let one = |address, helo, from, to| grey(address, helo, from, to);
         let confirmed = "yes.x.example";
         let records = [
             one("10.0.0.1", confirmed, "<a@a.example>", old),
             one("10.0.0.2", confirmed, "<a@gone.example>", "<u@ours.test>"),
-            // The same once more, in other words.
+            // The same recipient again, in another spelling.
             one("10.0.0.3", confirmed, "<a@a.example>", old),
             one("10.0.0.3", confirmed, "<b@b.example>", "<X@OLD.test>"),
             one("10.0.0.4", confirmed, "<a@gone.example>", "<u@ours.test>"),
             one("10.0.0.4", confirmed, "<b@gone.example>", "<v@ours.test>"),
-            // Two different ones, of one rule or of two.
+            // Two different ones, for one rule or for two.
             one("10.0.0.5", confirmed, "<a@a.example>", old),
             one("10.0.0.5", confirmed, "<a@a.example>", "<y@old.test>"),
             one("10.0.0.6", confirmed, "<a@gone.example>", old),
@@ -410,13 +410,13 @@ mod tests {
             one("10.0.0.8", "no.x.example", "<a@a.example>", old),
             one("10.0.0.9", "h", "<a@gone.example>", "<u@ours.test>"),
             one("10.0.0.10", "dunno.x.example", "<a@a.example>", old),
-            // What nobody could ever answer to is no mail.
+            // A sender that could never receive a reply is not mail.
             one("10.0.0.11", confirmed, "<nobody>", "<u@ours.test>"),
         ];
-        let spared = "identity confirmed, one bad letter is not enough:";
+        let spared = "identity confirmed, one bad message is not enough:";
         let rcpt = "Mailed to trap address x@old.test";
         let dns = "Mailed from sender gone.example with no MX or A";
-        let unknown = "identity not known, one bad letter is not enough this time:";
+        let unknown = "identity not known, one bad message is not enough this time:";
         assert_eq!(
             asked(&records),
             [
@@ -441,7 +441,7 @@ mod tests {
             assert_eq!(second[place], format!("10.0.0.{rule} {reason}"));
         }
         assert_eq!(second[2..9], asked(&records)[2..9]);
-        // Those who have no DNS have no identities.
+        // Without DNS there are no identities.
         let without = Rules { identity: false, ..rules };
         let report = scan(&records, &without).finish(Some(&Oracle));
         assert_eq!(report.traps(Portion::None).count(), 11);
@@ -462,7 +462,7 @@ mod tests {
         };
         assert_eq!(hosts(scan.questions()), ["10.0.0.1"]);
         assert_eq!(hosts(scan.late_questions()), <[&str; 0]>::default());
-        // As often as answers come.
+        // Each time answers arrive.
         for _ in 0..2 {
             scan.settle(Some(&Oracle));
             let late = hosts(scan.late_questions());

@@ -1,29 +1,29 @@
 //! Hosts by address: a list, and an open-addressing index into it.
 //!
-//! `hosts` makes one for each share of the hosts, as large as it will ever need to be. Addresses are
-//! chosen by strangers: the hash is keyed anew for each scan (its order is never seen).
+//! `hosts` makes one for each share of the hosts, with its final size. Strangers choose the addresses, so
+//! the hash has a new key in each scan; its order is never visible.
 
 use super::address::Address;
 use super::hosts::Host;
 use std::hash::{BuildHasher, RandomState};
 
-/// An index entry that names no host.
+/// An index entry without a host.
 const EMPTY: u32 = u32::MAX;
 
-/// The bits of an address's hash that name its share.
+/// The number of bits of an address's hash that select its share.
 const SHARE_BITS: u32 = 6;
 
-/// Into how many shares hosts are parted: of a million tuples each share lies in a CPU's second cache.
+/// The number of shares: with a million tuples, each share fits into a CPU's second level cache.
 pub(super) const SHARES: usize = 1 << SHARE_BITS;
 
-/// Every host met, by address.
+/// All hosts, by address.
 ///
-/// Written by hand, since it is no slower than `HashTable` (hashbrown 0.17) over the same list: for the shares
-/// of a million tuples that takes 1.00 to 1.02 of its CPU time (x86-64, medians of 30 rounds in turn).
+/// Hand-written, since it is not slower than `HashTable` (hashbrown 0.17) over the same list, which takes
+/// 1.00 to 1.02 times as much CPU time for a million tuples (x86-64, medians of 30 alternating rounds).
 #[derive(Debug)]
 pub(super) struct Table {
     hosts: Vec<Host>,
-    /// A power of two of entries, at most half of them taken.
+    /// The number of entries is a power of two; at most half of them are used.
     index: Vec<u32>,
     seed: Seed,
 }
@@ -33,7 +33,7 @@ pub(super) struct Table {
 pub(super) struct Seed(u64, u64);
 
 impl Table {
-    /// Room for so many hosts.
+    /// A table for `hosts` hosts.
     pub fn new(hosts: usize, seed: Seed) -> Table {
         let entries = hosts.saturating_mul(2).next_power_of_two();
         Table { hosts: Vec::with_capacity(hosts), index: vec![EMPTY; entries], seed }
@@ -45,7 +45,7 @@ impl Table {
         self.hosts
     }
 
-    /// The host with this address and its number; entered now if it is new.
+    /// The host with this address and its number; a new one is entered.
     pub fn entry(&mut self, address: Address, place: u32) -> Option<(u32, &mut Host)> {
         let mask = self.index.len().wrapping_sub(1);
         #[allow(clippy::cast_possible_truncation)] // As many bits as the index has.
@@ -84,13 +84,13 @@ impl Seed {
         share
     }
 
-    /// Two words into one, by the halves of a 128-bit product.
+    /// Folds two words into one, with the halves of a 128-bit product.
     fn fold(self, a: u64, b: u64) -> u64 {
         let (low, high) = halves(u128::from(a ^ self.0).wrapping_mul(u128::from(b ^ self.1)));
         low ^ high
     }
 
-    /// A hash of so many bytes and no more, in less time.
+    /// A faster hash for exactly 32 bytes.
     pub fn hash_of_32(self, bytes: &[u8; 32]) -> u32 {
         let (pairs, _) = bytes.as_chunks::<16>();
         let state = pairs.iter().fold(0, |state, pair| {
@@ -100,15 +100,15 @@ impl Seed {
         (state >> 32) as u32
     }
 
-    /// A hash of bytes in 32 bits.
+    /// A hash of 32 bits.
     pub fn hash(self, bytes: &[u8]) -> u32 {
         (self.wide_hash(bytes) >> 32) as u32
     }
 
-    /// A hash of bytes; equal bytes have equal hashes.
+    /// A hash of 64 bits; equal bytes have equal hashes.
     pub fn wide_hash(self, bytes: &[u8]) -> u64 {
         let (pairs, rest) = bytes.as_chunks::<16>();
-        // Hashed by itself: or a first byte could make up for a length.
+        // Hashed separately, or else a first byte could compensate for a length.
         let length = self.fold(bytes.len() as u64, 0);
         let state = pairs.iter().fold(length, |state, pair| {
             let (low, high) = halves(u128::from_le_bytes(*pair));
@@ -121,8 +121,7 @@ impl Seed {
 
 /// At most 16 bytes as two words; different bytes of one length are different words.
 ///
-/// The two ends, which overlap where they are longer than the whole, take fewer branches than the
-/// bytes one by one.
+/// Reading both ends, which may overlap, takes fewer branches than reading single bytes.
 fn last_words(bytes: &[u8]) -> (u64, u64) {
     if let (Some(start), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) {
         (u64::from_le_bytes(*start), u64::from_le_bytes(*end))

@@ -1,7 +1,7 @@
-//! Senders in a form in which two compare that differ only in what was made for one recipient.
+//! Normalizes senders, so that two senders compare equal if they differ only in a tag for one recipient.
 //!
-//! A sender's mailbox and the recipient of its tuple come in, bytes to be compared are appended.
-//! `rules::senders` asks, for hosts with many tuples only.
+//! In: a sender's mailbox and the recipient of its tuple. Out: bytes for comparison, which are appended.
+//! `rules::senders` calls, for hosts with many tuples only.
 //!
 //! | tag | form | becomes | source |
 //! |---|---|---|---|
@@ -14,17 +14,17 @@
 use super::sender::{self, Mailbox};
 use crate::name;
 
-/// Stands for what was made for one recipient; no mailbox has it outside quotes.
+/// Replaces a tag; no mailbox contains this byte outside quotes.
 const TOKEN: u8 = 0;
 
-/// The longest recipient looked for: 64 octets, `@`, 255 octets (RFC 5321, 4.5.3.1), so that a hostile
-/// pair of fields cannot make the search long.
+/// The longest recipient to search for: 64 octets, `@`, 255 octets (RFC 5321, 4.5.3.1), so that hostile
+/// fields cannot make the search slow.
 const RECIPIENT_MAX: usize = 320;
 
-/// The longest name of a maker before the kind of a tag.
+/// The longest vendor prefix of a tag.
 const MAKER_MAX: usize = 4;
 
-/// How many tags may be wrapped around each other.
+/// The maximum number of nested tags.
 const WRAPPINGS: usize = 4;
 
 /// Appends the normal form of a sender who writes to `to`.
@@ -35,7 +35,7 @@ pub(super) fn normal_form(from: &Mailbox<'_>, to: &[u8], out: &mut Vec<u8>) {
         None => (from.local, None),
     };
     match (memchr::memchr(b'+', before), behind) {
-        // A detail is what follows a name.
+        // A detail follows a name.
         (Some(end @ 1..), _) => blur_counters(before.get(..end).unwrap_or(before), out),
         (_, None) => blur_counters(before, out),
         (_, Some(behind)) => {
@@ -76,7 +76,7 @@ fn batv(mailbox: Mailbox<'_>) -> Option<Mailbox<'_>> {
     (!local.is_empty()).then_some(Mailbox { local, ..mailbox })
 }
 
-/// Whether a tag is of this kind, whoever made it: letters may stand before the name, a version behind it.
+/// Whether a tag is of this kind, by any vendor: letters may precede the name, and a version may follow it.
 fn is_tag(kind: &[u8], name: &[u8]) -> bool {
     let end = kind.iter().rposition(|byte| !byte.is_ascii_digit());
     let bare = end.and_then(|end| kind.get(..=end)).unwrap_or_default();
@@ -102,7 +102,7 @@ fn srs(mailbox: Mailbox<'_>) -> Option<Mailbox<'_>> {
     (!domain.is_empty() && !local.is_empty()).then_some(Mailbox { local, domain })
 }
 
-/// `text` without `prefix`, whatever its case: forwarders are known to change it.
+/// `text` without `prefix`, ignoring case, which some forwarders change.
 fn after<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
@@ -115,13 +115,13 @@ fn after_separator(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What stands before and after the first `=`.
+/// The parts before and after the first `=`.
 fn split_at_equals(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b'=', text)?;
     Some((text.get(..end)?, text.get(end.checked_add(1)?..)?))
 }
 
-/// What stands in `local` before and behind the recipient.
+/// The parts of `local` before and after the recipient.
 fn find_recipient<'a>(local: &'a [u8], recipient: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     memchr::memchr2(b'=', b'_', local)?;
     let at = memchr::memrchr(b'@', recipient).filter(|_| recipient.len() <= RECIPIENT_MAX)?;
@@ -137,7 +137,7 @@ fn find_recipient<'a>(local: &'a [u8], recipient: &[u8]) -> Option<(&'a [u8], &'
     })
 }
 
-/// `text` without `part` at its beginning, of any case and with other bytes for its dots.
+/// `text` without `part` at its beginning, ignoring case, and with other bytes for its dots.
 fn after_encoded<'a>(text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(part.len())?;
     let is_same = |(&have, &want): (&u8, &u8)| match want {
@@ -147,7 +147,7 @@ fn after_encoded<'a>(text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
     start.iter().zip(part).all(is_same).then_some(rest)
 }
 
-/// Appends `local` in lower case with every counter as one token.
+/// Appends `local` in lower case, with each counter replaced by a token.
 fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
     let mut rest = local;
     while let Some((before, digits)) = split_before(rest, u8::is_ascii_digit) {
@@ -167,7 +167,7 @@ fn blur_counters(local: &[u8], out: &mut Vec<u8>) {
     name::lower(rest, out);
 }
 
-/// Appends `text` in lower case with digits in a row as one token.
+/// Appends `text` in lower case, with each run of digits replaced by a token.
 fn blur_digits(text: &[u8], out: &mut Vec<u8>) {
     let mut in_digits = false;
     for byte in text {
@@ -179,7 +179,7 @@ fn blur_digits(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// `text` parted in front of the first byte that is one of these.
+/// `text` split before the first byte for which `is_one` is true.
 fn split_before(text: &[u8], is_one: impl FnMut(&u8) -> bool) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(text.iter().position(is_one)?)
 }

@@ -1,4 +1,4 @@
-//! Records for tests, as spamd would have written them, and somebody who answers.
+//! Records for tests, as spamd would write them, and answers.
 
 use super::answers::{Answers, Bad, Confirmation, DomainVerdict};
 use super::{Portion, Report, Scan};
@@ -26,7 +26,7 @@ pub(super) fn grey(address: &str, helo: &str, from: &str, to: &str) -> Record<'s
     record(&format!("{address}\n{helo}\n{from}\n{to}"), NOW + 1, 0)
 }
 
-/// Tuples of one host with these senders, to a recipient of its own each.
+/// Tuples of one host with these senders, each to a different recipient.
 pub(super) fn host(address: &str, helo: &str, senders: &[&str]) -> Vec<Record<'static>> {
     let numbered = senders.iter().enumerate();
     numbered.map(|(n, from)| grey(address, helo, from, &format!("<u{n}@ours.test>"))).collect()
@@ -37,7 +37,7 @@ pub(super) fn scan<'r>(records: &[Record<'static>], rules: &'r Rules) -> Scan<'r
     Scan::begin(records.iter().cloned().map(Ok), ByteOrder::NATIVE, NOW, rules).unwrap()
 }
 
-/// `address rule reason` or `address - reason`, a line a verdict.
+/// A line for each verdict: `address rule reason` or `address - reason`.
 pub(super) fn lines(report: &Report<'_>) -> Vec<String> {
     let line = |verdict: super::Verdict| {
         let rule = verdict.rule.map_or("-", |rule| rule.name());
@@ -46,7 +46,7 @@ pub(super) fn lines(report: &Report<'_>) -> Vec<String> {
     report.verdicts(Portion::None).map(line).collect()
 }
 
-/// Senders of six domains.
+/// Senders in six domains.
 pub(super) const SIX_DOMAINS: [&str; 6] = [
     "<a@a.example>",
     "<a@b.example>",
@@ -56,7 +56,7 @@ pub(super) const SIX_DOMAINS: [&str; 6] = [
     "<a@f.example>",
 ];
 
-/// Six senders of one domain.
+/// Six senders in one domain.
 pub(super) const SIX_SENDERS: [&str; 6] = [
     "<a@x.example>",
     "<b@x.example>",
@@ -66,7 +66,7 @@ pub(super) const SIX_SENDERS: [&str; 6] = [
     "<f@x.example>",
 ];
 
-/// Confirms names by their beginning: `yes.`, `no.`, anything else is not known.
+/// Confirms names that begin with `yes.`, denies those with `no.`; all others are unknown.
 pub(super) struct Oracle;
 
 impl Answers for Oracle {
@@ -78,7 +78,7 @@ impl Answers for Oracle {
         }
     }
 
-    /// Takes domains for bad or unknown by their beginning.
+    /// Domains are bad or unknown by their beginning.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         Some(match domain.split(|byte| *byte == b'.').next() {
             Some(b"gone") => DomainVerdict::Bad(Bad::NxDomain),
@@ -88,25 +88,25 @@ impl Answers for Oracle {
         })
     }
 
-    /// Knows everybody but those who left.
+    /// Everybody exists except those who left.
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         Some(!address.starts_with(b"left"))
     }
 }
 
-/// Rules that do without DNS, and a recipient nobody writes to.
+/// Rules that need no DNS, with a recipient to whom only spammers write.
 pub(super) fn rules() -> Rules {
     let mut rules = Rules { identity: false, ..Rules::default() };
     rules.rcpt.trap = vec![Regex::new("(?i)@old\\.test$").unwrap()];
     rules
 }
 
-/// What comes out without answers.
+/// The verdicts without answers.
 pub(super) fn verdicts(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
     lines(&scan(records, rules).finish(None))
 }
 
-/// What comes out when the [`Oracle`] is asked.
+/// The verdicts with the answers of the [`Oracle`].
 pub(super) fn asked(records: &[Record<'static>]) -> Vec<String> {
     lines(&scan(records, &Rules { identity: true, ..rules() }).finish(Some(&Oracle)))
 }

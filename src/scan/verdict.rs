@@ -1,8 +1,8 @@
-//! What a scan finds about a host: the rule that hit and its ground, or why nothing did.
+//! What a scan finds about a host: the rule that hit and why, or why none did.
 //!
-//! `judge` makes an [`Outcome`] for every waiting host, small and `Copy`. Of those that somebody wants to
-//! see, `report` makes a [`Verdict`]: it has a life of its own, and is what the daemon's processes, its
-//! socket, the log and JSON carry.
+//! `judge` makes an [`Outcome`] for every greylisted host, small and `Copy`. For those that are to be
+//! shown, `report` makes a [`Verdict`], which does not borrow from the image: the daemon's processes, its
+//! socket, the log and JSON all use it.
 
 use super::rules::{Ground, Opinion, Rule};
 use crate::spamd::{Address, Tuple};
@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What was found about a host, why, and on what evidence.
+/// The verdict on a host, with its reason and evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The host's address, as spamd wrote it.
     pub address: Address,
-    /// What is to be done with it.
+    /// Whether it is trapped or passes.
     pub what: What,
-    /// The rule that hit; none if the host passes, or somebody traps it by hand.
+    /// The rule that hit; `None` if the host passes, or is trapped by hand.
     pub rule: Option<Rule>,
-    /// The reason, either way, as it is logged: what came from outside is escaped in it.
+    /// The reason, in both cases, as it is logged; strangers' bytes are escaped.
     pub reason: Cow<'static, str>,
-    /// On what that rests.
+    /// The evidence for it.
     pub evidence: Evidence,
 }
 
-/// What is to be done with a host.
+/// Whether a host is trapped or passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// It is trapped.
@@ -34,30 +34,30 @@ pub enum What {
     Pass(Why),
 }
 
-/// What a verdict rests on.
+/// The evidence for a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// How many live tuples the host has.
+    /// The number of live tuples of the host.
     pub count: u32,
-    /// What DNS answered, where that made the verdict.
+    /// What DNS answered, if the verdict rests on that.
     pub answer: Option<String>,
-    /// The keys of the tuples that made the verdict, as many as were taken along.
+    /// The keys of the tuples that the verdict rests on, as many as are included.
     keys: Vec<Vec<u8>>,
 }
 
 impl Verdict {
-    /// Somebody's own.
+    /// The verdict on a host that an operator traps.
     pub fn by_hand(address: Address) -> Verdict {
         let (what, evidence) = (What::Trap, Evidence::default());
         Verdict { address, what, rule: None, reason: "by hand".into(), evidence }
     }
 
-    /// The same host, which passes for another reason.
+    /// The same verdict, but the host passes for this reason.
     pub fn passing(self, why: Why) -> Verdict {
         Verdict { what: What::Pass(why), rule: None, reason: why.text().into(), ..self }
     }
 
-    /// The same for those who do not ask for tuples.
+    /// The same verdict without tuples.
     pub fn without_tuples(&self) -> Verdict {
         let Verdict { address, reason, evidence, .. } = self;
         let Evidence { count, answer, .. } = evidence;
@@ -65,7 +65,7 @@ impl Verdict {
         Verdict { address: address.clone(), reason: reason.clone(), evidence, ..*self }
     }
 
-    /// Why the host passes; `None` if it is to be trapped.
+    /// Why the host passes; `None` if it is trapped.
     pub fn passes(&self) -> Option<Why> {
         match self.what {
             What::Pass(why) => Some(why),
@@ -73,7 +73,7 @@ impl Verdict {
         }
     }
 
-    /// What is to be done with the host, in a word.
+    /// `trap` or `pass`.
     pub fn word(&self) -> &'static str {
         match self.what {
             What::Trap => "trap",
@@ -83,7 +83,7 @@ impl Verdict {
 }
 
 impl Evidence {
-    /// Of these tuples.
+    /// Evidence with these tuples.
     pub fn new<'t>(
         count: u32,
         answer: Option<String>,
@@ -92,36 +92,36 @@ impl Evidence {
         Evidence { count, answer, keys: tuples.map(|tuple| tuple.encode()).collect() }
     }
 
-    /// The tuples that made the verdict, in the file's order: the one that a rule stumbled on, those
-    /// with the sender domain that takes no mail, or all that the host has.
+    /// The tuples that the verdict rests on, in file order: the one that a rule hit, those with the sender
+    /// domain that does not receive mail, or all tuples of the host.
     pub fn tuples(&self) -> impl Iterator<Item = Tuple<'_>> {
         self.keys.iter().filter_map(|key| Tuple::decode(key)?.ok())
     }
 }
 
-/// What is to be done with a host, for as long as the image is there.
+/// The result for a host, which is valid as long as the image is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Outcome {
     Trap(Ground),
     Pass(Why),
-    /// One letter is held against it, which its identity outweighs.
+    /// It has one bad message, which its identity outweighs.
     Spared(Ground, Why),
-    /// The host does not wait: nothing to judge.
+    /// The host is not greylisted: there is nothing to judge.
     Absent,
 }
 
 impl Outcome {
-    /// Whether a later rule may still hit.
+    /// Whether a later rule may still hit it.
     pub fn is_open(&self) -> bool {
         use Why::{DomainUnknown, Identity, IdentityUnknown, Nothing};
         matches!(self, Outcome::Pass(Nothing | Identity | IdentityUnknown | DomainUnknown))
     }
 
-    /// What becomes of it by what a rule thinks of the host.
+    /// Applies a rule's opinion of the host.
     pub fn take(&mut self, opinion: Opinion<Ground>) {
         match opinion {
             Opinion::Against(ground) => *self = Outcome::Trap(ground),
-            // What is known of the host itself says more than what is not known of a domain.
+            // What is known about the host itself says more than an unknown domain.
             Opinion::Spared(why)
                 if matches!(self, Outcome::Pass(Why::Nothing))
                     || matches!(self, Outcome::Pass(Why::DomainUnknown)) =>
@@ -140,22 +140,22 @@ pub enum Why {
     Whitelisted,
     /// It has a TRAPPED record.
     Trapped,
-    /// `allow` holds its address.
+    /// `allow` contains its address.
     Allowed,
     /// It is the machine itself.
     Own,
     /// All its tuples are from the future.
     Ahead,
-    /// A rule hit, but somebody has released it, and it has live tuples from before that.
+    /// A rule hit, but an operator has released the host, and it has live tuples from before that.
     Held,
     /// Nominated, but DNS confirms its HELO names.
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
     IdentityUnknown,
-    /// One letter was bad, but DNS confirms its HELO names.
-    OneLetter,
+    /// One message was bad, but DNS confirms its HELO names.
+    OneMessage,
     /// The same, but DNS was not asked about them or had no definite answer.
-    OneLetterUnknown,
+    OneMessageUnknown,
     /// No rule hit, but DNS had no definite answer about one of its sender domains.
     DomainUnknown,
     /// No rule hit.
@@ -163,12 +163,12 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether the next scan that finds a bad letter is to trap the host.
+    /// Whether the next scan that finds a bad message traps the host.
     pub fn is_warning(self) -> bool {
-        matches!(self, Why::OneLetter | Why::OneLetterUnknown)
+        matches!(self, Why::OneMessage | Why::OneMessageUnknown)
     }
 
-    /// Whether no rule was asked.
+    /// Whether no rule was applied.
     pub fn is_beforehand(self) -> bool {
         matches!(
             self,
@@ -176,19 +176,19 @@ impl Why {
         )
     }
 
-    /// In the words of the log.
+    /// The text in the log.
     pub fn text(self) -> &'static str {
         match self {
             Why::Whitelisted => "whitelisted",
-            Why::Trapped => "trapped already",
+            Why::Trapped => "already trapped",
             Why::Allowed => "in allow",
             Why::Own => "an address of this machine",
-            Why::Ahead => "tuples from the future only",
-            Why::Held => "released, and held until its tuples of then have gone",
+            Why::Ahead => "all tuples are from the future",
+            Why::Held => "released, spared until its tuples from before that expire",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
-            Why::OneLetter => "identity confirmed, one bad letter is not enough",
-            Why::OneLetterUnknown => "identity not known, one bad letter is not enough this time",
+            Why::OneMessage => "identity confirmed, one bad message is not enough",
+            Why::OneMessageUnknown => "identity not known, one bad message is not enough this time",
             Why::DomainUnknown => "sender domain not known",
             Why::Nothing => "nothing against it",
         }

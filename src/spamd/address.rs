@@ -1,12 +1,12 @@
 //! An IP address as the text that is a key of spamd's database.
 //!
-//! spamd keys WHITE and TRAPPED records by the host's address as getnameinfo(3) prints it, spamdb by
-//! what was typed; neither brings it into another form. So [`Address`] keeps the text, and knows the
-//! [`spellings`](Address::spellings) under which a record of the same host may stand.
+//! The key of spamd's WHITE and TRAPPED records is the host's address as getnameinfo(3) prints it, that of
+//! spamdb's the address as it was typed; neither is normalized. So [`Address`] keeps the text, and knows
+//! the other [`spellings`](Address::spellings) under which a record of the same host may be stored.
 //!
-//! Stricter than getaddrinfo(3) with `AI_NUMERICHOST`, which spamdb asks: short and octal forms
-//! (`127.1`, `0177.0.0.1`) and scopes (`fe80::1%em0`) are refused, since no tuple of spamd has them
-//! and a trap under such a key would catch nobody.
+//! Parsing is stricter than getaddrinfo(3) with `AI_NUMERICHOST`, which spamdb uses: short and octal forms
+//! (`127.1`, `0177.0.0.1`) and scopes (`fe80::1%em0`) are refused, since spamd's tuples never have them,
+//! and a trap under such a key would trap no host.
 #![forbid(unsafe_code)]
 
 use crate::escape::escaped;
@@ -23,12 +23,12 @@ pub struct Address {
     ip: IpAddr,
 }
 
-/// A text that is no IP address.
+/// A text that is not an IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidAddress(Box<[u8]>);
 
 impl Address {
-    /// Takes `text` for an address if it is one: dotted quad, or the forms of RFC 4291 2.2.
+    /// Parses an address: a dotted quad, or one of the forms in RFC 4291, 2.2.
     pub fn parse(text: &[u8]) -> Result<Address, InvalidAddress> {
         let parsed = str::from_utf8(text).ok().and_then(|text| Some((text, text.parse().ok()?)));
         match parsed {
@@ -42,7 +42,7 @@ impl Address {
         self.text.as_bytes()
     }
 
-    /// The address itself, IPv4 in IPv6 (RFC 4291, 2.5.5.2) as IPv4.
+    /// The address itself; an IPv4-mapped address (RFC 4291, 2.5.5.2) becomes IPv4.
     pub fn ip(&self) -> IpAddr {
         self.ip
     }
@@ -52,8 +52,9 @@ impl Address {
         Address::from(self.ip)
     }
 
-    /// The keys under which a record of this host may stand, the text as given first, each once: as spamd
-    /// writes it, and what people type into spamdb(8), with zeros or without, in either case.
+    /// The keys under which a record of this host may be stored, each once, beginning with the text as
+    /// given: as spamd writes it, and as people type it into spamdb(8), with or without zeros, in either
+    /// case.
     pub fn spellings(&self) -> Vec<Address> {
         let mut texts = vec![self.text.clone()];
         match self.ip {
@@ -113,7 +114,7 @@ fn forms(six: Ipv6Addr) -> Vec<String> {
     forms
 }
 
-/// All that two colons may stand for: groups of zeros beside each other, from here to there.
+/// The runs of zero groups that two colons may stand for, each with its beginning and end.
 fn zeros(six: Ipv6Addr) -> Vec<(usize, usize)> {
     let groups = six.segments();
     let is_zero = |start: usize, end: usize| {

@@ -1,8 +1,8 @@
 //! A record as a line of spamdb(8)'s listing, byte for byte.
 //!
-//! A key and a value come in as they lie in the file, a line goes to the end of a buffer that the
-//! caller reuses; nothing is allocated. Strangers' bytes are printed raw, as spamdb does: whoever shows
-//! them to a terminal must know.
+//! Takes a key and a value as they are in the file, and appends a line to a buffer that the caller reuses;
+//! nothing is allocated. Strangers' bytes are printed raw, as spamdb does; the caller must escape them for
+//! a terminal.
 //!
 //! Source: `print_entry()` in usr.sbin/spamdb/spamdb.c.
 #![forbid(unsafe_code)]
@@ -89,7 +89,7 @@ mod tests {
         }
     }
 
-    /// Not only the text ends at a NUL: so does the search for the fields of a tuple.
+    /// A NUL ends not only the text but also the search for the fields of a tuple.
     #[test]
     fn a_key_ends_at_its_first_nul() {
         let trapped = Gdata { pcount: -1, ..DATA };

@@ -1,9 +1,9 @@
 //! What spamd(8) means by the bytes of its database and of its sync messages.
 //!
-//! * [`record`] tells GREY, WHITE, TRAPPED and SPAMTRAP records apart and takes them to pieces.
+//! * [`record`] decodes GREY, WHITE, TRAPPED and SPAMTRAP records.
 //! * [`listing`] prints them as spamdb(8) does.
-//! * [`trap`] makes and ends a trap, exactly as `spamdb -t -a` does, under an [`Address`].
-//! * [`sync`] makes the datagrams that tell other hosts' spamd of traps.
+//! * [`trap`] sets and removes the trap of an [`Address`], exactly as `spamdb -t -a` does.
+//! * [`sync`] makes the datagrams that send traps to spamd on other hosts.
 #![forbid(unsafe_code)]
 
 pub mod address;

@@ -1,7 +1,7 @@
-//! One record of spamd's database, taken to pieces.
+//! Decodes one record of spamd's database.
 //!
-//! A key and a value come in as bytes, an [`Entry`] and its [`Gdata`] go out, borrowing the key. What
-//! spamd cannot have written is [`Unknown`]: such a record is skipped, counted and left alone.
+//! In: a key and a value as bytes. Out: an [`Entry`], which borrows the key, and its [`Gdata`]. A record
+//! that spamd cannot have written is [`Unknown`]: it is skipped, counted and left alone.
 //!
 //! | kind | key | value |
 //! |---|---|---|
@@ -36,17 +36,17 @@ pub const PCOUNT_SPAMTRAP: i32 = -2;
 /// What a record is, by its key and its `pcount`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
-    /// A host that is put off, with what it wanted to send.
+    /// A greylisted host, with a delivery that it attempted.
     Grey(Tuple<'a>),
     /// A host that may pass.
     White(&'a [u8]),
     /// A host that spamd tarpits.
     Trapped(&'a [u8]),
-    /// An address whose senders spamd traps by itself.
+    /// An address: spamd traps hosts that send to it.
     Spamtrap(&'a [u8]),
 }
 
-/// One delivery that was put off. All fields are as the client sent them; only `address` is spamd's.
+/// One greylisted delivery. All fields are as the client sent them, except `address`, which is spamd's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tuple<'a> {
     /// The client's address, in text form.
@@ -66,15 +66,15 @@ pub struct Gdata {
     pub first: i64,
     /// When the host passed, or may pass.
     pub pass: i64,
-    /// When spamd drops the record.
+    /// When spamd removes the record.
     pub expire: i64,
-    /// How often it was put off.
+    /// How often it was deferred.
     pub bcount: i32,
     /// How often it passed, or [`PCOUNT_TRAPPED`], or [`PCOUNT_SPAMTRAP`].
     pub pcount: i32,
 }
 
-/// Why a record is none of spamd's.
+/// Why spamd cannot have written a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
     /// The key is empty.
@@ -96,7 +96,7 @@ impl fmt::Display for Unknown {
 }
 
 impl<'a> Entry<'a> {
-    /// Takes a record to pieces.
+    /// Decodes a record.
     pub fn decode(
         key: &'a [u8],
         value: &[u8],
@@ -127,8 +127,8 @@ impl<'a> Tuple<'a> {
         [self.address, self.helo, self.from, self.to].join(&b'\n')
     }
 
-    /// The fields of a GREY key; `None` if the key has no newline in front of its first NUL and thus is
-    /// no tuple at all.
+    /// The fields of a GREY key; `None` if the key has no newline before its first NUL, and so is not a
+    /// tuple.
     ///
     /// Newlines beyond the third belong to the recipient, as they do for spamdb.
     pub fn decode(key: &'a [u8]) -> Option<Result<Tuple<'a>, Unknown>> {
@@ -145,17 +145,17 @@ impl<'a> Tuple<'a> {
     }
 }
 
-/// The key as spamd's programs see it, who handle it as a C string.
+/// The key as spamd's programs see it: they handle it as a C string.
 fn until_nul(key: &[u8]) -> &[u8] {
     memchr::memchr(0, key).and_then(|nul| key.get(..nul)).unwrap_or(key)
 }
 
-/// A key up to its first NUL, and where the first three newlines of it are; a place beyond its end for
-/// each that is not there.
+/// A key up to its first NUL, and the positions of its first three newlines; a missing one has a position
+/// beyond the end.
 ///
-/// Nearly every key is short and has newlines, but no control character that sorts before them: these
-/// are found all at once, since searches for one after the other would each end with a branch that
-/// nobody can foresee.
+/// Nearly every key is short and has newlines, but no control character that sorts before them. The
+/// newlines of such keys are found all at once, since separate searches would each end in an unpredictable
+/// branch.
 fn lines(key: &[u8]) -> (&[u8], [usize; 3]) {
     let mut ends = [usize::MAX; 3];
     if let Some(mut breaks) = breaks(key) {
@@ -174,8 +174,8 @@ fn lines(key: &[u8]) -> (&[u8], [usize; 3]) {
     (key, ends)
 }
 
-/// A bit for each byte up to the newline, the first byte's the lowest, if there are at least 8 bytes and
-/// fewer than 128.
+/// A bit for each byte, set if the byte is at most a newline; the lowest bit is the first byte's. Only for
+/// keys of 8 to 127 bytes.
 fn breaks(key: &[u8]) -> Option<u128> {
     let (words, rest) = key.as_chunks::<8>();
     let last = key.last_chunk().filter(|_| key.len() < 128)?;
@@ -189,7 +189,7 @@ fn breaks(key: &[u8]) -> Option<u128> {
     Some(words | u128::from(last).wrapping_shl(place))
 }
 
-/// Eight bits for eight bytes.
+/// The same for eight bytes.
 fn breaks_of(word: [u8; 8]) -> u64 {
     const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
     const HIGH: u64 = !LOW;
@@ -197,7 +197,7 @@ fn breaks_of(word: [u8; 8]) -> u64 {
     const LIFT: u64 = u64::from_le_bytes([0x7f - b'\n'; 8]);
     let word = u64::from_le_bytes(word);
     let breaks = !((word & LOW).wrapping_add(LIFT) | word) & HIGH;
-    // Side by side: byte i's bit goes from 8 i + 7 to 56 + i.
+    // Moves the bit of byte i from 8 i + 7 to 56 + i.
     breaks.wrapping_mul(0x0002_0408_1020_4081).wrapping_shr(56)
 }
 
@@ -207,7 +207,7 @@ impl Gdata {
     /// Bytes of `struct ogdata`, before OpenBSD 5.5: five i32 in the same order.
     pub const OLD_SIZE: usize = 20;
 
-    /// Reads either layout, told apart by its size, as `gdcopyin()` in libexec/spamd/gdcopy.c does.
+    /// Reads either layout, recognized by its size, as `gdcopyin()` in libexec/spamd/gdcopy.c does.
     pub fn decode(value: &[u8], order: ByteOrder) -> Result<Gdata, Unknown> {
         let wide = |at| order.i64_at(value, at);
         let narrow = |at| order.i32_at(value, at);
@@ -359,7 +359,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2048))]
 
-        /// However long the fields are: the standard library's way to say it is the measure.
+        /// For fields of any length, compared with the standard library's split.
         #[test]
         fn fields_end_at_newlines(fields in prop::collection::vec("[\\x0b\u{10a}ab]{0,50}|[\\x09ab]{0,5}", 0..6)) {
             let key = fields.join("\n");
@@ -379,7 +379,7 @@ mod tests {
         }
     }
 
-    /// The kinds, counted, in files that OpenBSD's code wrote; what it printed is the measure.
+    /// Counts the kinds in files that OpenBSD's code wrote, and compares them with what spamdb printed.
     #[test]
     fn golden_files_hold_the_kinds_that_spamdb_printed() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");

@@ -8,7 +8,7 @@
 //! | 0 | 1 | `sh_version` | 2 |
 //! | 1 | 1 | `sh_af` | AF_INET, 2: the protocol has no other |
 //! | 2 | 2 | `sh_length` | of the whole datagram |
-//! | 4 | 4 | `sh_counter` | datagrams before this one; nobody looks at it |
+//! | 4 | 4 | `sh_counter` | datagrams before this one; not checked |
 //! | 8 | 20 | `sh_hmac` | HMAC-SHA1 of the whole datagram with these bytes zero |
 //! | 28 | 4 | `sh_pad` | 0 |
 //! | 32 | 16 each | `spam_synctlv_addr` | type 3 and length 16 (2 bytes each), timestamp, expiry, address |
@@ -28,7 +28,7 @@ pub const MAX_DATAGRAM: usize = 1408;
 
 /// SPAM_SYNC_VERSION.
 const VERSION: u8 = 2;
-/// AF_INET, in OpenBSD's numbers, which are everybody's here.
+/// AF_INET, which is the same number on all systems.
 const AF_INET: u8 = 2;
 /// `sizeof(struct spam_synchdr)`.
 const HEADER: usize = 32;
@@ -45,10 +45,10 @@ const TRAPPED: u32 = 0x0003_0010;
 /// Type and length of the last entry (SPAM_SYNC_END).
 const LAST: u32 = 0x0000_0004;
 
-/// A trap to be told of.
+/// A trap to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trap {
-    /// The trapped host. Only IPv4 can be told.
+    /// The trapped host. Only IPv4 can be sent.
     pub address: IpAddr,
     /// When the trap was made, in seconds since 1970. spamd sends it and ignores it.
     pub start: i64,
@@ -59,19 +59,19 @@ pub struct Trap {
 /// What signs the datagrams: the SHA-1 of the key file, as forty lower-case hexadecimal digits, not as
 /// twenty bytes (`sync_init()` hands SHA1File(3)'s text to HMAC).
 ///
-/// Kept as a block of SHA-1, filled up with zeros as HMAC does it (RFC 2104 section 2).
+/// Kept as a block of SHA-1, padded with zeros as in HMAC (RFC 2104 section 2).
 pub struct Key([u8; 64]);
 
 impl Key {
-    /// The empty key of those who share none.
+    /// The empty key, for hosts without a shared key.
     pub fn none() -> Self {
         Key([0; 64])
     }
 
-    /// The key that a file with these contents makes.
+    /// The key made from the contents of a file.
     ///
     /// # Errors
-    /// Those of reading.
+    /// The contents cannot be read.
     pub fn read(mut contents: impl Read) -> io::Result<Self> {
         let (mut sha1, mut buffer) = (Sha1::new(), [0; 4096]);
         loop {
@@ -104,13 +104,13 @@ impl Encoder {
         Self { keyed: Hmac::new(&key.0.into()), counter: 0 }
     }
 
-    /// The datagrams that tell of `traps`, in their order, IPv6 left out.
+    /// The datagrams for `traps`, in the same order; IPv6 addresses are left out.
     pub fn datagrams(&mut self, traps: &[Trap]) -> Vec<Vec<u8>> {
         let entries: Vec<_> = traps.iter().filter_map(entry).collect();
         entries.chunks(ENTRIES).map(|entries| self.datagram(entries)).collect()
     }
 
-    /// At most [`ENTRIES`] of them, so that the length is one of 16 bits.
+    /// Takes at most [`ENTRIES`] entries, so that the length fits in 16 bits.
     fn datagram(&mut self, entries: &[[[u8; 4]; 4]]) -> Vec<u8> {
         let length = HEADER + entries.len() * ENTRY + END;
         let mut datagram = vec![0; HEADER];
@@ -132,8 +132,8 @@ fn entry(trap: &Trap) -> Option<[[u8; 4]; 4]> {
     Some(words.map(u32::to_be_bytes))
 }
 
-/// Seconds since 1970 as the protocol has them: unsigned, until 2106. What lies beyond becomes the
-/// nearest that it can say.
+/// Seconds since 1970 in the protocol's form: unsigned, until 2106. Times beyond become the nearest
+/// possible value.
 fn seconds(time: i64) -> u32 {
     u32::try_from(time).unwrap_or(if time < 0 { 0 } else { u32::MAX })
 }

@@ -1,4 +1,4 @@
-//! The beginning and the end of a trap: the one record that spamd(8) knows a trapped host by.
+//! Sets and removes a trap: the one record by which spamd(8) knows a trapped host.
 //!
 //! What is written is what `spamdb -t -a ADDRESS` writes (`dbupdate()` in usr.sbin/spamdb/spamdb.c):
 //!
@@ -6,16 +6,16 @@
 //! |---|---|
 //! | nothing | first = now, pass = 0, expire = now + for, bcount = 1, pcount = −1 |
 //! | TRAPPED | expire = now + for; the rest stays, in the current layout |
-//! | WHITE | nothing, unless told so: expire = now + for, pcount = −1, the rest stays |
+//! | WHITE | nothing, unless forced: expire = now + for, pcount = −1, the rest stays |
 //! | SPAMTRAP, or a value that spamd does not know | nothing, ever |
 //!
-//! What is found under another spelling of the address counts too: people type into spamdb(8) what spamd
-//! would write otherwise. Written is what spamd looks up.
+//! Records under another spelling of the address count too, since people may type an address into spamdb(8)
+//! in another form than spamd writes it. The trap is written under the spelling that spamd looks up.
 //!
-//! The last two rows are stricter than spamdb, which asks nobody and deletes what it does not know. The
-//! host's GREY tuples are left alone: spamd drops them itself.
+//! The last two rows are stricter than spamdb, which overwrites WHITE records without asking and deletes
+//! values it does not know. The host's GREY tuples are left alone: spamd removes them itself.
 //!
-//! Callers hold the lock through the [`Engine`], so what is found here is what is true now.
+//! Callers hold the lock through the [`Engine`], so what is found here is current.
 #![forbid(unsafe_code)]
 
 use super::record::{PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
@@ -27,14 +27,14 @@ use std::fmt;
 /// How long spamd(8) traps a host, in seconds (`TRAPEXP` in libexec/spamd/grey.h).
 pub const TRAP_SECONDS: i64 = 24 * 60 * 60;
 
-/// What a trap may be written over; what comes later includes what comes before.
+/// What a trap may overwrite; later variants include earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Over {
     /// Nothing.
     Nothing,
-    /// Another trap, which gets a new end.
+    /// Another trap, which gets a new expiry time.
     Trap,
-    /// A WHITE record: somebody insists.
+    /// A WHITE record too: the operator insists.
     White,
 }
 
@@ -43,7 +43,7 @@ pub enum Over {
 pub enum Outcome {
     /// The host is trapped now.
     Trapped,
-    /// It was trapped before; that trap has a new end.
+    /// It was already trapped; the trap has a new expiry time.
     Renewed,
     /// It is trapped now, and was whitelisted.
     WasWhite,
@@ -54,18 +54,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the host is as was asked.
+    /// Whether the host is now in the state that was asked for.
     pub fn is_done(self) -> bool {
         !matches!(self, Outcome::Refused(_))
     }
 
-    /// Whether the host has a trap that begins, or ends anew, with this change.
+    /// Whether this change has set or renewed a trap.
     pub fn is_trapped(self) -> bool {
         matches!(self, Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite)
     }
 }
 
-/// What became of it, in the past tense.
+/// What was done, in the past tense.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -83,19 +83,19 @@ impl fmt::Display for Outcome {
 pub enum Refusal {
     /// The text is not an address.
     NotAnAddress,
-    /// The configuration allows it.
+    /// `allow` exempts it.
     Allowed,
-    /// It is the machine's own.
+    /// It is the machine's own address.
     Own,
-    /// More traps than `trap limit`.
+    /// `trap limit` has been reached.
     Limit,
     /// The host is whitelisted.
     White,
-    /// It is trapped already.
+    /// It is already trapped.
     Trapped,
     /// It is not trapped.
     NotTrapped,
-    /// The record is that of a spam trap whose address looks like a host's.
+    /// The record is a spamtrap whose address looks like that of a host.
     Spamtrap,
     /// The record has a value that spamd does not know.
     Foreign,
@@ -109,15 +109,15 @@ impl fmt::Display for Refusal {
             Refusal::Own => "an address of this machine, not trapped (-f traps it)",
             Refusal::Limit => "trap limit reached",
             Refusal::White => "whitelisted, not trapped",
-            Refusal::Trapped => "trapped already",
+            Refusal::Trapped => "already trapped",
             Refusal::NotTrapped => "not trapped",
-            Refusal::Spamtrap => "the name of a spam trap",
-            Refusal::Foreign => "has a value that is not spamd's",
+            Refusal::Spamtrap => "a spamtrap address",
+            Refusal::Foreign => "has a value that spamd did not write",
         })
     }
 }
 
-/// Traps the host at `address` for `seconds` from `now` (seconds since 1970) on.
+/// Traps the host at `address` for `seconds` from `now` (seconds since 1970).
 pub fn trap(
     engine: &mut dyn Engine,
     address: &Address,
@@ -129,7 +129,7 @@ pub fn trap(
     if over < Over::White && is_white_elsewhere(engine, address, over)? {
         return Ok(Outcome::Refused(Refusal::White));
     }
-    // A scan has the address from spamd itself.
+    // A scan has the address as spamd wrote it.
     let address = &if over == Over::Nothing { address.clone() } else { address.canonical() };
     let (outcome, before) = match find(engine, address)? {
         Found::Nothing => (Outcome::Trapped, Gdata { first: now, bcount: 1, ..Gdata::default() }),
@@ -144,7 +144,7 @@ pub fn trap(
 }
 
 /// Whether the host is whitelisted under another spelling of its address. Scans have seen all records and
-/// need not ask.
+/// do not need this.
 fn is_white_elsewhere(
     engine: &mut dyn Engine,
     address: &Address,
@@ -161,7 +161,7 @@ fn is_white_elsewhere(
     Ok(false)
 }
 
-/// Ends the trap of the host at `address`, under whatever spelling it stands.
+/// Removes the trap of the host at `address`, whatever its spelling.
 pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Outcome, EngineError> {
     let mut outcome = Outcome::Refused(Refusal::NotTrapped);
     for address in address.spellings() {
@@ -177,11 +177,11 @@ pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Outcome, En
     Ok(outcome)
 }
 
-/// What lies under an address.
+/// The record under an address.
 enum Found {
     Nothing,
     Trap(Gdata),
-    /// No trap, and why it is to stay.
+    /// Not a trap, and why it must stay.
     Other(Refusal, Gdata),
 }
 
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!((memory.records.len(), memory.writes), (1, 0));
     }
 
-    /// Somebody had told spamdb(8) of an address in another spelling.
+    /// An address was typed into spamdb(8) in another spelling.
     #[test]
     fn a_record_in_another_spelling_is_the_hosts_too() {
         let parse = |text: &str| Address::parse(text.as_bytes()).unwrap();
@@ -341,7 +341,7 @@ mod tests {
         let mut memory = with("2001:DB8::7", -1);
         assert_eq!(release(&mut memory, &parse("2001:db8::7")).unwrap(), Outcome::Released);
         assert!(memory.records.is_empty());
-        // What is written is what spamd looks up.
+        // The record is written under the spelling that spamd looks up.
         let trapped =
             trap(&mut memory, &parse("2001:DB8:0::7"), NOW, TRAP_SECONDS, Over::Trap).unwrap();
         assert_eq!(trapped, Outcome::Trapped);

@@ -32,7 +32,7 @@ fn explain_says_that_one_bad_letter_is_not_enough() {
     daemon.scan_done();
     place.enter(&[grey("192.0.2.72", "out.provider.example", "a@gone.example", "u@example.org")]);
     let said = daemon.says(&["explain", "192.0.2.72"]);
-    let wanted = "rule\tpass\nreason\tidentity confirmed, one bad letter is not enough: \
+    let wanted = "rule\tpass\nreason\tidentity confirmed, one bad message is not enough: \
                   Mailed from sender gone.example with no MX or A\n";
     assert!(said.contains(wanted), "{said}");
 }
@@ -79,6 +79,7 @@ fn a_checker_that_knows_its_control_but_too_few_traps_nobody() {
     let knows = "case $1 in root@*) exit 0;; esac; exit 1";
     let lines = with_checker(knows, " control \"root@ours.example\"");
     assert_eq!(count(&lines, "Trapped "), 0, "{lines:#?}");
-    let told = "check rcpt: 20 of 20 hosts (100 %) would be trapped by rule checker, none is";
+    let told =
+        "check rcpt: 20 of 20 hosts (100 %) would be trapped by rule checker, none is trapped";
     assert_eq!(count(&lines, told), 1, "{lines:#?}");
 }

@@ -242,7 +242,7 @@ fn what_is_no_message_ends_it() {
         (&one_gigabyte, "message of 1073741824 bytes (at most 67108864)"),
         (&[1, 0, 0, 0, 9], "malformed message"),
         (&[6, 0, 0, 0, 2, 0, 0xff, 0xff, 0xff, 0x7f], "malformed message"),
-        (&[2, 0, 0, 0, 0, 0], "1 bytes too many in a message"),
+        (&[2, 0, 0, 0, 0, 0], "1 byte after the end of a message"),
     ];
     for (bytes, why) in garbage {
         let place = place();

@@ -143,7 +143,7 @@ fn what_an_operator_does_arrives_too_and_the_end_ends_it() {
     assert_eq!(lines, ["trapped\t192.0.2.1\thand\tby hand", "released\t192.0.2.1"]);
     daemon.says(&["reload"]);
     daemon.stop();
-    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper ends\n".into()));
+    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper is exiting\n".into()));
 }
 
 /// The new processes' events follow those of the old ones, with their first scan.
@@ -162,5 +162,5 @@ fn reloads_do_not_end_it() {
         monitor.hears(&daemon);
     }
     daemon.stop();
-    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper ends\n".into()));
+    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper is exiting\n".into()));
 }

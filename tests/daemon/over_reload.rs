@@ -46,7 +46,7 @@ fn a_reload_that_fails_shows() {
     let (place, mut daemon) = scanned("", &[]);
     place.configure("scan never\n");
     daemon.signal(Signal::SIGHUP);
-    daemon.exact_line("reload failed, the old configuration stays");
+    daemon.exact_line("reload failed, keeping the old configuration");
     until("it shows", || daemon.says(&["show"]).contains("reload: "));
     let failure = status(&daemon)["last_failure"]["text"].as_str().unwrap().to_owned();
     assert!(failure.starts_with("reload: ") && failure.contains("conf:3: "), "{failure}");

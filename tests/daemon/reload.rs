@@ -78,9 +78,9 @@ fn a_wrong_one_is_told_and_changes_nothing() {
     assert!(told.starts_with(&first) && told.ends_with(" (and 1 more)\n"), "{told}");
     daemon.line(&format!("{}:3: ", conf.display()));
     daemon.line(&format!("{}:4: ", conf.display()));
-    daemon.exact_line("reload failed, the old configuration stays");
+    daemon.exact_line("reload failed, keeping the old configuration");
     daemon.signal(Signal::SIGHUP);
-    daemon.exact_line("reload failed, the old configuration stays");
+    daemon.exact_line("reload failed, keeping the old configuration");
     assert_eq!(daemon.children(), before);
     assert!(daemon.says(&["show"]).contains("every 1h"));
     daemon.says(&["scan"]);
@@ -98,7 +98,7 @@ fn one_whose_processes_do_not_start_changes_nothing_either() {
     place.configure(&format!("{NO_DNS}sync to \"127.0.0.1\"\nsync key \"/no/such/key\"\n"));
     let told = daemon.ctl(&["reload"]).failed();
     assert!(told.contains("sync: /no/such/key: No such file or directory"), "{told}");
-    daemon.exact_line("reload failed, the old configuration stays");
+    daemon.exact_line("reload failed, keeping the old configuration");
     assert_eq!(daemon.children(), before);
     assert!(daemon.says(&["show"]).contains("every 1h"));
     strict(&place);
@@ -193,7 +193,8 @@ fn a_new_socket_needs_a_new_start() {
     let text = format!("database {database:?}\nsocket {socket:?}\n{NO_DNS}scan every 2h\n");
     place.write("conf", text, 0o644);
     daemon.says(&["reload"]);
-    daemon.line(&format!("{}: a new control socket comes with the next start", socket.display()));
+    daemon
+        .line(&format!("{}: a change of socket takes effect at the next start", socket.display()));
     is_in_force(&place, &mut daemon);
     assert!(!socket.exists());
 }

@@ -70,7 +70,7 @@ fn a_socket_that_cannot_be() {
     assert_eq!(refused(&place), "greytrapper: DIR/missing/socket: No such file or directory\n");
     configure("file");
     place.write("file", "precious", 0o644);
-    assert_eq!(refused(&place), "greytrapper: DIR/file: in the way, and not a socket\n");
+    assert_eq!(refused(&place), "greytrapper: DIR/file: exists and is not a socket\n");
     assert_eq!(fs::read(place.path("file")).unwrap(), b"precious");
 }
 
@@ -83,7 +83,7 @@ fn a_second_daemon_leaves_the_first_alone() {
     first.scan_done();
     let ended = place.begin().wait();
     assert_eq!(ended.status.code(), Some(1));
-    let told = format!("{}: another greytrapper listens there", place.socket().display());
+    let told = format!("{}: another greytrapper is listening", place.socket().display());
     assert_eq!(ended.lines, [told]);
     first.says(&["scan"]);
     first.scan_done();

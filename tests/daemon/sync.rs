@@ -87,7 +87,7 @@ fn a_peer_without_an_address_is_no_reason_not_to_start() {
     let lines = daemon.lines();
     let unreached = "sync to mx2.invalid: host does not resolve: ";
     let is_it = |line: &&String| {
-        line.starts_with(unreached) && line.ends_with("; not told of traps, to be tried again")
+        line.starts_with(unreached) && line.ends_with("; not sending traps to it, will retry")
     };
     assert_eq!(lines.iter().filter(is_it).count(), 1, "{lines:#?}");
     daemon.line("Trapped 192.0.2.1: ");

@@ -69,7 +69,7 @@ fn nobody_but_the_reader_has_a_configuration() {
         say(&daemon, role, &ToParent::Config(Ok(config)));
         let ended = daemon.wait();
         assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
-        let told = format!("{role}: sent what is not its to say");
+        let told = format!("{role}: sent a message that it must not send");
         assert_eq!(ended.lines.last(), Some(&told), "{ended:#?}");
         assert!(!children.iter().any(|(_, pid)| is_alive(*pid)));
         assert!(!ran.exists());
@@ -87,7 +87,11 @@ fn nobody_but_the_engine_speaks_for_clients() {
         daemon.scan_done();
         say(&daemon, "store", &message);
         let ended = daemon.wait();
-        assert_eq!(ended.lines.last().unwrap(), "store: sent what is not its to say", "{ended:#?}");
+        assert_eq!(
+            ended.lines.last().unwrap(),
+            "store: sent a message that it must not send",
+            "{ended:#?}"
+        );
     }
 }
 

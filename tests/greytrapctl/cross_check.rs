@@ -14,7 +14,7 @@ fn without_dbopen_there_is_nothing_to_compare_with() {
     for file in ["hash/kinds.db", "no such file"] {
         let ran = check(&data(file));
         assert_eq!((ran.status, ran.out.len()), (Some(1), 0));
-        assert_eq!(ran.err, "greytrapctl: check -x: there is no dbopen(3) here to compare with\n");
+        assert_eq!(ran.err, "greytrapctl: check -x: dbopen(3) is not available\n");
     }
 }
 
@@ -24,8 +24,7 @@ mod with_libc {
     use crate::support::cmd::{Dir, databases};
     use std::fs;
 
-    const KNOWN: &str =
-        "is passed over by libc's walk: a known fault of it behind pairs too large for a page";
+    const KNOWN: &str = "is skipped by libc's walk: a known bug after pairs too large for a page";
 
     /// OpenBSD's listing of `hash/overflow.db` is the one that lacks a record of ours; other descendants of
     /// its walk have it.

@@ -82,10 +82,10 @@ fn some_files_are_surely_damaged() {
         ("hash/ovfl-self.db", "page 13: "),
         ("hash/n-huge.db", "page 19: "),
         ("hash/keyoff-out.db", "page 19: "),
-        ("hash/version3.db", "page 0: impossible version in the header"),
+        ("hash/version3.db", "page 0: invalid version in the header"),
         ("btree/child-loop.db", "page 1: chain of pages loops"),
         ("btree/sibling-self.db", "page 5: "),
-        ("btree/psize-0.db", "page 0: impossible psize in the header"),
+        ("btree/psize-0.db", "page 0: invalid psize in the header"),
     ];
     for (name, fault) in rows {
         let file = data(&format!("damaged/{name}"));

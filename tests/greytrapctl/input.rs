@@ -97,7 +97,7 @@ fn a_lock_that_another_holds_is_waited_for_and_the_user_is_told() {
     thread::sleep(Duration::from_millis(1300));
     assert!(runs.iter().all(|run| !run.is_finished()));
     other.unlock().unwrap();
-    let waiting = format!("greytrapctl: {}: waiting for its lock\n", file.display());
+    let waiting = format!("greytrapctl: {}: waiting for the lock\n", file.display());
     for run in runs.map(|run| run.join().unwrap()) {
         assert!(run.err.starts_with(&waiting), "{run:?}");
     }

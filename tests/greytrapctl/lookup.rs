@@ -44,7 +44,7 @@ fn json_lines() {
     let mut objects: Vec<Value> =
         sorted(&out).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     objects.sort_by_key(|object| object["verdict"].to_string());
-    let why = "not asked: name has a character that no host name has";
+    let why = "not asked: name has a character that is not allowed in host names";
     assert_eq!(
         objects,
         [
@@ -63,8 +63,8 @@ fn what_is_no_domain_is_told_and_not_asked() {
         "\tunknown\tnot asked: name is empty",
         ".\tunknown\tnot asked: name is empty",
         "192.0.2.1\tunknown\tnot asked: name is all numeric",
-        "[192.0.2.1]\tunknown\tnot asked: name has a character that no host name has",
-        "a b.example\tunknown\tnot asked: name has a character that no host name has",
+        "[192.0.2.1]\tunknown\tnot asked: name has a character that is not allowed in host names",
+        "a b.example\tunknown\tnot asked: name has a character that is not allowed in host names",
         "a..example\tunknown\tnot asked: name has an empty label",
         &format!("{label}\tunknown\tnot asked: label is longer than 63 octets"),
     ];
@@ -84,7 +84,7 @@ fn servers_that_cannot_answer_leave_all_unknown_and_the_status_0() {
         "two.example\tunknown\tno name server answers",
     ];
     assert_eq!((ran.status, sorted(&ran.out)), (Some(0), wanted.map(str::to_owned).to_vec()));
-    let said = format!("greytrapctl: DNS: {} put aside: no answer\n", dead.address);
+    let said = format!("greytrapctl: DNS: {} not in use: no answer\n", dead.address);
     assert_eq!(ran.err, said);
 }
 
@@ -114,10 +114,10 @@ fn standard_input_line_by_line() {
     assert_eq!(
         sorted(&command.succeeds()),
         [
-            "\\377\\376\tunknown\tnot asked: name is no valid internationalized name",
+            "\\377\\376\tunknown\tnot asked: name is not a valid internationalized name",
             "a.example\tgood\tno MX, address",
             "mx.example\tgood\tMX",
-            "no\\000ne.example\tunknown\tnot asked: name has a character that no host name has",
+            "no\\000ne.example\tunknown\tnot asked: name has a character that is not allowed in host names",
             "none.example\tbad\tno MX or A",
         ]
     );

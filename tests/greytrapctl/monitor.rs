@@ -94,7 +94,7 @@ fn each_event_is_a_line_at_once() {
         assert_eq!(monitor.line(), format!("2026-11-24T03:46:10Z\t{line}\n"));
     }
     daemon.end();
-    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper ends\n".into()));
+    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper is exiting\n".into()));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn each_event_is_an_object() {
     let done: Value = serde_json::from_str(&monitor.line()).unwrap();
     assert_eq!((&done["event"], &done["trapped"]["dns"]), (&"scan_done".into(), &9.into()));
     daemon.end();
-    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper ends\n".into()));
+    assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper is exiting\n".into()));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_daemon_that_dies_is_told_of() {
     publish(&daemon, What::ScanStarted);
     assert!(monitor.line().ends_with("scan\tstarted\n"));
     daemon.die();
-    let err = format!("greytrapctl: {}: greytrapper has gone\n", path.display());
+    let err = format!("greytrapctl: {}: connection closed by greytrapper\n", path.display());
     assert_eq!(monitor.end(), (Some(1), err));
 }
 

@@ -140,13 +140,13 @@ fn what_the_daemon_refuses_is_told_without_harm() {
 #[test]
 fn strangers_are_known_by_what_they_say() {
     let rows: [(&'static [u8], &str); 4] = [
-        (b"", "greytrapper has gone"),
-        (b"\x01", "greytrapper has gone"),
+        (b"", "connection closed by greytrapper"),
+        (b"\x01", "connection closed by greytrapper"),
         (
             b"220 mx.example.org ESMTP\r\n",
-            "not a greytrapper of this version: message of 540029490 bytes (at most 1048576)",
+            "not this version of greytrapper: message of 540029490 bytes (at most 1048576)",
         ),
-        (b"\x01\0\0\0\xff", "not a greytrapper of this version: malformed message"),
+        (b"\x01\0\0\0\xff", "not this version of greytrapper: malformed message"),
     ];
     for (says, why) in rows {
         let (_dir, path, thread) = stranger(says);
@@ -176,7 +176,7 @@ fn an_answer_to_something_else_is_a_failure() {
         let why = daemon.ctl(words).fails();
         let socket = daemon.socket();
         let wanted =
-            format!("greytrapctl: {}: greytrapper answers something else\n", socket.display());
+            format!("greytrapctl: {}: unexpected answer from greytrapper\n", socket.display());
         assert_eq!(why, wanted, "{words:?}");
     }
 }
@@ -197,6 +197,6 @@ fn a_daemon_that_dies_in_between_is_a_failure() {
     let running = std::thread::spawn(|| command.run());
     receiver.recv_timeout(Duration::from_secs(20)).unwrap();
     daemon.die();
-    let err = format!("greytrapctl: {}: greytrapper has gone\n", path.display());
+    let err = format!("greytrapctl: {}: connection closed by greytrapper\n", path.display());
     assert_eq!(said(&running.join().unwrap()), (Some(1), "::1: trapped\n", err.as_str()));
 }

@@ -41,7 +41,7 @@ fn verbose_has_those_that_pass_too_and_says_what_was_scanned() {
     assert_eq!(lines.len(), 101);
     for wanted in [
         "12.88.184.213\tpass\twhitelisted",
-        "12.24.235.209\tpass\ttrapped already",
+        "12.24.235.209\tpass\talready trapped",
         "12.206.56.167\tpass\tnothing against it",
     ] {
         assert!(lines.iter().any(|line| line == wanted), "{wanted}");

@@ -213,7 +213,7 @@ fn without_dns_the_other_rules_judge() {
     let silent = verdicts(|_| Vec::new(), "", &tuples);
     let refuses = verdicts(|query| query.reply().rcode(REFUSED).send(), "", &tuples);
     let refused = " answers, but not for the root: REFUSED; ";
-    for ((found, said, _), why) in [(silent, " put aside: no answer; "), (refuses, refused)] {
+    for ((found, said, _), why) in [(silent, " not in use: no answer; "), (refuses, refused)] {
         assert_eq!(found, wanted, "{why}");
         let warning = said.lines().find(|line| line.ends_with("judging without it")).unwrap();
         assert!(warning.contains(why), "{said}");
@@ -228,7 +228,7 @@ fn one_warning_and_no_more() {
     let file = database(&dir, &[("192.0.2.3", "h", "<a@gone.example>")]);
     let ran = simulate(&[], &conf, &file).run();
     let said =
-        format!("greytrapctl: DNS: {} put aside: no answer; judging without it\n", dead.address);
+        format!("greytrapctl: DNS: {} not in use: no answer; judging without it\n", dead.address);
     let none = format!("greytrapctl: {}: 0 hosts would be trapped\n", file.display());
     assert_eq!((ran.status, ran.out, ran.err), (Some(0), Vec::new(), said + &none));
 }
@@ -311,7 +311,7 @@ fn nobody_is_trapped_where_most_would_be() {
     let tuples: Vec<_> = hosts.iter().map(|(host, from)| (&**host, "h", &**from)).collect();
     let (found, said, _) = verdicts(zone, "", &tuples);
     assert!(found.iter().all(|line| line.contains("\tpass\t")), "{found:?}");
-    let warning = "DNS: 13 of 25 hosts (52 %) would be trapped by rule dns, none is";
+    let warning = "DNS: 13 of 25 hosts (52 %) would be trapped by rule dns, none is trapped";
     assert!(said.contains(warning), "{said}");
     let (found, ..) = verdicts(zone, "", &tuples[..24]);
     assert_eq!(found.iter().filter(|line| line.contains("\tdns\t")).count(), 12);

@@ -78,9 +78,9 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::Broken(error) => write!(f, "control client dropped: {error}"),
-            Notice::Silent => f.write_str("control client dropped: asks nothing"),
+            Notice::Silent => f.write_str("control client dropped: no request"),
             Notice::Slow => f.write_str("control client dropped: does not read"),
-            Notice::Full => write!(f, "control client refused: {CLIENTS_MAX} are there"),
+            Notice::Full => write!(f, "control client refused: {CLIENTS_MAX} are connected"),
             Notice::Accept(error) => write!(f, "control socket: accept: {}", reason(error)),
         }
     }
@@ -98,7 +98,7 @@ pub enum Farewell {
 impl fmt::Display for Farewell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Farewell::Ends => "greytrapper ends",
+            Farewell::Ends => "greytrapper is exiting",
             Farewell::HandsOver => "interrupted by a reload, try again",
         })
     }

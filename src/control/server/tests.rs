@@ -165,7 +165,7 @@ fn whoever_sends_anything_but_one_request_is_dropped() {
         (b"GET / HTTP/1.0\r\n\r\n", "message of 542393671 bytes (at most 65536)"),
         (&[0, 0, 0, 0x40], "message of 1073741824 bytes (at most 65536)"),
         (&[1, 0, 0, 0, 99], "malformed message"),
-        (&[2, 0, 0, 0, 0, 0], "1 bytes too many in a message"),
+        (&[2, 0, 0, 0, 0, 0], "1 byte after the end of a message"),
         (&[&show[..], &show[..]].concat(), "malformed message"),
         (&[&show[..], &[0]].concat(), "malformed message"),
     ];
@@ -188,7 +188,7 @@ fn a_second_request_ends_the_first() {
     assert!(owner.turn().is_empty());
     owner.server.finish(id);
     assert_eq!((peer.hears(), owner.clients()), (None, 0));
-    assert_eq!(owner.notices(), ["control client dropped: 5 bytes too many in a message"]);
+    assert_eq!(owner.notices(), ["control client dropped: 5 bytes after the end of a message"]);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn the_silent_are_dropped_in_time_and_nobody_else() {
     owner.now += Duration::from_nanos(1);
     owner.turn();
     assert_eq!((silent.hears(), owner.clients()), (None, 2));
-    assert_eq!(owner.notices(), ["control client dropped: asks nothing"]);
+    assert_eq!(owner.notices(), ["control client dropped: no request"]);
     assert_eq!(owner.server.next_deadline(), None);
     owner.server.finish(id);
     owner.server.publish(&event("a"));
@@ -316,7 +316,7 @@ fn when_all_are_busy_the_next_is_told() {
     assert!(owner.turn().is_empty());
     assert_eq!(peer.hears(), Some(Reply::Failed("too many clients".into())));
     assert_eq!(peer.hears(), None);
-    assert_eq!(owner.notices(), ["control client refused: 64 are there"]);
+    assert_eq!(owner.notices(), ["control client refused: 64 are connected"]);
     owner.server.publish(&event("a"));
     assert!(monitors.iter_mut().all(|peer| peer.hears() == Some(Reply::Event(event("a")))));
     monitors.pop();
@@ -430,7 +430,7 @@ fn at_the_end_everybody_is_told() {
     let mut silent = owner.client();
     owner.turn();
     owner.server.close(Farewell::Ends);
-    let ends = Some(Reply::Failed("greytrapper ends".into()));
+    let ends = Some(Reply::Failed("greytrapper is exiting".into()));
     assert_eq!((monitor.hears(), monitor.hears()), (ends.clone(), None));
     assert_eq!((asking.hears(), asking.hears()), (ends.clone(), None));
     assert_eq!((silent.hears(), silent.hears()), (ends, None));

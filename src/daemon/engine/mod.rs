@@ -170,7 +170,7 @@ impl Engine {
             FromParent::Scan(next) => {
                 self.next_scan = Instant::now().checked_add(next);
                 if !self.want_scan() {
-                    log::info("the last scan is still under way, none started");
+                    log::info("the last scan is still running, no new scan started");
                 }
             }
             FromParent::Reloaded(outcome) => {

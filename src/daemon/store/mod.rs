@@ -169,7 +169,7 @@ impl Store {
     /// Answers what was deferred: it is not done.
     fn answer_deferred(&mut self, why: &str) -> Vec<FromStore> {
         let path = escaped_path(&self.config.database);
-        let failure = format!("{path}: replaced, and not opened again: {why}");
+        let failure = format!("{path}: replaced, and cannot be opened again: {why}");
         let answer = |message| match message {
             ToStore::Read => Some(FromStore::Read(Err(failure.clone()))),
             ToStore::FreeImage => None,
@@ -197,7 +197,7 @@ impl Store {
             return None;
         };
         if let Some(failure) = failure {
-            log::error(format_args!("traps that allow covers: {failure}"));
+            log::error(format_args!("removing traps that allow covers: {failure}"));
         }
         let mut released = Vec::new();
         for (address, outcome) in addresses.into_iter().zip(outcomes) {

@@ -1,7 +1,7 @@
-//! Pages given out and taken back: the free list, and overflow chains made and released.
+//! Allocates and frees pages: the free list, and overflow chains.
 //!
-//! All of it is planned ([`Plan`]). A page comes from the head of the free list,
-//! or from behind the end of the file; one that a search comes to is in use, whatever the list says.
+//! Everything is planned first ([`Plan`]). A page comes from the head of the free list or from behind the
+//! end of the file. A page that a search reaches is in use, whatever the list says.
 //!
 //! Source: `__bt_new()` and `__bt_free()` in lib/libc/db/btree/bt_page.c, bt_overflow.c.
 
@@ -14,7 +14,7 @@ use super::page::{Chain, Field, HEADER, Kind, Page};
 use super::store::{Plan, Store};
 
 impl<F: PageFile> Store<F> {
-    /// A page for the plan to use: the head of the free list, or one behind the end of the file.
+    /// Allocates a page for the plan: the head of the free list, or one behind the end of the file.
     pub(super) fn allocate(&mut self, plan: &mut Plan) -> Result<u32, EngineError> {
         let number = match plan.free {
             0 => {
@@ -33,20 +33,20 @@ impl<F: PageFile> Store<F> {
         let number = plan.free;
         let taken = plan.taken.contains(&number) || self.fresh.contains(&number);
         if number <= ROOT || number >= self.pages || taken {
-            let fault = Fault::BadPage("on the free list, but no page that could be free");
+            let fault = Fault::BadPage("on the free list, but cannot be free");
             return Err(fault.on(number).into());
         }
         let bytes = self.read(number)?;
         if self.is_in_tree(number, &bytes)? {
-            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            let fault = Fault::BadPage("on the free list, but in use or listed twice");
             return Err(fault.on(number).into());
         }
-        // What was freed can look like anything but for its link.
+        // A freed page may contain anything, except for its link.
         plan.free = self.layout().order.u32_at(&bytes, 8).unwrap_or_default();
         Ok(number)
     }
 
-    /// Whether a search for the first key on a page comes to that page: then it is in use. A freed page
+    /// Whether a search for the first key on a page reaches that page, which is then in use. A freed page
     /// keeps its items, but nothing leads to it.
     fn is_in_tree(&mut self, number: u32, bytes: &[u8]) -> Result<bool, EngineError> {
         let Ok(page) = Page::parse(bytes, self.layout(), number) else {
@@ -81,7 +81,7 @@ impl<F: PageFile> Store<F> {
         Ok(Chain { first: next, size })
     }
 
-    /// Plans that a chain is freed, unless an internal page needs it.
+    /// Plans to free a chain, unless an internal page needs it.
     pub(super) fn release_chain(
         &mut self,
         plan: &mut Plan,
@@ -96,7 +96,8 @@ impl<F: PageFile> Store<F> {
                 Kind::Overflow if !numbers.contains(&number) => numbers.push(number),
                 Kind::PreservedOverflow if numbers.is_empty() => return Ok(()),
                 _ => {
-                    let fault = Fault::BadBigPair("its chain leads to no overflow page");
+                    let fault =
+                        Fault::BadBigPair("its chain leads to a page that is not an overflow page");
                     return Err(fault.on(number).into());
                 }
             }

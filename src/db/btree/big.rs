@@ -1,14 +1,14 @@
-//! Overflow chains: a key or data too big for a page, in pieces on pages linked by `nextpg`.
+//! Overflow chains: a key or data too big for a page, in pieces on pages that are linked by `nextpg`.
 //!
-//! Every page but the last is full. The reference takes as many bytes as the item says and does not
-//! look at the last page's link; neither does this.
+//! Every page but the last is full. The reference takes as many bytes as the item says and ignores the link
+//! of the last page, and so does this code.
 //!
 //! Source: `__ovfl_get()` in lib/libc/db/btree/bt_overflow.c.
 
 use super::super::{Damage, Fault};
 use super::page::{Chain, HEADER, Kind, Layout, Page};
 
-/// A key or data while it is put together, page by page.
+/// A key or data that is being assembled, page by page.
 #[derive(Debug)]
 pub(super) struct Assembly {
     bytes: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Begins with a reference found on page `found_on` of a file of `pages` pages.
+    /// Begins with a reference found on page `found_on` in a file of `pages` pages.
     pub(super) fn begin(
         chain: Chain,
         found_on: u32,
@@ -35,15 +35,18 @@ impl Assembly {
         Ok(Assembly { bytes: Vec::with_capacity(missing), missing, next: chain.first })
     }
 
-    /// The page to go on with; `None` when all bytes are there.
+    /// The next page; `None` once all bytes are there.
     pub(super) fn wants(&self) -> Option<u32> {
         (self.missing > 0).then_some(self.next)
     }
 
-    /// Adds what is on that page.
+    /// Adds the bytes on that page.
     pub(super) fn take(&mut self, page: &Page<'_>) -> Result<(), Damage> {
         if !matches!(page.kind, Kind::Overflow | Kind::PreservedOverflow) {
-            return Err(Fault::BadBigPair("its chain leads to no overflow page").on(page.number));
+            return Err(Fault::BadBigPair(
+                "its chain leads to a page that is not an overflow page",
+            )
+            .on(page.number));
         }
         let payload = page.payload();
         let piece = payload.get(..self.missing).unwrap_or(payload);
@@ -53,13 +56,13 @@ impl Assembly {
         Ok(())
     }
 
-    /// The whole of it.
+    /// The whole key or data.
     pub(super) fn finish(self) -> Vec<u8> {
         self.bytes
     }
 }
 
-/// How many pages `size` bytes take.
+/// The number of pages that `size` bytes take.
 pub(super) fn length(size: u32, layout: Layout) -> u32 {
     // A page has at least 512 bytes and at most 65536: the difference is neither 0 nor too big.
     let payload = u32::try_from(layout.page_size.saturating_sub(HEADER)).unwrap_or(u32::MAX);
@@ -104,7 +107,10 @@ mod tests {
         leaf[18..20].copy_from_slice(&512_u16.to_le_bytes());
         let parsed = Page::parse(&leaf, LAYOUT, 3).unwrap();
         let error = begin(10 * 492).unwrap().take(&parsed).unwrap_err();
-        assert_eq!(error.to_string(), "page 3: big pair: its chain leads to no overflow page");
+        assert_eq!(
+            error.to_string(),
+            "page 3: big pair: its chain leads to a page that is not an overflow page"
+        );
     }
 
     #[test]

@@ -1,12 +1,11 @@
-//! Checking: every page that the root, the chains and the free list lead to, and what they say of each
-//! other.
+//! The checker: every page that the root, the chains and the free list lead to, and whether they agree.
 //!
-//! A sound file is one that the reference can have written: that includes empty page numbers, which
-//! nothing leads to (it leaks pages), and keys out of order on leaves that hold a big key or lie beside
-//! one that does: it files those by their reference instead of their bytes, compares others with their
-//! bytes, and so files others out of order too. What order there is to demand near big keys nobody can
-//! tell; the writer looks for keys in such a file everywhere. A page is entered once, so the work is bounded by the size
-//! of the file.
+//! A sound file is one that the reference can have written. Such a file may have pages that nothing leads
+//! to, since the reference leaks pages. It may also have keys out of order on leaves with a big key or next
+//! to one: the reference files big keys by their page reference instead of their bytes, but compares others
+//! with their bytes, and so files others out of order too. No order can be required near big keys, and the
+//! writer searches the whole file for keys then. Each page is visited once, so the size of the file bounds
+//! the work.
 //!
 //! Source: lib/libc/db/btree: bt_split.c and bt_delete.c for what a page may hold.
 
@@ -17,13 +16,13 @@ use super::page::{Chain, Field, GAPS, Kind, Page};
 use super::read::Tree;
 use super::set::PageSet;
 
-/// How deep a tree may be: the reference keeps its path in an array of as many pages (`bt_stack`).
+/// The maximum depth of a tree: the reference keeps its path in an array of this size (`bt_stack`).
 pub(super) const MAX_DEPTH: usize = 50;
 
 impl<'a> Tree<'a> {
-    /// Walks the whole structure and tells every fault found; a sound file has none.
+    /// Walks the whole structure and reports every fault; a sound file has none.
     ///
-    /// The order of the keys is looked at only in a file without other faults.
+    /// The order of the keys is checked only if there are no other faults.
     pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
         let mut faults = 0_u64;
         let mut counting = |damage| {
@@ -36,14 +35,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Whether there are big keys anywhere in the tree, the internal pages included: the reference does
-    /// not find all keys of such a tree. Asked of a sound file.
+    /// Whether there are big keys anywhere in the tree, including internal pages: the reference does not
+    /// find all keys in such a tree. Only for a sound file.
     #[cfg(libc_db)]
     pub(in crate::db) fn has_big_keys(&self) -> bool {
         self.check_structure(&mut |_| {})
     }
 
-    /// Tells every fault but wrong order; true if there are big keys.
+    /// Reports every fault except wrong order; returns whether there are big keys.
     fn check_structure(&self, tell: &mut dyn FnMut(Damage)) -> bool {
         let seen = PageSet::new(self.pages);
         let levels = Vec::new();
@@ -55,8 +54,8 @@ impl<'a> Tree<'a> {
         check.big
     }
 
-    /// Every page of the tree, left to right: its keys must ascend, and so must the keys by which the
-    /// pages above tell them apart; near big ones they need not.
+    /// Checks every page of the tree, from left to right: its keys must ascend, and so must the keys in the
+    /// pages above, except near big keys.
     fn check_order(&self, big: bool, tell: &mut dyn FnMut(Damage)) {
         let mut near_big = Vec::new();
         if big && self.mark_big(ROOT, &mut near_big).is_err() {
@@ -68,7 +67,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Whether each leaf, left to right, has big keys, or is next to such a key in the pages above.
+    /// For each leaf, from left to right, whether it has big keys or is next to a big key in the pages
+    /// above.
     fn mark_big(&self, number: u32, marks: &mut Vec<bool>) -> Result<(), Damage> {
         let page = self.page(number)?;
         if page.kind == Kind::Leaf {
@@ -99,7 +99,7 @@ struct Check<'s, 'a, 't> {
     seen: PageSet,
     /// The rightmost page seen so far on each level, the root's first.
     levels: Vec<Page<'a>>,
-    /// The level on which the leaves are.
+    /// The level of the leaves.
     leaves: Option<usize>,
     /// Whether there are big keys.
     big: bool,
@@ -111,8 +111,8 @@ impl<'a> Check<'_, 'a, '_> {
         (self.tell)(Fault::BadPage(what).on(page));
     }
 
-    /// A link between siblings that contradicts the tree. Where an update was cut short, links may, and
-    /// the next writer mends them.
+    /// Reports a link between siblings that contradicts the tree. After an interrupted update this is no
+    /// fault, since the next writer repairs the links.
     fn astray(&mut self, page: u32, what: &'static str) {
         if self.tree.meta.update == Update::Complete {
             self.wrong(page, what);
@@ -121,7 +121,7 @@ impl<'a> Check<'_, 'a, '_> {
 
     fn file(&mut self) {
         if self.tree.has_partial_page() {
-            // Nothing leads there, or that is told: a full disk ended a write.
+            // Nothing leads there, or a fault has been reported: a full disk ended a write.
             (self.tell)(Fault::CutShort.on(self.tree.pages));
         }
         if self.tree.meta.update == Update::CutShort {
@@ -129,10 +129,10 @@ impl<'a> Check<'_, 'a, '_> {
         }
     }
 
-    /// A page of the tree and all below it. The recursion ends at [`MAX_DEPTH`].
+    /// Checks a page of the tree and everything below it. The recursion ends at [`MAX_DEPTH`].
     fn subtree(&mut self, number: u32, depth: usize) {
         if depth >= MAX_DEPTH {
-            return self.wrong(number, "deeper in the tree than the reference can go");
+            return self.wrong(number, "deeper in the tree than dbopen(3) can go");
         }
         let page = match self.tree.unseen_page(number, &mut self.seen) {
             Ok(page) => page,
@@ -146,35 +146,35 @@ impl<'a> Check<'_, 'a, '_> {
         }
     }
 
-    /// The links between this page and the one left of it.
+    /// Checks the links between this page and the one to its left.
     fn siblings(&mut self, page: Page<'a>, depth: usize) {
         let left = self.levels.get(depth).map_or(0, |left| left.number);
         if page.prev != left {
-            self.astray(page.number, "its link to the left leads elsewhere");
+            self.astray(page.number, "its link to the left is wrong");
         }
         match self.levels.get_mut(depth) {
             Some(place) => {
                 let left = std::mem::replace(place, page);
                 if left.next != page.number {
-                    self.astray(left.number, "its link to the right leads elsewhere");
+                    self.astray(left.number, "its link to the right is wrong");
                 }
             }
             None => self.levels.push(page),
         }
     }
 
-    /// The right ends of all levels.
+    /// Checks the right ends of all levels.
     fn ends(&mut self) {
         for page in std::mem::take(&mut self.levels) {
             if page.next != 0 {
-                self.astray(page.number, "its link to the right leads elsewhere");
+                self.astray(page.number, "its link to the right is wrong");
             }
         }
     }
 
     fn internal(&mut self, page: Page<'a>, depth: usize) {
         if page.count == 0 {
-            self.wrong(page.number, "nothing below an internal page");
+            self.wrong(page.number, "internal page without children");
         }
         self.fills(page);
         for index in 0..page.count {
@@ -196,7 +196,7 @@ impl<'a> Check<'_, 'a, '_> {
             self.wrong(page.number, "not as deep as the other leaves");
         }
         if page.count == 0 && page.number != ROOT {
-            // The reference's walk would read what is not there.
+            // The reference's walk would read an item that is not there.
             self.wrong(page.number, "an empty leaf");
         }
         self.fills(page);
@@ -213,14 +213,14 @@ impl<'a> Check<'_, 'a, '_> {
         }
     }
 
-    /// A bad item is told by whoever looks at the items.
+    /// Checks that the items fill the page; bad items are reported elsewhere.
     fn fills(&mut self, page: Page<'a>) {
         if let Err(damage @ Damage { fault: Fault::BadPage(GAPS), .. }) = page.require_packed() {
             (self.tell)(damage);
         }
     }
 
-    /// An overflow chain: complete, and used by nothing else. One that an internal page refers to may
+    /// Checks that an overflow chain is complete and used once. A chain that an internal page refers to may
     /// be shared with the leaf it came from and with the pages above.
     fn chain(&mut self, chain: Chain, owner: Page<'a>) {
         if let Err(damage) = self.walk_chain(chain, owner) {
@@ -246,14 +246,18 @@ impl<'a> Check<'_, 'a, '_> {
         }
         for left in (0..pages).rev() {
             if !matches!(page.kind, Kind::Overflow | Kind::PreservedOverflow) {
-                return wrong("its chain leads to no overflow page", page.number);
+                return wrong(
+                    "its chain leads to a page that is not an overflow page",
+                    page.number,
+                );
             }
             if !self.seen.insert(page.number) {
                 return wrong("its chain leads to a page in use", page.number);
             }
             if left > 0 {
                 page = self.tree.page(page.next)?;
-                // Only the first may be (`bt_preserve()` in bt_split.c); no writer could release it.
+                // Only the first page may be preserved (`bt_preserve()` in bt_split.c); no writer could
+                // release this one.
                 if page.kind == Kind::PreservedOverflow {
                     return wrong("its chain leads to the beginning of another", page.number);
                 }
@@ -266,33 +270,32 @@ impl<'a> Check<'_, 'a, '_> {
         let mut number = self.tree.meta.free;
         while number != 0 {
             if number <= ROOT || number >= self.tree.pages {
-                return self.wrong(number, "on the free list, but no page that could be free");
+                return self.wrong(number, "on the free list, but cannot be free");
             }
             if !self.seen.insert(number) {
-                return self.wrong(number, "on the free list, but in use or there twice");
+                return self.wrong(number, "on the free list, but in use or listed twice");
             }
             number = self.tree.free_after(number);
         }
     }
 }
 
-/// By how many leaves a big key may lead others astray: those beside it, and those that these have been
-/// split into.
+/// How many leaves away a big key may have others misfiled: leaves next to it, and those split from them.
 const ASTRAY: usize = 2;
 
-/// The keys, left to right.
+/// The check of the keys, from left to right.
 struct Order<'s, 'a> {
     tree: &'s Tree<'a>,
-    /// The key before, and what it was.
+    /// The previous key, and the kind of its page.
     last: Option<(&'a [u8], Kind)>,
-    /// How many leaves have been begun.
+    /// The number of leaves visited so far.
     leaves: usize,
-    /// Which leaves have big keys, if any has.
+    /// Which leaves have big keys, if any do.
     near_big: Vec<bool>,
 }
 
 impl<'a> Order<'_, 'a> {
-    /// A page and all below it, known to be sound.
+    /// Checks a page and everything below it, known to be sound.
     fn subtree(&mut self, number: u32) -> Result<(), Damage> {
         let page = self.tree.page(number)?;
         if page.kind == Kind::Leaf {
@@ -304,8 +307,8 @@ impl<'a> Order<'_, 'a> {
                 continue;
             }
             let child = page.child(index)?;
-            // A search never asks for the first key of an internal page: whatever is smaller than the
-            // second belongs to the first child.
+            // A search never looks at the first key on an internal page: everything smaller than the second
+            // key belongs to the first child.
             if index > 0 {
                 self.key(child.key, page)?;
             }
@@ -314,7 +317,7 @@ impl<'a> Order<'_, 'a> {
         Ok(())
     }
 
-    /// Equal is allowed only after a key of an internal page: it is the least that may follow.
+    /// An equal key is allowed only after a key on an internal page, which is the smallest that may follow.
     fn key(&mut self, key: Field<'a>, page: Page<'a>) -> Result<(), Damage> {
         let Field::Here(key) = key else { return Ok(()) };
         let ascends = match self.last.replace((key, page.kind)) {

@@ -1,26 +1,26 @@
-//! The batch written: an order of writes in which no record is lost, whatever write is the last.
+//! Writes the batch, in an order in which no record is lost whichever write is the last.
 //!
-//! Pages in use that change without a page being taken or left are written, each for itself, and that is all.
-//! Otherwise, group by group (see [`super::super::transaction`]):
+//! If a batch only changes pages in use, without allocating or freeing any, these are written
+//! independently. Otherwise the batch is written in groups (see [`super::super::transaction`]):
 //!
-//! 1. the meta page, with the mark that links between siblings may lag behind, and without the pages that the
-//!    batch has taken off the free list;
-//! 2. the pages taken, to which nothing leads yet, and overflow pages that get the mark of those that an
-//!    internal page needs;
-//! 3. leaves in use, but with the links to the right that they had, and the leaves that were split, linked on to
-//!    their left halves: the reference's walk along the leaves passes a split leaf and then its halves;
-//! 4. internal pages in use, each for itself, and the root: with these writes all searches turn from the pages
-//!    that were split to their halves;
-//! 5. the leaves with links to the right that lead to new ones: now the walk passes the split pages no more;
-//! 6. the pages left, linked to each other;
-//! 7. the meta page without the mark, the free list beginning with them.
+//! 1. the meta page, with the mark that links between siblings may be out of date, and without the pages
+//!    that the batch has taken from the free list;
+//! 2. the allocated pages, to which nothing leads yet, and overflow pages that get the mark that an
+//!    internal page needs them;
+//! 3. leaves in use, but with their old links to the right, and the leaves that were split, linked to their
+//!    left halves: the reference's walk along the leaves visits a split leaf and then its halves;
+//! 4. internal pages in use, independently, and the root: these writes direct all searches from split pages
+//!    to their halves;
+//! 5. leaves whose links to the right lead to new ones: the walk no longer visits the split pages;
+//! 6. the freed pages, linked to each other;
+//! 7. the meta page without the mark, with the freed pages at the head of the free list.
 //!
-//! Between 3 and 5 the walk meets the records of a split leaf twice, but it never misses one. At no point would
-//! the reference do harm if it emptied one leaf: it links the siblings of a leaf that it frees, and each leaf on
-//! the walk leads back to the one from which the walk comes to it, or to the split one before that. (Were it to
-//! empty two neighbours between a kill and the next change that mends, the walk could be led astray. No order
-//! can prevent that: two pages must change for one more leaf.) A kill costs the pages of 2 and 6 until the mark
-//! is seen: see [`super::mend`].
+//! Between 3 and 5 the walk meets the records of a split leaf twice, but never misses one. The reference
+//! would do no harm at any point if it emptied one leaf: it links the siblings of a leaf that it frees, and
+//! each leaf on the walk leads back to the previous one, or to the split one before that. (If it emptied
+//! two neighbours between a kill and the next change, which repairs the links, the walk could go wrong. No
+//! order can prevent this, since adding a leaf changes two pages.) A kill leaks the pages in 2 and 6 until
+//! the mark is noticed: see [`super::mend`].
 
 use super::super::EngineError;
 use super::super::file::PageFile;
@@ -32,9 +32,9 @@ use super::store::Store;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-/// A page's number, and what is on it.
+/// The number of a page, and its contents.
 type Image = (u32, Vec<u8>);
-/// Pages as they go into one group.
+/// The pages in one group.
 type Group = Vec<Image>;
 
 impl<F: PageFile> Store<F> {
@@ -49,7 +49,7 @@ impl<F: PageFile> Store<F> {
         let end = u64::from(self.pages).saturating_mul(self.layout().page_size as u64);
         (self.meta, self.written) = (meta, meta);
         if self.length > end {
-            // A part of a page, to which nothing leads: a full disk ended a write.
+            // Part of a page, to which nothing leads: a full disk ended a write.
             self.file.set_length(end)?;
         }
         self.length = end;
@@ -58,7 +58,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// Whether pages were taken or left.
+    /// Whether pages were allocated or freed.
     pub(super) fn has_moved(&self) -> bool {
         !self.fresh.is_empty() || !self.left.is_empty()
     }
@@ -67,7 +67,7 @@ impl<F: PageFile> Store<F> {
         self.meta.encode() == self.written.encode() && self.left.is_empty()
     }
 
-    /// The writes, and the meta page after them.
+    /// The writes, and the resulting meta page.
     fn groups(&mut self) -> Result<(Plan, Meta), EngineError> {
         let is_marked = self.has_moved();
         let (released, after) = self.released()?;
@@ -106,7 +106,7 @@ impl<F: PageFile> Store<F> {
         Ok((Plan { page_size: self.layout().page_size, rooms, groups }, meta))
     }
 
-    /// Leaves as they are while the walk still passes those that are left.
+    /// The leaves while the walk still visits those that will be freed.
     fn passed(&mut self, leaves: &Group) -> Result<Group, EngineError> {
         let left: HashSet<u32> = self.left.iter().copied().collect();
         let order = self.layout().order;
@@ -125,7 +125,7 @@ impl<F: PageFile> Store<F> {
         Ok(passed)
     }
 
-    /// The leaves that were split, linked on to their left halves.
+    /// The leaves that were split, linked to their left halves.
     fn split_leaves(&mut self) -> Result<Group, EngineError> {
         let order = self.layout().order;
         let mut split = Vec::new();
@@ -147,7 +147,7 @@ impl<F: PageFile> Store<F> {
         Ok(split)
     }
 
-    /// The pages left, linked to each other in front of the free list, and the first of them.
+    /// The freed pages, linked to each other before the free list, and the first of them.
     fn released(&mut self) -> Result<(Group, u32), EngineError> {
         let order = self.layout().order;
         let mut free = self.meta.free;

@@ -1,8 +1,8 @@
-//! A page while it is edited: its items in their order, to be laid out anew as a whole page.
+//! A page while it is edited: its items in order, from which a whole page is laid out again.
 //!
-//! The writer turns a page into a [`Node`], which judges all of it, changes the list of items, and
-//! encodes the list; items that stay are copied byte for byte. The page that comes out is packed as the
-//! reference packs it: items from the end of the page downwards, no gaps.
+//! The writer turns a page into a [`Node`], which checks all of it, changes the list of items, and encodes
+//! the list; items that stay are copied unchanged. The resulting page is packed as the reference packs it:
+//! items from the end of the page downwards, without gaps.
 //!
 //! Source: lib/libc/db/btree/btree.h.
 
@@ -12,10 +12,10 @@ use super::page::{
 };
 use std::borrow::Cow;
 
-/// What the reference leaves in bytes it has not used.
+/// What the reference leaves in unused bytes.
 const UNUSED: u8 = 0xff;
 
-/// A leaf or internal page, taken to pieces.
+/// The items of a leaf or internal page.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) number: u32,
@@ -27,8 +27,8 @@ pub(super) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Takes a page to pieces; every item must hold, and all of them must fill it as they do on a page
-    /// that the reference wrote.
+    /// Decodes a page. Every item must be valid, and together they must fill it as on a page that the
+    /// reference wrote.
     pub(super) fn of(page: &Page<'a>) -> Result<Node<'a>, Damage> {
         let mut items = Vec::with_capacity(page.count.saturating_add(1));
         let mut end = page.upper;
@@ -52,13 +52,13 @@ impl<'a> Node<'a> {
         Node { number, prev: 0, next: 0, kind, items: Vec::new() }
     }
 
-    /// Whether its items fit one page.
+    /// Whether its items fit on one page.
     pub(super) fn fits(&self, layout: Layout) -> bool {
         let used = self.items.iter().fold(0_usize, |sum, item| sum.saturating_add(weight(item)));
         used <= capacity(layout)
     }
 
-    /// The whole page. An error means that it does not fit, which a sound page cannot come to.
+    /// The whole page. It is an error if the items do not fit, which cannot happen with a sound page.
     pub(super) fn encode(&self, layout: Layout) -> Result<Vec<u8>, Damage> {
         self.lay_out(layout).ok_or(Fault::BadPage("too much for one page").on(self.number))
     }
@@ -74,7 +74,7 @@ impl<'a> Node<'a> {
             bytes.get_mut(upper..)?.get_mut(..item.len())?.copy_from_slice(item);
             slots.extend(order.u16_bytes(u16::try_from(upper).ok()?));
         }
-        // 65536 does not fit 16 bits; the reference stores 0.
+        // 65536 does not fit in 16 bits; the reference stores 0.
         let upper = u16::try_from(upper).unwrap_or(0);
         let header = header(order, [self.number, self.prev, self.next, self.kind.flags()]);
         let bounds = [order.u16_bytes(u16::try_from(lower).ok()?), order.u16_bytes(upper)];
@@ -98,24 +98,24 @@ pub(super) fn overflow_page(layout: Layout, number: u32, next: u32, payload: &[u
     bytes
 }
 
-/// Bytes for the items of a page and their table.
+/// The bytes available for the items on a page and their table.
 pub(super) fn capacity(layout: Layout) -> usize {
     layout.page_size.saturating_sub(HEADER)
 }
 
-/// What an item takes of that.
+/// The bytes that an item takes of that.
 pub(super) fn weight(item: &[u8]) -> usize {
     padded(item.len()).saturating_add(OFFSET)
 }
 
-/// The size of key and value together beyond which one of them goes to an overflow chain: two items
-/// must fit a page (`bt_ovflsize` in bt_open.c, for its default `minkeypage` of 2).
+/// If key and value together are larger than this, one of them goes to an overflow chain: two items must
+/// fit on a page (`bt_ovflsize` in bt_open.c, for its default `minkeypage` of 2).
 pub(super) fn overflow_size(layout: Layout) -> usize {
     (capacity(layout) / 2).saturating_sub(OFFSET.saturating_add(padded(super::page::ITEM_HEADER)))
 }
 
-/// The longest key that stays in its page whatever its value is: a reference to the value must fit
-/// beside it (`__bt_put()` in bt_put.c).
+/// The longest key that stays on its page whatever its value is: a reference to the value must fit beside
+/// it (`__bt_put()` in bt_put.c).
 #[cfg(libc_db)]
 pub fn longest_key(page_size: usize) -> usize {
     let layout = Layout { order: ByteOrder::NATIVE, page_size };
@@ -164,8 +164,8 @@ fn push_field(item: &mut Vec<u8>, order: ByteOrder, field: Field<'_>) {
 mod tests {
     use super::*;
 
-    /// A page that the reference wrote, taken to pieces and put together, has the same items in the
-    /// same order, and is packed as tightly.
+    /// A page that the reference wrote, decoded and encoded again, has the same items in the same order,
+    /// and is packed as tightly.
     #[test]
     fn a_golden_page_survives_the_round_trip() {
         let image = include_bytes!("../../../tests/data/btree/multi.db");

@@ -1,4 +1,4 @@
-//! Page 0, the meta page: what all other pages need to know to be read.
+//! Page 0, the meta page: what is needed to read all other pages.
 //!
 //! | offset | bytes | `BTMETA` | |
 //! |---|---|---|---|
@@ -6,12 +6,12 @@
 //! | 4 | 4 | `version` | 3 |
 //! | 8 | 4 | `psize` | page size: even, 512 to 65536 |
 //! | 12 | 4 | `free` | first page of the free list, 0 if it is empty |
-//! | 16 | 4 | `nrecs` | of recno(3) only |
-//! | 20 | 4 | `flags` | `B_NODUPS` and `R_RECNO`, no other |
-//! | 24 | 4 | | ours: whether an update of several pages is under way |
+//! | 16 | 4 | `nrecs` | for recno(3) only |
+//! | 20 | 4 | `flags` | `B_NODUPS` and `R_RECNO`, no others |
+//! | 24 | 4 | | ours: whether an update of several pages is in progress |
 //!
-//! The reference writes zeros behind its 24 bytes when it makes a file, and leaves them as they are
-//! whenever it writes the page again: the mark is invisible to it and survives it.
+//! The reference writes zeros after its 24 bytes when it creates a file, and leaves them alone when it
+//! writes the page again: it does not see the mark, and preserves it.
 //!
 //! Source: lib/libc/db/btree/btree.h, and `__bt_open()` in bt_open.c for what it accepts.
 
@@ -31,10 +31,10 @@ pub(super) const MAX_PAGE_SIZE: u32 = 65_536;
 /// `B_NODUPS` of btree.h: a key occurs once. spamd never made another tree.
 const NO_DUPLICATES: u32 = 0x20;
 
-/// Stands behind `BTMETA` while an update of several pages is under way.
+/// Follows `BTMETA` while an update of several pages is in progress.
 const MARK: u32 = 0x6d65_6e64;
 
-/// The page on which every descent begins (`P_ROOT`).
+/// The page where every search begins (`P_ROOT`).
 pub(super) const ROOT: u32 = 1;
 
 /// Whether a key may occur more than once.
@@ -44,15 +44,15 @@ pub(super) enum Duplicates {
     Allowed,
 }
 
-/// Whether the last update of several pages came to its end.
+/// Whether the last update of several pages was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Update {
     Complete,
-    /// It was cut short: sibling links may lag behind, moved records may be there twice.
+    /// It was interrupted: sibling links may be out of date, and moved records may be there twice.
     CutShort,
 }
 
-/// The meta page, as far as it means anything in a btree.
+/// The fields of the meta page that matter in a btree.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
     pub(super) layout: Layout,
@@ -101,7 +101,7 @@ impl Meta {
         Ok(Meta { layout: Layout { order, page_size: size as usize }, free, duplicates, update })
     }
 
-    /// The same bytes again.
+    /// The bytes of the meta page.
     pub(super) fn encode(&self) -> Vec<u8> {
         let flags = match self.duplicates {
             Duplicates::Forbidden => NO_DUPLICATES,
@@ -157,7 +157,7 @@ mod tests {
         let marked = Meta { update: Update::CutShort, free: 7, ..meta }.encode();
         assert_eq!(marked[12], 7);
         assert_eq!(Meta::decode(&marked).unwrap().update, Update::CutShort);
-        // The mark in the other byte order is none.
+        // The mark in the other byte order does not count.
         let torn = [&GOLDEN[..], b"mend"].concat();
         assert_eq!(Meta::decode(&torn).unwrap().update, Update::Complete);
     }
@@ -166,14 +166,14 @@ mod tests {
     fn refuses_what_dbopen_refuses() {
         let fault = |offset, bytes: &[u8]| with(offset, bytes).unwrap_err().to_string();
         assert_eq!(fault(0, &[0x63]), "not a spamd database (neither hash nor btree)");
-        assert_eq!(fault(4, &[2]), "page 0: impossible version in the header");
+        assert_eq!(fault(4, &[2]), "page 0: invalid version in the header");
         for size in [0_u32, 510, 513, 65_538, 0x8000_0000] {
             let message = fault(8, &size.to_le_bytes());
-            assert_eq!(message, "page 0: impossible psize in the header", "{size}");
+            assert_eq!(message, "page 0: invalid psize in the header", "{size}");
         }
-        // R_RECNO is a recno(3) file, which is no database of keys.
+        // R_RECNO marks a recno(3) file, which has no keys.
         for flags in [0x80, 0xa0, 0x21] {
-            assert_eq!(fault(20, &[flags]), "page 0: impossible flags in the header");
+            assert_eq!(fault(20, &[flags]), "page 0: invalid flags in the header");
         }
         assert_eq!(Meta::decode(&GOLDEN[..23]).unwrap_err(), Fault::TooShort.on(0));
     }

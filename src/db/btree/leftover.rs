@@ -1,19 +1,19 @@
-//! What the reference leaves of a tree when its process is killed between two writes, or meets a full
-//! disk: told from damage, and read.
+//! The state in which the reference leaves a tree when its process is killed between two writes, or meets a
+//! full disk: distinguishes it from damage, and reads it.
 //!
-//! A split changes four pages and a root's three (`__bt_split()` in lib/libc/db/btree/bt_split.c); they are
-//! written in any order when the file is closed (`mpool_sync()`). Each write is of one page, so every
-//! page is sound in itself; what does not hold is between them:
+//! A split changes four pages, that of the root three (`__bt_split()` in lib/libc/db/btree/bt_split.c);
+//! they are written in any order when the file is closed (`mpool_sync()`). Each write is of one page, so
+//! every page is sound in itself, and only pages may contradict each other:
 //!
-//! | left | because |
+//! | what is left | why |
 //! |---|---|
-//! | links between siblings that disagree with the tree by a few pages | a half was written, and not the page above, or the other way round |
-//! | a page of the tree or a chain that is not in the file, a hole, or cut | it was not written |
-//! | keys out of order, beside such links | the old page still holds what the new one has |
-//! | a big key that an internal page shares and that is not marked so | its page was not written again |
+//! | links between siblings that disagree with the tree by a few pages | a half was written but not the page above, or vice versa |
+//! | a page of the tree or a chain that is beyond the end of the file, a hole, or truncated | it was not written |
+//! | keys out of order, next to such links | the old page still has the records of the new one |
+//! | a big key that an internal page shares but that is not marked as preserved | its page was not written again |
 //! | a page on the free list that is in use | the meta page was not written |
 //!
-//! The records are those of the tree, then those of the leaves that only sibling links lead to: the
+//! The records are those of the tree, followed by those of leaves that only sibling links lead to: the
 //! reference's walk finds them, its search does not. Everything else is damage.
 
 use super::super::{Damage, Fault, Record};
@@ -26,19 +26,19 @@ use super::set::PageSet;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// By how many pages of its level a link may be wrong: a session makes no more.
+/// How many pages of its level a link may be off: a session does not make more.
 const MOST_ASTRAY: usize = 64;
-/// How many pages of the tree may not have been written: of more, the file was cut.
+/// How many pages of the tree may be unwritten; if there are more, the file was truncated.
 const MOST_UNWRITTEN: usize = 8;
-/// How far behind the end of the file a page may be that was not written.
+/// How far behind the end of the file an unwritten page may be.
 const MOST_AHEAD: u32 = 256;
 
 impl<'a> Tree<'a> {
-    /// The records of a tree that was left like this.
+    /// The records of a tree that was left in this state.
     ///
     /// # Errors
     ///
-    /// What is damage.
+    /// The file is damaged.
     pub fn leftovers(&self) -> Result<Vec<Record<'a>>, Damage> {
         let mut survey = Survey::new(self);
         survey.pages()?;
@@ -71,13 +71,13 @@ struct Survey<'s, 'a> {
     seen: PageSet,
     /// The pages of each level, left to right.
     levels: Vec<Vec<Page<'a>>>,
-    /// Whether something shows that an update was not finished.
+    /// Whether there is evidence of an unfinished update.
     evident: bool,
-    /// How many pages of the tree were not written.
+    /// The number of unwritten pages of the tree.
     unwritten: usize,
-    /// A page of a chain that is none, which has to be excused by that.
+    /// A page on a chain that is not an overflow page, which is a fault without such evidence.
     old: Option<Damage>,
-    /// How many pages of chains may yet be visited.
+    /// How many more pages of chains may be visited.
     budget: u32,
 }
 
@@ -94,7 +94,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         }
     }
 
-    /// Every page is sound in itself, wherever it belongs.
+    /// Checks that every page is sound in itself, wherever it belongs.
     fn pages(&self) -> Result<(), Damage> {
         for number in ROOT..self.tree.pages {
             if let Some(page) = self.tree.written(number)? {
@@ -104,10 +104,10 @@ impl<'s, 'a> Survey<'s, 'a> {
         Ok(())
     }
 
-    /// A page of the tree and all below it, as far as they are there.
+    /// Visits a page of the tree and everything below it, as far as it is there.
     fn subtree(&mut self, number: u32, depth: usize) -> Result<(), Damage> {
         if depth >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            let fault = Fault::BadPage("deeper in the tree than dbopen(3) can go");
             return Err(fault.on(number));
         }
         let Some(page) = self.tree.written(number)? else {
@@ -136,7 +136,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         }
     }
 
-    /// A key that a page above the leaves shares with the leaf it came from, and that is not marked so.
+    /// Visits a key that a page above the leaves shares with its leaf, and that may lack the mark.
     fn separator(&mut self, key: Field<'a>) -> Result<(), Damage> {
         if let Some(chain) = key.chain() {
             let first = self.tree.written(chain.first)?;
@@ -150,7 +150,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         let mut number = self.tree.meta.free;
         while number != 0 {
             if number <= ROOT || number >= self.tree.pages || !seen.insert(number) {
-                let fault = Fault::BadPage("on the free list, but no page that could be free");
+                let fault = Fault::BadPage("on the free list, but cannot be free");
                 return Err(fault.on(number));
             }
             number = self.tree.free_after(number);
@@ -158,8 +158,8 @@ impl<'s, 'a> Survey<'s, 'a> {
         Ok(())
     }
 
-    /// The links of each level lead to where the tree has it, or not far from there. One that leads
-    /// elsewhere does not show by itself that an update was not finished.
+    /// Checks that the links on each level lead to the right page, or near it. A wrong link alone is not
+    /// evidence of an unfinished update.
     fn siblings(&mut self) -> Result<(), Damage> {
         let mut astray = None;
         for level in std::mem::take(&mut self.levels) {
@@ -178,13 +178,13 @@ impl<'s, 'a> Survey<'s, 'a> {
             self.levels.push(level);
         }
         match astray.filter(|_| !self.evident) {
-            Some(page) => Err(Fault::BadPage("its link to a sibling leads elsewhere").on(page)),
+            Some(page) => Err(Fault::BadPage("its link to a sibling is wrong").on(page)),
             None => Ok(()),
         }
     }
 
-    /// Whether a link from a page of the tree leads, by pages that the tree does not have, to the next
-    /// that it has, or to one that was not written.
+    /// Whether a link from a page of the tree leads, through pages that are not in the tree, to the next
+    /// page of the tree, or to an unwritten one.
     fn link(
         &mut self,
         page: &Page<'a>,
@@ -207,7 +207,7 @@ impl<'s, 'a> Survey<'s, 'a> {
             match self.tree.written(to)? {
                 Some(sibling) if sibling.kind == page.kind => to = next(&sibling),
                 Some(_) if self.seen.contains(to) => return Ok(false),
-                // One that was not written; it may have been freed before, and have its old contents.
+                // An unwritten page; it may have been freed before, and have its old contents.
                 _ => {
                     self.evident = true;
                     return Ok(true);
@@ -241,7 +241,7 @@ impl<'s, 'a> Survey<'s, 'a> {
             if number == 0 || number >= self.tree.pages || self.seen.contains(number) {
                 continue;
             }
-            // One that leads elsewhere was not written, and has its old contents.
+            // A page with another link was not written, and has its old contents.
             let is_half = |page: &Page<'_>| page.kind == Kind::Leaf && page.prev == from;
             let Some(leaf) = self.tree.written(number)?.filter(is_half) else { continue };
             self.seen.insert(number);
@@ -255,7 +255,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         }
     }
 
-    /// The records of a leaf; those of which a part was not written are left out.
+    /// The records of a leaf, without those that were not written completely.
     fn of(&mut self, leaf: &Page<'a>) -> Result<Vec<Record<'a>>, Damage> {
         let mut records = Vec::with_capacity(leaf.count);
         for index in 0..leaf.count {
@@ -281,7 +281,7 @@ impl<'s, 'a> Survey<'s, 'a> {
                 None => return Ok(None),
                 Some(page) => {
                     if let Err(damage) = assembly.take(&page) {
-                        // A page that was freed, and has its old contents.
+                        // A freed page with its old contents.
                         self.old = self.old.or(Some(damage));
                         return Ok(None);
                     }

@@ -1,10 +1,10 @@
-//! Mending: what an update that was cut short has left is put right before the next change.
+//! Repairs what an interrupted update of ours has left, before the next change.
 //!
-//! Whatever write of an update was its last, the internal pages lead to every record, and to each once.
-//! So they are right, and the links between siblings are made to agree with them on each level. A
-//! program that knows nothing of the mark may have changed the file since; that changes nothing in this.
+//! Whichever write of an update was the last, the internal pages lead to every record exactly once. So they
+//! are right, and the links between siblings are made to agree with them on each level. This remains true
+//! if a program that does not know the mark has changed the file since.
 //!
-//! What is lost is space: pages that were taken and not yet entered, or left and not yet freed.
+//! Only space is lost: pages that were allocated but not yet used, or no longer used but not yet freed.
 
 use super::super::EngineError;
 use super::super::file::PageFile;
@@ -15,7 +15,7 @@ use super::store::Store;
 use std::rc::Rc;
 
 impl<F: PageFile> Store<F> {
-    /// Puts the tree right and takes the mark away.
+    /// Repairs the tree and removes the mark.
     pub(super) fn mend(&mut self) -> Result<(), EngineError> {
         let mut leaves = Leaves::new(self.pages);
         // The last page of each level, the root's first, with its links as they should be.
@@ -41,7 +41,7 @@ impl<F: PageFile> Store<F> {
         self.commit()
     }
 
-    /// Gives a page the links that the tree says it has.
+    /// Sets the links of a page according to the tree.
     fn relink(&mut self, number: u32, prev: u32, next: u32) -> Result<(), EngineError> {
         let bytes = self.read(number)?;
         let page = Page::parse(&bytes, self.layout(), number)?;

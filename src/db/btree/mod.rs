@@ -1,18 +1,19 @@
 //! The btree format of db(3), in which spamd kept its database before OpenBSD 4.1.
 //!
-//! * [`Tree`] takes the bytes of a whole file: [`Tree::records`] walks them, [`Tree::check`] tells
-//!   every fault.
-//! * `header`: page 0; `page`: any other page; `big`: the chains of pages that hold what is too big for one.
-//! * `read`: the image of a whole file, its pages by number; `walk`: its records in order; `check`: everything
-//!   that is wrong with it.
+//! * [`Tree`] takes the bytes of a whole file: [`Tree::records`] walks them, [`Tree::check`] reports every
+//!   fault.
+//! * `header`: page 0; `page`: any other page; `big`: overflow chains, for what is too big for one page.
+//! * `read`: the pages of a whole file by number; `walk`: its records in order; `check`: everything that is
+//!   wrong with it.
+//! * `leftover`: the state that the reference leaves when it is killed; `restore`: repairing that.
 //! * `write`: changes in place. `edit` changes a page in memory, `search` finds a key, `split` and `unlink`
-//!   make the tree grow and shrink; `store` is the file under them, `alloc` gives out its pages, `commit` writes
-//!   the batch, `mend` puts right what a kill has left.
+//!   make the tree grow and shrink; `store` is the file below them, `alloc` allocates its pages, `commit`
+//!   writes the batch, `mend` repairs what a kill of ours has left.
 //!
-//! All bytes are untrusted. Whatever they say, the work is bounded by the number of pages in the file:
-//! no walk enters a page twice.
+//! All bytes are untrusted. The number of pages in the file bounds the work, since no walk visits a page
+//! twice.
 //!
-//! Source: lib/libc/db/btree of OpenBSD, btree.h above all.
+//! Source: lib/libc/db/btree in OpenBSD, above all btree.h.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -22,7 +23,7 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation
 )]
-// Tests reckon with numbers of their own.
+// Tests calculate with their own numbers.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod alloc;

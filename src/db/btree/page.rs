@@ -14,8 +14,8 @@
 //! `{ u32 ksize, u32 pgno, u8 flags, key }`; both are padded to a multiple of 4. A key or data too big
 //! for the page is replaced by the first page and the size of an overflow chain.
 //!
-//! Pages come here one at a time and are trusted in nothing: the header is judged by [`Page::parse`],
-//! an item when it is asked for.
+//! Nothing on a page is trusted: [`Page::parse`] checks the header, and each item is checked when it is
+//! read.
 //!
 //! Source: lib/libc/db/btree/btree.h.
 
@@ -24,19 +24,19 @@ use std::ops::Range;
 
 /// Bytes of the page header (`BTDATAOFF`).
 pub(super) const HEADER: usize = 20;
-/// Bytes of an item before its key, on leaves and internal pages alike.
+/// Bytes of an item before its key, on both leaves and internal pages.
 pub(super) const ITEM_HEADER: usize = 9;
 /// Bytes of a reference to an overflow chain (`NOVFLSIZE`).
 pub(super) const REFERENCE: usize = 8;
 /// Bytes of an offset in the page's table (`indx_t`).
 pub(super) const OFFSET: usize = 2;
 
-/// `P_BIGDATA`: the item's data are on an overflow chain.
+/// `P_BIGDATA`: the item's data is on an overflow chain.
 pub(super) const BIG_DATA: u8 = 0x01;
 /// `P_BIGKEY`: the item's key is on an overflow chain.
 pub(super) const BIG_KEY: u8 = 0x02;
 
-/// What is wrong with a page that is not packed.
+/// The fault of a page that is not packed.
 pub(super) const GAPS: &str = "items overlap or leave gaps";
 
 /// What all pages of a file have in common.
@@ -75,7 +75,7 @@ pub(super) struct Page<'a> {
     pub(super) upper: usize,
 }
 
-/// A key or data.
+/// A key or its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field<'a> {
     /// On the page itself.
@@ -89,7 +89,7 @@ pub(super) enum Field<'a> {
 pub(super) struct Chain {
     /// The first page of the chain.
     pub(super) first: u32,
-    /// The bytes of the key or data that it holds.
+    /// The size of the key or data on it, in bytes.
     pub(super) size: u32,
 }
 
@@ -100,7 +100,7 @@ pub(super) struct Pair<'a> {
     pub(super) value: Field<'a>,
 }
 
-/// An item of an internal page: the page below holds no key smaller than this one.
+/// An item of an internal page: the page below has no key smaller than this one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Child<'a> {
     pub(super) key: Field<'a>,
@@ -126,7 +126,7 @@ impl Kind {
 }
 
 impl<'a> Page<'a> {
-    /// Takes the bytes of page `number` and judges its header.
+    /// Takes the bytes of page `number` and checks its header.
     pub(super) fn parse(bytes: &'a [u8], layout: Layout, number: u32) -> Result<Page<'a>, Damage> {
         let order = layout.order;
         let header = bytes.get(..layout.page_size).and_then(|bytes| {
@@ -164,7 +164,7 @@ impl<'a> Page<'a> {
         child.ok_or(Fault::BadPage("item is out of place").on(self.number))
     }
 
-    /// Where the item at `index` lies in the page, padding excluded.
+    /// The place of the item at `index` on the page, without padding.
     pub(super) fn extent(&self, index: usize) -> Result<Range<usize>, Damage> {
         let size = match self.kind {
             Kind::Leaf => self.pair(index)?.size(),
@@ -174,7 +174,7 @@ impl<'a> Page<'a> {
         Ok(start..start.saturating_add(size))
     }
 
-    /// The items lie one beside the other and fill the page from `upper` to its end.
+    /// Checks that the items are adjacent and fill the page from `upper` to its end.
     pub(super) fn require_packed(&self) -> Result<(), Damage> {
         if !matches!(self.kind, Kind::Leaf | Kind::Internal) {
             return Ok(());
@@ -194,7 +194,7 @@ impl<'a> Page<'a> {
         self.bytes
     }
 
-    /// What an overflow page carries.
+    /// The data on an overflow page.
     pub(super) fn payload(&self) -> &'a [u8] {
         self.bytes.get(HEADER..).unwrap_or_default()
     }
@@ -213,7 +213,7 @@ impl<'a> Page<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// The item of a leaf that begins where `item` begins; `None` if it is longer than that.
+    /// The item of a leaf at the beginning of `item`; `None` if it is longer than that.
     pub(super) fn decode(item: &'a [u8], order: ByteOrder) -> Option<Pair<'a>> {
         let key_size = order.u32_at(item, 0)? as usize;
         let value_size = order.u32_at(item, 4)? as usize;
@@ -234,7 +234,7 @@ impl<'a> Pair<'a> {
 }
 
 impl<'a> Child<'a> {
-    /// The item of an internal page that begins where `item` begins; `None` if it is longer than that.
+    /// The item of an internal page at the beginning of `item`; `None` if it is longer than that.
     pub(super) fn decode(item: &'a [u8], order: ByteOrder) -> Option<Child<'a>> {
         let key_size = order.u32_at(item, 0)? as usize;
         let page = order.u32_at(item, 4)?;
@@ -289,7 +289,7 @@ pub(super) fn padded(size: usize) -> usize {
 /// How many offsets the table has and where the items begin, from `lower` and `upper`.
 fn table((lower, upper): (u16, u16), page_size: usize) -> Option<(usize, usize)> {
     let lower = usize::from(lower);
-    // 65536 does not fit 16 bits: the reference stores 0, and reckons right modulo 65536.
+    // 65536 does not fit in 16 bits: the reference stores 0, and calculates correctly modulo 65536.
     let upper = match usize::from(upper) {
         0 if lower == HEADER => page_size,
         upper => upper,

@@ -1,7 +1,7 @@
-//! The image of a whole file: its meta page and its pages by number, each looked at when it is asked for.
+//! The image of a whole file: its meta page, and its other pages by number, each checked when it is read.
 //!
-//! Called by [`crate::db::snapshot`]; [`super::walk`] goes through the records, [`super::check`] tells
-//! every fault. The image is untrusted: a page number may be any, and a chain of pages may lead anywhere.
+//! Called by [`crate::db::snapshot`]; [`super::walk`] walks the records, [`super::check`] reports every
+//! fault. The image is untrusted: page numbers may be wrong, and a chain of pages may lead anywhere.
 
 use super::super::{ByteOrder, Damage, Fault};
 use super::big::Assembly;
@@ -21,11 +21,11 @@ pub struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Takes the bytes of a whole file and judges the meta page.
+    /// Takes the bytes of a whole file and checks the meta page.
     pub fn new(image: &'a [u8]) -> Result<Tree<'a>, Damage> {
         let meta = Meta::decode(image)?;
         let pages = image.len().checked_div(meta.layout.page_size).unwrap_or_default();
-        // A file of more than 2^32 pages has more than a page number can name.
+        // If the file has more than 2^32 pages, the others have no page number.
         let pages = u32::try_from(pages).unwrap_or(u32::MAX);
         if pages <= ROOT {
             return Err(Fault::TooShort.on(0));
@@ -43,7 +43,7 @@ impl<'a> Tree<'a> {
         u32::try_from(self.meta.layout.page_size).unwrap_or(u32::MAX)
     }
 
-    /// Every record that can be reached, in the file's order, and in between the faults met.
+    /// Every record that can be reached, in file order, with the faults met in between.
     pub fn records(&self) -> Records<'_, 'a> {
         Records::new(self)
     }
@@ -53,8 +53,8 @@ impl<'a> Tree<'a> {
         !self.image.len().is_multiple_of(self.meta.layout.page_size)
     }
 
-    /// The page that follows page `number` on the free list. The page was used before and may look
-    /// like anything but for that link.
+    /// The page that follows page `number` on the free list. The page was used before and may contain
+    /// anything, except for that link.
     pub(super) fn free_after(&self, number: u32) -> u32 {
         let start = (number as usize).saturating_mul(self.meta.layout.page_size);
         self.byte_order().u32_at(self.image, start.saturating_add(8)).unwrap_or_default()
@@ -65,7 +65,7 @@ impl<'a> Tree<'a> {
         self.meta.duplicates == Duplicates::Allowed
     }
 
-    /// Whether the file has nothing but zeros where page `number` would be.
+    /// Whether the file has only zeros where page `number` would be.
     pub(super) fn is_hole(&self, number: u32) -> bool {
         let size = self.meta.layout.page_size;
         let start = (number as usize).checked_mul(size);
@@ -73,10 +73,10 @@ impl<'a> Tree<'a> {
         bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
     }
 
-    /// Page `number`; the meta page is none.
+    /// Page `number`, which must not be the meta page.
     pub(super) fn page(&self, number: u32) -> Result<Page<'a>, Damage> {
         if number < ROOT {
-            return Err(Fault::BadPage("the meta page is linked to").on(number));
+            return Err(Fault::BadPage("linked to the meta page").on(number));
         }
         let size = self.meta.layout.page_size;
         let start = (number as usize).checked_mul(size).filter(|&start| start < self.image.len());

@@ -1,7 +1,7 @@
-//! Restoring: what the reference has left of a tree ([`super::leftover`]) is made a sound one.
+//! Restores a sound tree from what the reference has left ([`super::leftover`]).
 //!
-//! All of the tree is written anew behind the end of the file; the one write of the root switches to it.
-//! The old pages are lost space: which of them are on the free list nobody can tell.
+//! The whole tree is written again behind the end of the file, and the single write of the root switches to
+//! it. The old pages are lost, since it is unknown which of them are on the free list.
 
 use super::super::file::PageFile;
 use super::super::transaction::{self, Write};
@@ -14,12 +14,12 @@ use super::store::{Plan, Store};
 use super::write::Writer;
 use std::borrow::Cow;
 
-/// A page, and the least key that a search may look for on it.
+/// A page, and the smallest key that a search may look for on it.
 type Known<'a> = (u32, Cow<'a, [u8]>);
 
 impl<F: PageFile> Writer<F> {
-    /// Opens a file that another program was killed over, or for which the disk had no room, and restores
-    /// it. `image` is the whole file.
+    /// Opens and restores a file that another program left when it was killed or the disk was full. `image`
+    /// is the whole file.
     ///
     /// # Errors
     ///
@@ -34,8 +34,8 @@ impl<F: PageFile> Writer<F> {
         Writer::open(writer.into_file())
     }
 
-    /// Plans a tree of these records, which ascend; if the file ends in the middle of a page, whole pages
-    /// from there on.
+    /// Plans a tree with these records, which are in ascending order. If the file ends in the middle of a
+    /// page, that page is completed.
     fn rebuilt(&mut self, records: &[Record<'_>], cut: bool) -> Result<Plan, EngineError> {
         self.store.meta.free = 0;
         let mut plan = self.store.plan();
@@ -57,7 +57,7 @@ impl<F: PageFile> Writer<F> {
 }
 
 impl<F: PageFile> Store<F> {
-    /// Writes the plan of a new tree: whatever else is in the file is nothing any more.
+    /// Writes the plan of a new tree; everything else in the file becomes unused.
     fn replace_by(&mut self, plan: Plan) -> Result<(), EngineError> {
         let write = |(number, image): (u32, Vec<u8>)| (self.offset(number), image);
         let fresh: Vec<Write> = plan.fresh.into_iter().map(write).collect();
@@ -70,7 +70,7 @@ impl<F: PageFile> Store<F> {
         Ok(transaction::write(&mut self.file, self.length, &plan)?)
     }
 
-    /// Plans a tree of these items, level by level, up to the root.
+    /// Plans a tree with these items, level by level, up to the root.
     fn stack<'k>(
         &mut self,
         plan: &mut Plan,
@@ -89,7 +89,7 @@ impl<F: PageFile> Store<F> {
             for (page, key) in level {
                 if key.len() > overflow_size(layout) {
                     return Err(EngineError::Refused(
-                        "cut short by another program, and not mended: a key is too long",
+                        "interrupted update of another program, and a key is too long to repair it",
                     ));
                 }
                 items.push((child_item(layout.order, Child { key: Field::Here(&key), page }), key));
@@ -128,7 +128,7 @@ impl<F: PageFile> Store<F> {
     }
 }
 
-/// As much of a key as tells it from the one before (`__bt_defpfx()` in bt_utils.c).
+/// The shortest prefix that distinguishes a key from the previous one (`__bt_defpfx()` in bt_utils.c).
 fn separator<'k>(before: &[u8], key: &'k [u8]) -> &'k [u8] {
     let same = before.iter().zip(key).take_while(|(a, b)| a == b).count();
     key.get(..same.saturating_add(1)).unwrap_or(key)

@@ -1,14 +1,14 @@
-//! Finding a key: down from the root as the reference's own search goes.
+//! Finds a key, going down from the root as the reference's search does.
 //!
-//! A search passes an internal page by the last of its keys that is not greater than the one wanted;
-//! the first key of the leftmost page on each level counts as smaller than anything. Keys are compared
-//! byte by byte, a shorter one before its extensions, big ones by their real bytes.
+//! On an internal page a search follows the last key that is not greater than the one wanted; the first key
+//! of the leftmost page on each level counts as smaller than anything. Keys are compared byte by byte, a
+//! shorter one before its extensions, big ones by their real bytes.
 //!
-//! The reference files a big key by the bytes of its {page, size} reference, so that it may lie
-//! anywhere, and compares others with its real bytes, so that they may, too. In a leaf that holds a big
-//! key every item is looked at. A key that is not where it should be is looked for in every leaf, if
-//! the file has a page that ever was on an overflow chain: slow, but spamd makes no such file unless a
-//! stranger's HELO and addresses come to more than half a page.
+//! The reference files a big key by the bytes of its {page, size} reference, so it may be anywhere; other
+//! keys are compared with its real bytes, so they may be misplaced too. In a leaf with a big key every item
+//! is checked. If a key is not where it should be, and the file has a page that ever was on an overflow
+//! chain, every leaf is searched. This is slow, but spamd makes such a file only if a stranger's HELO and
+//! addresses take more than half a page.
 //!
 //! Source: `__bt_search()` in lib/libc/db/btree/bt_search.c, `__bt_cmp()` in bt_utils.c.
 
@@ -22,11 +22,11 @@ use super::store::Store;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-/// One internal page that a search passed.
+/// One internal page on the path of a search.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) page: u32,
-    /// The item that led on, and how many there are.
+    /// The item that the search followed, and the number of items.
     pub(super) index: usize,
     pub(super) count: usize,
 }
@@ -44,12 +44,12 @@ pub(super) struct Path {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     At(usize),
-    /// It is not there, but would have its place before this item.
+    /// It is not there, but belongs before this item.
     Before(usize),
 }
 
 impl<F: PageFile> Store<F> {
-    /// The leaf and the place of `key`, wherever it lies.
+    /// The leaf and the place of `key`, wherever it is.
     pub(super) fn find(&mut self, key: &[u8]) -> Result<(Path, Place), EngineError> {
         let path = self.descend(key)?;
         let place = self.locate(&path, key)?;
@@ -77,7 +77,7 @@ impl<F: PageFile> Store<F> {
         }
     }
 
-    /// Where in the leaf at the end of `path` the key is.
+    /// The place of the key in the leaf at the end of `path`.
     fn locate(&mut self, path: &Path, key: &[u8]) -> Result<Place, EngineError> {
         let page = Page::parse(&path.bytes, self.layout(), path.leaf)?;
         let mut big = false;
@@ -114,8 +114,8 @@ impl<F: PageFile> Store<F> {
         })
     }
 
-    /// Binary search with the reference's midpoints: in a page that its misfiling left out of order
-    /// they decide what it finds.
+    /// Binary search with the reference's midpoints: if keys on a page are out of order, the midpoints
+    /// decide what it finds.
     fn bisect(
         &mut self,
         page: &Page<'_>,
@@ -140,7 +140,7 @@ impl<F: PageFile> Store<F> {
         Ok(key.cmp(&self.field(with, on)?))
     }
 
-    /// Notes that the search passes `page` by its item at `index`; the page below it comes next.
+    /// Notes that the search follows the item at `index` on `page`; returns the page below it.
     fn step(
         &mut self,
         steps: &mut Vec<Step>,
@@ -151,9 +151,9 @@ impl<F: PageFile> Store<F> {
             let fault = Fault::BadPage("an overflow page, but linked as a leaf");
             return Err(fault.on(page.number).into());
         }
-        // The leaf is a level of its own.
+        // The leaf is one more level.
         if steps.len().saturating_add(1) >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            let fault = Fault::BadPage("deeper in the tree than dbopen(3) can go");
             return Err(fault.on(page.number).into());
         }
         let child = page.child(index)?;
@@ -161,7 +161,7 @@ impl<F: PageFile> Store<F> {
         Ok(child.page)
     }
 
-    /// A leaf has a sibling on each side unless the search went along that edge of the tree.
+    /// Checks that a leaf has a sibling on each side, unless the search went along that edge of the tree.
     fn check_edges(&self, steps: &[Step], leaf: &Page<'_>) -> Result<(), EngineError> {
         let leftmost = steps.iter().all(|step| step.index == 0);
         let rightmost = steps.iter().all(|step| step.index.saturating_add(1) == step.count);
@@ -172,7 +172,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// Looks for a key in every leaf.
+    /// Searches every leaf for a key.
     fn find_misfiled(&mut self, key: &[u8]) -> Result<Option<(Path, usize)>, EngineError> {
         let mut leaves = Leaves::new(self.pages);
         while let Some(path) = leaves.next(self)? {
@@ -193,7 +193,7 @@ impl<F: PageFile> Store<F> {
     }
 }
 
-/// A walk over all leaves, left to right, by the internal pages.
+/// A walk over all leaves, from left to right, through the internal pages.
 #[derive(Debug)]
 pub(super) struct Leaves {
     seen: PageSet,
@@ -228,7 +228,7 @@ impl Leaves {
         }
     }
 
-    /// Back up to the first page that has a next item; the page below that.
+    /// Goes back up to the first page with a next item; returns the page below that item.
     fn turn<F: PageFile>(&mut self, store: &mut Store<F>) -> Result<Option<u32>, EngineError> {
         if !std::mem::replace(&mut self.begun, true) {
             return Ok(Some(ROOT));

@@ -1,7 +1,7 @@
-//! A set of page numbers: one bit a page of the file.
+//! A set of page numbers, with one bit for each page of the file.
 //!
-//! Every walk keeps one of the pages it has entered, so that no chain of pages, however its links were
-//! bent, can lead it in a circle or make it copy the same page twice.
+//! Every walk keeps a set of the pages it has visited, so that no chain of pages, whatever its links, can
+//! make it loop or copy a page twice.
 
 /// Page numbers below a limit.
 #[derive(Clone, Debug)]
@@ -10,12 +10,12 @@ pub(super) struct PageSet {
 }
 
 impl PageSet {
-    /// An empty set with room for the pages of a file of `pages` pages.
+    /// An empty set for a file of `pages` pages.
     pub(super) fn new(pages: u32) -> PageSet {
         PageSet { words: vec![0; (pages as usize).div_ceil(64)] }
     }
 
-    /// Adds a page; false if it was in the set before, or is beyond the limit.
+    /// Adds a page; false if it was already in the set, or is beyond the limit.
     pub(super) fn insert(&mut self, page: u32) -> bool {
         let bit = 1_u64 << (page & 63);
         match self.words.get_mut((page >> 6) as usize) {

@@ -1,8 +1,9 @@
-//! Splitting: a page with too much on it becomes two, and the page above gets an item for each.
+//! Splits a page: it becomes two, and the page above gets an item for each.
 //!
-//! Both halves go to fresh pages and the old page is left, unless it was taken for this batch itself, so that no record is ever in two places of the
-//! tree ([`super::commit`] has the order in which all that is written). The first key of the right half, cut to what tells it from the last key of the left one,
-//! goes to the page above; if that is full it is split in the same way. The root keeps its number.
+//! Both halves go to fresh pages and the old page is freed, unless this batch allocated it, so that no
+//! record is ever in two places in the tree ([`super::commit`] explains the order of writes). The page
+//! above gets the first key of the right half, truncated to the part that distinguishes it from the last
+//! key of the left half; if that page is full, it is split in the same way. The root keeps its number.
 //!
 //! Source: `__bt_split()` in lib/libc/db/btree/bt_split.c, `__bt_defpfx()` in bt_utils.c.
 
@@ -16,26 +17,26 @@ use super::store::{Plan, Store};
 use super::unlink::Siblings;
 use std::borrow::Cow;
 
-/// Where a page is cut.
+/// Where to split a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// Into halves, as nearly as its items allow.
+    /// In the middle, as nearly as its items allow.
     Middle,
-    /// Before its last item: keys that come in ascending order fill the pages they leave behind.
+    /// Before its last item, so that keys in ascending order fill the pages.
     BeforeLast,
 }
 
 /// How much of a key goes to the page above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Separator {
-    /// What tells it from the key before.
+    /// The part that distinguishes it from the previous key.
     Prefix,
-    /// All of it: what the reference does for the second key of the leftmost page of a level.
+    /// All of it, as the reference does for the second key of the leftmost page on a level.
     Whole,
 }
 
 impl<F: PageFile> Store<F> {
-    /// Plans the writes for the leaf at the end of `path` with its new items, as many as there are.
+    /// Plans the writes for the leaf at the end of `path`, with any number of new items.
     pub(super) fn store_leaf(
         &mut self,
         plan: &mut Plan,
@@ -80,7 +81,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// Moves the items of a node to two fresh pages, of which it may be one itself.
+    /// Moves the items of a node to two fresh pages, one of which may be the node itself.
     fn split<'a>(
         &mut self,
         plan: &mut Plan,
@@ -104,7 +105,7 @@ impl<F: PageFile> Store<F> {
         Ok((left, right))
     }
 
-    /// The root above the two halves of the one there was.
+    /// The new root above the two halves of the old one.
     fn root_above<'a>(
         &mut self,
         plan: &mut Plan,
@@ -118,7 +119,7 @@ impl<F: PageFile> Store<F> {
         Ok(root)
     }
 
-    /// Lets the item at `index` lead to the left half, and one more to the right half.
+    /// Makes the item at `index` lead to the left half, and adds one for the right half.
     fn replace_child(
         &mut self,
         plan: &mut Plan,
@@ -140,7 +141,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// The item that leads to `right`, for the page above.
+    /// The item for the page above that leads to `right`.
     fn separator(
         &mut self,
         plan: &mut Plan,
@@ -172,7 +173,7 @@ impl<F: PageFile> Store<F> {
         }
     }
 
-    /// Plans that a chain is marked as needed by an internal page.
+    /// Plans to mark a chain as needed by an internal page.
     fn preserve(&mut self, plan: &mut Plan, chain: Chain) -> Result<(), EngineError> {
         let flags = self.layout().order.u32_bytes(Kind::PreservedOverflow.flags());
         let mark = |image: &mut Vec<u8>| {
@@ -191,7 +192,7 @@ impl<F: PageFile> Store<F> {
     }
 }
 
-/// How many bytes of `key` tell it from the smaller `last`; all of them if it is not smaller.
+/// How many bytes distinguish `key` from the smaller `last`; all of them if `last` is not smaller.
 fn distinguishing(last: &[u8], key: &[u8]) -> usize {
     if last >= key {
         return key.len();
@@ -200,7 +201,7 @@ fn distinguishing(last: &[u8], key: &[u8]) -> usize {
     common.saturating_add(1)
 }
 
-/// How many items stay left, so that both halves fit and are as even as `cut` wants them.
+/// How many items stay on the left, so that both halves fit and are as even as `cut` requires.
 fn place_of(cut: Cut, node: &Node<'_>, capacity: usize) -> Option<usize> {
     let weights = node.items.iter().map(|item| weight(item));
     let total = weights.clone().fold(0_usize, usize::saturating_add);
@@ -240,7 +241,7 @@ mod tests {
         let place = |cut, sizes: &[usize]| place_of(cut, &node(sizes), 492);
         assert_eq!(place(Cut::Middle, &[98, 98, 98, 98, 98]), Some(2));
         assert_eq!(place(Cut::BeforeLast, &[98, 98, 98, 98, 98]), Some(4));
-        // Two items that fill a page each half.
+        // Two items that each fill half a page.
         assert_eq!(place(Cut::Middle, &[244, 244, 20]), Some(1));
         assert_eq!(place(Cut::Middle, &[20, 244, 244]), Some(2));
         assert_eq!(place(Cut::Middle, &[500, 20]), None);
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(distinguishing(b"abc", b"b"), 1);
         assert_eq!(distinguishing(b"ab", b"abcd"), 3);
         assert_eq!(distinguishing(b"", b"x"), 1);
-        // Out of order, or the same big key twice: no prefix tells them apart.
+        // Out of order, or the same big key twice: no prefix distinguishes them.
         assert_eq!(distinguishing(b"abc", b"abc"), 3);
         assert_eq!(distinguishing(b"z", b"abc"), 3);
     }

@@ -1,12 +1,12 @@
-//! The file under the writer: its pages as the batch has changed them.
+//! The file below the writer: its pages as changed by the batch.
 //!
-//! An operation reads what it needs, thinks it through to the end in a [`Plan`], and hands the plan to
-//! [`Store::apply`]: what is wrong with the file is found before anything is changed. All pages that come out
-//! of here have been judged by their reader; the file is locked by the caller, so nobody else changes it
-//! meanwhile. Nothing is written before [`Store::commit`], which knows in which order.
+//! An operation reads what it needs, puts all its changes into a [`Plan`], and passes the plan to
+//! [`Store::apply`]: so faults in the file are found before anything is changed. All pages returned from
+//! here have been checked. The caller has locked the file, so nobody else changes it meanwhile. Nothing is
+//! written before [`Store::commit`], which knows the order.
 //!
-//! A page is taken for a batch only from the free list, or from behind the end of the file; one that the
-//! batch leaves is free for the next.
+//! A batch allocates pages only from the free list or from behind the end of the file; pages that it frees
+//! are available to the next batch.
 
 use super::super::file::PageFile;
 use super::super::{EngineError, Fault};
@@ -17,59 +17,59 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-/// What the internal pages kept in memory may take.
+/// The size of the cache of internal pages, in bytes.
 const CACHE_BYTES: usize = 32 << 20;
 
 /// A btree file opened for reading and writing.
 #[derive(Debug)]
 pub(super) struct Store<F> {
     pub(super) file: F,
-    /// What the batch has made of the meta page so far.
+    /// The meta page as changed by the batch.
     pub(super) meta: Meta,
-    /// The meta page that the file has.
+    /// The meta page in the file.
     pub(super) written: Meta,
-    /// Whole pages, those that the batch has added among them.
+    /// The number of whole pages, including those that the batch has added.
     pub(super) pages: u32,
-    /// Of the file, in bytes.
+    /// The length of the file, in bytes.
     pub(super) length: u64,
-    /// Internal pages of the file: every search passes them.
+    /// Internal pages of the file, since every search needs them.
     pub(super) cache: HashMap<u32, Rc<Vec<u8>>>,
     /// The pages that the batch has changed.
     pub(super) changed: BTreeMap<u32, Rc<Vec<u8>>>,
-    /// The pages that it has taken; [`Self::changed`] has those of them that are in use.
+    /// The pages that it has allocated; those in use are also in [`Self::changed`].
     pub(super) fresh: BTreeSet<u32>,
-    /// Those of them that it has left again.
+    /// Allocated pages that it no longer uses.
     pub(super) spare: Vec<u32>,
-    /// The pages of the file that it has left, the last one last.
+    /// The pages of the file that it no longer uses, in order.
     pub(super) left: Vec<u32>,
     /// The left half of each page that it has split.
     pub(super) halves: HashMap<u32, u32>,
-    /// Whether there are pages that ever were on an overflow chain, once that was looked for.
+    /// Whether any page ever was on an overflow chain, once this is known.
     pub(super) overflow_pages: Option<bool>,
-    /// Whether the file is as it was when the batch began, for all that is known.
+    /// Whether the file is known to be as it was when the batch began.
     pub(super) is_known: bool,
 }
 
 /// What one operation changes.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Pages to which nothing leads yet, and others as they were but for a mark.
+    /// Pages to which nothing leads yet, and pages of which only a mark changes.
     pub(super) fresh: Vec<(u32, Vec<u8>)>,
     /// Pages in use.
     pub(super) main: Vec<(u32, Vec<u8>)>,
-    /// Pages to which nothing will lead any more.
+    /// Pages to which nothing will lead.
     pub(super) released: Vec<u32>,
     /// The pages it splits, and the left half of each.
     pub(super) halves: Vec<(u32, u32)>,
-    /// The pages that it takes.
+    /// The pages that it allocates.
     pub(super) taken: Vec<u32>,
-    /// What is left to take: the free list, the end of the file.
+    /// What is left to allocate from: the free list and the end of the file.
     pub(super) free: u32,
     pub(super) pages: u32,
 }
 
 impl<F: PageFile> Store<F> {
-    /// Takes a file whose meta page and root make sense.
+    /// Takes a file whose meta page and root are valid.
     pub(super) fn open(file: F) -> Result<Store<F>, EngineError> {
         let head = Head::read(&file)?;
         if head.meta.duplicates == Duplicates::Allowed {
@@ -100,7 +100,7 @@ impl<F: PageFile> Store<F> {
         self.meta.layout
     }
 
-    /// Looks at the file again if the last batch could not be written.
+    /// Reads the file again if the last batch could not be written.
     pub(super) fn refresh(&mut self) -> Result<(), EngineError> {
         if !self.is_known {
             let head = Head::read(&self.file)?;
@@ -112,7 +112,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// Forgets the batch.
+    /// Drops the batch.
     pub(super) fn forget(&mut self) {
         self.changed.clear();
         self.fresh.clear();
@@ -122,7 +122,7 @@ impl<F: PageFile> Store<F> {
         self.is_known = true;
     }
 
-    /// The bytes of page `number` as the batch has them, for [`Page::parse`].
+    /// The bytes of page `number` as changed by the batch, for [`Page::parse`].
     pub(super) fn read(&mut self, number: u32) -> Result<Rc<Vec<u8>>, EngineError> {
         match self.changed.get(&number) {
             Some(bytes) => Ok(Rc::clone(bytes)),
@@ -130,13 +130,13 @@ impl<F: PageFile> Store<F> {
         }
     }
 
-    /// The same as the file has them.
+    /// The bytes of page `number` in the file.
     pub(super) fn read_stored(&mut self, number: u32) -> Result<Rc<Vec<u8>>, EngineError> {
         if let Some(bytes) = self.cache.get(&number) {
             return Ok(Rc::clone(bytes));
         }
         if number < ROOT {
-            return Err(Fault::BadPage("the meta page is linked to").on(number).into());
+            return Err(Fault::BadPage("linked to the meta page").on(number).into());
         }
         if number >= self.pages {
             return Err(Fault::BeyondEnd.on(number).into());
@@ -154,8 +154,8 @@ impl<F: PageFile> Store<F> {
         Ok(bytes)
     }
 
-    /// Whether any page is or was on an overflow chain: freed pages keep their kind. Looks at the head
-    /// of every page, once.
+    /// Whether any page is or was on an overflow chain: freed pages keep their kind. Reads the header of
+    /// every page, once.
     pub(super) fn has_overflow_pages(&mut self) -> Result<bool, EngineError> {
         if let Some(known) = self.overflow_pages {
             return Ok(known);
@@ -186,7 +186,7 @@ impl<F: PageFile> Store<F> {
         }
     }
 
-    /// The same, where the plan may be about to write it.
+    /// The same if the plan may be about to write it.
     pub(super) fn planned_field<'a>(
         &mut self,
         plan: &Plan,
@@ -248,7 +248,7 @@ impl<F: PageFile> Store<F> {
         Ok(image)
     }
 
-    /// Does in memory what is planned.
+    /// Carries out the plan in memory.
     pub(super) fn apply(&mut self, plan: Plan) -> Result<(), EngineError> {
         let Plan { fresh, main, released, halves, taken, free, pages } = plan;
         let was_fresh = |number: &u32| self.fresh.contains(number);
@@ -256,7 +256,7 @@ impl<F: PageFile> Store<F> {
         if let Some(number) = in_use.filter(|number| !was_fresh(number)).find(|number| {
             taken.contains(number) && !fresh.iter().any(|(fresh, _)| fresh == *number)
         }) {
-            let fault = Fault::BadPage("on the free list, but in use or there twice");
+            let fault = Fault::BadPage("on the free list, but in use or listed twice");
             return Err(fault.on(*number).into());
         }
         (self.meta.free, self.pages) = (free, pages);
@@ -282,31 +282,31 @@ impl<F: PageFile> Store<F> {
 }
 
 impl Plan {
-    /// A page to which nothing leads yet.
+    /// Adds a page to which nothing leads yet.
     pub(super) fn fresh(&mut self, number: u32, image: Vec<u8>) {
         self.fresh.push((number, image));
     }
 
-    /// A page in use.
+    /// Changes a page in use.
     pub(super) fn change(&mut self, number: u32, image: Vec<u8>) {
         self.main.push((number, image));
     }
 
-    /// A page whose items go to two fresh ones.
+    /// Replaces a page by two fresh ones, which get its items.
     pub(super) fn split(&mut self, number: u32, left: u32) {
         self.halves.push((number, left));
     }
 
-    /// The image of a page that the plan makes anew.
+    /// The image of a page that the plan creates.
     pub(super) fn fresh_image(&mut self, number: u32) -> Option<&mut Vec<u8>> {
         self.fresh.iter_mut().find(|(fresh, _)| *fresh == number).map(|(_, image)| image)
     }
 }
 
-/// What is to be known of a file before its pages.
+/// What must be known about a file before reading its pages.
 struct Head {
     meta: Meta,
-    /// Whole ones.
+    /// The number of whole pages.
     pages: u32,
     length: u64,
 }

@@ -1,13 +1,13 @@
-//! Taking an emptied leaf out of the tree, and the pages above it that it leaves without items.
+//! Removes an emptied leaf from the tree, and the pages above it that would have no items left.
 //!
-//! An empty leaf must never be met: the reference's walk reads past its items, and ends at once where
-//! the first leaf is empty. So the leaf is not emptied at all, it is left: first the item that leads to
-//! it, or to the highest page above it that holds nothing else, goes in one write; then the siblings of
-//! each page left are linked to each other, the right one first; then the pages are freed. If the whole
-//! tree holds nothing else, that one write makes the root an empty leaf.
+//! There must never be an empty leaf: the reference's walk reads past its items, and ends at once if the
+//! first leaf is empty. So the leaf is not emptied, but unlinked. First the item that leads to it, or to
+//! the highest page above it that has no other items, is removed in one write. Then the siblings of each
+//! unlinked page are linked to each other, the right one first. Then the pages are freed. If the tree has
+//! nothing else, the first write makes the root an empty leaf.
 //!
-//! The right sibling comes first for the reference's sake, should it empty that one next: it then lets
-//! the page that this leads back to skip it, which must be the page from which the walk comes.
+//! The right sibling comes first in case the reference empties that one next: it then changes the page to
+//! which this one leads back, which must be the previous page of the walk.
 //!
 //! Source: `__bt_pdelete()` and `__bt_relink()` in lib/libc/db/btree/bt_delete.c.
 
@@ -29,7 +29,7 @@ pub(super) struct Siblings {
 }
 
 impl<F: PageFile> Store<F> {
-    /// Plans the writes that take the leaf at the end of `path`, which is not the root, out of the tree.
+    /// Plans to remove the leaf at the end of `path`, which is not the root, from the tree.
     pub(super) fn unlink_leaf(&mut self, plan: &mut Plan, path: &Path) -> Result<(), EngineError> {
         let layout = self.layout();
         let stays = path.steps.iter().rposition(|step| step.count > 1);
@@ -58,7 +58,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// Plans that the siblings of page `number` are linked to each other.
+    /// Plans to link the siblings of page `number` to each other.
     fn bypass(&mut self, plan: &mut Plan, number: u32) -> Result<(), EngineError> {
         let bytes = self.read(number)?;
         let Page { prev, next, kind, .. } = Page::parse(&bytes, self.layout(), number)?;
@@ -67,8 +67,7 @@ impl<F: PageFile> Store<F> {
         self.link_on(plan, page, next)
     }
 
-    /// Plans that the right sibling of a page, which must have led to that page, leads left to
-    /// another.
+    /// Plans to change the left link of a page's right sibling, which must have led to that page.
     pub(super) fn link_back(
         &mut self,
         plan: &mut Plan,
@@ -89,8 +88,7 @@ impl<F: PageFile> Store<F> {
         Ok(())
     }
 
-    /// Plans that the left sibling of a page, which must have led to that page, leads right to
-    /// another.
+    /// Plans to change the right link of a page's left sibling, which must have led to that page.
     pub(super) fn link_on(
         &mut self,
         plan: &mut Plan,

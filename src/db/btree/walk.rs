@@ -1,10 +1,10 @@
-//! Walking: the records of a whole tree, in the order of the reference's walk.
+//! Walks the records of a whole tree, in the order of the reference's walk.
 //!
-//! The reference finds the first leaf and goes on from sibling to sibling; in a sound tree that is the
-//! order in which the internal pages name the leaves, and this walk follows those. So a fault costs the
-//! records below it and no others: behind a broken sibling link nobody knows which leaf was meant, but
-//! the next item of the page above still tells. The same holds for what a writer leaves that was killed
-//! in the middle of a split: the internal pages are right, the links may lag behind.
+//! The reference finds the first leaf and goes from sibling to sibling. In a sound tree this is the order
+//! in which the internal pages name the leaves, and this walk follows the internal pages. So a fault costs
+//! only the records below it: after a broken sibling link the next leaf would be unknown, but the next item
+//! of the page above still leads to it. After a writer was killed in the middle of a split, the internal
+//! pages are right, while the links may be out of date.
 //!
 //! Source: `__bt_seqset()` and `__bt_seqadv()` in lib/libc/db/btree/bt_seq.c for the order.
 
@@ -19,13 +19,13 @@ use super::set::PageSet;
 #[derive(Debug)]
 pub struct Records<'s, 'a> {
     tree: &'s Tree<'a>,
-    /// The pages entered: none is entered twice.
+    /// The pages visited; none is visited twice.
     seen: PageSet,
-    /// The internal pages from the root to the leaf; with each its item that comes next.
+    /// The internal pages from the root to the leaf, each with its next item.
     path: Vec<(Page<'a>, usize)>,
-    /// The leaf the walk is on, and its item that comes next.
+    /// The current leaf, and its next item.
     leaf: Option<(Page<'a>, usize)>,
-    /// The page to be entered next.
+    /// The page to visit next.
     next: Option<u32>,
 }
 
@@ -57,7 +57,7 @@ impl<'s, 'a> Records<'s, 'a> {
         Records { tree, seen, path: Vec::new(), leaf: None, next: Some(ROOT) }
     }
 
-    /// One step along the internal pages; false if there is none left to make.
+    /// Takes one step along the internal pages; false at the end.
     fn turn(&mut self) -> Result<bool, Damage> {
         self.leaf = None;
         if let Some(number) = self.next.take() {
@@ -79,7 +79,7 @@ impl<'s, 'a> Records<'s, 'a> {
     fn enter(&mut self, number: u32) -> Result<(), Damage> {
         let page = self.tree.unseen_page(number, &mut self.seen)?;
         if self.path.len() >= MAX_DEPTH {
-            let fault = Fault::BadPage("deeper in the tree than the reference can go");
+            let fault = Fault::BadPage("deeper in the tree than dbopen(3) can go");
             return Err(fault.on(number));
         }
         match page.kind {

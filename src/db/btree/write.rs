@@ -1,9 +1,9 @@
-//! Writing: one key at a time into a btree file, in place.
+//! The writer: changes a btree file in place, one key at a time.
 //!
-//! The caller has the file open and locked, for the time of a batch. An operation changes pages in memory, and
-//! a batch is written when it is closed; whatever write of it is the last before a kill, the reference still
-//! finds every record that was there before ([`super::commit`] has the order of writes). A page is judged before
-//! anything is made of it, and nothing is changed unless all that the operation needs holds.
+//! The caller keeps the file open and locked for a batch. An operation changes pages in memory, and the
+//! batch is written when it is closed. Whichever write is the last before a kill, the reference still finds
+//! every record that was there before ([`super::commit`] explains the order). A page is checked before it
+//! is used, and nothing is changed unless everything that the operation needs is sound.
 
 use super::super::file::PageFile;
 use super::super::{ByteOrder, Engine, EngineError};
@@ -22,20 +22,20 @@ pub struct Writer<F> {
 }
 
 impl<F: PageFile> Writer<F> {
-    /// Takes a btree file; its meta page and its free list's head must make sense, and duplicate keys
-    /// must be forbidden, as they are in every file of spamd's.
+    /// Takes a btree file. Its meta page and the head of its free list must be valid, and duplicate keys
+    /// must be forbidden, as in every file made by spamd.
     pub fn open(file: F) -> Result<Writer<F>, EngineError> {
         Store::open(file).map(|store| Writer { store })
     }
 
-    /// Makes an empty tree of a zero-length file, for this machine's byte order.
+    /// Creates an empty tree in an empty file, with this machine's byte order.
     ///
-    /// `page_size` is in bytes: even, 512 to 65536; the reference takes the file system's block size.
+    /// `page_size` is in bytes: even, 512 to 65536; the reference uses the file system's block size.
     pub fn create(file: F, page_size: u32) -> Result<Writer<F>, EngineError> {
         Self::create_in_order(file, page_size, ByteOrder::NATIVE)
     }
 
-    /// The same, as a machine of that byte order does.
+    /// The same for a machine with the given byte order.
     pub fn create_in_order(
         mut file: F,
         page_size: u32,
@@ -57,7 +57,7 @@ impl<F: PageFile> Writer<F> {
         Self::open(file)
     }
 
-    /// Gives the file back.
+    /// Returns the file.
     pub fn into_file(self) -> F {
         self.store.into_file()
     }
@@ -66,13 +66,14 @@ impl<F: PageFile> Writer<F> {
     ///
     /// # Errors
     ///
-    /// The disk is full, or a write failed: the file is as it was before, unless it cannot be written at all.
+    /// The disk is full, or a write failed; the file is as it was before, unless it cannot be written at
+    /// all.
     pub fn commit(&mut self) -> Result<(), EngineError> {
         self.store.commit()
     }
 
-    /// Before a change: looks at the file again if the last batch could not be written, and mends what an update that
-    /// was cut short has left.
+    /// Prepares a change: reads the file again if the last batch could not be written, and repairs what an
+    /// interrupted update has left.
     fn begin(&mut self) -> Result<Plan, EngineError> {
         self.store.refresh()?;
         if self.store.meta.update == Update::CutShort {
@@ -81,11 +82,11 @@ impl<F: PageFile> Writer<F> {
         Ok(self.store.plan())
     }
 
-    /// Plans a pair for the tree: what is too big for a page goes to overflow chains.
+    /// Plans a pair for the tree: a key or value that is too big for a page goes to an overflow chain.
     ///
-    /// `found` is the key as it lies in the tree already: its chain is used again. The rule which of the
-    /// two goes is that of `__bt_put()` in bt_put.c, but for one thing: where the key must go since it
-    /// leaves no room for a reference to the value, a value that fits beside the key's stays.
+    /// `found` is the key if it is already in the tree: its chain is reused. Which of the two goes is
+    /// decided as in `__bt_put()` in bt_put.c, with one difference: if the key must go because it leaves no
+    /// room for a reference to the value, a value that fits beside the key's reference stays.
     pub(super) fn item(
         &mut self,
         plan: &mut Plan,
@@ -123,7 +124,7 @@ impl<F: PageFile> Writer<F> {
         node.items.remove(index);
         let unlinks = node.items.is_empty() && path.leaf != ROOT;
         if unlinks {
-            // Behind a split of the same batch: a walk may still come by the way that this closes.
+            // After a split in the same batch a walk may still need the way that this closes.
             if self.store.has_moved() {
                 self.store.commit()?;
                 return self.delete_one(key);
@@ -185,7 +186,7 @@ impl<F: PageFile> Engine for Writer<F> {
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
         let deleted = self.delete_one(key)?;
-        // The reference enters a key that it does not find anew: there may be several.
+        // If the reference does not find a key, it enters it again: there may be several.
         while deleted && self.store.has_overflow_pages()? && self.delete_one(key)? {}
         Ok(deleted)
     }
@@ -195,7 +196,7 @@ impl<F: PageFile> Engine for Writer<F> {
     }
 }
 
-/// Enters an item; tells how to cut the node if it has become too much.
+/// Enters an item; returns how to split the node if it is too full.
 fn enter(node: &mut Node<'_>, place: Place, item: Vec<u8>) -> Cut {
     let index = match place {
         Place::At(index) => {
@@ -215,8 +216,8 @@ fn enter(node: &mut Node<'_>, place: Place, item: Vec<u8>) -> Cut {
 }
 
 impl<F: PageFile> Store<F> {
-    /// Puts a leaf that holds big keys in the order of the real keys: the reference may have filed them
-    /// elsewhere, and others by them.
+    /// Sorts a leaf with big keys by the real keys: the reference may have misfiled them, and others
+    /// because of them.
     fn sort(&mut self, plan: &Plan, node: &mut Node<'_>) -> Result<(), EngineError> {
         let order = self.layout().order;
         let is_big = |item: &Cow<'_, [u8]>| {

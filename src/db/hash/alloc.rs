@@ -1,9 +1,8 @@
-//! Overflow pages given out and taken back: the header's split points and the bitmap pages, in memory.
+//! Allocates and frees overflow pages: the header's split points and the bitmap pages, in memory.
 //!
-//! The arithmetic is that of `overflow_page()` and `__free_ovflpage()` in
-//! lib/libc/db/hash/hash_page.c, but for one thing: where a new bitmap page is the last of its split
-//! point, libc gives the next page the number 0, which is the place of a bucket; here it is 1, as
-//! `spares` has it.
+//! The arithmetic is that of `overflow_page()` and `__free_ovflpage()` in lib/libc/db/hash/hash_page.c,
+//! with one difference: if a new bitmap page is the last of its split point, libc gives the next page the
+//! number 0, which is the place of a bucket; here it is 1, in accordance with `spares`.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,9 +14,9 @@ use crate::db::{EngineError, Fault};
 /// A bitmap page in memory.
 #[derive(Clone, Debug)]
 pub struct Map {
-    /// Its bytes, in the file's order.
+    /// Its bytes, in the byte order of the file.
     pub bytes: Vec<u8>,
-    /// Whether the file has other ones.
+    /// Whether it differs from the file.
     pub changed: bool,
 }
 
@@ -27,12 +26,12 @@ const FULL: EngineError =
 /// Which overflow pages are in use.
 #[derive(Debug, Default)]
 pub struct Pages {
-    /// The bitmap pages, as many as the header has.
+    /// All bitmap pages in the header.
     pub maps: Vec<Map>,
 }
 
 impl Pages {
-    /// Gives out a page: its address.
+    /// Allocates a page; returns its address.
     pub fn take(&mut self, header: &mut Header) -> Result<u16, EngineError> {
         match self.find_free(header) {
             Some(bit) => {
@@ -45,10 +44,10 @@ impl Pages {
         }
     }
 
-    /// Takes a page back that nothing leads to any more.
+    /// Frees a page to which nothing leads any more.
     pub fn free(&mut self, header: &mut Header, address: u16) -> Result<(), EngineError> {
         if u32::from(address) & MAX_PAGES_PER_SPLIT == MAX_PAGES_PER_SPLIT {
-            // libc gives up with EFBIG when it finds the last page of a split point free.
+            // libc fails with EFBIG when it finds the last page of a split point free.
             return Ok(());
         }
         let page = header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
@@ -63,14 +62,14 @@ impl Pages {
         self.mark(header, page.ordinal.saturating_sub(1), true)
     }
 
-    /// Whether a page is marked as in use, and is none of the bitmaps.
+    /// Whether a page is marked as in use, and is not a bitmap.
     pub fn is_used(&self, header: &Header, ordinal: u32) -> bool {
         let place = header.bit_of(ordinal);
         let map = self.maps.get(place.map);
         place.bit > 0 && map.is_some_and(|map| header.is_set(&map.bytes, place.bit))
     }
 
-    /// The first free page from where libc would begin its search.
+    /// The first free page from where libc would begin to search.
     fn find_free(&self, header: &Header) -> Option<u32> {
         let made = header.overflow_pages();
         let start = u32::try_from(header.last_freed).unwrap_or(0) & !(WORD_BITS - 1);
@@ -81,7 +80,7 @@ impl Pages {
         })
     }
 
-    /// Makes a new page, and a bitmap page in front of it where the last one is full.
+    /// Makes a new page, preceded by a new bitmap page if the last one is full.
     fn extend(&mut self, header: &mut Header) -> Result<u16, EngineError> {
         header.last_freed = signed(header.overflow_pages());
         let mut address = self.make(header)?;
@@ -95,7 +94,7 @@ impl Pages {
         Ok(address)
     }
 
-    /// Counts one page more.
+    /// Counts one more page.
     fn make(&self, header: &mut Header) -> Result<u16, EngineError> {
         let split = usize::try_from(header.ovfl_point).map_err(|_| FULL)?;
         let before = split.checked_sub(1).and_then(|at| header.spares.get(at)).copied();
@@ -113,7 +112,7 @@ impl Pages {
 
     fn add_map(&mut self, header: &mut Header, address: u16) -> Result<(), EngineError> {
         *header.bitmaps.get_mut(self.maps.len()).ok_or(FULL)? = address;
-        // Everything in use: the first bit is the bitmap's own, the others are not made yet.
+        // All bits are set: the first is the bitmap's own, the others are for pages that do not exist yet.
         let size = usize::try_from(header.bsize).map_err(|_| FULL)?;
         self.maps.push(Map { bytes: vec![0xff; size], changed: true });
         Ok(())
@@ -128,7 +127,7 @@ impl Pages {
 }
 
 impl Map {
-    /// Sets a bit that the map has, or clears it.
+    /// Sets or clears a bit of the map.
     pub fn set(&mut self, header: &Header, bit: u32, used: bool) {
         let at = usize::try_from(bit / WORD_BITS).unwrap_or(usize::MAX).saturating_mul(4);
         let Some(raw) = self.bytes.get_mut(at..at.saturating_add(4)) else { return };
@@ -140,7 +139,7 @@ impl Map {
     }
 }
 
-/// The address of the page made as the `ordinal`th: the first split point that has made as many.
+/// The address of the page with this ordinal, by the first split point that has made this many.
 fn address_of(header: &Header, ordinal: u32) -> Option<u16> {
     let split = header.spares.iter().take(SPLIT_POINTS).position(|made| ordinal <= *made)?;
     let before = split.checked_sub(1).and_then(|at| header.spares.get(at)).copied().unwrap_or(0);

@@ -1,9 +1,9 @@
-//! The pages of a pair that is too large for one: how `__big_insert()` in
-//! lib/libc/db/hash/hash_bigkey.c lays them out.
+//! Lays out a pair that is too large for one page, as `__big_insert()` in lib/libc/db/hash/hash_bigkey.c
+//! does.
 //!
-//! Parts of the key first, each on a page of its own; the data begin behind the key's end if a byte is
-//! free there, and go on over further pages. Whether the data are all on the page with the key's end can
-//! only be told by a free byte being left, so data that would fill it exactly go to the next page.
+//! The parts of the key come first, each on its own page; the data begins after the end of the key if a
+//! byte is free there, and continues on further pages. Only a free byte shows that all data is on the page
+//! with the end of the key, so data that would fill the page exactly goes to the next page.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -12,8 +12,8 @@ use super::edit::{BIG_OVERHEAD, PageBuf};
 use super::page::{FULL_KEY, FULL_KEY_DATA, PARTIAL_KEY};
 use crate::db::ByteOrder;
 
-/// The pages that a big pair takes, each with the place for its link but no address in it. Where all the
-/// data are on the page with the key's end, a blank page follows.
+/// The pages that a big pair takes, with room for links but without addresses. If all data is on the page
+/// with the end of the key, a blank page follows.
 ///
 /// The value must not be empty: libc cannot read such a pair back if its key ends with a page.
 pub fn pages(key: &[u8], value: &[u8], size: usize, order: ByteOrder) -> Vec<PageBuf> {
@@ -33,7 +33,7 @@ pub fn pages(key: &[u8], value: &[u8], size: usize, order: ByteOrder) -> Vec<Pag
         pages.push(blank);
         return pages;
     }
-    // A first part that filled its page would leave no free byte if it were all there is.
+    // If the first part were everything and filled its page, no byte would be free.
     let first =
         if rest.len() == value.len() && rest.len() == room { room.saturating_sub(1) } else { room };
     let (first, more) = rest.split_at_checked(first).unwrap_or((rest, &[]));
@@ -50,7 +50,7 @@ pub fn pages(key: &[u8], value: &[u8], size: usize, order: ByteOrder) -> Vec<Pag
     pages
 }
 
-/// Puts what fits of the data behind the end of the key; gives the rest.
+/// Puts as much of the data as fits after the end of the key; returns the rest.
 fn begin_data<'v>(page: &mut PageBuf, value: &'v [u8]) -> &'v [u8] {
     let space = usize::from(page.view().free());
     if space == 0 || space == value.len() {

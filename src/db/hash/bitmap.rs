@@ -1,9 +1,9 @@
 //! The bitmap pages: which overflow pages are in use.
 //!
-//! Bit `n` of the bitmaps, counted over all of them, is overflow page `n + 1` in order of making; it is
-//! set if the page is in use. A bitmap is an array of 32-bit words in the file's order, bit 0 the
-//! lowest of the first word. Bits behind the last page made are set. The first bit of each bitmap is
-//! its own page (`__ibitmap()`, `overflow_page()` in lib/libc/db/hash/hash_page.c).
+//! Bit `n`, counted over all bitmaps, stands for overflow page `n + 1` in order of creation; it is set if
+//! the page is in use. A bitmap is an array of 32-bit words in the byte order of the file; bit 0 is the
+//! lowest bit of the first word. Bits after the last existing page are set. The first bit of each bitmap
+//! stands for its own page (`__ibitmap()`, `overflow_page()` in lib/libc/db/hash/hash_page.c).
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -21,7 +21,7 @@ use crate::db::Fault;
 /// `BITS_PER_MAP`.
 pub const WORD_BITS: u32 = 32;
 
-/// Where an overflow page's bit is.
+/// The place of the bit for an overflow page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Which of the bitmap pages.
@@ -31,18 +31,18 @@ pub struct Place {
 }
 
 impl Header {
-    /// Bits on one bitmap page.
+    /// The number of bits on one bitmap page.
     pub fn bits_per_map(&self) -> u32 {
         self.bsize.saturating_mul(u8::BITS)
     }
 
-    /// How many bitmap pages there are.
+    /// The number of bitmap pages.
     pub fn maps(&self) -> usize {
         let maps = self.overflow_pages().div_ceil(self.bits_per_map().max(1));
         usize::try_from(maps).unwrap_or(usize::MAX)
     }
 
-    /// The bit of the overflow page made as the `ordinal`th, counted from 1.
+    /// The bit for the overflow page with this ordinal, counted from 1.
     pub fn bit_of(&self, ordinal: u32) -> Place {
         let bit = ordinal.saturating_sub(1);
         let map = bit.checked_div(self.bits_per_map()).unwrap_or(0);
@@ -52,11 +52,11 @@ impl Header {
         }
     }
 
-    /// The page of a bitmap: its first bit is its own.
+    /// The page of a bitmap: its first bit stands for itself.
     ///
     /// # Errors
     ///
-    /// The header's address for it names another page, or none.
+    /// The address in the header is that of another page, or of none.
     pub fn map_page(&self, map: usize) -> Result<Overflow, Fault> {
         let address = self.bitmaps.get(map).copied().unwrap_or(0);
         let page = self.overflow_page(address).ok_or(Fault::Header("bitmaps"))?;

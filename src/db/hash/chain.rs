@@ -1,7 +1,7 @@
-//! One bucket's chain of pages, read into memory to be changed.
+//! The chain of pages of one bucket, read into memory for changes.
 //!
-//! The writer loads it and looks at every page of it before it changes any; [`Bucket::records`] then
-//! tells where each pair is.
+//! The writer loads it and checks every page before it changes any; [`Bucket::records`] has the place of
+//! each pair.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,23 +15,23 @@ use crate::db::{Damage, Fault, Record};
 pub struct Node {
     /// Its number, from the beginning of the file.
     pub number: u32,
-    /// Its overflow address; the bucket's own page has none.
+    /// Its overflow address; `None` for the bucket's own page.
     pub address: Option<u16>,
-    /// What is on it.
+    /// Its contents.
     pub page: PageBuf,
 }
 
-/// A whole chain, the bucket's own page first.
+/// A whole chain, beginning with the bucket's own page.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     /// Its pages.
     pub nodes: Vec<Node>,
 }
 
-/// Where a pair is.
+/// The place of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spot {
-    /// On one page, as the entries from `index` on.
+    /// On one page, in the entries from `index`.
     Page {
         /// Which page of the chain.
         node: usize,
@@ -48,12 +48,12 @@ pub enum Spot {
 }
 
 impl Bucket {
-    /// The last page: where libc puts a pair whose key it has searched the chain for in vain.
+    /// The last page, where libc puts a pair if it did not find its key in the chain.
     pub fn last(&self) -> &[Node] {
         self.nodes.get(self.nodes.len().saturating_sub(1)..).unwrap_or_default()
     }
 
-    /// Every pair of the chain, in its order, and where it is.
+    /// Every pair in the chain, in order, with its place.
     pub fn records(&self) -> Result<Vec<(Spot, Record<'_>)>, Damage> {
         let mut records = Vec::new();
         let mut at = 0;
@@ -91,7 +91,7 @@ impl Bucket {
     }
 }
 
-/// The pages behind the first of a big pair, handed out in their order.
+/// The pages of a big pair after the first, in order.
 struct Rest<'a> {
     nodes: &'a [Node],
     last: usize,

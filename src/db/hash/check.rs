@@ -1,10 +1,10 @@
-//! The checker: the image of a whole file in, everything that is wrong with its structure out.
+//! The checker. In: the image of a whole file. Out: everything that is wrong with its structure.
 //!
-//! What libc leaves behind in a file that it closed properly is sound, and so is what a writer leaves
-//! behind that is killed between two writes of [`super::write`]: pages in use that nothing links to,
-//! keys that a split has copied to their new bucket and not yet taken from the old one, a number of keys
-//! that is out of date. Everything else is told: a file that this finds sound can be written by libc
-//! without losing a pair or leaving its own memory.
+//! A file that libc closed properly is sound, and so is a file in which a writer was killed between two
+//! writes of
+//! writes of [`super::write`]: it may have pages in use that nothing links to, keys that a split has copied
+//! to their new bucket but not yet removed from the old one, and an outdated number of keys. Everything
+//! else is reported: libc can write a sound file without losing a pair or accessing memory out of bounds.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -23,13 +23,13 @@ use super::sound::{Maps, WRONG_BUCKET, require_account};
 use super::walk::{Chain, Place, Source};
 use crate::db::{Damage, Fault};
 
-/// Pages that the search for copies of misplaced keys may visit beyond the number of pages in the file.
+/// How many pages, beyond the number in the file, the search for copies of misplaced keys may visit.
 const LEFTOVER_PAGES: usize = 4096;
 
 impl Table<'_> {
-    /// Walks the whole structure and tells every fault found; a sound file has none.
+    /// Walks the whole structure and reports every fault; a sound file has none.
     ///
-    /// The work is a small multiple of the image's length at most, whatever is in it.
+    /// The work is at most a small multiple of the image's length, whatever it contains.
     pub fn check(&self, tell: &mut dyn FnMut(Damage)) {
         self.header.faults().for_each(|fault| tell(fault.on(0)));
         let pages = self.image.len().wrapping_shr(self.header.bshift);
@@ -46,7 +46,7 @@ impl Table<'_> {
                 Ok(head) => checker.bucket(bucket, head),
                 Err(damage) => {
                     (checker.tell)(damage);
-                    // Later buckets lie behind this one: once is enough.
+                    // Later buckets are after this one: reporting it once is enough.
                     if damage.fault == Fault::BeyondEnd {
                         break;
                     }
@@ -60,9 +60,9 @@ struct Checker<'s, 'a, 't> {
     table: &'s Table<'a>,
     walker: Walker<'s, 'a>,
     maps: Maps<'a>,
-    /// Whether a split was begun and not finished: copies of pairs may be left in their old bucket.
+    /// Whether a split was not finished, so that copies of pairs may be left in their old bucket.
     unfinished: bool,
-    /// Pages that may yet be visited in search of copies of misplaced keys.
+    /// How many more pages may be visited in search of copies of misplaced keys.
     budget: usize,
     tell: &'t mut dyn FnMut(Damage),
 }
@@ -86,7 +86,7 @@ impl<'a> Checker<'_, 'a, '_> {
         }
     }
 
-    /// Whether the key is in its own bucket too: an unfinished split.
+    /// Whether the key is in its own bucket too, because of an unfinished split.
     fn is_copy(&mut self, key: &[u8], home: u32) -> bool {
         let Ok(head) = self.table.head(home) else {
             return false;
@@ -111,7 +111,7 @@ impl<'a> Source<'a> for Checker<'_, 'a, '_> {
     }
 }
 
-/// Follows links without remembering where it was, but not for ever.
+/// Follows links without remembering pages, but only for a limited number of steps.
 struct Search<'s, 'a, 'b> {
     table: &'s Table<'a>,
     budget: &'b mut usize,

@@ -1,27 +1,29 @@
-//! The batch written: an order of writes in which no record is lost, whatever write is the last.
+//! Writes the batch, in an order in which no record is lost whichever write is the last.
 //!
-//! The header decides whether a new bucket is part of the table, so its page must be written first, and the
-//! old bucket may drop what has moved only afterwards. But libc, when it comes to split the same bucket, reads
-//! the new bucket's page from the file and puts pairs behind those it finds there, without asking whether
-//! they fit unless the old bucket has overflow pages (`__split_page()`, `ugly_split()` in
-//! lib/libc/db/hash/hash_page.c). So the old bucket is made one that has nothing on its own page before the new
-//! page is written. Group by group (see [`crate::db::transaction`]):
+//! The header decides whether a new bucket is part of the table, so the bucket's page must be written
+//! before the header, and the old bucket may drop pairs that have moved only after that. But when libc
+//! splits the same bucket, it reads the new bucket's page from the file and puts pairs after those it finds
+//! there, without checking whether they fit, unless the old bucket has overflow pages (`__split_page()`,
+//! `ugly_split()` in lib/libc/db/hash/hash_page.c). So the old bucket's own page is emptied before the new
+//! page is written. The batch is written in groups (see [`crate::db::transaction`]):
 //!
-//! 1. bitmaps with the pages taken; the header, which knows these pages, with a [`Note`] if buckets are made;
-//! 2. the pages taken, to which nothing leads; a copy of the page of each old bucket that gives pairs away;
-//! 3. pages in use that change, each for itself; of each such old bucket its page, now a mere link to its copy;
-//! 4. the new buckets' pages, with what goes on them, but without a link, which would hide what libc puts
-//!    behind it;
+//! 1. bitmaps with the allocated pages; the header with these pages, and with a [`Note`] if there are new
+//!    buckets;
+//! 2. the allocated pages, to which nothing leads; a copy of the page of each old bucket that gives away
+//!    pairs;
+//! 3. changed pages in use, independently; the page of each such old bucket, now only a link to its copy;
+//! 4. the new buckets' pages with their pairs, but without a link, which would hide what libc puts after
+//!    it;
 //! 5. the header, with the new buckets in the table;
-//! 6. those of the new buckets' pages that have a link;
-//! 7. the old buckets' pages, with what stays;
-//! 8. bitmaps without the pages given back; the header without the note, with as many keys as there are.
+//! 6. the new buckets' pages that have a link;
+//! 7. the old buckets' pages, with the pairs that stay;
+//! 8. bitmaps without the freed pages; the header without the note, with the right number of keys.
 //!
-//! A batch that only changes pages in use has group 3 alone, its first write the header's, and no fdatasync(2).
-//! The number of keys is written before they are, since libc counts down from it.
+//! A batch that only changes pages in use has only group 3, beginning with the header, and no fdatasync(2).
+//! The number of keys is written before the keys, since libc counts down from it.
 //!
-//! Cut between 5 and 6, every pair is there for a walk, but a search misses those on the further pages of a new
-//! bucket. Nothing else is to be had: the page and the header cannot be written at once.
+//! If a kill comes between 5 and 6, a walk finds every pair, but a search misses those on the further pages
+//! of a new bucket. This cannot be avoided: the page and the header cannot be written at once.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -35,18 +37,18 @@ use crate::db::transaction::{self, Plan, Write};
 use crate::db::{EngineError, Fault};
 use std::collections::BTreeMap;
 
-/// An old bucket that gives pairs away.
+/// An old bucket that gives away pairs.
 struct Giver {
-    /// Where its own page is.
+    /// The number of its own page.
     number: u32,
-    /// That page in the file, and as it will be.
+    /// That page as it is in the file.
     before: PageBuf,
     after: PageBuf,
-    /// Where it is copied to.
+    /// The page to which it is copied.
     copy: Copy,
 }
 
-/// An overflow page, by both of its names.
+/// An overflow page, by its number and its address.
 struct Copy {
     address: u16,
     page: u32,
@@ -57,11 +59,11 @@ type Images = BTreeMap<u32, PageBuf>;
 
 /// The pages of a batch.
 struct Batch {
-    /// Overflow pages that nothing leads to in the file.
+    /// Overflow pages to which nothing in the file leads.
     taken: Images,
     /// Pages that are in use in the file.
     in_use: Images,
-    /// Those of new buckets.
+    /// Pages of new buckets.
     made: Images,
     givers: Vec<Giver>,
 }
@@ -71,7 +73,8 @@ impl<F: PageFile> Writer<F> {
     ///
     /// # Errors
     ///
-    /// The disk is full, or a write failed: the file is as it was before, unless it cannot be written at all.
+    /// The disk is full, or a write failed; the file is as it was before, unless it cannot be written at
+    /// all.
     pub fn commit(&mut self) -> Result<(), EngineError> {
         if !self.is_known || (self.length > 0 && self.is_unchanged()) {
             return Ok(());
@@ -84,7 +87,7 @@ impl<F: PageFile> Writer<F> {
         let plan = self.plan()?;
         let (file, size) = (&mut self.file, plan.page_size as u64);
         if let Err(error) = transaction::write(file, self.length, &plan) {
-            // What was nothing becomes nothing again.
+            // An empty file becomes empty again.
             if before == 0 {
                 let _as_after_a_kill = file.set_length(0);
             }
@@ -101,7 +104,7 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// What is noted while the batch is written.
+    /// The note while the batch is being written.
     fn note_of(&self, givers: &[Giver]) -> Option<Note> {
         if givers.is_empty() {
             return self.note;
@@ -113,7 +116,7 @@ impl<F: PageFile> Writer<F> {
         }))
     }
 
-    /// What is noted when the batch has been written.
+    /// The note after the batch has been written.
     fn note_left(&self) -> Option<Note> {
         if self.is_mended { None } else { self.note }
     }
@@ -125,7 +128,8 @@ impl<F: PageFile> Writer<F> {
             && self.header == self.written
     }
 
-    /// Makes an empty table of an empty file. The header comes last: without it no program builds on the rest.
+    /// Makes an empty table in an empty file. The header is written last: without it no program uses the
+    /// rest.
     fn write_empty_table(&mut self) -> Result<(), EngineError> {
         let size = u64::from(self.header.bsize);
         let mut page = vec![0; self.page_size()];
@@ -183,7 +187,7 @@ impl<F: PageFile> Writer<F> {
         Ok(Plan { page_size: self.page_size(), rooms, groups })
     }
 
-    /// The pages that the batch has changed, by what becomes of them.
+    /// The pages that the batch has changed, by kind.
     fn sort_out(&mut self) -> Result<Batch, EngineError> {
         let mut in_use = std::mem::take(&mut self.changed);
         let buckets = self.written.max_bucket.saturating_add(1)..=self.header.max_bucket;
@@ -197,7 +201,7 @@ impl<F: PageFile> Writer<F> {
         Ok(Batch { taken, in_use, made, givers })
     }
 
-    /// Where room must be, in ascending order.
+    /// The places that need room, in ascending order.
     fn rooms(&self, batch: &Batch) -> Vec<u64> {
         let images = [&batch.taken, &batch.in_use, &batch.made];
         let numbers = images.into_iter().flat_map(Images::keys).copied();
@@ -209,7 +213,8 @@ impl<F: PageFile> Writer<F> {
         rooms
     }
 
-    /// The header before the table has the new buckets, and after that: with as many keys as there may be.
+    /// The header before and after the new buckets enter the table, with the largest possible number of
+    /// keys.
     fn headers(&self) -> (Header, Header) {
         let nkeys = self.written.nkeys.max(self.header.nkeys);
         let grown = Header { nkeys, ..self.header.clone() };
@@ -217,7 +222,7 @@ impl<F: PageFile> Writer<F> {
         (Header { max_bucket, high_mask, low_mask, ..grown.clone() }, grown)
     }
 
-    /// The bitmaps, and the header if it is to be another.
+    /// The bitmaps, and the header if it changes.
     fn first(&mut self, known: &Header, note: Option<Note>) -> Vec<Write> {
         let mut first = self.filled_maps();
         if *known != self.written || note != self.note {
@@ -226,14 +231,14 @@ impl<F: PageFile> Writer<F> {
         first
     }
 
-    /// The new buckets enter the table.
+    /// The writes by which the new buckets enter the table.
     fn growth(&self, mut made: Images, head: Write) -> [Vec<Write>; 3] {
         let take_link = |(number, page): (&u32, &mut PageBuf)| Some((*number, page.take_link()?));
         let linked: Vec<_> = made.iter_mut().filter_map(take_link).collect();
         [self.writes(made), vec![head], self.writes(linked)]
     }
 
-    /// The old buckets from which the new ones that are not empty descend.
+    /// The old buckets from which the non-empty new ones were split.
     fn givers(&mut self, made: &Images, in_use: &mut Images) -> Result<Vec<Giver>, EngineError> {
         let last = self.written.max_bucket;
         let holds = |bucket: &u32| {
@@ -263,7 +268,7 @@ impl<F: PageFile> Writer<F> {
         Ok(givers)
     }
 
-    /// Takes back what nothing leads to any more.
+    /// Frees everything to which nothing leads any more.
     fn free_all(&mut self, givers: &[Giver]) -> Result<(), EngineError> {
         let freed = std::mem::take(&mut self.freed);
         for address in freed.into_iter().chain(givers.iter().map(|giver| giver.copy.address)) {
@@ -282,14 +287,14 @@ impl<F: PageFile> Writer<F> {
         Some((self.offset(page), bytes))
     }
 
-    /// The bitmaps that the file has not: the header must not know them before it has.
+    /// The bitmaps that are not in the file yet: they must be there before the header refers to them.
     fn new_maps(&self) -> Vec<Write> {
         let maps = self.written.maps()..self.pages.maps.len();
         maps.filter_map(|at| self.map_write(at, self.filled(at)?)).collect()
     }
 
-    /// The bitmaps, as they may be without the header: it does not know of the pages made since, not even of
-    /// those that are free again.
+    /// The bitmaps as they may be before the header: all pages that it does not know yet count as in use,
+    /// even free ones.
     fn filled_maps(&mut self) -> Vec<Write> {
         let mut writes = Vec::new();
         for at in 0..self.pages.maps.len() {
@@ -302,7 +307,7 @@ impl<F: PageFile> Writer<F> {
         writes
     }
 
-    /// A bitmap with all pages in use that the header of the file does not know.
+    /// A bitmap in which all pages that the file's header does not know are in use.
     fn filled(&self, at: usize) -> Option<Vec<u8>> {
         let mut map = self.pages.maps.get(at)?.clone();
         let made = self.written.overflow_pages().saturating_add(1)..=self.header.overflow_pages();
@@ -322,7 +327,7 @@ impl<F: PageFile> Writer<F> {
     }
 }
 
-/// The bucket up to `last` from which another came to be by splitting.
+/// The bucket up to `last` from which another bucket was split.
 pub(super) fn ancestor(mut bucket: u32, last: u32) -> u32 {
     while bucket > last {
         bucket &= !(1 << (generation(bucket) - 1));

@@ -1,9 +1,9 @@
-//! One page under change, in memory: pairs put on it and taken off it, a link added.
+//! Changes one page in memory: adds and removes pairs, and adds links.
 //!
-//! The changes leave a page as libc's own leave it (`putpair()`, `__delpair()`, `squeeze_key()`,
+//! The result is the same as with libc's functions (`putpair()`, `__delpair()`, `squeeze_key()`,
 //! `__add_ovflpage()` in lib/libc/db/hash/hash_page.c), down to the order of the pairs. The caller has
-//! looked at the page ([`Page::accounts`]) and at the room there is: a change that does not fit would
-//! leave nonsense, but cannot leave the page.
+//! checked the page ([`Page::accounts`]) and the free space: a change that does not fit would leave garbage
+//! on the page, but would not go beyond it.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -11,9 +11,9 @@
 use super::page::{OVFLPAGE, Page, REAL_KEY};
 use crate::db::{ByteOrder, Fault};
 
-/// `OVFLSIZE`: what a link takes. A pair goes only where a link still fits behind it.
+/// `OVFLSIZE`: the size of a link. A pair is added only if a link still fits after it.
 const LINK_SIZE: usize = 4;
-/// `BIGOVERHEAD`: the entries of a part of a big pair and of the link behind it.
+/// `BIGOVERHEAD`: the entries for a part of a big pair and for the link after it.
 pub const BIG_OVERHEAD: usize = 8;
 
 /// A page that is being changed.
@@ -23,20 +23,20 @@ pub struct PageBuf {
     order: ByteOrder,
 }
 
-/// What a pair takes: its bytes and its two entries (`PAIRSIZE`).
+/// The size of a pair: its bytes and its two entries (`PAIRSIZE`).
 fn pair_size(key: &[u8], value: &[u8]) -> usize {
     key.len().saturating_add(value.len()).saturating_add(4)
 }
 
 impl PageBuf {
-    /// A page with nothing on it (`PAGE_INIT`).
+    /// An empty page (`PAGE_INIT`).
     pub fn blank(size: usize, order: ByteOrder) -> PageBuf {
         let mut page = PageBuf { bytes: vec![0; size], order };
         page.set_table(0, size);
         page
     }
 
-    /// A page as it was read. An empty one is made a blank one, as libc does: it may be a hole.
+    /// A page as it was read. If it has no entries it is initialized, as libc does, since it may be a hole.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Result<PageBuf, Fault> {
         let page = Page::new(&bytes, order)?;
         Ok(match page.entries() {
@@ -45,17 +45,17 @@ impl PageBuf {
         })
     }
 
-    /// The page, to be read.
+    /// The page, for reading.
     pub fn view(&self) -> Page<'_> {
         Page::known(&self.bytes, self.order)
     }
 
-    /// The page's bytes, to be written.
+    /// The page's bytes, for writing.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// Whether a pair fits behind those that are there, and a link behind it (`PAIRFITS`).
+    /// Whether a pair fits after the others, with a link after it (`PAIRFITS`).
     pub fn fits(&self, key: &[u8], value: &[u8]) -> bool {
         let page = self.view();
         page.entry(2) >= REAL_KEY
@@ -63,13 +63,13 @@ impl PageBuf {
             && pair_size(key, value).saturating_add(LINK_SIZE) <= usize::from(page.free())
     }
 
-    /// Whether there are pairs on it, and no part of a big one.
+    /// Whether it has pairs, and no part of a big one.
     pub fn has_pairs(&self) -> bool {
         let page = self.view();
         page.entries() >= 2 && page.entry(2) >= REAL_KEY
     }
 
-    /// Whether a pair fits in front of the link that the page ends with.
+    /// Whether a pair fits before the link at the end of the page.
     pub fn squeezes(&self, key: &[u8], value: &[u8]) -> bool {
         let page = self.view();
         page.big_mark().is_none()
@@ -77,7 +77,7 @@ impl PageBuf {
             && pair_size(key, value) <= usize::from(page.free())
     }
 
-    /// Puts a pair behind the others, or in front of the link.
+    /// Adds a pair after the others, or before the link.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         let link = self.view().link();
         let entries = self.view().entries().saturating_sub(if link.is_some() { 2 } else { 0 });
@@ -93,7 +93,7 @@ impl PageBuf {
         }
     }
 
-    /// Takes the pair off the page whose entries begin with the `index`th.
+    /// Removes the pair whose first entry is `index`.
     pub fn remove(&mut self, index: usize) {
         let page = self.view();
         let (entries, end) = (page.entries(), self.data_end());
@@ -124,7 +124,7 @@ impl PageBuf {
         self.set_table(entries.saturating_add(2), end);
     }
 
-    /// Takes off the link to the next page, if there is one; gives the page as it was.
+    /// Removes the link to the next page, if there is one; returns the page as it was.
     pub fn take_link(&mut self) -> Option<PageBuf> {
         self.view().link()?;
         let before = self.clone();
@@ -133,12 +133,12 @@ impl PageBuf {
         Some(before)
     }
 
-    /// Whether there is room for a link where none is yet.
+    /// Whether there is no link, but room for one.
     pub fn links(&self) -> bool {
         LINK_SIZE <= usize::from(self.view().free())
     }
 
-    /// Makes the page lead to another: the link that a part of a big pair holds, or a new one.
+    /// Makes the page lead to another: changes the link in a part of a big pair, or adds a link.
     pub fn set_next(&mut self, address: u16) {
         match self.view().next() {
             Some(_) => self.set(self.view().entries().saturating_sub(1), usize::from(address)),
@@ -155,7 +155,7 @@ impl PageBuf {
         self.set_table(2, at);
     }
 
-    /// Puts the first of the data below the end of a key, on a page that has its link already.
+    /// Adds the first part of the data after the end of a key, on a page that already has its link.
     pub fn put_data_below_key(&mut self, part: &[u8]) {
         let at = self.data_end().saturating_sub(part.len());
         self.copy_in(at, part);
@@ -168,13 +168,13 @@ impl PageBuf {
         self.set(2, usize::from(mark));
     }
 
-    /// Where the free space ends and the pairs begin (`OFFSET`).
+    /// The end of the free space, where the pairs begin (`OFFSET`).
     fn data_end(&self) -> usize {
         let page = self.view();
         usize::from(page.entry(page.entries().saturating_add(2)))
     }
 
-    /// The numbers around the entries: how many there are, and the free space that they leave.
+    /// Sets the numbers around the entries: the number of entries, and the free space.
     fn set_table(&mut self, entries: usize, end: usize) {
         let table = entries.saturating_add(3).saturating_mul(2);
         self.set(0, entries);

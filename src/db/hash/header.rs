@@ -1,6 +1,6 @@
-//! The 260-byte header of a hash file: decoding, encoding, and where it puts buckets and overflow pages.
+//! The 260-byte header of a hash file: decoding, encoding, and the places of buckets and overflow pages.
 //!
-//! Its fields are big-endian whatever `lorder` says; `lorder` is the order of the pages behind it.
+//! Its fields are big-endian whatever `lorder` says; `lorder` is the byte order of the pages after it.
 //! Layout and names are those of `struct hashhdr` in lib/libc/db/hash/hash.h:
 //!
 //! | offset | field | | offset | field |
@@ -16,8 +16,8 @@
 //! | 32 | ovfl_point | | 196 | bitmaps, 32 × u16 |
 //! | 36 | last_freed | | 260 | end |
 //!
-//! A header that decodes is safe to walk by; what only a program that goes on writing would trip over
-//! is told by [`Header::faults`].
+//! A header that decodes is safe for a walk; [`Header::faults`] reports what would only be a problem for a
+//! program that writes.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -35,7 +35,7 @@ use crate::db::{ByteOrder, Fault};
 pub const MAGIC: u32 = 0x061561;
 /// `sizeof(HASHHDR)`.
 pub const SIZE: usize = 260;
-/// `NCACHED`: how many split points, and how many bitmap pages, the header has room for.
+/// `NCACHED`: the number of split points and of bitmap pages for which the header has room.
 pub const SPLIT_POINTS: usize = 32;
 /// `DEF_FFACTOR`: the fill factor is not known before the first page overflows.
 pub const FFACTOR_UNKNOWN: i32 = 65536;
@@ -43,9 +43,10 @@ pub const FFACTOR_UNKNOWN: i32 = 65536;
 pub const MAX_PAGES_PER_SPLIT: u32 = 0x7ff;
 /// `SPLITSHIFT`: an overflow address has its split point in the bits above these.
 const SPLIT_SHIFT: u32 = 11;
-/// The hash of `CHARKEY` with its terminating NUL, by which libc knows a file of its own hash function.
+/// The hash of `CHARKEY` with its terminating NUL, by which libc recognizes a file with its own hash
+/// function.
 const CHARKEY_HASH: u32 = 0x956e_7de3;
-/// Versions 1 and 2 do not differ in any way that the file shows; libc writes 2 over either.
+/// Versions 1 and 2 do not differ in the file; libc replaces either by 2.
 const VERSIONS: [u32; 2] = [1, VERSION];
 /// `HASHVERSION` of <db.h>.
 const VERSION: u32 = 2;
@@ -55,7 +56,7 @@ const HEADER_PAGES: u32 = 1;
 const LITTLE_ENDIAN: u32 = 1234;
 const BIG_ENDIAN: u32 = 4321;
 
-/// A header that makes sense. Fields bear the names they have in C.
+/// A valid header. The fields have the same names as in C.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// `lorder`.
@@ -64,9 +65,9 @@ pub struct Header {
     pub bsize: u32,
     /// Its logarithm.
     pub bshift: u32,
-    /// Segments that libc's directory of buckets has room for.
+    /// The number of segments in libc's directory of buckets.
     pub dsize: i32,
-    /// Buckets in such a segment.
+    /// The number of buckets in such a segment.
     pub ssize: i32,
     /// Its logarithm.
     pub sshift: i32,
@@ -80,11 +81,11 @@ pub struct Header {
     pub high_mask: u32,
     /// Mask for the buckets up to the last doubling.
     pub low_mask: u32,
-    /// Pairs that a bucket is to hold, or [`FFACTOR_UNKNOWN`].
+    /// The desired number of pairs in a bucket, or [`FFACTOR_UNKNOWN`].
     pub ffactor: i32,
-    /// Pairs in the table. As old as the last orderly close: never rely on it.
+    /// The number of pairs in the table at the last orderly close: never rely on it.
     pub nkeys: i32,
-    /// Overflow pages made up to and including each split point.
+    /// The number of overflow pages made up to and including each split point.
     pub spares: [u32; SPLIT_POINTS],
     /// Addresses of the bitmap pages.
     pub bitmaps: [u16; SPLIT_POINTS],
@@ -95,7 +96,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// The field that no file of libc's can have, where it makes reading senseless or unsafe.
+    /// A field has a value that libc never writes, and that would make reading meaningless or unsafe.
     pub fn decode(image: &[u8]) -> Result<Header, Fault> {
         let raw = image.first_chunk::<SIZE>().ok_or(Fault::TooShort)?;
         let field = |offset| ByteOrder::Big.u32_at(raw, offset).ok_or(Fault::TooShort);
@@ -134,7 +135,7 @@ impl Header {
         let sane = self.bsize.is_power_of_two() && (512..=65536).contains(&self.bsize);
         require(sane, Fault::Header("bsize"))?;
         require(self.bshift == self.bsize.trailing_zeros(), Fault::Header("bshift"))?;
-        // init_htab() begins with two buckets or more, __expand_table() keeps the rest of it true.
+        // init_htab() begins with at least two buckets, __expand_table() preserves the other conditions.
         let buckets = u64::from(self.low_mask).saturating_add(1);
         require(buckets.is_power_of_two() && buckets > 1, Fault::Header("low_mask"))?;
         let doubled = u64::from(self.high_mask).saturating_add(1);
@@ -147,7 +148,7 @@ impl Header {
         self.require_spares()
     }
 
-    /// The places of all pages hang on `spares`: within these bounds no two of them can coincide.
+    /// The places of all pages depend on `spares`: within these bounds no two of them coincide.
     fn require_spares(&self) -> Result<(), Fault> {
         let mut before = 0;
         for (split, &spares) in (0..=self.ovfl_point).zip(&self.spares) {
@@ -160,9 +161,9 @@ impl Header {
         Ok(())
     }
 
-    /// The header of an empty table (`init_hash()` and `init_htab()` with one element, which is what
-    /// spamd's zeroed `HASHINFO` amounts to): two buckets, two overflow pages, of which the first is the
-    /// bitmap.
+    /// The header of an empty table, as made by `init_hash()` and `init_htab()` for one element, which
+    /// corresponds to spamd's zeroed `HASHINFO`: two buckets and two overflow pages, the first of which is
+    /// the bitmap.
     pub fn fresh(bsize: u32, order: ByteOrder) -> Header {
         let mut spares = [0; SPLIT_POINTS];
         spares.iter_mut().skip(1).take(2).for_each(|spares| *spares = 2);
@@ -187,14 +188,14 @@ impl Header {
         }
     }
 
-    /// The bitmap page of an empty table: its own bit, and the second page free (`__ibitmap()`).
+    /// The bitmap page of an empty table: its own bit is set, the second page is free (`__ibitmap()`).
     pub fn fresh_map(&self) -> Vec<u8> {
         let size = usize::try_from(self.bsize).unwrap_or(0);
         let words = std::iter::once(0xffff_fffd).chain(std::iter::repeat(u32::MAX));
         words.flat_map(|word| self.order.u32_bytes(word)).take(size).collect()
     }
 
-    /// The bytes of the header, as the current version of libc writes them.
+    /// The bytes of the header, as current libc writes them.
     pub fn encode(&self) -> [u8; SIZE] {
         let order = match self.order {
             ByteOrder::Little => LITTLE_ENDIAN,
@@ -227,7 +228,7 @@ impl Header {
         raw
     }
 
-    /// What is wrong with a header that can be read by, but not written by: libc divides by these
+    /// The faults in a header that is good enough for reading, but not for writing: libc divides by these
     /// fields, shifts by them, or uses them as an index.
     pub fn faults(&self) -> impl Iterator<Item = Fault> {
         let size = u32::try_from(self.ssize).unwrap_or(0);
@@ -247,14 +248,14 @@ impl Header {
         .map(|(_, field)| Fault::Header(field))
     }
 
-    /// How many buckets the table was made with: the first bitmap tells by its split point. Their pages
-    /// may never have been written; those of all later buckets have.
+    /// The number of buckets in the new table, by the split point of the first bitmap. Their pages may
+    /// never have been written; those of all later buckets have been.
     pub fn first_buckets(&self) -> u32 {
         let (split, _) = self.bitmaps.first().map_or((0, 0), |&address| split_address(address));
         1u32.checked_shl(split).unwrap_or(u32::MAX)
     }
 
-    /// How many overflow pages there are, used or free, bitmaps among them.
+    /// The number of overflow pages, used or free, including bitmaps.
     pub fn overflow_pages(&self) -> u32 {
         usize::try_from(self.ovfl_point)
             .ok()
@@ -268,7 +269,7 @@ impl Header {
         self.home(0).bucket_of(hash)
     }
 
-    /// What tells whether keys belong in a bucket.
+    /// What is needed to decide whether keys belong in a bucket.
     pub fn home(&self, bucket: u32) -> Home {
         let Header { max_bucket, high_mask, low_mask, .. } = *self;
         Home { bucket, max_bucket, high_mask, low_mask }
@@ -283,8 +284,8 @@ impl Header {
         bucket.saturating_add(HEADER_PAGES).saturating_add(spares)
     }
 
-    /// The overflow page that an address names: its ordinal, and its page in the file
-    /// (`OADDR_TO_PAGE`); `None` if no such page has been made.
+    /// The overflow page with this address: its ordinal, and its page in the file (`OADDR_TO_PAGE`); `None`
+    /// if there is no such page yet.
     pub fn overflow_page(&self, address: u16) -> Option<Overflow> {
         let (split, number) = split_address(address);
         if split == 0 || split > self.ovfl_point || number == 0 {
@@ -292,7 +293,7 @@ impl Header {
         }
         let ordinal = self.spares_up_to(split.checked_sub(1)?).checked_add(number)?;
         let buckets = 1u32.checked_shl(split)?;
-        // hdrpages makes up for the 1 that `(1 << split) - 1` takes away.
+        // hdrpages compensates for the 1 that `(1 << split) - 1` subtracts.
         let page = buckets.checked_add(ordinal)?;
         (ordinal <= self.spares_up_to(split)).then_some(Overflow { ordinal, page })
     }
@@ -302,7 +303,7 @@ impl Header {
     }
 }
 
-/// A bucket, and as much of the header as it takes to know its keys.
+/// A bucket, and the part of the header that is needed to recognize its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Home {
     bucket: u32,
@@ -326,27 +327,27 @@ impl Home {
 /// One overflow page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow {
-    /// Counted from 1 over all split points; its bit in the bitmaps is one less.
+    /// Its ordinal over all split points, from 1; the number of its bit in the bitmaps is one less.
     pub ordinal: u32,
     /// The page of the file.
     pub page: u32,
 }
 
-/// An overflow address taken to pieces: split point, and number within it.
+/// The parts of an overflow address: split point, and number within it.
 pub fn split_address(address: u16) -> (u32, u32) {
     let address = u32::from(address);
     (address.wrapping_shr(SPLIT_SHIFT), address & MAX_PAGES_PER_SPLIT)
 }
 
-/// The doubling in which a bucket came to be: 0 for bucket 0, 1 for 1, 2 for 2 and 3, …
-/// (`__log2(bucket + 1)`).
+/// The doubling in which a bucket was created: 0 for bucket 0, 1 for 1, 2 for 2 and 3, … (`__log2(bucket +
+/// 1)`).
 pub fn generation(bucket: u32) -> u32 {
     u32::BITS.saturating_sub(bucket.leading_zeros())
 }
 
 /// The default hash function, `__default_hash()`: h · 33 + byte over all bytes of the key.
 ///
-/// Four bytes at a time: the steps within such a group do not wait for each other.
+/// It takes four bytes at a time, since the steps within such a group do not depend on each other.
 pub fn hash(key: &[u8]) -> u32 {
     let (groups, rest) = key.as_chunks();
     let hash = groups.iter().fold(0u32, |hash, &[a, b, c, d]| {

@@ -1,21 +1,21 @@
-//! What libc leaves of a table when its process is killed between two writes, or meets a full disk: told
-//! from damage, and read.
+//! The state in which libc leaves a table when its process is killed between two writes, or meets a full
+//! disk: distinguishes it from damage, and reads it.
 //!
-//! libc writes pages in the order in which it has used them last, the header after them and the bitmaps
-//! at the end (`hdestroy()` in lib/libc/db/hash/hash.c); of a page that it could not write it goes on to
-//! write the header all the same. Each write is of one page, so whatever the last one was, every page is
-//! sound in itself, and what does not hold is between them:
+//! libc writes pages in the order of their last use, then the header, and at the end the bitmaps
+//! (`hdestroy()` in lib/libc/db/hash/hash.c); if it cannot write a page, it still writes the header. Each
+//! write is of one page, so whichever was the last, every page is sound in itself, and only pages may
+//! contradict each other:
 //!
-//! | left | because |
+//! | what is left | why |
 //! |---|---|
-//! | pages of no bucket yet that are not empty | a split whose header was not written |
-//! | links to pages that are not made yet, or not marked as in use | an overflow page likewise |
-//! | a bucket, or the page that a link names, is not in the file, a hole, or cut | the disk was full |
-//! | keys that belong in a bucket which lacks its page, or has them too | the same, after a split |
-//! | a page that two chains share, keys of another bucket on it, big pairs without an end | a page that was freed and given out anew, and has its old contents |
+//! | pages that belong to no bucket yet and are not empty | a split, but the header was not written |
+//! | links to pages that do not exist yet, or are not marked as in use | the same with an overflow page |
+//! | a bucket or a linked page is beyond the end of the file, a hole, or truncated | the disk was full |
+//! | keys that belong in a bucket without a page, or that are there too | the same, after a split |
+//! | a page shared by two chains, keys of another bucket on it, big pairs without an end | a page that was freed and reused has its old contents |
 //!
-//! Everything else is damage: above all a page that contradicts itself, and a key that is in the wrong
-//! bucket while its own is whole and has not got it.
+//! Everything else is damage: above all a page that contradicts itself, and a key in the wrong bucket while
+//! its own bucket is complete but does not have it.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -37,34 +37,34 @@ use super::walk::{Chain, Place, Source};
 use crate::db::{Damage, Fault, Record};
 use std::collections::{HashMap, HashSet};
 
-/// How many buckets may lack their page and their records: of more, the file was cut.
+/// How many buckets may lack their page and their records; if there are more, the file was truncated.
 const MOST_UNWRITTEN: usize = 4;
-/// How many may lack their page if the records of some are still where they were before the split.
+/// How many buckets may lack their page if the records of some are still where they were before the split.
 const MOST_UNSPLIT: usize = 64;
-/// How near to the end of the file a hole is: it is a page of the last session's.
+/// How near to the end of the file a hole must be: it is a page from the last session.
 const MOST_NEW: usize = 32;
-/// How far behind the last overflow page made a link may lead: no session makes more.
+/// How far beyond the last overflow page a link may lead: a session does not make more.
 const MOST_AHEAD: u32 = 256;
 
-/// What a table is to hold once it is mended.
+/// The contents of a table once it is repaired.
 #[derive(Debug)]
 pub struct Leftovers<'a> {
-    /// What belongs in each bucket.
+    /// The contents of each bucket.
     pub buckets: Vec<Contents<'a>>,
-    /// Pages of no bucket yet that are not empty.
+    /// Pages that belong to no bucket yet and are not empty.
     pub unmade: Vec<u32>,
     /// The addresses of all pages on chains.
     pub linked: Vec<u16>,
 }
 
-/// What belongs in a bucket.
+/// The contents of a bucket.
 #[derive(Debug, Default)]
 pub struct Contents<'a> {
     /// Its records, each key once.
     pub records: Vec<Record<'a>>,
-    /// Whether its chain is as it should be.
+    /// Whether its chain is sound.
     pub sound: bool,
-    /// Whether records were elsewhere.
+    /// Whether some records were found elsewhere.
     pub gains: bool,
     /// The overflow pages of its chain.
     pub addresses: Vec<u16>,
@@ -74,11 +74,11 @@ pub struct Contents<'a> {
 #[derive(Debug, Default)]
 struct Found<'a> {
     nodes: Vec<Node<'a>>,
-    /// Each record, and which page it is on.
+    /// Each record, and its page.
     records: Vec<(Record<'a>, usize)>,
     /// Whether a page is missing.
     broken: bool,
-    /// What is to be excused by a page with old contents.
+    /// A fault that a page with old contents would explain.
     flaw: Option<Damage>,
 }
 
@@ -86,16 +86,16 @@ struct Found<'a> {
 struct Node<'a> {
     place: Place<'a>,
     address: Option<u16>,
-    /// Whether it is not known to be in use: it may have old contents.
+    /// Whether it may be unused, and have old contents.
     doubtful: bool,
 }
 
 impl<'a> Table<'a> {
-    /// What can be told of a table that was left like this.
+    /// The contents of a table that was left in this state.
     ///
     /// # Errors
     ///
-    /// What is damage.
+    /// The file is damaged.
     pub fn leftovers(&self) -> Result<Leftovers<'a>, Damage> {
         let mut survey = Survey::new(self)?;
         for bucket in 0..=self.header.max_bucket {
@@ -106,17 +106,17 @@ impl<'a> Table<'a> {
     }
 }
 
-/// All chains, and what they have in common.
+/// All chains, and what they share.
 struct Survey<'s, 'a> {
     table: &'s Table<'a>,
-    /// The bitmap pages that are in the file.
+    /// The bitmap pages in the file.
     maps: Vec<Option<&'a [u8]>>,
     /// Their numbers.
     map_pages: Vec<u32>,
     chains: Vec<Found<'a>>,
-    /// How many buckets lack their page.
+    /// The number of buckets without a page.
     unwritten: usize,
-    /// How many pages may yet be visited.
+    /// How many more pages may be visited.
     budget: usize,
 }
 
@@ -137,7 +137,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         Ok(Survey { table, maps, map_pages, chains: Vec::new(), unwritten: 0, budget })
     }
 
-    /// A bucket's pages, and what is on them.
+    /// The pages of a bucket, and their contents.
     fn chain(&mut self, bucket: u32) -> Result<Found<'a>, Damage> {
         let header = &self.table.header;
         let number = header.bucket_page(bucket);
@@ -164,7 +164,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         Ok(found)
     }
 
-    /// The pages behind a bucket's own, as far as they are there.
+    /// Follows the pages after a bucket's own, as far as they are there.
     fn follow(&mut self, found: &mut Found<'a>) -> Result<(), Damage> {
         while let Some(last) = found.nodes.last()
             && let Some(address) = last.place.page.next()
@@ -201,8 +201,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         })
     }
 
-    /// Whether something shows that a session was not finished, beside what a bent link or a bent key would
-    /// show.
+    /// Whether there is evidence of an unfinished session, other than what a wrong link or key would cause.
     fn is_evident(&self) -> bool {
         let left = |found: &Found<'_>| found.broken || found.nodes.iter().any(|n| n.doubtful);
         self.unwritten > 0
@@ -210,7 +209,7 @@ impl<'s, 'a> Survey<'s, 'a> {
             || self.table.filled_unmade().next().is_some()
     }
 
-    /// Puts together what each bucket is to hold.
+    /// Determines the contents of each bucket.
     fn settle(self) -> Result<Leftovers<'a>, Damage> {
         let header = &self.table.header;
         let shared = shared(&self.chains);
@@ -240,7 +239,7 @@ impl<'s, 'a> Survey<'s, 'a> {
             if let Some(damage) = found.flaw.filter(|_| first.is_none() && !found.broken) {
                 return Err(damage);
             }
-            // No single wrong bit makes that of a page.
+            // No single wrong bit does that to a page.
             let is_foreign = |at: usize| {
                 let here = || found.records.iter().filter(|(_, page)| *page == at);
                 at > 0
@@ -256,7 +255,7 @@ impl<'s, 'a> Survey<'s, 'a> {
                 let is_old = first.is_some_and(|first| first <= *at);
                 let by_split = lacks || (evident && ancestor(to, bucket) == bucket);
                 if is_old && !unfinished && !by_split && !is_shared_at(&shared, found, *at) {
-                    // What the page had before it was given out.
+                    // The contents from before the page was allocated.
                     continue;
                 }
                 if !unfinished && !by_split && !is_old && !is_foreign(*at) {
@@ -274,7 +273,7 @@ impl<'s, 'a> Survey<'s, 'a> {
         let mut unmade = Vec::new();
         for (number, _) in self.table.filled_unmade() {
             unmade.push(number);
-            // One that was cut has nothing to tell.
+            // A truncated page means nothing.
             let Some(place) = self.table.written(number)? else { continue };
             if place.page.big_mark().is_some() {
                 continue;
@@ -294,8 +293,8 @@ impl<'s, 'a> Survey<'s, 'a> {
         Ok(Leftovers { linked: linked.collect(), buckets, unmade })
     }
 
-    /// A page that is marked as in use, and that no chain leads to, has nothing that is nowhere else: else a
-    /// link was bent.
+    /// Checks that a page that is marked as in use, but to which no chain leads, has no record that is
+    /// nowhere else; otherwise a link is wrong.
     fn require_nothing_lost(
         &self,
         present: &HashSet<std::borrow::Cow<'a, [u8]>>,
@@ -321,7 +320,7 @@ impl<'s, 'a> Survey<'s, 'a> {
                     pair.is_ok_and(|(key, _)| !present.contains(key))
                 };
                 if place.page.big_mark().is_some() || place.page.pairs().any(lost) {
-                    return Err(Fault::BadPage("in use, and nothing leads to it").on(page));
+                    return Err(Fault::BadPage("marked in use, but nothing refers to it").on(page));
                 }
             }
         }
@@ -337,7 +336,7 @@ fn gain<'a>(buckets: &mut [Contents<'a>], bucket: u32, record: Record<'a>) {
     }
 }
 
-/// The pages that more than one chain leads to.
+/// The pages to which more than one chain leads.
 fn shared(chains: &[Found<'_>]) -> HashSet<u16> {
     let mut owners: HashMap<u16, usize> = HashMap::new();
     for address in chains.iter().flat_map(|found| found.nodes.iter().filter_map(|n| n.address)) {
@@ -363,7 +362,7 @@ fn read<'a>(found: &mut Found<'a>) -> Result<(), Damage> {
     while let Some(item) = chain.next(&mut rest) {
         match item {
             Ok(record) => found.records.push((record, rest.at)),
-            // The end of what is there.
+            // The chain is broken here.
             Err(Damage { fault: Fault::BadLink, .. }) if found.broken => break,
             Err(damage @ Damage { fault: Fault::BadBigPair(_) | Fault::BadLink, .. }) => {
                 found.flaw = Some(damage);
@@ -375,7 +374,7 @@ fn read<'a>(found: &mut Found<'a>) -> Result<(), Damage> {
     Ok(())
 }
 
-/// The pages of a chain, one after the other.
+/// The pages of a chain, in order.
 struct Rest<'n, 'a> {
     nodes: &'n [Node<'a>],
     at: usize,
@@ -400,7 +399,7 @@ impl<'a> Table<'a> {
         self.bytes(number).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0))
     }
 
-    /// The page of that number, if it was written.
+    /// The page with this number, if it was written.
     fn written(&self, number: u32) -> Result<Option<Place<'a>>, Damage> {
         if !self.is_written(number) {
             return Ok(None);
@@ -414,8 +413,8 @@ impl<'a> Table<'a> {
 }
 
 impl Header {
-    /// Where a link leads, and whether the header knows of that page: no page if its place is not known,
-    /// nothing if no session can have made it.
+    /// Where a link leads, and whether the header knows that page. `Some(None)` if its place is unknown,
+    /// `None` if no session can have made it.
     fn reach(&self, address: u16) -> Option<Option<(u32, bool)>> {
         if let Some(overflow) = self.overflow_page(address) {
             return Some(Some((overflow.page, true)));

@@ -1,8 +1,8 @@
-//! Mending: what a batch that was cut short has left is put right before the next change.
+//! Repairs what an interrupted batch of ours has left, before the next change.
 //!
-//! The note says which buckets were about to be made. It may be older than what other programs have done to
-//! the file since, so it is believed in nothing but where to look: every pair of those buckets that belongs into
-//! another is put there unless it is seen there, and that is on the disk before any is dropped.
+//! The note says which buckets were being made. Other programs may have changed the file since, so it only
+//! says where to look: every pair in these buckets that belongs in another is copied there unless it is
+//! already there, and is removed only once that is on the disk.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -17,7 +17,7 @@ use crate::db::{EngineError, Record};
 use std::collections::BTreeSet;
 
 impl<F: PageFile> Writer<F> {
-    /// Does what is left to do of a batch that was cut short.
+    /// Completes an interrupted batch.
     pub(super) fn mend(&mut self) -> Result<(), EngineError> {
         let Some(note) = self.note.filter(|_| !self.is_mended) else { return Ok(()) };
         let buckets = self.named_by(note);
@@ -33,24 +33,24 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// The buckets that a batch which was cut short may have left in disorder.
+    /// The buckets that an interrupted batch may have left in disorder.
     pub(super) fn unmended(&self) -> BTreeSet<u32> {
         let note = self.note.filter(|_| !self.is_mended);
         note.map_or_else(BTreeSet::new, |note| self.named_by(note))
     }
 
-    /// The buckets that a note speaks of: the new ones, and those that they take their pairs from.
+    /// The buckets that a note names: the new ones, and those from which they get their pairs.
     fn named_by(&self, note: Note) -> BTreeSet<u32> {
         let last = self.header.max_bucket;
         let made = note.from.saturating_add(1)..=last;
-        // The next doubling takes from all buckets.
+        // The next doubling takes pairs from all buckets.
         let to = note.to.min(last.saturating_mul(2).saturating_add(1));
         let new = note.from.saturating_add(1)..=to;
         let givers = new.map(|bucket| ancestor(bucket, note.from));
         givers.filter(|bucket| *bucket <= last).chain(made).collect()
     }
 
-    /// Puts what is in the wrong bucket where it belongs, unless its key is there.
+    /// Copies pairs in the wrong bucket to the right one, unless the key is already there.
     fn bring_home(&mut self, bucket: u32) -> Result<(), EngineError> {
         let chain = self.load(bucket)?;
         for (_, Record { key, value }) in chain.records()? {
@@ -61,7 +61,7 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// Takes what belongs into other buckets out of one.
+    /// Removes pairs that belong in other buckets.
     fn drop_strays(&mut self, bucket: u32) -> Result<(), EngineError> {
         let chain = self.load(bucket)?;
         let records: Vec<_> = chain.records()?.into_iter().map(|(_, record)| record).collect();
@@ -73,7 +73,8 @@ impl<F: PageFile> Writer<F> {
         self.replace_chain(&chain, head, tail)
     }
 
-    /// Empties the pages of new buckets that did not come to be: libc would put pairs behind what is there.
+    /// Empties the pages of new buckets that were never completed: libc would put pairs after what is
+    /// there.
     fn vacate(&mut self, note: Note) -> Result<(), EngineError> {
         let mut header = self.header.clone();
         while let Some(grown) = grow(&header)

@@ -1,19 +1,18 @@
-//! The hash format of db(3): what spamd's database is written in since OpenBSD 4.1.
+//! The hash format of db(3), which spamd's database uses since OpenBSD 4.1.
 //!
-//! * `header`: the first 260 bytes, and the arithmetic of buckets and overflow pages; `note`: ours, in
-//!   the bytes behind them.
-//! * `page`: one page, its table of offsets and its pairs; `walk`: one bucket's chain of pages, big pairs
-//!   put together; `bitmap`: which overflow pages are in use.
-//! * `read`: the image of a whole file, its pairs in order; `check`: everything that is wrong with it.
-//! * `sound`: the conditions that `check` and `read` have in common; `leftover`: what is no damage all the
-//!   same.
-//! * `unseen`: what libc's own walk passes over.
-//! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `search` finds a
-//!   key in its bucket's `chain`, `split` makes the table grow; `store` is the file under them,
-//!   `alloc` gives out its overflow pages, `commit` writes the batch, `mend` puts right what a kill of ours has left,
-//!   `restore` what one of libc's has.
+//! * `header`: the first 260 bytes, and the arithmetic of buckets and overflow pages; `note`: our note in
+//!   the bytes after them.
+//! * `page`: one page, its table of offsets and its pairs; `walk`: the chain of pages of one bucket, with
+//!   big pairs assembled; `bitmap`: which overflow pages are in use.
+//! * `read`: the pairs of a whole file in order; `check`: everything that is wrong with it.
+//! * `sound`: the conditions that `check` and `read` share; `leftover`: violations that are not damage.
+//! * `unseen`: what libc's own walk skips.
+//! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `search` finds
+//!   a key in its bucket's `chain`, `split` makes the table grow; `store` is the file below them, `alloc`
+//!   allocates its overflow pages, `commit` writes the batch, `mend` repairs what a kill of ours has left,
+//!   `restore` what a kill of libc's has left.
 //!
-//! The format is that of lib/libc/db/hash in OpenBSD, which is 4.4BSD's; its manual page is hash(3).
+//! The format is that of lib/libc/db/hash in OpenBSD, from 4.4BSD; its manual page is hash(3).
 
 #![forbid(unsafe_code)]
 

@@ -1,15 +1,15 @@
-//! A note in the file that buckets are being made, for the case that the writer is killed meanwhile.
+//! A note in the file that buckets are being made, in case the writer is killed meanwhile.
 //!
-//! That cannot be one write (see `commit`), and what a kill leaves of it must be told from damage. The
-//! header takes 260 of the bytes of its page, of which there are 512 at least; libc neither reads nor
-//! writes the others. The note is written there, together with the header, in one write:
+//! Making buckets takes several writes (see `commit`), and what a kill leaves must be distinguished from
+//! damage. The header takes 260 bytes of its page, which has at least 512; libc neither reads nor writes
+//! the others. The note is written there, in one write with the header:
 //!
 //! | offset | what |
 //! |---|---|
 //! | 260 | `gtsp` |
-//! | 264 | the last of the buckets that there were, big-endian |
-//! | 268 | the last of the new ones, big-endian |
-//! | 272 | 2; a writer of one split at a time had 0 or 1 here, and the two buckets of the split before it |
+//! | 264 | the last old bucket, big-endian |
+//! | 268 | the last new bucket, big-endian |
+//! | 272 | 2; older writers, which made one split at a time, had 0 or 1 here, and the two buckets of the split above |
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -18,35 +18,35 @@ use super::header;
 use crate::db::ByteOrder;
 
 const MARK: [u8; 4] = *b"gtsp";
-/// Where the note ends.
+/// The end of the note.
 pub const END: usize = header::SIZE + 16;
 
-/// Buckets that were about to be made. A hint where to look, and no proof of anything.
+/// Buckets that were being made. This is a hint where to look, and proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The last of the old buckets.
+    /// The last old bucket.
     pub from: u32,
-    /// The last of the new ones.
+    /// The last new bucket.
     pub to: u32,
 }
 
-/// What a note of a whole batch ends with.
+/// The end of a note about a whole batch.
 const BATCH: u32 = 2;
 
 impl Note {
-    /// The note in the first bytes of a file, if there is one.
+    /// Finds the note in the first bytes of a file, if there is one.
     pub fn decode(head: &[u8]) -> Option<Note> {
         let mark = head.get(header::SIZE..header::SIZE + MARK.len())?;
         let from = ByteOrder::Big.u32_at(head, header::SIZE + 4)?;
         let to = ByteOrder::Big.u32_at(head, header::SIZE + 8)?;
-        // Of an older note only this much is taken: it may be any bucket.
+        // An older note only means that it may be any bucket.
         let is_of_batch = ByteOrder::Big.u32_at(head, header::SIZE + 12)? == BATCH;
         let from = if is_of_batch { from } else { 0 };
         (mark == MARK && from < to).then_some(Note { from, to })
     }
 }
 
-/// The header's bytes, with the note behind them, or zeros.
+/// The header's bytes, followed by the note or zeros.
 pub fn append(header: &[u8], note: Option<Note>) -> Vec<u8> {
     let mut head = header.to_vec();
     match note {

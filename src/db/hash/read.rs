@@ -1,11 +1,11 @@
-//! The reader: the image of a whole file in, its pairs out, bucket by bucket.
+//! The reader. In: the image of a whole file. Out: its pairs, bucket by bucket.
 //!
-//! Called by [`crate::db::snapshot`] and by the checker. The image is untrusted; the work is bounded by
-//! its length: each bucket's page and each overflow page is visited once at most.
+//! Called by [`crate::db::snapshot`] and by the checker. The image is untrusted; its length bounds the
+//! work, since each bucket's page and each overflow page is visited at most once.
 //!
-//! What libc takes for an empty page because the file ends before it is told as a fault here: libc
-//! writes every bucket's page when it makes the bucket, so the file has lost its end, and hosts on the
-//! lost pages must not be judged as if nothing were known of them.
+//! libc treats a page beyond the end of the file as empty, but here it is a fault: libc writes every
+//! bucket's page when it makes the bucket, so the file has lost its end, and hosts on the lost pages must
+//! not be judged as if nothing were known about them.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -23,7 +23,7 @@ use super::sound::Sound;
 use super::walk::{Chain, Piece, Place, Source};
 use crate::db::{ByteOrder, Damage, Fault, Record};
 
-/// The image of a hash file whose header makes sense.
+/// The image of a hash file with a valid header.
 #[derive(Debug)]
 pub struct Table<'a> {
     pub(super) header: Header,
@@ -40,7 +40,7 @@ impl<'a> Table<'a> {
     ///
     /// # Errors
     ///
-    /// The file ends within its first page, or the header holds what no header can; always on page 0.
+    /// The file ends within its first page, or the header is not valid; always on page 0.
     pub fn new(image: &'a [u8]) -> Result<Self, Damage> {
         let header = Header::decode(image).map_err(|fault| fault.on(0))?;
         let table = Table { header, image };
@@ -58,34 +58,33 @@ impl<'a> Table<'a> {
         self.header.bsize
     }
 
-    /// Every pair that can be reached, in the order of libc's own walk, and in between the faults met:
-    /// one at most a bucket. The pairs behind a big one, which libc's walk leaves out, are there too.
+    /// Every pair that can be reached, in the order of libc's own walk, with the faults met in between, at
+    /// most one in each bucket. Pairs after a big pair, which libc's walk skips, are included.
     pub fn records(&self) -> Records<'_, 'a> {
         Records(Buckets::new(self, Walker::new(self), Demand::Sense))
     }
 
-    /// The same a page at a time, and with all that [`Table::check`] demands: a table in which that finds
-    /// nothing has no faults here, and one in which it finds some has one at least, which is the end of
-    /// its bucket.
+    /// The same, a page at a time, and with all conditions of [`Table::check`]: a table that passes that
+    /// check has no faults here, and any other has at least one, which ends its bucket.
     pub fn pieces(&self) -> Pieces<'_, 'a> {
         Pieces::new(self)
     }
 
-    /// The bytes of the page of that number.
+    /// The bytes of the page with this number.
     pub(super) fn bytes(&self, number: u32) -> Result<&'a [u8], Fault> {
         let rest = self.bytes_from(number).ok_or(Fault::BeyondEnd)?;
         let size = usize::try_from(self.header.bsize).map_err(|_| Fault::BeyondEnd)?;
         rest.get(..size).ok_or(Fault::Cut)
     }
 
-    /// The image from the page of that number on; none if it ends before it.
+    /// The image from the page with this number; `None` if it ends before that.
     pub(super) fn bytes_from(&self, number: u32) -> Option<&'a [u8]> {
         let start = u64::from(number).wrapping_shl(self.header.bshift);
         let rest = self.image.get(usize::try_from(start).ok()?..)?;
         if rest.is_empty() { None } else { Some(rest) }
     }
 
-    /// The overflow page that a link on page `from` leads to.
+    /// The overflow page to which a link on page `from` leads.
     pub(super) fn linked(&self, from: u32, address: u16) -> Result<Place<'a>, Damage> {
         self.place(self.overflow(from, address)?.page)
     }
@@ -117,7 +116,7 @@ impl<'a> Iterator for Records<'_, 'a> {
     }
 }
 
-/// The walk that [`Table::pieces`] begins; if it cannot, why not.
+/// The walk that [`Table::pieces`] begins, or the reason why it cannot.
 #[derive(Debug)]
 pub struct Pieces<'s, 'a>(Result<Buckets<'s, 'a, Sound<'s, 'a>>, Option<Damage>>);
 
@@ -139,22 +138,22 @@ impl<'a> Iterator for Pieces<'_, 'a> {
     }
 }
 
-/// What a walk demands of a bucket's own page and of its keys.
+/// What a walk requires of a bucket's own page and of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Demand {
-    /// That it can be read.
+    /// They can be read.
     Sense,
-    /// That all is as libc and our writer leave it.
+    /// They are as libc and our writer leave them.
     Soundness,
 }
 
-/// One bucket's chain after the other.
+/// The chains of all buckets, in order.
 #[derive(Debug)]
 struct Buckets<'s, 'a, S> {
     table: &'s Table<'a>,
     source: S,
     demand: Demand,
-    /// The bucket after the one that `chain` is of.
+    /// The bucket after that of `chain`.
     bucket: u32,
     chain: Option<Chain<'a>>,
 }
@@ -164,7 +163,7 @@ impl<'s, 'a, S: Source<'a>> Buckets<'s, 'a, S> {
         Buckets { table, source, demand, bucket: 0, chain: None }
     }
 
-    /// What `step` finds next on the chains.
+    /// The next result of `step` on the chains.
     fn next<T>(
         &mut self,
         step: impl Fn(&mut Chain<'a>, &mut S) -> Option<Result<T, Damage>>,
@@ -190,7 +189,7 @@ impl<'s, 'a, S: Source<'a>> Buckets<'s, 'a, S> {
             return None;
         }
         let head = table.head(bucket);
-        // Later buckets lie behind this one.
+        // Later buckets are after this one.
         let lost = head.is_err_and(|damage| damage.fault == Fault::BeyondEnd);
         self.bucket = if lost { u32::MAX } else { bucket.saturating_add(1) };
         Some(head.and_then(|head| self.begin(bucket, head)))
@@ -212,7 +211,7 @@ impl<'s, 'a, S: Source<'a>> Buckets<'s, 'a, S> {
 #[derive(Debug)]
 pub(super) struct Walker<'s, 'a> {
     table: &'s Table<'a>,
-    /// By ordinal: no more than 65,536 can be named.
+    /// By ordinal; there are at most 65,536.
     seen: Vec<bool>,
 }
 

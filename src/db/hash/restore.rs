@@ -1,9 +1,9 @@
-//! Restoring: what libc has left of a table ([`super::leftover`]) is made a sound one.
+//! Restores a sound table from what libc has left ([`super::leftover`]).
 //!
-//! The chains that are not as they should be are written anew, on pages that nothing leads to, and each
-//! is switched to by the one write of its bucket's own page. A bucket that gets records from elsewhere
-//! comes before those that drop them, and what lies on pages of no bucket yet is kept until the end: a
-//! kill in between leaves what can be restored again.
+//! Chains that are not sound are rewritten on pages to which nothing leads, and a single write of the
+//! bucket's own page switches to each. Buckets that get records from elsewhere are written before those
+//! that drop them, and pages that belong to no bucket yet are kept until the end: after a kill in between
+//! the table can be restored again.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -20,12 +20,13 @@ use crate::db::file::PageFile;
 use crate::db::transaction::{self, Plan, Write};
 use std::collections::HashSet;
 
-const NO_ROOM: EngineError =
-    EngineError::Refused("cut short by another program, and no overflow pages left to mend it");
+const NO_ROOM: EngineError = EngineError::Refused(
+    "interrupted update of another program, and no overflow pages left to repair it",
+);
 
 impl<F: PageFile> Writer<F> {
-    /// Opens a file that another program was killed over, or for which the disk had no room, and restores
-    /// it. `image` is the whole file.
+    /// Opens and restores a file that another program left when it was killed or the disk was full. `image`
+    /// is the whole file.
     ///
     /// # Errors
     ///
@@ -36,7 +37,7 @@ impl<F: PageFile> Writer<F> {
         let mut writer = Self::new(file, table.header.clone());
         writer.length = image.len() as u64;
         writer.pages.maps = writer.maps_left();
-        // Nothing but the note will tell what is left from damage once the bitmaps are right.
+        // Once the bitmaps are right, only the note distinguishes the leftovers from damage.
         let to = table.header.max_bucket.saturating_mul(2).saturating_add(1);
         let note = Some(Note { from: 0, to });
         let noted = vec![(0, note::append(&writer.header.encode(), note))];
@@ -59,7 +60,7 @@ impl<F: PageFile> Writer<F> {
         Self::open(writer.file)
     }
 
-    /// The bitmaps, and the header with a note or without.
+    /// The bitmaps, and the header with or without a note.
     fn frame(&self, note: Option<Note>) -> Vec<Write> {
         let write = |(map, at): (&Map, usize)| {
             let page = self.header.map_page(at).ok()?.page;
@@ -71,7 +72,7 @@ impl<F: PageFile> Writer<F> {
         writes
     }
 
-    /// The bitmaps; of one that was not written all pages are taken to be in use.
+    /// The bitmaps; if one was not written, all its pages count as in use.
     fn maps_left(&self) -> Vec<Map> {
         let read = |map: usize| {
             let page = self.header.map_page(map).ok()?.page;
@@ -82,8 +83,8 @@ impl<F: PageFile> Writer<F> {
         maps.map(|bytes| Map { bytes, changed: false }).collect()
     }
 
-    /// Counts the pages that the header did not know of, and marks those on chains as in use: none of them
-    /// may be given out.
+    /// Counts the pages that the header did not know, and marks those on chains as in use, so that they are
+    /// not allocated.
     fn make_known(&mut self, leftovers: &Leftovers<'_>) -> Result<(), EngineError> {
         let split = self.header.ovfl_point;
         let at = usize::try_from(split).map_err(|_| NO_ROOM)?;
@@ -105,8 +106,8 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// The chains that are not sound, anew: their further pages, then the own pages of the buckets that get
-    /// records from elsewhere, then those of the others.
+    /// The rewritten chains: their further pages, then the buckets' own pages, beginning with buckets that
+    /// get records from elsewhere.
     fn rewritten(&mut self, buckets: &[Contents<'_>]) -> Result<[Vec<Write>; 3], EngineError> {
         let [mut tails, mut gaining, mut others] = [const { Vec::new() }; 3];
         for (contents, bucket) in buckets.iter().zip(0..).filter(|(contents, _)| !contents.sound) {
@@ -135,7 +136,7 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    /// Gives the pages back that only chains had which are written anew.
+    /// Frees pages that were only on rewritten chains.
     fn drop_old(&mut self, buckets: &[Contents<'_>]) -> Result<(), EngineError> {
         let of = |sound: bool| {
             let buckets = buckets.iter().filter(move |contents| contents.sound == sound);

@@ -1,6 +1,6 @@
-//! Finding a key: the bucket that its hash names, all of whose chain is read and looked at.
+//! Finds a key: the chain of the bucket that its hash selects is read and checked completely.
 //!
-//! A pair elsewhere than in its own bucket is damage, unless an unfinished split has left a copy.
+//! A pair outside its own bucket is damage, unless an unfinished split has left a copy.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -13,14 +13,14 @@ use crate::db::{EngineError, Fault, Record};
 use std::collections::HashSet;
 
 impl<F: PageFile> Writer<F> {
-    /// Reads a bucket's chain and looks at all of it.
+    /// Reads and checks a bucket's chain.
     pub(super) fn load(&self, bucket: u32) -> Result<Bucket, EngineError> {
         let chain = self.load_pages(bucket)?;
         self.look_along(&chain, bucket, &mut |_, _| {})?;
         Ok(chain)
     }
 
-    /// The same; also tells where in the chain `key` is.
+    /// The same; also returns the place of `key` in the chain.
     pub(super) fn search(
         &self,
         bucket: u32,
@@ -36,8 +36,8 @@ impl<F: PageFile> Writer<F> {
         Ok((chain, found))
     }
 
-    /// The value of `key` in a bucket. Nothing is built on what is only read: that the keys are at home need
-    /// not be proved.
+    /// The value of `key` in a bucket. This does not check whether keys are in the right bucket, since
+    /// nothing is written.
     pub(super) fn value_in(&self, bucket: u32, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         let chain = self.load_pages(bucket)?;
         let mut records = chain.records()?.into_iter();
@@ -45,7 +45,7 @@ impl<F: PageFile> Writer<F> {
         Ok(found.map(|(_, record)| record.value.into_owned()))
     }
 
-    /// Every pair of a chain must be in its own bucket, or a copy of one that is.
+    /// Checks that every pair in a chain is in its own bucket, or a copy of one that is.
     fn look_along(
         &self,
         chain: &Bucket,
@@ -65,7 +65,7 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// Whether a key found elsewhere is in its own bucket too: a split that was not finished.
+    /// Whether a key found elsewhere is in its own bucket too, because of an unfinished split.
     fn is_copy(&self, key: &[u8], home: u32) -> Result<bool, EngineError> {
         let chain = self.load_pages(home)?;
         let records = chain.records()?;
@@ -84,7 +84,7 @@ impl<F: PageFile> Writer<F> {
                 return Err(Fault::UsedTwice.on(page.page).into());
             }
             if !self.pages.is_used(&self.header, page.ordinal) {
-                let fault = Fault::BadPage("in use, and not marked as a page in use");
+                let fault = Fault::BadPage("in use, but not marked in use");
                 return Err(fault.on(page.page).into());
             }
             let bytes = self.read_page(page.page)?;

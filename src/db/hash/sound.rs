@@ -1,7 +1,7 @@
-//! What must hold of a table beside what it takes to read it: conditions that the checker tells one by
-//! one, and that whoever judges by the records meets while reading ([`Sound`]).
+//! Conditions that a table must meet in addition to being readable. The checker reports violations one by
+//! one; a scan meets the first while it reads ([`Sound`]).
 //!
-//! One set of conditions for both: what `check` calls damaged is not judged.
+//! Both use the same conditions, so that a file that `check` calls damaged is never judged.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -20,7 +20,7 @@ use super::walk::{Place, Source};
 use crate::db::{Damage, Fault};
 use std::collections::HashSet;
 
-/// A key that libc's search looks for elsewhere.
+/// A key for which libc's search looks elsewhere.
 pub const WRONG_BUCKET: Fault = Fault::BadPage("key in the wrong bucket");
 
 /// The bitmap pages, as far as they can be read.
@@ -28,12 +28,12 @@ pub const WRONG_BUCKET: Fault = Fault::BadPage("key in the wrong bucket");
 pub struct Maps<'a>(Vec<Option<&'a [u8]>>);
 
 impl<'a> Maps<'a> {
-    /// Reads them, and tells what is wrong with them.
+    /// Reads them and reports what is wrong with them.
     pub fn of(table: &Table<'a>, tell: &mut dyn FnMut(Damage)) -> Maps<'a> {
         Maps((0..table.header.maps()).map(|map| table.map(map).map_err(&mut *tell).ok()).collect())
     }
 
-    /// A page that a chain leads to is marked as in use, and is no bitmap.
+    /// Checks that a page on a chain is marked as in use and is not a bitmap.
     pub fn require_used(
         &self,
         header: &Header,
@@ -45,22 +45,22 @@ impl<'a> Maps<'a> {
             Some(Some(map)) => header.is_set(map, bit.bit) && bit.bit > 0,
             _ => true,
         });
-        let fault = Fault::BadPage("in use, and not marked as a page in use");
+        let fault = Fault::BadPage("in use, but not marked in use");
         if used { Ok(()) } else { Err(fault.on(place.number)) }
     }
 }
 
-/// putpair() and its like trust what a page says of its free space.
+/// Checks the free space of a page, which putpair() and similar functions trust.
 pub fn require_account(place: Place<'_>) -> Result<(), Damage> {
     if place.page.is_hole() {
         return Err(Fault::BadPage("a hole in the file").on(place.number));
     }
-    let fault = Fault::BadPage("free space is not what the pairs leave");
+    let fault = Fault::BadPage("free space does not match the pairs");
     if place.page.accounts() { Ok(()) } else { Err(fault.on(place.number)) }
 }
 
 impl<'a> Table<'a> {
-    /// A bucket's own page; it may never have been written if the table was made with it.
+    /// Checks a bucket's own page, which may never have been written if the table was created with it.
     pub(super) fn require_head(&self, bucket: u32, head: Place<'a>) -> Result<(), Damage> {
         if head.page.is_hole() && bucket < self.header.first_buckets() {
             return Ok(());
@@ -73,24 +73,25 @@ impl<'a> Table<'a> {
         let page = self.header.map_page(map).map_err(|fault| fault.on(0))?.page;
         let bytes = self.bytes(page).map_err(|fault| fault.on(page))?;
         let own = self.header.is_set(bytes, 0);
-        // libc takes the first clear bit for a free page, made or not, once its search comes to that word.
+        // Once libc's search reaches that word, it treats the first clear bit as a free page, whether it
+        // exists or not.
         let last = self.header.bit_of(self.header.overflow_pages());
         let mut behind = last.bit.saturating_add(1)..self.header.bits_per_map();
         if !own || (last.map == map && !behind.all(|bit| self.header.is_set(bytes, bit))) {
-            return Err(Fault::BadPage("bitmap has a page free that cannot be").on(page));
+            return Err(Fault::BadPage("bitmap marks a page free that cannot be").on(page));
         }
         Ok(bytes)
     }
 
-    /// Pages of which the header knows nothing must be empty, wherever the file ends: they may become
-    /// those of buckets, and libc puts pairs behind what it finds there, without a look whether they fit.
+    /// Checks that pages unknown to the header are empty: they may become pages of buckets, and libc puts
+    /// pairs after what it finds there without checking whether they fit.
     pub(super) fn unmade(&self, tell: &mut dyn FnMut(Damage)) {
         if let Some((page, _)) = self.filled_unmade().next() {
-            tell(Fault::BadPage("not empty, and of no bucket yet").on(page));
+            tell(Fault::BadPage("not empty, but of no bucket yet").on(page));
         }
     }
 
-    /// Pages of which the header knows nothing, and which are not empty; with each the file from there on.
+    /// Pages unknown to the header that are not empty, each with the file from there on.
     pub(super) fn filled_unmade(&self) -> impl Iterator<Item = (u32, &'a [u8])> {
         let made = self.made();
         let later = (1_u32..).map_while(|page| Some((page, self.bytes_from(page)?)));
@@ -99,7 +100,7 @@ impl<'a> Table<'a> {
         later.filter(move |(page, bytes)| !made.contains(page) && filled(bytes))
     }
 
-    /// The pages of all buckets and the overflow pages of all split points, as far as the file has them.
+    /// The pages of all buckets and the overflow pages of all split points that are in the file.
     fn made(&self) -> HashSet<u32> {
         let header = &self.header;
         let buckets = (0..=header.max_bucket).map(|bucket| header.bucket_page(bucket));
@@ -115,7 +116,8 @@ impl<'a> Table<'a> {
         buckets.take_while(there).chain(overflow.filter(there)).collect()
     }
 
-    /// What is wrong beside the buckets: with the header, the bitmaps, and the pages that are not made yet.
+    /// Checks everything but the buckets: the header, the bitmaps, and the pages that belong to nothing
+    /// yet.
     pub(super) fn frame(&self) -> Result<Maps<'a>, Damage> {
         let mut first = None;
         let mut tell = |damage| _ = first.get_or_insert(damage);
@@ -129,7 +131,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Follows the links of a table in which everything holds; whatever does not is the end.
+/// Follows the links of a sound table; the first violation ends it.
 #[derive(Debug)]
 pub struct Sound<'s, 'a> {
     walker: Walker<'s, 'a>,
@@ -138,7 +140,7 @@ pub struct Sound<'s, 'a> {
 }
 
 impl<'s, 'a> Sound<'s, 'a> {
-    /// Begins, with what [`Table::frame`] has found.
+    /// Begins with the result of [`Table::frame`].
     pub fn new(table: &'s Table<'a>, maps: Maps<'a>) -> Sound<'s, 'a> {
         Sound { walker: Walker::new(table), table, maps }
     }

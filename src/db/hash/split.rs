@@ -1,6 +1,7 @@
-//! The table grown by one bucket: linear hashing's split, as `__expand_table()` and `__split_page()` in
-//! lib/libc/db/hash have it. What stays and what moves is packed anew, on pages taken for it and on the two
-//! buckets' own; [`super::commit`] has the order in which they are written.
+//! Grows the table by one bucket: the split of linear hashing, as in `__expand_table()` and
+//! `__split_page()` in lib/libc/db/hash. The pairs that stay and those that move are packed again, on newly
+//! allocated pages and on the two buckets' own; [`super::commit`] explains the order in which they are
+//! written.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -16,7 +17,7 @@ use crate::db::{Damage, EngineError, Fault, Record};
 const DIRECTORY_GROWTH: i32 = 16;
 
 impl<F: PageFile> Writer<F> {
-    /// Splits the bucket whose turn it is, if that can be done safely.
+    /// Splits the next bucket, if that can be done safely.
     pub(super) fn expand(&mut self) -> Result<(), EngineError> {
         let (from, to) = self.header.next_split();
         let Some(grown) = grow(&self.header) else { return Ok(()) };
@@ -34,7 +35,7 @@ impl<F: PageFile> Writer<F> {
             Err(EngineError::Refused(_)) => return Ok(()),
             addresses => addresses?,
         };
-        // Only now is the place of the new bucket known: a new generation begins behind all pages made.
+        // Only now is the place of the new bucket known: a new generation begins after all existing pages.
         let Some(grown) = grow(&self.header) else { return self.free(addresses) };
         let place = grown.bucket_page(to);
         if !self.is_vacant(place) {
@@ -58,7 +59,7 @@ impl<F: PageFile> Writer<F> {
         self.free(addresses)
     }
 
-    /// A page that leads to the first of these addresses, if there are any.
+    /// The page with a link to the first of these addresses, if there are any.
     pub(super) fn linked(&self, mut page: PageBuf, addresses: &[u16]) -> PageBuf {
         if let Some(address) = addresses.first() {
             page.set_next(*address);
@@ -70,11 +71,11 @@ impl<F: PageFile> Writer<F> {
         PageBuf::blank(self.page_size(), self.header.order)
     }
 
-    /// Whether nothing is on a page, or the file ends before it.
+    /// Whether a page is empty, or the file ends before it.
     pub(super) fn is_vacant(&self, number: u32) -> bool {
         match self.read_page(number) {
             Ok(page) => page.view().entries() == 0,
-            // A full disk may have cut a page there.
+            // A full disk may have truncated a page there.
             Err(EngineError::Damaged(Damage { fault, .. })) => {
                 matches!(fault, Fault::BeyondEnd | Fault::Cut)
             }
@@ -82,8 +83,8 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    /// As many pages as these pairs take, none of them linked: the bucket's own, on which no big pair can
-    /// begin, and the others.
+    /// Packs pairs on as many pages as they need, without links: the bucket's own page, where no big pair
+    /// can begin, and further pages.
     pub(super) fn pack<'r, 'a: 'r>(
         &self,
         records: impl Iterator<Item = &'r Record<'a>>,
@@ -102,7 +103,7 @@ impl<F: PageFile> Writer<F> {
 }
 
 impl Header {
-    /// The bucket that the next one takes its pairs from, and the next one.
+    /// The next bucket to split, and the new one.
     fn next_split(&self) -> (u32, u32) {
         let to = self.max_bucket.saturating_add(1);
         let mask = if to > self.high_mask { self.high_mask } else { self.low_mask };
@@ -110,7 +111,7 @@ impl Header {
     }
 }
 
-/// The header with one bucket more (`__expand_table()`); `None` if it cannot have one.
+/// The header with one more bucket (`__expand_table()`); `None` if it cannot have one.
 pub(super) fn grow(header: &Header) -> Option<Header> {
     let mut grown = header.clone();
     grown.max_bucket = header.max_bucket.checked_add(1)?;
@@ -128,6 +129,6 @@ pub(super) fn grow(header: &Header) -> Option<Header> {
         grown.low_mask = header.high_mask;
         grown.high_mask = grown.max_bucket | grown.low_mask;
     }
-    // Past these, libc's int and this file's page numbers run out.
+    // Beyond these, libc's int and the page numbers of this file overflow.
     (grown.max_bucket < i32::MAX as u32 / 2).then_some(grown)
 }

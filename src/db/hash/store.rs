@@ -1,15 +1,14 @@
-//! The file under the writer: its pages as the batch has changed them, header, note and bitmaps.
+//! The file below the writer: its pages as changed by the batch, with header, note and bitmaps.
 //!
-//! [`super::write`] and [`super::split`] come here with pages that they have changed and for pages to write
-//! on. What is read is looked at before anybody builds on it. Nothing is written before
-//! [`Writer::commit`](super::commit), which knows in which order.
+//! [`super::write`] and [`super::split`] change pages and allocate pages here. Everything that is read is
+//! checked before it is used. Nothing is written before [`Writer::commit`](super::commit), which knows the
+//! order.
 //!
-//! To keep that order short, these hold for every batch:
+//! To keep that order simple, every batch observes two rules:
 //!
-//! * a page is taken for it only if the file has it free, or has it not: one that the batch gives back is
-//!   free for the next;
-//! * a pair moves to pages that were taken, or to a bucket that the batch makes, and never to another page
-//!   in use.
+//! * it allocates a page only if the page is free in the file or does not exist yet; pages that it frees
+//!   are available to the next batch;
+//! * it moves a pair only to allocated pages or to a new bucket, never to another page in use.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -30,30 +29,30 @@ const LARGEST_PAGE: u32 = 32768;
 #[derive(Debug)]
 pub struct Writer<F> {
     pub(super) file: F,
-    /// Of the file.
+    /// The length of the file.
     pub(super) length: u64,
     pub(super) header: Header,
     pub(super) pages: Pages,
-    /// The header that the file has.
+    /// The header in the file.
     pub(super) written: Header,
-    /// The note that the file has, until what it says has been looked after.
+    /// The note in the file, until the repair that it asks for is done.
     pub(super) note: Option<Note>,
-    /// The pages that the batch has changed, bitmaps apart.
+    /// The pages that the batch has changed, except bitmaps.
     pub(super) changed: BTreeMap<u32, PageBuf>,
-    /// The overflow pages that it has taken.
+    /// The overflow pages that it has allocated.
     pub(super) fresh: BTreeSet<u32>,
-    /// The overflow pages of the file that nothing will lead to any more.
+    /// The overflow pages of the file to which nothing will lead.
     pub(super) freed: Vec<u16>,
-    /// Where the pages of old buckets that give pairs away are copied to while the batch is written.
+    /// The pages to which those of old buckets that give away pairs are copied while the batch is written.
     pub(super) copies: BTreeMap<u32, u16>,
-    /// Whether the batch has looked after what the note says.
+    /// Whether the batch has done the repair that the note asks for.
     pub(super) is_mended: bool,
-    /// Whether the file is as it was when the batch began, for all that is known.
+    /// Whether the file is known to be as it was when the batch began.
     pub(super) is_known: bool,
 }
 
-/// Whether a file was to become an empty table and has not: what is in it is in an empty table, and something is
-/// not.
+/// Whether a file was to become an empty table but is incomplete: everything in it is part of an empty
+/// table, but something is missing.
 pub fn is_begun(image: &[u8]) -> bool {
     let sizes = (9..=LARGEST_PAGE.ilog2()).map(|shift| 1_u32 << shift);
     sizes.map(empty_table).any(|table| {
@@ -62,7 +61,7 @@ pub fn is_begun(image: &[u8]) -> bool {
     })
 }
 
-/// The file that is an empty table.
+/// The bytes of an empty table.
 fn empty_table(page_size: u32) -> Vec<u8> {
     let header = Header::fresh(page_size, ByteOrder::NATIVE);
     let size = usize::try_from(page_size).unwrap_or(0);
@@ -73,11 +72,11 @@ fn empty_table(page_size: u32) -> Vec<u8> {
 }
 
 impl<F: PageFile> Writer<F> {
-    /// Opens a file that holds a table.
+    /// Opens a file with a table.
     ///
     /// # Errors
     ///
-    /// The header or a bitmap page does not hold, or the pages are of 65536 bytes.
+    /// The header or a bitmap page is damaged, or the pages have 65536 bytes.
     pub fn open(file: F) -> Result<Self, EngineError> {
         let header = Header::fresh(LARGEST_PAGE, ByteOrder::NATIVE);
         let mut writer = Writer::new(file, header);
@@ -90,15 +89,15 @@ impl<F: PageFile> Writer<F> {
     ///
     /// # Errors
     ///
-    /// The page size is no power of two from 512 to 32768, or the file is not empty.
+    /// The page size is not a power of two from 512 to 32768, or the file is not empty.
     pub fn create(file: F, page_size: u32) -> Result<Self, EngineError> {
         Self::create_in_order(file, page_size, ByteOrder::NATIVE)
     }
 
-    /// As [`Self::create`], for a machine of either byte order.
+    /// Like [`Self::create`], for a machine with the given byte order.
     pub fn create_in_order(file: F, page_size: u32, order: ByteOrder) -> Result<Self, EngineError> {
         if !page_size.is_power_of_two() || !(512..=LARGEST_PAGE).contains(&page_size) {
-            return Err(EngineError::Refused("page size is no power of two from 512 to 32768"));
+            return Err(EngineError::Refused("page size is not a power of two from 512 to 32768"));
         }
         if file.length()? > 0 {
             return Err(EngineError::Refused("file is not empty"));
@@ -124,7 +123,7 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    /// Forgets the batch and reads what the file has.
+    /// Drops the batch and reads the file again.
     fn read_anew(&mut self) -> Result<(), EngineError> {
         self.length = self.file.length()?;
         let mut head = [0; note::END];
@@ -143,7 +142,7 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// Looks at the file again if the last batch could not be written.
+    /// Reads the file again if the last batch could not be written.
     pub(super) fn refresh(&mut self) -> Result<(), EngineError> {
         if self.is_known {
             return Ok(());
@@ -159,7 +158,7 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// Forgets the batch.
+    /// Drops the batch.
     fn forget(&mut self) {
         self.changed.clear();
         self.fresh.clear();
@@ -174,14 +173,14 @@ impl<F: PageFile> Writer<F> {
                 let page = self.header.map_page(map).map_err(|fault| fault.on(0))?.page;
                 let bytes = self.read_bytes(page)?;
                 if !self.header.is_set(&bytes, 0) {
-                    return Err(Fault::BadPage("bitmap has itself free").on(page).into());
+                    return Err(Fault::BadPage("bitmap marks its own page free").on(page).into());
                 }
                 Ok(Map { bytes, changed: false })
             })
             .collect()
     }
 
-    /// Where in the file a page begins.
+    /// The offset of a page in the file.
     pub(super) fn offset(&self, number: u32) -> u64 {
         u64::from(number).saturating_mul(u64::from(self.header.bsize))
     }
@@ -200,7 +199,7 @@ impl<F: PageFile> Writer<F> {
         Ok(bytes)
     }
 
-    /// Whether a page is that of a bucket of an empty table.
+    /// Whether a page belongs to a bucket of an empty table.
     fn is_empty_bucket(&self, number: u32) -> bool {
         (0..self.header.first_buckets()).any(|bucket| self.header.bucket_page(bucket) == number)
     }
@@ -209,18 +208,18 @@ impl<F: PageFile> Writer<F> {
         usize::try_from(self.header.bsize).unwrap_or(0)
     }
 
-    /// A page as the file has it.
+    /// A page as it is in the file.
     pub(super) fn read_stored(&self, number: u32) -> Result<PageBuf, EngineError> {
         let page = PageBuf::new(self.read_bytes(number)?, self.header.order)
             .map_err(|fault| fault.on(number))?;
         if page.view().accounts() {
             Ok(page)
         } else {
-            Err(Fault::BadPage("free space is not what the pairs leave").on(number).into())
+            Err(Fault::BadPage("free space does not match the pairs").on(number).into())
         }
     }
 
-    /// A page as the batch has it.
+    /// A page as changed by the batch.
     pub(super) fn read_page(&self, number: u32) -> Result<PageBuf, EngineError> {
         match self.changed.get(&number) {
             Some(page) => Ok(page.clone()),
@@ -232,7 +231,7 @@ impl<F: PageFile> Writer<F> {
         self.changed.insert(number, page);
     }
 
-    /// Has so many overflow pages given out: their addresses.
+    /// Allocates overflow pages; returns their addresses.
     pub(super) fn take(&mut self, count: usize) -> Result<Vec<u16>, EngineError> {
         let mut taken = Vec::with_capacity(count);
         for _ in 0..count {
@@ -251,7 +250,7 @@ impl<F: PageFile> Writer<F> {
         Ok(taken)
     }
 
-    /// Writes pages one behind the other to the overflow pages of these addresses.
+    /// Writes a chain of pages to the overflow pages with these addresses.
     pub(super) fn write_chain(
         &mut self,
         pages: Vec<PageBuf>,
@@ -269,7 +268,7 @@ impl<F: PageFile> Writer<F> {
         Ok(())
     }
 
-    /// Puts other pages in the place of a whole chain. Only the bucket's own page is written over.
+    /// Replaces a whole chain by other pages. Only the bucket's own page is overwritten.
     pub(super) fn replace_chain(
         &mut self,
         old: &Bucket,
@@ -284,7 +283,7 @@ impl<F: PageFile> Writer<F> {
         self.free(old.nodes.iter().filter_map(|node| node.address))
     }
 
-    /// Takes pages back that nothing leads to any more.
+    /// Frees pages to which nothing leads any more.
     pub(super) fn free(
         &mut self,
         addresses: impl IntoIterator<Item = u16>,

@@ -1,19 +1,19 @@
-//! What libc's own walk does not see: the image of a sound file in, the ordinals of the records that
-//! `hash_seq()` passes over out.
+//! Finds the records that libc's own walk does not see. In: the image of a sound file. Out: the ordinals of
+//! the records that `hash_seq()` skips.
 //!
-//! Called where libc's walk is compared with ours (`db::libc`). When that walk has returned a pair too
-//! large for a page, its cursor is on the first entry of the page behind the pair; the next step moves it
-//! two entries on before anything is returned (`hash_seq()` in lib/libc/db/hash/hash.c, `__big_return()`
-//! and `collect_data()` in hash_bigkey.c):
+//! Used to compare libc's walk with ours (`db::libc`). When libc's walk has returned a pair too large for a
+//! page, its cursor is on the first entry of the page after the pair; the next step moves it two entries
+//! further before anything is returned (`hash_seq()` in lib/libc/db/hash/hash.c, `__big_return()` and
+//! `collect_data()` in hash_bigkey.c):
 //!
-//! | page behind the big pair | the walk |
+//! | page after the big pair | the walk |
 //! |---|---|
-//! | pairs | passes over the first |
-//! | nothing but a link | leaves the bucket |
-//! | another big pair | takes the entries of its first page for a link or a pair, and leaves its memory |
+//! | pairs | skips the first |
+//! | only a link | leaves the bucket |
+//! | another big pair | treats the entries of its first page as a link or a pair, and reads out of bounds |
 //!
-//! A big pair without data sends it astray too: it takes the page behind the key for data. A search for
-//! the key finds all these records, so they are there, and our walk has them.
+//! A big pair without data leads it astray too: it treats the page after the key as data. A search finds
+//! all these records, so they exist, and our walk returns them.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -26,18 +26,18 @@ use super::walk::Source;
 use crate::db::{Damage, EngineError};
 
 const LOST: EngineError = EngineError::Refused(
-    "libc's walk would leave its memory: a pair too large for a page follows another",
+    "libc's walk would read out of bounds: a pair too large for a page follows another",
 );
 const NO_DATA: EngineError = EngineError::Refused(
-    "libc's walk would leave its memory: a key too large for a page has no data",
+    "libc's walk would read out of bounds: a key too large for a page has no data",
 );
 
 impl Table<'_> {
-    /// The ordinals, in the order of [`Table::records`], of what libc's walk passes over.
+    /// The ordinals, in the order of [`Table::records`], of the records that libc's walk skips.
     ///
     /// # Errors
     ///
-    /// The file is damaged, or libc must not walk it: it would leave its own memory.
+    /// The file is damaged, or libc must not walk it, since it would read out of bounds.
     pub fn unseen(&self) -> Result<Vec<usize>, EngineError> {
         let mut walker = Walker::new(self);
         let mut unseen = Vec::new();
@@ -66,17 +66,17 @@ impl Table<'_> {
     }
 }
 
-/// What the walk sees of a chain.
+/// What the walk sees next in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
     Clear,
-    /// All but the first pair of that page, the one behind a big pair.
+    /// All but the first pair on this page, which follows a big pair.
     Behind(usize),
     /// Nothing more.
     Gone,
 }
 
-/// Tells which records of a chain the walk passes over; how many records there are.
+/// Reports which records of a chain the walk skips; returns the number of records.
 fn look_along(chain: &Bucket, pass_over: &mut dyn FnMut(usize)) -> Result<usize, EngineError> {
     let records = chain.records()?;
     let mut sight = Sight::Clear;
@@ -109,7 +109,7 @@ fn is_bare_link(chain: &Bucket, node: usize) -> bool {
     })
 }
 
-/// Whether the last page of a big pair has the end of the key and nothing else.
+/// Whether the last page of a big pair has only the end of the key.
 fn ends_with_key(chain: &Bucket, node: usize) -> bool {
     chain.nodes.get(node).is_some_and(|node| node.page.view().big_mark() == Some(FULL_KEY))
 }

@@ -1,21 +1,21 @@
-//! Walking one bucket's chain: pages in, whole pairs out, big ones put together.
+//! Walks the chain of one bucket. In: pages. Out: whole pairs, with big ones assembled.
 //!
-//! Every page of a chain is fetched through [`Source::follow`], which lets no overflow page be used twice:
-//! whatever the links say, a walk over all buckets is over after as many pages as the file has.
+//! Every page of a chain is obtained from [`Source::follow`], which never returns an overflow page twice:
+//! whatever the links, a walk over all buckets ends after at most as many pages as the file has.
 //!
-//! A big pair begins on a page of its own (lib/libc/db/hash/hash.h, `__big_insert()`):
+//! A big pair begins on its own page (lib/libc/db/hash/hash.h, `__big_insert()`):
 //!
-//! | page | entries | holds |
+//! | page | entries | contents |
 //! |---|---|---|
 //! | key, not its end | key, 1, next, 0 | key |
-//! | key's end | key, 2, next, 0 | key; the data begin on the next page |
+//! | key's end | key, 2, next, 0 | key; the data begins on the next page |
 //! | key's end and data | key, 3, next, data | if any byte is free, all data; if not, the next page has more |
 //! | data, not their end | data, 2, next, 0 | data |
-//! | data's end | data, 3 | data; ends the chain |
+//! | data's end | data, 3 | data; the chain ends |
 //! | data's end | data, 3, next, 0 | data; ordinary pages or another big pair follow |
 //!
-//! Where a pair has no data at all and its key fills the page, the page after `key, 2` belongs to
-//! the chain and not to the pair.
+//! If a pair has no data and its key fills the page, the page after `key, 2` belongs to the chain and not
+//! to the pair.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -33,14 +33,14 @@ use super::sound::WRONG_BUCKET;
 use crate::db::{Damage, Fault, Record};
 use std::borrow::Cow;
 
-/// Where the pages of a chain come from.
+/// The source of the pages of a chain.
 pub trait Source<'a> {
-    /// The overflow page of that address, linked from page `from`, and its number. No page is handed
-    /// out twice.
+    /// The overflow page with this address, linked from page `from`, and its number. No page is returned
+    /// twice.
     fn follow(&mut self, from: u32, address: u16) -> Result<Place<'a>, Damage>;
 }
 
-/// A page, and where in the file it is.
+/// A page and its place in the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Its number, from the beginning of the file.
@@ -49,27 +49,27 @@ pub struct Place<'a> {
     pub page: Page<'a>,
 }
 
-/// The walk along one chain. After a fault it has nothing more to say.
+/// The walk along one chain. It ends after a fault.
 #[derive(Debug)]
 pub struct Chain<'a> {
     here: Place<'a>,
-    /// The bucket that all keys must be of, if that is asked.
+    /// The bucket to which all keys must belong, if that is checked.
     home: Option<Home>,
     piece: Piece<'a>,
     next: Step<'a>,
 }
 
-/// What a chain is made of. An iterator over its pairs, which ends with the first fault.
+/// A part of a chain: an iterator over its pairs, which ends with the first fault.
 #[derive(Debug)]
 pub enum Piece<'a> {
-    /// The pairs of the page of that number, and the bucket that their keys must be of.
+    /// The pairs on the page with this number, and the bucket to which their keys must belong.
     Page(u32, Pairs<'a>, Option<Home>),
     /// A big pair, until it is taken.
     Big(Option<Record<'a>>),
 }
 
 impl Piece<'_> {
-    /// Makes ready what will be read.
+    /// Prefetches what will be read.
     pub fn fetch(&self) {
         if let Piece::Page(_, pairs, _) = self {
             pairs.fetch();
@@ -101,7 +101,7 @@ impl<'a> Iterator for Piece<'a> {
     }
 }
 
-/// What follows on a page or on a big pair.
+/// What follows a page or a big pair.
 #[derive(Debug)]
 enum Step<'a> {
     End,
@@ -115,12 +115,12 @@ impl<'a> Chain<'a> {
         Chain { here: head, home: None, piece: Piece::Big(None), next: Step::Enter(head) }
     }
 
-    /// The same; a key that is not of that bucket is a fault.
+    /// The same; a key that does not belong to this bucket is a fault.
     pub fn of_bucket(head: Place<'a>, home: Home) -> Chain<'a> {
         Chain { home: Some(home), ..Chain::new(head) }
     }
 
-    /// The number of the page that the walk is on.
+    /// The number of the current page.
     pub fn page(&self) -> u32 {
         self.here.number
     }
@@ -142,7 +142,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The next piece: an ordinary page, or a big pair, which is taken whole.
+    /// The next piece: an ordinary page, or a whole big pair.
     pub fn next_piece(
         &mut self,
         source: &mut impl Source<'a>,
@@ -223,7 +223,7 @@ impl<'a> BigPair<'a> {
         }
     }
 
-    /// The last of a key, and the first of its data in front of it.
+    /// The end of a key, and the beginning of its data before it.
     fn key_and_data(&mut self) -> Result<u16, Damage> {
         let page = self.here.page;
         let (key, data) = (page.entry(1), page.entry(4));
@@ -239,7 +239,7 @@ impl<'a> BigPair<'a> {
         Ok(page.entry(3))
     }
 
-    /// The part on a page that holds a part of either the key or the data.
+    /// The part of the key or the data on a page that has only one of them.
     fn chunk(&self) -> Result<&'a [u8], Damage> {
         let page = self.here.page;
         match (page.entries(), page.big_mark(), page.link()) {
@@ -260,7 +260,7 @@ impl<'a> BigPair<'a> {
     }
 }
 
-/// Puts two pieces together; a single piece stays where it lies.
+/// Joins two pieces; a single piece is not copied.
 fn append<'a>(whole: &mut Cow<'a, [u8]>, piece: &'a [u8]) {
     if whole.is_empty() {
         *whole = Cow::Borrowed(piece);

@@ -1,12 +1,13 @@
-//! The writer: pairs put into a hash file and taken out of it, in place.
+//! The writer: adds pairs to a hash file and removes them, in place.
 //!
-//! An operation changes pages in memory, and [`Writer::commit`](super::commit) writes what a batch of them has
-//! come to. Pairs go where libc would put them, so that a walk gives them in the same order. Two things differ:
-//! a pair that is alone on a page in front of a link is replaced there, where libc would move it to a later
-//! page; and a bucket that is split, or in which a pair outgrows its page, is packed closer than libc does it.
+//! An operation changes pages in memory, and [`Writer::commit`](super::commit) writes a batch of
+//! operations. Pairs go where libc would put them, so that a walk returns them in the same order, with two
+//! exceptions: a pair that is alone on a page before a link is replaced there, while libc would move it to
+//! a later page; and when a bucket is split, or a pair outgrows its page, pairs are packed more tightly
+//! than in libc.
 //!
-//! Before a chain is changed all of it is read and looked at; a file that does not hold is not written.
-//! The lock is the caller's.
+//! Before a chain is changed, all of it is read and checked; a damaged file is not written. The caller
+//! holds the lock.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -21,13 +22,13 @@ use crate::db::{ByteOrder, Engine, EngineError, Fault, Record};
 
 /// `MIN_FFACTOR`.
 const MIN_FFACTOR: i32 = 4;
-/// Larger pairs than this are refused: spamd's are of five kilobytes at most.
+/// Larger pairs than this are refused: spamd's have at most five kilobytes.
 const LARGEST_PAIR: usize = 1 << 20;
 
 impl<F: PageFile> Writer<F> {
-    /// Puts a pair whose key the chain need not be searched for where `__addel()` in hash_page.c puts
-    /// it: on the first page of `nodes`, the end of its chain, that has pairs already and room for one
-    /// more, otherwise on the last.
+    /// Adds a pair, without searching the chain for its key, where `__addel()` in hash_page.c would: on the
+    /// first page of `nodes`, the end of its chain, that already has pairs and room for one more, otherwise
+    /// on the last.
     fn insert(&mut self, nodes: &[Node], key: &[u8], value: &[u8]) -> Result<Growth, EngineError> {
         let Some(last) = nodes.last() else {
             return Err(Fault::BadPage("chain has no end").on(0).into());
@@ -56,20 +57,20 @@ impl<F: PageFile> Writer<F> {
         Ok(Growth::Chain)
     }
 
-    /// The pages that a pair takes for itself.
+    /// The pages of a pair that needs its own.
     pub(super) fn pages_for(&self, key: &[u8], value: &[u8]) -> Result<Vec<PageBuf>, EngineError> {
         let mut page = self.blank();
         if page.fits(key, value) {
             page.put(key, value);
             Ok(vec![page])
         } else if value.is_empty() {
-            Err(EngineError::Refused("key too large for a page, and no data"))
+            Err(EngineError::Refused("key is too large for a page and has no data"))
         } else {
             Ok(big::pages(key, value, self.page_size(), self.header.order))
         }
     }
 
-    /// Takes a pair out of its chain.
+    /// Removes a pair from its chain.
     fn take_out(&mut self, chain: &Bucket, spot: Spot) -> Result<(), EngineError> {
         match spot {
             Spot::Page { node, index } => {
@@ -80,7 +81,7 @@ impl<F: PageFile> Writer<F> {
                 Ok(())
             }
             Spot::Big { first, last } => {
-                // The page that leads to the first is not looked for: the first stays, empty.
+                // The page that leads to the first one is not searched for: the first one stays, empty.
                 let pages = chain.nodes.get(first..=last).unwrap_or(&[]);
                 let (Some(head), Some(tail)) = (pages.first(), pages.last()) else { return Ok(()) };
                 let mut page = self.blank();
@@ -93,7 +94,7 @@ impl<F: PageFile> Writer<F> {
         }
     }
 
-    /// Puts a pair in place of the one at `spot`, on the same page; false if it does not fit there.
+    /// Replaces the pair at `spot` by another, on the same page; false if it does not fit there.
     fn replace(
         &mut self,
         chain: &Bucket,
@@ -105,7 +106,7 @@ impl<F: PageFile> Writer<F> {
         let Some(node) = chain.nodes.get(node) else { return Ok(false) };
         let mut page = node.page.clone();
         page.remove(index);
-        // libc leaves a page with nothing but its link as it is; this saves a write and a gap.
+        // libc leaves a page that has only a link alone; using it saves a write and a gap.
         let fits = page.fits(key, value) || page.squeezes(key, value);
         if fits {
             page.put(key, value);
@@ -114,7 +115,7 @@ impl<F: PageFile> Writer<F> {
         Ok(fits)
     }
 
-    /// Puts a pair; tells whether its bucket needed a new page, and whether the key is new.
+    /// Puts a pair; returns whether its bucket needed a new page, and whether the key is new.
     fn put_pair(&mut self, key: &[u8], value: &[u8]) -> Result<(Growth, bool), EngineError> {
         let bucket = self.header.bucket_of(hash(key));
         let (chain, spots) = self.search(bucket, key)?;
@@ -129,7 +130,7 @@ impl<F: PageFile> Writer<F> {
         Ok((Growth::None, false))
     }
 
-    /// Packs a chain anew, with one pair in place of all that have its key.
+    /// Packs a chain again, with one pair instead of all that have its key.
     fn repack(&mut self, chain: &Bucket, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         let pair = Record { key: key.into(), value: value.into() };
         let records: Vec<_> = chain.records()?.into_iter().map(|(_, record)| record).collect();
@@ -138,7 +139,7 @@ impl<F: PageFile> Writer<F> {
         self.replace_chain(chain, head, tail)
     }
 
-    /// Puts a pair where it belongs unless its key is there.
+    /// Puts a pair where it belongs, unless its key is already there.
     pub(super) fn put_missing(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
         let (chain, spots) = self.search(self.header.bucket_of(hash(key)), key)?;
         if spots.is_empty() {
@@ -176,7 +177,7 @@ impl<F: PageFile> Engine for Writer<F> {
         if found.is_some() {
             return Ok(found);
         }
-        // A batch that was cut short may have left the pair where it came from.
+        // An interrupted batch may have left the pair where it came from.
         for bucket in self.unmended() {
             if let Some(value) = self.value_in(bucket, key)? {
                 return Ok(Some(value));
@@ -189,7 +190,7 @@ impl<F: PageFile> Engine for Writer<F> {
         if key.len().saturating_add(value.len()) > LARGEST_PAIR {
             return Err(EngineError::Refused("pair larger than a megabyte"));
         }
-        // Refused before anything is looked at: a change must not fail half-way.
+        // Refuse it first: a change must not fail half-way.
         self.pages_for(key, value)?;
         self.refresh()?;
         self.mend()?;

@@ -1,10 +1,10 @@
-//! dbopen(3) made safe to call: paths and byte slices in, owned bytes and `io::Error`s out.
+//! A safe interface to dbopen(3). In: paths and byte slices. Out: owned bytes and `io::Error`s.
 //!
-//! The only file of the database code with `unsafe` in it; its callers are [`super::Writer`] and
-//! [`super::walk`]. What <db.h> declares is taken from there by build.rs. The library believes the file:
-//! it follows whatever numbers it finds, out of its own memory if need be. So the caller has checked the
-//! whole structure under the lock, which it keeps ([`super`] tells how); that is trusted here and cannot
-//! be proved.
+//! This is the only file of the database code with `unsafe`; its callers are [`super::Writer`] and
+//! [`super::walk`]. build.rs generates the declarations from <db.h>. The library trusts the file: it
+//! follows any numbers it finds, even out of bounds. So the caller must have checked the whole structure
+//! under the lock, and must keep the lock ([`super`] explains how); this file relies on that and cannot
+//! verify it.
 
 use crate::db::Format;
 use std::ffi::{CStr, c_int, c_void};
@@ -14,16 +14,16 @@ use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-/// What <db.h> declares, and the few constants of <fcntl.h> and <errno.h> that go with it.
+/// The declarations of <db.h>, with the few constants of <fcntl.h> and <errno.h> that are needed.
 #[allow(dead_code, missing_docs, non_camel_case_types, clippy::all, clippy::pedantic)]
 mod sys {
     include!(concat!(env!("OUT_DIR"), "/db.rs"));
 }
 
-/// `EFTYPE` of errno(2): a file of another type than the one asked for.
+/// `EFTYPE` of errno(2): the file has another type.
 pub const EFTYPE: i32 = sys::EFTYPE.cast_signed();
 
-/// What a file is opened for.
+/// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// `O_RDONLY`.
@@ -43,10 +43,10 @@ pub enum Step {
 
 /// A `DB *`, open until it is closed or dropped.
 ///
-/// Not `Send`: nothing says that the library may be called from one thread now and another later.
+/// Not `Send`: it is not documented that different threads may call the library.
 #[derive(Debug)]
 pub struct Handle {
-    /// Invariant: came from dbopen() and has not been given to its `close`.
+    /// Invariant: it came from dbopen() and has not been passed to its `close`.
     db: NonNull<sys::DB>,
 }
 
@@ -55,19 +55,19 @@ pub struct Handle {
 enum Outcome {
     /// `RET_SUCCESS`.
     Done,
-    /// `RET_SPECIAL`: the key, or a further record, is not there.
+    /// `RET_SPECIAL`: there is no such key, or no further record.
     Special,
 }
 
 impl Handle {
-    /// Opens the existing file at `path`, without a lock; an empty one that becomes a hash gets
-    /// pages of `page_size` bytes.
+    /// Opens the existing file at `path`, without a lock; an empty file that becomes a hash gets pages of
+    /// `page_size` bytes.
     ///
     /// # Errors
     ///
-    /// What dbopen(3) says: [`EFTYPE`] for a file that is not of that format, or an error of open(2).
+    /// Those of dbopen(3): [`EFTYPE`] if the file does not have this format, or an error of open(2).
     pub fn open(path: &CStr, format: Format, page_size: u32, access: Access) -> io::Result<Handle> {
-        // Zeros ask for what spamd gets by default; `bsize` matters to an empty file alone.
+        // Zeros select the defaults, as in spamd; `bsize` matters only for an empty file.
         let info = sys::HASHINFO {
             bsize: page_size,
             ffactor: 0,
@@ -119,7 +119,7 @@ impl Handle {
         Ok(Some(unsafe { copied(&value) }))
     }
 
-    /// Copies of the first record, or of the one after the last that this gave; none at the end.
+    /// Copies of the first record, or of the one after the last one returned; `None` at the end.
     pub fn seq(&mut self, step: Step) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
         let mut key = sys::DBT { data: ptr::null_mut(), size: 0 };
         let mut value = sys::DBT { data: ptr::null_mut(), size: 0 };
@@ -139,7 +139,7 @@ impl Handle {
         Ok(Some(unsafe { (copied(&key), copied(&value)) }))
     }
 
-    /// Enters `key` with `value`, in place of any value it has.
+    /// Enters `key` with `value`, replacing any value it has.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let (mut key, value) = (dbt(key), dbt(value));
         let put = self.methods().put.ok_or(NO_METHOD)?;
@@ -159,21 +159,21 @@ impl Handle {
         Ok(outcome(code)? == Outcome::Done)
     }
 
-    /// Writes what is still in memory.
+    /// Writes everything that is still in memory.
     pub fn sync(&mut self) -> io::Result<()> {
         let sync = self.methods().sync.ok_or(NO_METHOD)?;
         // SAFETY: the invariant of `db`.
         outcome(unsafe { sync(self.db.as_ptr(), 0) }).map(drop)
     }
 
-    /// Writes what is still in memory and closes the file, whether that succeeds or not.
+    /// Writes everything that is still in memory and closes the file, even if writing fails.
     pub fn close(self) -> io::Result<()> {
         let handle = ManuallyDrop::new(self);
         // SAFETY: the invariant of `db`; `handle` was moved here and is not dropped.
         unsafe { release(handle.db) }
     }
 
-    /// Leaves the file open until the process ends, and as it is: closing may write.
+    /// Leaves the file open, and as it is, until the process exits: closing might write.
     pub fn abandon(self) {
         mem::forget(self);
     }
@@ -187,14 +187,14 @@ impl Handle {
 }
 
 impl Drop for Handle {
-    /// Closes without a report: whoever wants one calls [`Handle::close`].
+    /// Closes without reporting errors; [`Handle::close`] reports them.
     fn drop(&mut self) {
         // SAFETY: the invariant of `db`; nobody sees `self` after this.
         let _unreported = unsafe { release(self.db) };
     }
 }
 
-/// Gives a `DB *` back to the library.
+/// Returns a `DB *` to the library.
 ///
 /// # Safety
 ///
@@ -206,22 +206,22 @@ unsafe fn release(db: NonNull<sys::DB>) -> io::Result<()> {
     outcome(unsafe { close(db.as_ptr()) }).map(drop)
 }
 
-/// What a `DB` without one of its functions would be worth; dbopen(3) fills in all of them.
+/// The error for a `DB` without one of its functions; dbopen(3) sets all of them.
 const NO_METHOD: io::ErrorKind = io::ErrorKind::Unsupported;
 
-/// `bytes` as the library wants them. The pointer is as good as the slice, for reading.
+/// `bytes` in the form that the library needs. The pointer is valid for reading as long as the slice is.
 fn dbt(bytes: &[u8]) -> sys::DBT {
     sys::DBT { data: bytes.as_ptr().cast_mut().cast(), size: bytes.len() }
 }
 
-/// The bytes that a `DBT` names.
+/// Copies the bytes of a `DBT`.
 ///
 /// # Safety
 ///
-/// They can be read, `size` of them, unless there are none or no address.
+/// `size` bytes can be read at its address, unless the size is zero or the address is null.
 unsafe fn copied(dbt: &sys::DBT) -> Vec<u8> {
     if dbt.size == 0 || dbt.data.is_null() {
-        // What is empty may come without an address.
+        // An empty one may have no address.
         return Vec::new();
     }
     // SAFETY: the contract of this function.

@@ -1,32 +1,29 @@
 //! The second engine: dbopen(3), the code with which spamd itself writes its database.
 //!
-//! A path and its locked file come in, a [`Writer`] goes out; [`compare`] sets libc's walk against ours.
-//! Built where libc has dbopen(3), and where build.rs was given a directory with OpenBSD's
-//! (`cfg(libc_db)`).
+//! In: a path and its locked file. Out: a [`Writer`]. [`compare`] compares libc's walk with ours. This is
+//! built where libc has dbopen(3), or where build.rs was given a directory with OpenBSD's (`cfg(libc_db)`).
 //!
-//! dbopen(3) opens a path and not a descriptor, so the file is open twice: our descriptor holds the
-//! lock, the library's does the work, and that both are of one file is checked. A lock that somebody
-//! else keeps has been waited for before, with patience and with an end ([`super::lock`]), and O_EXLOCK,
-//! which would wait for ours, is not needed.
+//! dbopen(3) opens a path, not a descriptor, so the file is open twice: our descriptor holds the lock, the
+//! library uses its own, and we check that both are the same file. [`super::lock`] has already waited for
+//! the lock, with a time limit, so O_EXLOCK, which would wait for our lock, is not needed.
 //!
-//! It writes what it likes when it likes, most of it when it is closed. A kill meanwhile does to the file
-//! what a kill of spamd does to it; only the native engine keeps an order of writes.
+//! The library decides when it writes; most writes happen when the file is closed. A kill meanwhile has the
+//! same effect as a kill of spamd; only the native engine orders its writes.
 //!
-//! Some sound files are not for it, and are refused when they are opened:
+//! Some sound files are not suitable for it, and are refused when they are opened:
 //!
 //! * pages of 65536 bytes, in both formats: the end of the free space overflows its 16 bits
 //!   (`PAGE_INIT()` in lib/libc/db/hash/hash_page.c, `nroot()` in lib/libc/db/btree/bt_open.c);
-//! * a hash of another machine's byte order: `__put_page()` in hash_page.c swaps a page where it lies,
-//!   so that what sync has written is swapped once more by close;
-//! * a btree with a key too long for a page: `__bt_put()` in bt_put.c files it by its {page number,
-//!   size}, and from then on the search misses it and its neighbours. For the same reason such a key is
-//!   not entered.
+//! * a hash with another byte order: `__put_page()` in hash_page.c swaps a page in place, so that close
+//!   swaps again what sync has written;
+//! * a btree with a key too long for a page: `__bt_put()` in bt_put.c files it by its {page number, size},
+//!   and from then on a search misses it and its neighbours. For the same reason such a key is not entered.
 //!
-//! **The library does not validate**: on a damaged file it loops, or leaves its memory. Whoever opens a
-//! [`Writer`] has the lock and has checked the whole structure
+//! **The library does not validate the file**: if it is damaged, it loops or accesses memory out of bounds.
+//! The caller who opens a [`Writer`] must hold the lock and have checked the whole structure
 //! ([`Snapshot::check`](super::snapshot::Snapshot::check)).
 
-// All unsafe code of the database is in this one file; lib.rs has the list of such files.
+// All unsafe code for the database is in this file; lib.rs has the list of such files.
 #[allow(unsafe_code)]
 mod handle;
 mod walk;
@@ -45,12 +42,12 @@ use std::path::Path;
 
 pub use walk::compare;
 
-/// Two pages of the largest size: what it takes to recognise a header of either format.
+/// Two pages of the largest size, enough to recognize a header of either format.
 const HEAD: usize = 2 * 65536;
 /// The library's offsets have 16 bits.
 const UNWRITABLE_PAGE: u32 = 65536;
 const REPLACED: &str = "replaced by another program while it was opened";
-/// The longest pair that is written. The library has lengths of 16 bits and of 31 in places; spamd's
+/// The longest pair that is written. In some places the library has lengths of 16 or 31 bits; spamd's
 /// longest pair has 4.1 kB.
 const LONGEST_PAIR: usize = u16::MAX as usize;
 
@@ -58,7 +55,7 @@ const LONGEST_PAIR: usize = u16::MAX as usize;
 #[derive(Debug)]
 pub struct Writer {
     shape: Shape,
-    // The library has closed the file when the lock goes: fields are dropped in this order.
+    // Fields are dropped in this order: the library closes the file before the lock is released.
     handle: Handle,
     lock: File,
 }
@@ -68,19 +65,19 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `path` is another file by now, or is sound and yet not for dbopen(3).
+    /// `path` now leads to another file, or the file is sound but not suitable for dbopen(3).
     pub fn open(path: &Path, lock: File) -> Result<Writer, EngineError> {
         let shape = Shape::of(&lock)?;
         shape.refuse_what_is_not_for_it(&lock)?;
         Writer::with(path, lock, shape)
     }
 
-    /// Makes a hash of the empty file at `path`, which `lock` holds open and locked, with pages of
+    /// Makes a hash in the empty file at `path`, which `lock` holds open and locked, with pages of
     /// `page_size` bytes, a power of two.
     ///
     /// # Errors
     ///
-    /// `path` is another file by now, or the pages are too large for dbopen(3).
+    /// `path` now leads to another file, or the pages are too large for dbopen(3).
     pub fn create(path: &Path, lock: File, page_size: u32) -> Result<Writer, EngineError> {
         Writer::with(
             path,
@@ -111,9 +108,9 @@ impl Engine for Writer {
         if pair > LONGEST_PAIR || key.len() > self.shape.longest_key() {
             return refuse("key or value is too big");
         }
-        // The end of such a pair cannot be told in a hash (`__big_insert()` in hash_bigkey.c).
+        // The end of such a pair cannot be recognized in a hash (`__big_insert()` in hash_bigkey.c).
         if value.is_empty() && key.len() > self.shape.page_size as usize / 2 {
-            return refuse("key too large for a page, and no data");
+            return refuse("key is too large for a page and has no data");
         }
         self.handle.put(key, value).map_err(refusal)
     }
@@ -131,7 +128,7 @@ impl Engine for Writer {
     }
 }
 
-/// What the header says of the pages.
+/// What the header says about the pages.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     format: Format,
@@ -150,11 +147,11 @@ impl Shape {
         Ok(Shape { format, order: snapshot.byte_order(), page_size })
     }
 
-    /// dbopen(3) of the file at `path`, if that is the locked one.
+    /// Opens the file at `path` with dbopen(3), if it is the locked one.
     fn open(self, path: &Path, lock: &File, access: Access) -> Result<Handle, EngineError> {
         let ours = FileId::of(lock)?;
         let terminated = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?;
-        // Of another file, which nobody has checked, dbopen(3) would believe the header.
+        // dbopen(3) would trust the header of another file, which has not been checked.
         if FileId::at(path)? != ours {
             return refuse(REPLACED);
         }
@@ -162,7 +159,7 @@ impl Shape {
             Handle::open(&terminated, self.format, self.page_size, access).map_err(refusal)?;
         let theirs = File::from(handle.descriptor()?.try_clone_to_owned()?);
         if FileId::of(&theirs)? != ours {
-            // Replaced between the two looks. Closing might write its header.
+            // It was replaced between the two checks. Closing it might write its header.
             handle.abandon();
             return refuse(REPLACED);
         }
@@ -181,7 +178,7 @@ impl Shape {
         }
     }
 
-    /// In a btree, a key that stays in its page whatever its value is.
+    /// The longest key in a btree that stays on its page whatever its value is.
     fn longest_key(self) -> usize {
         match self.format {
             Format::Hash => LONGEST_PAIR,
@@ -193,7 +190,7 @@ impl Shape {
 fn has_big_keys(file: &File) -> Result<bool, EngineError> {
     let image = lock::image_of(file).map_err(|kind| match kind {
         ErrorKind::Io(error) => EngineError::Io(error),
-        _ => EngineError::Refused("became shorter while it was read"),
+        _ => EngineError::Refused("file shrank while it was read"),
     })?;
     Ok(btree::Tree::new(&image)?.has_big_keys())
 }
@@ -202,10 +199,10 @@ fn refuse<T>(why: &'static str) -> Result<T, EngineError> {
     Err(EngineError::Refused(why))
 }
 
-/// EFTYPE has a text of its own on the BSDs alone, and one that explains little.
+/// Only the BSDs have a text for EFTYPE, and that explains little.
 fn refusal(error: io::Error) -> EngineError {
     if error.raw_os_error() == Some(EFTYPE) {
-        EngineError::Refused("dbopen(3) does not take it for a database of its kind")
+        EngineError::Refused("dbopen(3) does not recognize the file")
     } else {
         EngineError::Io(error)
     }
@@ -278,7 +275,7 @@ mod tests {
             let copy = Copied::of(golden);
             let shape = Shape { format, order: ByteOrder::NATIVE, page_size: 4096 };
             let opened = Writer::with(&copy.path(), copy.locked(), shape);
-            assert_eq!(message(opened), "dbopen(3) does not take it for a database of its kind");
+            assert_eq!(message(opened), "dbopen(3) does not recognize the file");
         }
     }
 
@@ -287,7 +284,7 @@ mod tests {
         let copy = Copied::of("hash/kinds.db");
         let lock = copy.locked();
         let other = Copied::of("hash/one-grey.db");
-        // A header that libc would not write like this.
+        // A header that libc would not write.
         let mut bytes = fs::read(other.path()).unwrap();
         bytes[7] = 1;
         fs::write(other.path(), &bytes).unwrap();
@@ -358,10 +355,10 @@ mod tests {
         writer.put(&[b'k'; 256], b"").unwrap();
         writer.put(&[b'k'; 257], b"v").unwrap();
         let put = writer.put(&[b'k'; 257], b"");
-        assert_eq!(message(put), "key too large for a page, and no data");
+        assert_eq!(message(put), "key is too large for a page and has no data");
     }
 
-    /// The reference made this file, and does not find `12.106.9.234\n…` in it, a record of 103 bytes.
+    /// The reference made this file, but does not find `12.106.9.234\n…` in it, a record of 103 bytes.
     #[test]
     fn a_btree_with_keys_longer_than_a_page_takes_is_refused() {
         let copy = Copied::of("damaged/hash/is-btree.db");
@@ -460,7 +457,7 @@ mod tests {
         impl<T> UnlessSend<()> for T {}
         struct IsSend;
         impl<T: Send> UnlessSend<IsSend> for T {}
-        // Ambiguous, and no program, if a handle could be sent.
+        // Ambiguous, and so not valid, if a handle could be sent.
         const { assert!(<Handle as UnlessSend<_>>::HOLDS) };
     }
 }

@@ -1,10 +1,10 @@
 //! libc's walk over a database, `R_FIRST` and then `R_NEXT`, as a second opinion on our reader.
 //!
-//! A path, its locked file and the image read under that lock come in, how the two walks differ goes out
-//! ([`Difference`]). Called by greytrapctl's `check -x` alone.
+//! In: a path, its locked file, and the image read under that lock. Out: the differences between the two
+//! walks ([`Difference`]). Only greytrapctl's `check -x` calls it.
 //!
-//! **The library does not validate.** The caller has found the whole structure sound; of what libc's
-//! walk does not survive even in a sound file (`hash::Table::unseen` has the list), the walk is refused.
+//! **The library does not validate the file.** The caller has found the whole structure sound; sound files
+//! that libc's walk does not survive (`hash::Table::unseen` has the list) are refused.
 #![forbid(unsafe_code)]
 
 use super::handle::{Access, Step};
@@ -15,19 +15,19 @@ use crate::db::{EngineError, Format, Record, hash};
 use std::fs::File;
 use std::path::Path;
 
-/// Compares our reader's records with libc's walk over the file at `path`, of which `lock` holds the
-/// lock and `image` has the bytes, found sound.
+/// Compares our reader's records with libc's walk over the file at `path`, which `lock` holds locked, and
+/// which `image` has the bytes of, found sound.
 ///
 /// # Errors
 ///
-/// libc cannot be let loose on the file, refuses it, or fails on its way.
+/// libc must not walk the file, refuses it, or fails.
 pub fn compare<'a>(
     path: &Path,
     lock: &File,
     image: &'a [u8],
 ) -> Result<Vec<Difference<'a>>, EngineError> {
     if image.is_empty() {
-        // A fresh database; to dbopen(3) it is one only if it may write.
+        // A fresh database, which dbopen(3) accepts only for writing.
         return Ok(Vec::new());
     }
     let shape = Shape::of(lock)?;
@@ -43,8 +43,8 @@ pub fn compare<'a>(
     Ok(differences(ours, &unseen, theirs))
 }
 
-/// The records of libc's walk, in its order. Of a file with `expected` records it gives no more than
-/// twice as many.
+/// The records of libc's walk, in its order. If the file has `expected` records, it returns at most twice
+/// as many.
 fn walk(
     path: &Path,
     lock: &File,

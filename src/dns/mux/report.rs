@@ -48,7 +48,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lowered(count) => write!(f, "in flight lowered to {count}"),
-            Self::Unfit(address, failure) => write!(f, "{address} put aside: {failure}"),
+            Self::Unfit(address, failure) => write!(f, "{address} not in use: {failure}"),
             Self::Odd(address, failure) => {
                 write!(f, "{address} answers, but not for the root: {failure}")
             }

@@ -14,7 +14,7 @@ use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Action, Change, Format};
 use crate::machine::Own;
-use crate::process::user::{self, Identity, SPAMD};
+use crate::process::user::{self, SPAMD, User};
 use crate::spamd::Address;
 use crate::spamd::trap::{self, Outcome, Over, Refusal, TRAP_SECONDS};
 use nix::unistd::geteuid;
@@ -64,7 +64,7 @@ fn make_missing(path: &Path) -> Result<(), Failure> {
 }
 
 fn owner(path: &Path) -> Result<(u32, u32), Failure> {
-    match Identity::of(SPAMD) {
+    match User::named(SPAMD) {
         Ok(spamd) => Ok((spamd.uid.as_raw(), spamd.gid.as_raw())),
         Err(user::Error::NotFound(_)) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -88,7 +88,7 @@ fn write(
 ) -> Changes<Outcome> {
     let now = change.clock.now();
     let mut notice =
-        || console.tell(format_args!("{}: waiting for its lock", escaped_path(&change.file)));
+        || console.tell(format_args!("{}: waiting for the lock", escaped_path(&change.file)));
     let mut work = |engine: &mut dyn Engine, address: &Address| match change.action {
         Action::Trap(over) if over < Over::White && own.contains(address.ip()) => {
             Ok(Outcome::Refused(Refusal::Own))

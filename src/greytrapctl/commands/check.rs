@@ -28,7 +28,7 @@ pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
         Readers::OursAndLibcs => super::cross_check::run(console, file),
         #[cfg(not(libc_db))]
         Readers::OursAndLibcs => {
-            Err(Failure::Because("check -x: there is no dbopen(3) here to compare with".to_owned()))
+            Err(Failure::Because("check -x: dbopen(3) is not available".to_owned()))
         }
     }
 }

@@ -21,7 +21,7 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
     let image = lock::image_of(&locked).map_err(failed)?;
     if let Err(failure) = check::structure(console, file, &image) {
         if matches!(failure, Failure::Told) {
-            not_compared(console, file, "libc's walk trusts a structure that does not hold");
+            not_compared(console, file, "libc's walk is not safe on a damaged file");
         }
         return Err(failure);
     }

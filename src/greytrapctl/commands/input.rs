@@ -32,7 +32,7 @@ pub fn open(console: &mut Console<'_>, file: &Path) -> Result<std::fs::File, Fai
 }
 
 fn waiting(console: &mut Console<'_>, file: &Path) {
-    console.tell(format_args!("{}: waiting for its lock", escaped_path(file)));
+    console.tell(format_args!("{}: waiting for the lock", escaped_path(file)));
 }
 
 /// Looks at the header of what was read from `file`.

@@ -116,9 +116,9 @@ pub enum Strength {
 impl fmt::Display for Strength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Strength::Full => "locked in",
+            Strength::Full => "confined",
             Strength::Partial(lack) => lack,
-            Strength::None => "not locked in: this system has no means for it that are known",
+            Strength::None => "not confined: this system has no known way to do it",
         })
     }
 }

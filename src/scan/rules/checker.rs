@@ -1,8 +1,8 @@
 //! Rule `checker`: mail to an address that the external program (`check rcpt with`) does not know.
 //!
-//! A tuple comes in, the address that the program is asked about goes out, and which tuple of a host the
-//! answers condemn. Asked for hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose
-//! `pass rcpt` holds here too. Source: the original's `greytrap_checkrcpt`; no verdict, no trap.
+//! Finds the address to ask the program about, and the tuple of a host that is bad according to the
+//! answers. Applies to hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose `pass
+//! rcpt` applies here too. Source: the original's `greytrap_checkrcpt`; without a verdict there is no trap.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, RcptRules};
@@ -59,7 +59,7 @@ impl Finding for Checker {
     }
 }
 
-/// The recipient to ask about: none where `pass rcpt` names it, or spamd kept only a part of it.
+/// The recipient to ask about; `None` if `pass rcpt` matches it, or if spamd has cut it short.
 pub(in crate::scan) fn recipient<'t>(
     tuple: &Tuple<'t>,
     rules: &RcptRules,

@@ -1,8 +1,8 @@
-//! Rule `dns`: a sender in a domain that takes no mail, so that nobody could ever answer.
+//! Rule `dns`: a sender in a domain that does not receive mail, so that a reply is impossible.
 //!
-//! A tuple comes in, the domain that DNS is asked about goes out, and what the answers say of a host's
-//! tuples. Null senders and address literals have no domain; what is no mailbox is the rule `syntax`'s.
-//! Source: RFC 5321, 5.1, and RFC 7505; only a definite answer counts.
+//! Finds the domain to look up for a tuple, and what the answers mean for a host's tuples. Null senders and
+//! address literals have no domain; the rule `syntax` handles senders that are not mailboxes. Source: RFC
+//! 5321, 5.1, and RFC 7505; only a definite answer counts.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::Config;
@@ -42,7 +42,7 @@ impl Finding for Dns {
         }
     }
 
-    /// By what somebody registered: names below it are no more than one.
+    /// Counts registrable domains: names below one of them count once.
     fn count(&self, case: &mut Case<'_, '_>) {
         let (subject, Some(answers)) = (case.subject, case.answers) else { return };
         let mut lower = Vec::new();
@@ -62,7 +62,7 @@ impl Finding for Dns {
         format!("Mailed from sender {domain} with no MX or A{null}")
     }
 
-    /// Those with the domain that takes no mail.
+    /// The tuples with the domain that does not receive mail.
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
         let wanted = domain(&subject.tuple(self.tuple)).unwrap_or_default();
         let is_wanted = |tuple: &Tuple<'_>| {
@@ -76,14 +76,14 @@ impl Finding for Dns {
     }
 }
 
-/// What the answers say of a host's senders.
+/// What the answers say about a host's senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// The tuple of this number is the first whose domain takes no mail.
+    /// The tuple with this number is the first whose domain does not receive mail.
     Bad(u32, Bad),
-    /// None is bad, but of one nothing is known.
+    /// None is bad, but one is unknown.
     Unknown,
-    /// Nothing is wrong with any of them.
+    /// All are good.
     Nothing,
 }
 
@@ -108,7 +108,7 @@ fn judge<'t>(
         match answers.domain(&lower) {
             Some(DomainVerdict::Bad(bad)) => return Found::Bad(number, bad),
             None => finding = Found::Unknown,
-            // What is no name was never asked for: no lack of an answer.
+            // Something that is not a name was never looked up, so no answer is missing.
             Some(verdict) if verdict.is_lacking() => finding = Found::Unknown,
             Some(_) => {}
         }

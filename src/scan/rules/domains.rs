@@ -1,8 +1,8 @@
-//! Rule `domains`: mail from senders of many registrable domains.
+//! Rule `domains`: mail from senders in many registrable domains.
 //!
-//! Asked for hosts with more tuples than `suspect tuples`. Domains are compared by what somebody
-//! registered: `a.example.com` and `b.example.com` are one. Source: the original's `MAX_DOMAINS`,
-//! less its fault of counting one too many.
+//! Applies to hosts with more tuples than `suspect tuples`. Registrable domains are compared:
+//! `a.example.com` and `b.example.com` are the same. Source: the original's `MAX_DOMAINS`, without its bug
+//! of counting one too many.
 
 use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
 use crate::config::Config;
@@ -10,7 +10,7 @@ use crate::name;
 use crate::scan::distinct::Distinct;
 use crate::scan::notes::Marks;
 
-/// Senders of many domains.
+/// Senders in many domains.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Domains {
     domains: u32,
@@ -43,12 +43,12 @@ impl Finding for Domains {
     }
 }
 
-/// How many domains the host's senders are from, if more than `max`.
+/// The number of domains of the host's senders, if it is more than `max`.
 fn count(case: &mut Case<'_, '_>, max: u32) -> Option<u32> {
     let firsts = &mut case.scratch.firsts;
     firsts.clear();
     firsts.extend(case.subject.notes().filter(|note| note.marks.any(Marks::MAILBOX)));
-    // One of each domain, as far as hashes tell.
+    // One of each domain, judging by the hashes.
     firsts.sort_unstable_by_key(|note| note.domain);
     firsts.dedup_by_key(|note| note.domain);
     if firsts.len() <= max as usize {
@@ -66,11 +66,11 @@ fn count(case: &mut Case<'_, '_>, max: u32) -> Option<u32> {
 enum Domain<'t> {
     /// As written.
     Written(&'t [u8]),
-    /// [Plainly](name::is_registered) what somebody registered: its hash by the seed of the scratch.
+    /// [Its own](name::is_registered) registrable domain: its hash with the seed of the scratch.
     Registered(u32),
 }
 
-/// How many domains `senders` are from, if more than `max`.
+/// The number of domains of `senders`, if it is more than `max`.
 fn nominate<'t>(
     senders: impl Iterator<Item = Domain<'t>>,
     max: u32,

@@ -1,9 +1,9 @@
-//! Rule `helo`: one host that calls itself by names of several registrable domains.
+//! Rule `helo`: a host that uses HELO names in several registrable domains.
 //!
-//! Names that DNS confirms do not count: two offices may share an address. Nor does what is no host
-//! name with a dot in it (addresses, literals, garbage), nor a name that belongs to nobody: programs say
-//! `localhost.localdomain` where nobody has told them their own. Source: none in the original; measured in
-//! real mail.
+//! Names that DNS confirms do not count, since two offices may share an address. Strings that are not host
+//! names with a dot (addresses, literals, garbage) do not count either, nor do names that nobody can
+//! register, since programs say `localhost.localdomain` if their name is not configured. Source: none in
+//! the original; measured in real mail.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::scan::distinct::Distinct;
 use crate::scan::identity;
 use crate::scan::verdict::Why;
 
-/// HELO names of several domains.
+/// HELO names in several domains.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Helo {
     domains: u32,
@@ -46,7 +46,8 @@ impl Finding for Helo {
         could_hit.then(|| Helo::of(case, |_| true)).flatten().into()
     }
 
-    /// Only names that are not confirmed count; those of which nothing is known may be the ones too many.
+    /// Only names that are not confirmed count. If unknown names would be needed to exceed the limit, the
+    /// host is spared.
     fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
         let Some(answers) = case.answers else { return Opinion::Spared(Why::IdentityUnknown) };
         let address = case.subject.host.address.ip();
@@ -66,7 +67,7 @@ impl Finding for Helo {
 }
 
 impl Helo {
-    /// What is found by the names that count.
+    /// The finding, by the names that count.
     fn of(case: &mut Case<'_, '_>, counts: impl Fn(&[u8]) -> bool + Copy) -> Option<Helo> {
         let max = case.subject.rules.max_helo_domains?;
         let names = case.subject.tuples().map(|tuple| tuple.helo).filter(move |name| counts(name));
@@ -75,8 +76,8 @@ impl Helo {
     }
 }
 
-/// How many domains `names` are from, if more than `max`; HELO strings that are no host names, or names that
-/// belong to nobody, are passed over.
+/// The number of domains of `names`, if it is more than `max`. HELO strings that are not host names, and
+/// names that nobody can register, are skipped.
 fn nominate<'t>(
     names: impl Iterator<Item = &'t [u8]> + Clone,
     max: u32,
@@ -89,7 +90,7 @@ fn nominate<'t>(
         }
         Some(scratch.count()).filter(|&domains| domains > max)
     };
-    // Most are settled without a look at whose the names are.
+    // Most hosts are settled without this second check.
     count(|_| true).and_then(|_| count(|name| !name::is_nobodys(name)))
 }
 

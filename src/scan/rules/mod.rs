@@ -1,13 +1,13 @@
-//! The rules, one file each, in the order in which they are asked; the first that hits decides.
+//! The rules, one file each, in the order in which they are applied; the first that hits decides.
 //!
-//! A rule's file holds all of it: a type that is what the rule finds in a host, and its `Finding`: the
-//! rule's name and switch, what it needs to be asked, its condition, its reason and its evidence. The list
-//! below is the only other place that knows its name; `judge` asks whatever is in it.
+//! A rule's file contains everything about it: a type for what the rule finds in a host, which implements
+//! `Finding` with the rule's name and switch, the stage it needs, its condition, its reason and its
+//! evidence. The list below is the only other place that knows the rule; `judge` applies all rules in it.
 //!
-//! `syntax` and `rcpt` judge one tuple by itself. `domains`, `senders` and `helo` count over all tuples of a
-//! host, and only nominate: identity may set the host free. `checker` and `dns` go by answers about
-//! recipients and sender domains. One bad letter is not enough for `rcpt`, `checker` and `dns` where the host
-//! has identity. Rules read nothing but their arguments and trust nothing in a tuple.
+//! `syntax` and `rcpt` judge single tuples. `domains`, `senders` and `helo` count over all tuples of a host
+//! and only nominate it: identity may set it free. `checker` and `dns` depend on answers about recipients
+//! and sender domains. A single bad message is not enough for `rcpt`, `checker` and `dns` if the host has
+//! identity. Rules read nothing but their arguments, and trust nothing in a tuple.
 
 use super::answers::Answers;
 use super::distinct::Distinct;
@@ -19,12 +19,12 @@ use crate::config::{Config, Rules};
 use crate::spamd::Tuple;
 use std::fmt;
 
-/// The list of rules: for each its name, its file and what it is about.
+/// The list of rules, each with its name, its file and a description.
 macro_rules! rules {
     ($($Rule:ident in $file:ident: $about:literal;)*) => {
         $(pub(super) mod $file;)*
 
-        /// The name of a rule, in the rules' order.
+        /// A rule. The variants are in the order in which the rules are applied.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
             serde::Serialize, serde::Deserialize,
@@ -41,53 +41,53 @@ macro_rules! rules {
                 match self { $(Rule::$Rule => $file::$Rule::NAME,)* }
             }
 
-            /// Whether a configuration has it on.
+            /// Whether the configuration has it on.
             pub fn is_on(self, config: &Config) -> bool {
                 match self { $(Rule::$Rule => $file::$Rule::is_on(config),)* }
             }
 
-            /// What must be there before it is asked.
+            /// What it needs before it can be applied.
             pub(super) fn stage(self) -> Stage {
                 match self { $(Rule::$Rule => $file::$Rule::STAGE,)* }
             }
 
-            /// What identity means to it.
+            /// What identity means for it.
             pub(super) fn identity(self) -> Identity {
                 match self { $(Rule::$Rule => $file::$Rule::IDENTITY,)* }
             }
 
-            /// Whether it could hit a host, by what was noted of its tuples.
+            /// Whether it could hit a host, judging by the notes about its tuples.
             pub(super) fn could_hit(self, subject: &Subject<'_>) -> bool {
                 match self { $(Rule::$Rule => $file::$Rule::could_hit(subject),)* }
             }
 
-            /// What it thinks of a host.
+            /// Judges a host.
             pub(super) fn judge(self, case: &mut Case<'_, '_>) -> Opinion<Ground> {
                 match self { $(Rule::$Rule => $file::$Rule::judge(case).map(Ground::$Rule),)* }
             }
         }
 
-        /// Whether a rule hits this tuple by itself.
+        /// Whether a rule hits this single tuple.
         pub(super) fn hit(tuple: &Tuple<'_>, from: &Sender<'_>, rules: &Rules) -> bool {
             false $(|| $file::$Rule::hits(tuple, from, rules))*
         }
 
-        /// What a rule holds against a host.
+        /// What a rule has found in a host.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub(super) enum Ground { $(#[doc = $about] $Rule($file::$Rule),)* }
 
         impl Ground {
-            /// Whose it is.
+            /// The rule that found it.
             pub fn rule(self) -> Rule {
                 match self { $(Ground::$Rule(_) => Rule::$Rule,)* }
             }
 
-            /// What is left of it where identity is denied.
+            /// What remains of it if identity is denied.
             pub fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Ground> {
                 match self { $(Ground::$Rule(found) => found.confirm(case).map(Ground::$Rule),)* }
             }
 
-            /// Counts in the scratch what it rests on.
+            /// Adds what it rests on to the scratch.
             pub fn count(&self, case: &mut Case<'_, '_>) {
                 match self { $(Ground::$Rule(found) => found.count(case),)* }
             }
@@ -111,11 +111,11 @@ macro_rules! rules {
 }
 
 rules! {
-    Syntax in syntax: "The envelope sender is no mailbox.";
-    Domains in domains: "Senders of many domains.";
-    Senders in senders: "A sender of its own for nearly every tuple.";
-    Helo in helo: "HELO names of several domains.";
-    Rcpt in rcpt: "A recipient nobody writes to.";
+    Syntax in syntax: "The envelope sender is not a mailbox.";
+    Domains in domains: "Senders in many domains.";
+    Senders in senders: "A different sender in nearly every tuple.";
+    Helo in helo: "HELO names in several domains.";
+    Rcpt in rcpt: "A recipient to whom only spammers write.";
     Checker in checker: "A recipient that the external program does not know.";
     Dns in dns: "A sender domain without a mail server.";
 }
@@ -126,50 +126,50 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What a rule finds in a host, and how: all that a rule is.
+/// Everything about a rule: what it finds in a host, and how.
 pub(super) trait Finding: Copy {
     /// The rule's name in listings and JSON.
     const NAME: &'static str;
-    /// What must be there before it is asked.
+    /// What it needs before it can be applied.
     const STAGE: Stage;
-    /// What identity means to it.
+    /// What identity means for it.
     const IDENTITY: Identity;
 
     /// Whether a configuration has it on. A rule that is off finds nothing.
     fn is_on(config: &Config) -> bool;
 
-    /// Whether a tuple by itself gives its host away. Asked of every tuple while it is at hand: the host
-    /// is [marked](Marks::HIT) then.
+    /// Whether a single tuple is enough to hit its host, which is then [marked](Marks::HIT). Called for
+    /// every tuple while it is in the cache.
     fn hits(tuple: &Tuple<'_>, from: &Sender<'_>, rules: &Rules) -> bool {
         let _ = (tuple, from, rules);
         false
     }
 
-    /// Whether it could hit a host that is not marked, by what was noted of its tuples: asked of every
-    /// host before any key is read again.
+    /// Whether it could hit a host that is not marked, judging by the notes about its tuples. Called for
+    /// every host before any key is read again.
     fn could_hit(subject: &Subject<'_>) -> bool {
         let _ = subject;
         false
     }
 
-    /// What it thinks of a host.
+    /// Judges a host.
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self>;
 
-    /// What is left of the finding where identity is denied; of rules that it excuses from only.
+    /// What remains of the finding if identity is denied; only for rules with [`Identity::Excuses`].
     fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
         let _ = case;
         Opinion::Against(self)
     }
 
-    /// Counts in the scratch the different things it rests on; of rules that identity outweighs only.
+    /// Adds the different things it rests on to the scratch; only for rules with [`Identity::Outweighs`].
     fn count(&self, case: &mut Case<'_, '_>) {
         let _ = case;
     }
 
-    /// The reason as it is logged: what came from outside is escaped in it.
+    /// The reason as it is logged, with strangers' bytes escaped.
     fn reason(&self, subject: &Subject<'_>) -> String;
 
-    /// The tuples that are its evidence, in the file's order.
+    /// The tuples that are its evidence, in file order.
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
         subject.tuples().collect()
     }
@@ -180,7 +180,7 @@ pub(super) trait Finding: Copy {
     }
 }
 
-/// What must be there before a rule is asked.
+/// What a rule needs before it can be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// The database.
@@ -189,25 +189,25 @@ pub(super) enum Stage {
     Answers,
 }
 
-/// What a host's identity means to a rule.
+/// What a host's identity means for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity {
     /// Nothing.
     Ignored,
-    /// It sets the host free, whatever the rule has counted.
+    /// Identity sets the host free, whatever the rule has counted.
     Excuses,
-    /// It weighs more than one letter: two different ones trap, or one in two scans.
+    /// Identity outweighs one bad message: two different ones trap, or one in two scans.
     Outweighs,
 }
 
-/// What a rule thinks of a host.
+/// A rule's opinion of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opinion<G> {
-    /// This is held against it.
+    /// The rule has found this.
     Against(G),
-    /// Something might be, if this did not speak for it.
+    /// The rule might have found something, but this spares the host.
     Spared(Why),
-    /// Nothing is.
+    /// The rule has found nothing.
     Nothing,
 }
 
@@ -227,7 +227,7 @@ impl<G> From<Option<G>> for Opinion<G> {
     }
 }
 
-/// A host that is judged.
+/// A host that is being judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'w> {
     pub waiting: &'w Waiting<'w>,
@@ -236,12 +236,12 @@ pub(super) struct Subject<'w> {
 }
 
 impl<'w> Subject<'w> {
-    /// What is noted of its tuples.
+    /// The notes about its tuples.
     pub fn notes(&self) -> impl Iterator<Item = &'w Note<'w>> + Clone {
         self.waiting.notes_of(self.host)
     }
 
-    /// Its tuples in the file's order.
+    /// Its tuples in file order.
     pub fn tuples(&self) -> impl Iterator<Item = Tuple<'w>> + Clone {
         self.waiting.tuples_of(self.host)
     }
@@ -251,23 +251,23 @@ impl<'w> Subject<'w> {
         self.waiting.numbered(self.host)
     }
 
-    /// The tuple of this number.
+    /// The tuple with this number.
     pub fn tuple(&self, number: u32) -> Tuple<'w> {
         self.waiting.tuple(number)
     }
 
-    /// How many of its tuples have a mailbox for a sender.
+    /// The number of its tuples whose sender is a mailbox.
     pub fn mailboxes(&self) -> usize {
         self.waiting.mailboxes(self.host)
     }
 
-    /// Whether there are more senders than `suspect tuples`.
+    /// Whether the host has more tuples with senders than `suspect tuples`.
     pub fn is_suspect(&self) -> bool {
         let few = self.rules.suspect_tuples as usize;
         self.host.tuples() > few && self.mailboxes() > few
     }
 
-    /// What the first tuple that gives it away by itself yields.
+    /// The result of `look` for the first tuple that has one.
     fn first<T>(&self, mut look: impl FnMut(u32, &Tuple<'w>) -> Option<T>) -> Option<T> {
         let is_marked = self.host.marks.any(Marks::HIT);
         is_marked
@@ -276,23 +276,23 @@ impl<'w> Subject<'w> {
     }
 }
 
-/// A host under judgement, and what is needed for it.
+/// A host that is being judged, and what is needed for that.
 pub(super) struct Case<'c, 'w> {
     pub subject: Subject<'w>,
-    /// Room to count in.
+    /// Memory for counting.
     pub scratch: &'c mut Scratch<'w>,
-    /// What was answered, once it was.
+    /// The answers, once there are any.
     pub answers: Option<&'c dyn Answers>,
 }
 
-/// Room to count in, used again for every host.
+/// Memory for counting, reused for every host.
 #[derive(Debug, Default)]
 pub(super) struct Scratch<'w> {
     pub distinct: Distinct,
     pub firsts: Vec<&'w Note<'w>>,
 }
 
-/// A tuple that has a sender: what `domains` and `senders` count.
+/// A tuple with a sender, as `domains` and `senders` count it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent<'t> {
     pub from: Mailbox<'t>,
@@ -300,7 +300,7 @@ pub(super) struct Sent<'t> {
 }
 
 impl<'t> Sent<'t> {
-    /// `None` for null senders, which are never counted, and for what is no mailbox.
+    /// `None` for null senders, which are never counted, and for senders that are not mailboxes.
     pub fn new(tuple: &Tuple<'t>) -> Option<Sent<'t>> {
         match Sender::parse(tuple.from) {
             Sender::Mailbox(from) => Some(Sent { from, to: tuple.to }),
@@ -313,7 +313,7 @@ impl<'t> Sent<'t> {
 pub(super) mod tests {
     use super::*;
 
-    /// A tuple with these sender and recipient.
+    /// A tuple with this sender and recipient.
     pub fn tuple<'t>(from: &'t str, to: &'t str) -> Tuple<'t> {
         Tuple { address: b"192.0.2.1", helo: b"", from: from.as_bytes(), to: to.as_bytes() }
     }

@@ -1,8 +1,8 @@
-//! Rule `rcpt`: mail to an address that nobody has a reason to write to.
+//! Rule `rcpt`: mail to an address to which nobody has a reason to write.
 //!
-//! `pass rcpt` goes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns meet the address itself
-//! ([`sender::recipient`]), so that `^joe@` and `@example\.org$` can match however it is spelled; what spamd
-//! cut is no address. Source: the original's `BADRCPT`.
+//! `pass rcpt` comes before `trap rcpt`, and `trap rcpt unlisted` comes last. Patterns are matched with the
+//! plain address ([`sender::recipient`]), so that `^joe@` and `@example\.org$` match however it is spelled.
+//! What spamd has cut short is not an address. Source: the original's `BADRCPT`.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, RcptRules, Rules};
@@ -11,7 +11,7 @@ use crate::name;
 use crate::scan::sender::{self, Sender};
 use crate::spamd::Tuple;
 
-/// A recipient nobody writes to.
+/// A recipient to whom only spammers write.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Rcpt {
     tuple: u32,
@@ -55,7 +55,7 @@ impl Finding for Rcpt {
     }
 }
 
-/// Whether a tuple's recipient gives its host away.
+/// Whether a tuple's recipient traps its host.
 fn is_bad(tuple: &Tuple<'_>, rules: &RcptRules) -> bool {
     if rules.trap.is_empty() && !rules.unlisted {
         return false;

@@ -1,15 +1,15 @@
-//! Rule `senders`: nearly every tuple has a sender of its own.
+//! Rule `senders`: nearly every tuple has a different sender.
 //!
-//! Asked for hosts with more tuples than `suspect tuples`. What was made for one recipient is undone
-//! first (`tags`), and to write to one recipient only is no crime: a mailbox that takes part in busy
-//! lists looks so. Source: the original's `MAX_SENDERS_RATIO`.
+//! Applies to hosts with more tuples than `suspect tuples`. Tags that were made for one recipient are
+//! removed first (`tags`). Writing to a single recipient is never held against a host, since a subscriber
+//! to busy lists looks like that. Source: the original's `MAX_SENDERS_RATIO`.
 
 use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
 use crate::config::Config;
 use crate::scan::distinct::Distinct;
 use crate::scan::{sender, tags};
 
-/// A sender of its own for nearly every tuple.
+/// A different sender in nearly every tuple.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Senders {
     senders: u32,
@@ -47,7 +47,7 @@ impl Finding for Senders {
     }
 }
 
-/// How many senders there are, if they are more than `max` times the `tuples`, as many as `sent` has.
+/// The number of senders in `sent`, if it is more than `max` times the number of `tuples`.
 fn nominate<'t>(
     sent: impl Iterator<Item = Sent<'t>>,
     tuples: u32,
@@ -62,7 +62,7 @@ fn nominate<'t>(
         scratch.add(|out| tags::normal_form(&one.from, one.to, out));
         recipients.add(one.to);
         left = left.saturating_sub(1);
-        // Often a part of them are so alike that it does not matter who the others are.
+        // Often some of them are so similar that the others do not matter.
         let is_time = left.is_multiple_of((tuples / 8).max(1));
         if is_time && !is_over(scratch.count().saturating_add(left)) {
             return None;
@@ -71,7 +71,7 @@ fn nominate<'t>(
     Some(scratch.count()).filter(|&senders| is_over(senders) && recipients.are_several)
 }
 
-/// Whether there are two recipients or more.
+/// Whether there are at least two recipients.
 #[derive(Default)]
 struct Recipients<'t> {
     first: Option<&'t [u8]>,

@@ -1,6 +1,6 @@
-//! Rule `syntax`: the envelope sender is no mailbox.
+//! Rule `syntax`: the envelope sender is not a mailbox.
 //!
-//! The judgement itself is [`Sender::parse`]; here stands what it means for real mail.
+//! [`Sender::parse`] decides that; this file decides what it means for real mail.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
@@ -8,7 +8,7 @@ use crate::escape::escaped;
 use crate::scan::sender::{self, Fault, Sender};
 use crate::spamd::Tuple;
 
-/// A sender that is no mailbox.
+/// A sender that is not a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Syntax {
     tuple: u32,
@@ -46,8 +46,8 @@ impl Finding for Syntax {
     }
 }
 
-/// What is wrong with a tuple's sender. Null senders, and those of which spamd kept only a part, are
-/// never judged.
+/// What is wrong with a tuple's sender. Null senders, and senders that spamd has cut short, are never
+/// judged.
 fn fault(tuple: &Tuple<'_>) -> Option<Fault> {
     match Sender::parse(tuple.from) {
         Sender::Invalid(fault) => Some(fault),

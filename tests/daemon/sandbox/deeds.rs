@@ -1,7 +1,7 @@
 //! What a role must not do, or only some may: one function a deed, which prepares it and returns the act.
 
 use super::process::{Act, Env};
-use greytrapper::process::user::Identity;
+use greytrapper::process::user::User;
 use nix::sys::ptrace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -263,7 +263,7 @@ fn send_to(address: SocketAddr) -> nix::Result<usize> {
 
 /// Becomes nobody and looks for a way back.
 fn be_nobody() -> Result<(), Box<dyn Error>> {
-    let nobody = Identity::of("nobody")?;
+    let nobody = User::named("nobody")?;
     nobody.assume(None)?;
     let groups = Command::new("id").arg("-G").output()?.stdout;
     if String::from_utf8(groups)?.trim() != nobody.gid.to_string() {
@@ -286,7 +286,7 @@ fn see_nothing(env: &Env) -> Prepared {
     let directory = env.own_path("empty");
     fs::create_dir(&directory)?;
     Ok(Box::new(move || {
-        Identity::of("nobody")?.assume(Some(&directory))?;
+        User::named("nobody")?.assume(Some(&directory))?;
         let seen = [".", "/", ".."].map(|path| fs::read_dir(path).map(Iterator::count));
         let expected = seen.iter().all(|count| matches!(count, Ok(0)));
         if expected { Ok(()) } else { Err(format!("{seen:?}").into()) }

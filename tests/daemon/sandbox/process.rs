@@ -7,7 +7,7 @@ use super::scene::DATABASE;
 use super::{deeds, not_proven, work};
 use greytrapper::daemon::roles::{Place, Process, Role, Variant};
 use greytrapper::process::sandbox::{self, Strength};
-use greytrapper::process::user::Identity;
+use greytrapper::process::user::User;
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -94,7 +94,7 @@ pub fn act_if_asked() {
 fn prepared(deed: &str) -> Result<Act, Box<dyn Error>> {
     let env = Env::read()?;
     if let Some(user) = env.user.as_deref().filter(|_| !deeds::begins_as_root(deed)) {
-        Identity::of(user)?.assume(None)?;
+        User::named(user)?.assume(None)?;
     }
     let act = deeds::find(deed, &env).or_else(|| work::find(deed, &env)).ok_or("unknown")??;
     if let Some(role) = env.role() {

@@ -468,7 +468,7 @@ fn the_program_says_what_keeps_it_from_checking() {
     assert_eq!((status, printed.as_str()), (Some(2), ""));
     assert_eq!(
         said,
-        "greytrapper: invalid option '-y'\nusage: greytrapper [-dnv] [-D macro=value] [-f file]\n"
+        "greytrapper: invalid option '-y'\nusage: greytrapper [-dhnVv] [-D macro=value] [-f file]\n"
     );
 }
 

@@ -49,22 +49,22 @@ const DAMAGED: &[(&str, &[&str])] = &[
         "child-loop",
         &[
             "page 1: chain of pages loops",
-            "page 40: its link to the left leads elsewhere",
-            "page 15: its link to the left leads elsewhere",
+            "page 40: its link to the left is wrong",
+            "page 15: its link to the left is wrong",
         ],
     ),
     (
         "child-wild",
         &[
             "page 16777200: beyond the end of the file",
-            "page 40: its link to the left leads elsewhere",
-            "page 15: its link to the left leads elsewhere",
+            "page 40: its link to the left is wrong",
+            "page 15: its link to the left is wrong",
         ],
     ),
     ("dsize-20", &["page 5: items overlap or leave gaps"]),
     ("dsize-huge", &["page 5: item is out of place"]),
     ("fakebigdata", &["page 5: item is out of place"]),
-    ("free-wild", &["page 2147483647: on the free list, but no page that could be free"]),
+    ("free-wild", &["page 2147483647: on the free list, but cannot be free"]),
     (
         "fuzz1",
         &[
@@ -72,9 +72,9 @@ const DAMAGED: &[(&str, &[&str])] = &[
             "page 48: item is out of place",
             "page 6: has another page's number",
             "page 17: offset out of place",
-            "page 10: its link to the left leads elsewhere",
-            "page 33: its link to the right leads elsewhere",
-            "page 62: its link to the right leads elsewhere",
+            "page 10: its link to the left is wrong",
+            "page 33: its link to the right is wrong",
+            "page 62: its link to the right is wrong",
             "page 43: item is out of place",
         ],
     ),
@@ -82,8 +82,8 @@ const DAMAGED: &[(&str, &[&str])] = &[
         "fuzz3",
         &[
             "page 40: offset out of place",
-            "page 13: its link to the left leads elsewhere",
-            "page 15: its link to the right leads elsewhere",
+            "page 13: its link to the left is wrong",
+            "page 15: its link to the right is wrong",
         ],
     ),
     (
@@ -94,15 +94,15 @@ const DAMAGED: &[(&str, &[&str])] = &[
             "page 24: items overlap or leave gaps",
         ],
     ),
-    ("fuzz7", &["page 10: item is out of place", "page 56: its link to the left leads elsewhere"]),
+    ("fuzz7", &["page 10: item is out of place", "page 56: its link to the left is wrong"]),
     ("is-hash", &[NEITHER]),
     ("ksize-over", &["page 5: item is out of place"]),
     (
         "leaf-ff",
         &[
             "page 5: has another page's number",
-            "page 58: its link to the left leads elsewhere",
-            "page 14: its link to the right leads elsewhere",
+            "page 58: its link to the left is wrong",
+            "page 14: its link to the right is wrong",
         ],
     ),
     (
@@ -110,34 +110,34 @@ const DAMAGED: &[(&str, &[&str])] = &[
         &[
             "page 5: has another page's number",
             "page 58: has another page's number",
-            "page 43: its link to the left leads elsewhere",
-            "page 14: its link to the right leads elsewhere",
+            "page 43: its link to the left is wrong",
+            "page 14: its link to the right is wrong",
         ],
     ),
     (
         "lower-odd",
         &[
             "page 5: bounds contradict each other",
-            "page 58: its link to the left leads elsewhere",
-            "page 14: its link to the right leads elsewhere",
+            "page 58: its link to the left is wrong",
+            "page 14: its link to the right is wrong",
         ],
     ),
     ("meta-24", &["page 0: file ends within the header"]),
-    ("ovfl-cut", &["page 0: the meta page is linked to"]),
-    ("ovfl-page0", &["page 0: the meta page is linked to"]),
+    ("ovfl-cut", &["page 0: linked to the meta page"]),
+    ("ovfl-page0", &["page 0: linked to the meta page"]),
     ("ovfl-size0", &["page 61: big pair: it has no bytes"]),
     ("ovfl-wild", &["page 1048575: beyond the end of the file"]),
-    ("psize-0", &["page 0: impossible psize in the header"]),
-    ("psize-201", &["page 0: impossible psize in the header"]),
-    ("psize-80000000", &["page 0: impossible psize in the header"]),
-    ("recnoflag", &["page 0: impossible flags in the header"]),
+    ("psize-0", &["page 0: invalid psize in the header"]),
+    ("psize-201", &["page 0: invalid psize in the header"]),
+    ("psize-80000000", &["page 0: invalid psize in the header"]),
+    ("recnoflag", &["page 0: invalid flags in the header"]),
     ("root-notype", &["page 1: unknown type of page"]),
-    ("sibling-cut", &["page 5: its link to the right leads elsewhere"]),
-    ("sibling-internal", &["page 5: its link to the right leads elsewhere"]),
-    ("sibling-self", &["page 5: its link to the right leads elsewhere"]),
+    ("sibling-cut", &["page 5: its link to the right is wrong"]),
+    ("sibling-internal", &["page 5: its link to the right is wrong"]),
+    ("sibling-self", &["page 5: its link to the right is wrong"]),
     ("slot-edge", &["page 5: item is out of place"]),
     ("slot-out", &["page 5: offset out of place"]),
-    ("trailing", &["page 63: an update was cut short; the next one will mend it"]),
+    ("trailing", &["page 63: an update was interrupted; the next one will repair it"]),
     ("zerolen", &[NEITHER]),
 ];
 
@@ -198,9 +198,9 @@ fn tells_a_separator_that_sends_searches_astray() {
 #[test]
 fn tells_a_free_list_that_would_hand_out_what_is_in_use() {
     let told = faults(&patched("btree/multi.db", 4096, 0, 12, &[3, 0, 0, 0]));
-    assert_eq!(told, ["page 3: on the free list, but in use or there twice"]);
+    assert_eq!(told, ["page 3: on the free list, but in use or listed twice"]);
     let told = faults(&patched("btree/multi.db", 4096, 0, 12, &[1, 0, 0, 0]));
-    assert_eq!(told, ["page 1: on the free list, but no page that could be free"]);
+    assert_eq!(told, ["page 1: on the free list, but cannot be free"]);
 }
 
 /// A sound tree of 512-byte pages with overflow chains, some of them preserved: what most of the
@@ -241,7 +241,7 @@ fn tells_a_chain_that_leads_into_a_preserved_one() {
 #[test]
 fn tells_that_an_update_was_cut_short() {
     let told = faults(&patched("btree/multi.db", 4096, 0, 24, b"dnem"));
-    assert_eq!(told, ["page 0: an update was cut short; the next one will mend it"]);
+    assert_eq!(told, ["page 0: an update was interrupted; the next one will repair it"]);
 }
 
 /// Work is bounded by the file's size, whatever it says: a root whose items all lead to one page, a

@@ -375,7 +375,7 @@ fn takes_no_page_that_is_in_use() {
     // Page 3 is a leaf.
     let mut image = image("btree/multi.db");
     image[12] = 3;
-    assert_eq!(refused(image, 1, 4096), "page 3: on the free list, but in use or there twice");
+    assert_eq!(refused(image, 1, 4096), "page 3: on the free list, but in use or listed twice");
     // A list of several pages, the first of which leads to itself.
     let disk = Disk::default();
     let mut writer = Writer::create_in_order(disk.clone(), 512, ByteOrder::Little).unwrap();
@@ -384,9 +384,9 @@ fn takes_no_page_that_is_in_use() {
     let mut image = disk.bytes();
     let free = usize::from(image[12]);
     image[free * 512 + 8] = image[12];
-    let expected = format!("page {free}: on the free list, but no page that could be free");
+    let expected = format!("page {free}: on the free list, but cannot be free");
     assert_eq!(refused(image.clone(), 2, 512), expected);
     // One that leads out of the file.
     image[free * 512 + 9] = 0x7f;
-    assert!(refused(image, 2, 512).ends_with("on the free list, but no page that could be free"));
+    assert!(refused(image, 2, 512).ends_with("on the free list, but cannot be free"));
 }

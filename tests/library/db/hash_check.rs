@@ -29,26 +29,26 @@ const DAMAGED: &[(&str, &[&str])] = &[
     ("big-cross", &["page 43: used twice"]),
     (
         "big-keyoff600",
-        &["page 9: free space is not what the pairs leave", "page 9: offset out of place"],
+        &["page 9: free space does not match the pairs", "page 9: offset out of place"],
     ),
     ("big-type2", &["page 16: big pair: the data have no end"]),
     ("big-wild", &["page 9: link to a page that does not exist"]),
-    ("bshift-12", &["page 0: impossible bshift in the header"]),
-    ("bshift-64", &["page 0: impossible bshift in the header"]),
-    ("bsize-1", &["page 0: impossible bsize in the header"]),
-    ("bsize-400", &["page 0: impossible bshift in the header"]),
-    ("bsize-64", &["page 0: impossible bsize in the header"]),
-    ("charkey", &["page 0: impossible h_charkey in the header"]),
+    ("bshift-12", &["page 0: invalid bshift in the header"]),
+    ("bshift-64", &["page 0: invalid bshift in the header"]),
+    ("bsize-1", &["page 0: invalid bsize in the header"]),
+    ("bsize-400", &["page 0: invalid bshift in the header"]),
+    ("bsize-64", &["page 0: invalid bsize in the header"]),
+    ("charkey", &["page 0: invalid h_charkey in the header"]),
     ("dataoff-above-key", &["page 19: offset out of place"]),
     (
         "fake-fullkey",
         &[
-            "page 19: free space is not what the pairs leave",
+            "page 19: free space does not match the pairs",
             "page 19: big pair: wrong number of entries",
         ],
     ),
-    ("fake-ovfl", &["page 19: link in front of other entries"]),
-    ("ffactor-0", &["page 0: impossible ffactor in the header"]),
+    ("fake-ovfl", &["page 19: link before other entries"]),
+    ("ffactor-0", &["page 0: invalid ffactor in the header"]),
     (
         "fuzz1",
         &[
@@ -90,7 +90,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
     (
         "fuzz5",
         &[
-            "page 3: bitmap has a page free that cannot be",
+            "page 3: bitmap marks a page free that cannot be",
             "page 61: key in the wrong bucket",
             "page 37: key in the wrong bucket",
             "page 8: key in the wrong bucket",
@@ -110,7 +110,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
     (
         "fuzz7",
         &[
-            "page 3: bitmap has a page free that cannot be",
+            "page 3: bitmap marks a page free that cannot be",
             "page 60: key in the wrong bucket",
             "page 2: key in the wrong bucket",
             "page 5: key in the wrong bucket",
@@ -130,32 +130,26 @@ const DAMAGED: &[(&str, &[&str])] = &[
     ),
     ("hdr-260", &["page 0: file ends within the header"]),
     ("hdr-short", &["page 0: file ends within the header"]),
-    ("hdrpages-wild", &["page 0: impossible hdrpages in the header"]),
+    ("hdrpages-wild", &["page 0: invalid hdrpages in the header"]),
     ("is-btree", &["not a spamd database (neither hash nor btree)"]),
     ("keyoff-out", &["page 19: offset out of place"]),
-    ("lorder3412", &["page 0: impossible lorder in the header"]),
-    ("maxbucket-1M", &["page 0: impossible max_bucket in the header"]),
-    ("maxbucket-less", &["page 0: impossible max_bucket in the header"]),
+    ("lorder3412", &["page 0: invalid lorder in the header"]),
+    ("maxbucket-1M", &["page 0: invalid max_bucket in the header"]),
+    ("maxbucket-less", &["page 0: invalid max_bucket in the header"]),
     ("n-huge", &["page 19: more entries than the page has room for"]),
     (
         "n-plus2",
-        &[
-            "page 19: free space is not what the pairs leave",
-            "page 19: link in front of other entries",
-        ],
+        &["page 19: free space does not match the pairs", "page 19: link before other entries"],
     ),
-    ("nkeys-neg", &["page 0: impossible nkeys in the header"]),
-    ("ovfl-self", &["page 13: free space is not what the pairs leave", "page 13: used twice"]),
+    ("nkeys-neg", &["page 0: invalid nkeys in the header"]),
+    ("ovfl-self", &["page 13: free space does not match the pairs", "page 13: used twice"]),
     ("ovfl-wild", &["page 19: link to a page that does not exist"]),
-    ("ovflpoint-neg", &["page 0: impossible ovfl_point in the header"]),
+    ("ovflpoint-neg", &["page 0: invalid ovfl_point in the header"]),
     ("page-zero", &["page 19: a hole in the file"]),
-    ("sshift-40", &["page 0: impossible sshift in the header"]),
-    (
-        "ssize0",
-        &["page 0: impossible ssize in the header", "page 0: impossible sshift in the header"],
-    ),
+    ("sshift-40", &["page 0: invalid sshift in the header"]),
+    ("ssize0", &["page 0: invalid ssize in the header", "page 0: invalid sshift in the header"]),
     // A piece of a page that may become a bucket's.
-    ("trailing", &["page 63: not empty, and of no bucket yet"]),
+    ("trailing", &["page 63: not empty, but of no bucket yet"]),
     (
         "trunc-pageboundary",
         &[
@@ -170,7 +164,7 @@ const DAMAGED: &[(&str, &[&str])] = &[
             "page 41: beyond the end of the file",
         ],
     ),
-    ("version3", &["page 0: impossible version in the header"]),
+    ("version3", &["page 0: invalid version in the header"]),
 ];
 
 #[test]
@@ -188,7 +182,7 @@ fn each_damage_is_told_by_its_name() {
 fn a_cut_page_of_a_bucket_to_come_must_be_empty() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/hash");
     let mut image = fs::read(file.join("cut-page-of-no-bucket-yet")).unwrap();
-    assert_eq!(faults(&image), ["page 14: not empty, and of no bucket yet"]);
+    assert_eq!(faults(&image), ["page 14: not empty, but of no bucket yet"]);
     image[14 * 512..].fill(0);
     assert_eq!(faults(&image), [""; 0]);
 }
@@ -203,6 +197,6 @@ fn bits_of_pages_not_made_yet_must_be_set() {
     for bit in 30..512 * 8 {
         let mut image = sound.clone();
         image[BITMAP][bit / 8] &= !(1 << (bit % 8));
-        assert_eq!(faults(&image), ["page 3: bitmap has a page free that cannot be"], "{bit}");
+        assert_eq!(faults(&image), ["page 3: bitmap marks a page free that cannot be"], "{bit}");
     }
 }

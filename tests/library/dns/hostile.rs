@@ -309,7 +309,7 @@ fn four_thousand_records_are_read_in_bounded_time() {
         server(move |q| if q.rtype == A { many(q, &a) } else { q.reply().soa(60).send() });
     assert_eq!(verdict(addresses.address, "many.example"), "good no MX, address");
     let nulls = server(move |q| many(q, &mx));
-    let odd = "unknown null MX beside others or with a preference";
+    let odd = "unknown null MX with a preference or beside other MX records";
     assert_eq!(verdict(nulls.address, "many.example"), odd);
     let aliases = server(move |q| many(q, &cname));
     assert_eq!(verdict(aliases.address, "many.example"), "unknown CNAME chain too long");

@@ -116,7 +116,7 @@ fn a_server_with_a_root_of_its_own_denies_nobody() {
     let (asked, answered) = inquire(&mut resolver, questions(&names, &[], &["ours.example.net"]));
     assert_eq!((answered.tally.bad, answered.tally.unknown), (0, 300));
     let doubt = Findings::new(asked, answered, HashSet::new()).doubt().unwrap().to_string();
-    let wanted = "no name server has found any domain, not ours.example.net either, \
+    let wanted = "no name server has found any domain, not even ours.example.net, \
         negative answers are not believed";
     assert_eq!(doubt, wanted);
 }
