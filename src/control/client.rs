@@ -64,6 +64,8 @@ pub struct Answer {
     frame: Vec<u8>,
     stream: UnixStream,
     decoder: Decoder,
+    /// A part that was decoded before it was asked for.
+    ready: Option<Result<Reply, FrameError>>,
     chunk: Vec<u8>,
 }
 
@@ -77,7 +79,7 @@ impl Answer {
         frame::encode(request, REQUEST_MAX, &mut frame).map_err(Error::Request)?;
         let stream = ask(&frame, socket)?;
         let (decoder, chunk) = (Decoder::new(REPLY_MAX), vec![0; CHUNK]);
-        Ok(Answer { path: socket.into(), frame, stream, decoder, chunk })
+        Ok(Answer { path: socket.into(), frame, stream, decoder, ready: None, chunk })
     }
 
     /// The next part of the answer; `None` after its end.
@@ -86,7 +88,7 @@ impl Answer {
     /// The daemon refused, closed the connection, or is not greytrapper.
     pub fn part(&mut self) -> Result<Option<Reply>, Error> {
         loop {
-            let reply = self.decoder.next();
+            let reply = self.arrived().ready.take().transpose();
             match reply.map_err(|error| Error::Foreign(self.path.clone(), error))? {
                 Some(Reply::Done) => return Ok(None),
                 Some(Reply::Failed(why)) => return Err(Error::Refused(why)),
@@ -100,9 +102,18 @@ impl Answer {
         }
     }
 
-    /// Whether the next part has not arrived yet, so that [`Self::part`] would wait.
-    pub fn must_wait(&self) -> bool {
-        self.decoder.is_empty()
+    /// Whether the next part has not arrived yet, so that [`Self::part`] would wait: for the rest of it, or for
+    /// another daemon, if this one has handed over.
+    pub fn must_wait(&mut self) -> bool {
+        matches!(self.arrived().ready, None | Some(Ok(Reply::AskAgain)))
+    }
+
+    /// Decodes the next part, if all of it has arrived.
+    fn arrived(&mut self) -> &mut Self {
+        if self.ready.is_none() {
+            self.ready = self.decoder.next().transpose();
+        }
+        self
     }
 
     /// The error for an unexpected part.
@@ -134,5 +145,34 @@ fn ask(frame: &[u8], socket: &Path) -> Result<UnixStream, Error> {
         // If the daemon closed the connection before the request, it may have sent a reason.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(broken(error)),
         _ => Ok(stream),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::protocol::{Event, What};
+    use std::os::unix::net::UnixListener;
+
+    /// Output of `monitor` must not stay in its buffer while it waits.
+    #[test]
+    fn another_daemon_and_the_rest_of_a_part_have_to_be_waited_for() {
+        let event = Reply::Event(Event { time: 1, what: What::ScanStarted });
+        let mut frames = Vec::new();
+        frame::encode(&event, REPLY_MAX, &mut frames).unwrap();
+        let one = frames.len();
+        frame::encode(&event, REPLY_MAX, &mut frames).unwrap();
+        let half = frames[..one + 2].to_vec();
+        let mut moved = frames[..one].to_vec();
+        frame::encode(&Reply::AskAgain, REPLY_MAX, &mut moved).unwrap();
+        for (sent, must_wait) in [(frames, false), (half, true), (moved, true)] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            let mut answer = Answer::to(&Request::Monitor, &path).unwrap();
+            listener.accept().unwrap().0.write_all(&sent).unwrap();
+            assert!(matches!(answer.part(), Ok(Some(Reply::Event(_)))));
+            assert_eq!(answer.must_wait(), must_wait, "{} bytes", sent.len());
+        }
     }
 }

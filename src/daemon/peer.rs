@@ -36,6 +36,11 @@ impl<Out: Serialize, In: DeserializeOwned> Peer<Out, In> {
         opened.map_err(|error| format!("{name}: {}", reason(&error)))
     }
 
+    /// Whether the other has ended, and has nothing more to say.
+    pub fn has_gone(&self) -> bool {
+        self.has_gone
+    }
+
     /// Sends a message as soon as there is room.
     pub fn send(&mut self, message: &Out) {
         let sent = self.channel.send(message);

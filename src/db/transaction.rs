@@ -6,7 +6,8 @@
 //! 1. writes zeros where the file has no page yet, or has zeros that may be a hole, so that a full disk is
 //!    noticed before anything has changed;
 //! 2. writes the groups, with an fdatasync(2) between groups. Any subset of the writes in a group may reach
-//!    the disk, in any order; the plan must be safe in every such state.
+//!    the disk, in any order; the plan must be safe in every such state. A group is read back before the
+//!    next one is written, which may drop what this one holds: a disk may lose a write without an error.
 //!
 //! If a write fails, everything that was overwritten is put back, the last write first, and the file gets
 //! its old length; it passes through the same states in reverse. If that fails too, the file is as a kill
@@ -65,12 +66,22 @@ impl<F: PageFile> Transaction<'_, F> {
             }
             if groups.peek().is_some() {
                 self.file.sync()?;
+                group.iter().try_for_each(|write| self.require(write))?;
             }
         }
         Ok(())
     }
 
-    /// Writes zeros where there may be no room yet.
+    /// What was written must be what the file has.
+    fn require(&self, (offset, bytes): &Write) -> io::Result<()> {
+        if self.read(bytes.len(), *offset)? == *bytes {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("what was written at offset {offset} was lost")))
+        }
+    }
+
+    /// Writes zeros wherever there may be no room yet.
     fn reserve(&mut self, plan: &Plan) -> io::Result<()> {
         let size = plan.page_size as u64;
         let mut run: Option<(u64, u64)> = None;

@@ -154,6 +154,26 @@ fn in_the_middle_of_a_scan() {
     assert_eq!(completed, 1, "{:#?}", ended.lines);
 }
 
+/// Engines end while the store writes: what was trapped is in the log all the same.
+#[test]
+fn no_trap_of_an_old_engine_is_forgotten() {
+    let (place, mut daemon) = lenient();
+    place.enter(&invalid_senders(4_000));
+    place.configure(&format!("{NO_DNS}trap limit 100000 per 1m\n"));
+    daemon.says(&["reload"]);
+    for _ in 0..8 {
+        daemon.line("Trapped ");
+        daemon.says(&["reload"]);
+    }
+    until("all are trapped", || place.trapped().len() == 4_000);
+    daemon.says(&["reload"]);
+    let lines = daemon.stop().lines;
+    let trapped = lines.iter().filter_map(|line| line.strip_prefix("Trapped ")?.split(':').next());
+    let mut told: Vec<_> = trapped.collect();
+    told.sort_unstable();
+    assert!(place.trapped() == told, "{} of 4000 in the log", told.len());
+}
+
 #[test]
 fn many_at_once_end_with_one_configuration() {
     let (place, mut daemon) = lenient();

@@ -64,7 +64,7 @@ fn traps_of_scans_and_by_hand_are_told() {
     // The protocol has no releases: nothing is sent for them, or for refused traps.
     daemon.says(&["release", "192.0.2.3"]);
     daemon.ctl(&["trap", "2001:db8::2"]).succeeded();
-    daemon.exact_line("sync: 2 traps of IPv6 hosts not told so far");
+    daemon.exact_line("sync: 2 traps of IPv6 hosts not sent so far");
     daemon.says(&["trap", "192.0.2.4"]);
     assert_eq!(told(&receiver), (second + 1, vec![Ipv4Addr::new(192, 0, 2, 4)]));
     let shown = daemon.says(&["-j", "show"]);

@@ -23,6 +23,8 @@ pub enum Trouble {
     Once(usize),
     /// Half of that write is made; the rest fails, and no write after it.
     Half(usize),
+    /// That write is not made, and nobody is told.
+    Lost(usize),
     /// That write fails, and so does all that follows.
     Ever(usize),
     /// The file cannot grow; half of the first write that would make it grow is made.
@@ -61,6 +63,7 @@ impl State {
         let full: io::Result<()> = Err(io::ErrorKind::StorageFull.into());
         match (self.trouble, &event) {
             (Trouble::Once(when), _) if at == when => return full,
+            (Trouble::Lost(when), Event::Write(_)) if at == when => return Ok(()),
             (Trouble::Ever(when), _) if at >= when => return full,
             (Trouble::Half(when), Event::Write((offset, bytes))) if at == when => {
                 apply(&mut self.bytes, &Event::Write((*offset, bytes[..bytes.len() / 2].to_vec())));

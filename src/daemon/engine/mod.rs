@@ -46,7 +46,7 @@ use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use warnings::Warnings;
 use work::{AtWork, Job};
 
@@ -54,6 +54,8 @@ const STORE: Token = Token(1);
 const RESOLVER: Token = Token(2);
 const CHECKER: Token = Token(3);
 const WAKE: Token = Token(4);
+/// How long the store's last answer is waited for: less than the parent waits for the engine's end.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// The first of the control socket's.
 const CONTROL: Token = Token(16);
 
@@ -119,6 +121,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         life.wait(&mut poll, &mut events, longest)?;
     }
+    engine.conclude(&mut poll, &mut events)?;
     if let Some(server) = engine.server {
         server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
@@ -226,6 +229,28 @@ impl Engine {
             self.checked(message);
         }
         Ok(())
+    }
+
+    /// Takes what the store has still to say of changes that it was asked for: what is in the database must
+    /// be in the log, and counted, and whoever wanted it must hear of it.
+    fn conclude(&mut self, poll: &mut Poll, events: &mut Events) -> Result<(), String> {
+        self.stop_writing();
+        let until = Instant::now().checked_add(LAST_ANSWER);
+        while self.awaits_store() && !self.store.has_gone() {
+            let left = until.and_then(|until| until.checked_duration_since(Instant::now()));
+            let Some(left) = left else { break };
+            match poll.poll(events, Some(left)) {
+                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => break,
+                _ => self.hear()?,
+            }
+        }
+        self.count_unfinished();
+        Ok(())
+    }
+
+    /// Whether the store has still to say what became of a change.
+    fn awaits_store(&self) -> bool {
+        !self.asked.is_empty() || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
     }
 
     /// A trap has been ended.

@@ -63,6 +63,8 @@ pub struct AtWork {
     over_limit: usize,
     /// Why the store wrote not all, and nothing more is written.
     failure: Option<String>,
+    /// Whether the engine ends before the scan does.
+    is_stopped: bool,
 }
 
 /// What the checker has said of a scan's recipients.
@@ -114,6 +116,11 @@ impl AtWork {
         let took = now.saturating_duration_since(self.since);
         (self.phase, self.since) = (phase, now);
         took.into()
+    }
+
+    /// Whether the store has still to say what became of traps.
+    pub fn awaits_store(&self) -> bool {
+        self.wanted.is_some()
     }
 
     fn is_scan(&self) -> bool {
@@ -170,6 +177,7 @@ impl Engine {
             wanted: None,
             over_limit: 0,
             failure: None,
+            is_stopped: false,
         };
         if at_work.is_scan() {
             log::debug("Scan started");
@@ -382,7 +390,9 @@ impl Engine {
     /// Asks the store for the next traps. Without any the scan is done, if no more can be found.
     fn write(&mut self) {
         let ticket = self.ticket();
-        let Some(at_work) = &mut self.at_work else { return };
+        let Some(at_work) = self.at_work.as_mut().filter(|at_work| !at_work.is_stopped) else {
+            return;
+        };
         // Released since the image was read.
         at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let count = at_work.left.len().min(CHUNK);
@@ -483,6 +493,20 @@ impl Engine {
                 self.memory.failed(&failure, version);
                 self.publish(What::Failure(failure));
             }
+        }
+    }
+
+    /// Asks the store for no more traps of the scan under way.
+    pub(super) fn stop_writing(&mut self) {
+        if let Some(at_work) = &mut self.at_work {
+            at_work.is_stopped = true;
+        }
+    }
+
+    /// Counts what a scan did that does not come to its end.
+    pub(super) fn count_unfinished(&mut self) {
+        if let Some(at_work) = self.at_work.take() {
+            self.memory.totals.trapped.merge(&at_work.scan.trapped);
         }
     }
 

@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio, exit};
+use std::thread::sleep;
+use std::time::Duration;
 
 pub const DEED: &str = "SANDBOX_DEED";
 pub const ROLE: &str = "SANDBOX_ROLE";
@@ -90,9 +92,24 @@ pub fn act_if_asked() {
     exit(end);
 }
 
+/// Waits until the harness's own thread sleeps. glibc carries a change of user over to every thread by a signal,
+/// and where that met a thread that was still starting, one in some thousand processes died of SIGSEGV. The
+/// daemon's processes have one thread when they change their user.
+fn wait_for_harness() {
+    // The third field of proc_pid_stat(5): the state of the first thread.
+    let sleeps = |stat: &str| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
+    for _ in 0..1000 {
+        match std::fs::read_to_string("/proc/self/stat") {
+            Ok(stat) if !sleeps(&stat) => sleep(Duration::from_millis(1)),
+            _ => return,
+        }
+    }
+}
+
 /// Becomes the user, prepares the deed, locks the process in.
 fn prepared(deed: &str) -> Result<Act, Box<dyn Error>> {
     let env = Env::read()?;
+    wait_for_harness();
     if let Some(user) = env.user.as_deref().filter(|_| !deeds::begins_as_root(deed)) {
         User::named(user)?.assume(None)?;
     }

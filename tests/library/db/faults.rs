@@ -265,6 +265,20 @@ impl Scene {
         }
     }
 
+    /// A write is lost and reported as made: nothing is dropped because of it.
+    fn is_lied_to(&self, events: &[Event], every: usize) {
+        for at in (0..events.len()).step_by(every) {
+            let file = Faulty::new(self.image.clone(), Trouble::Lost(at));
+            let outcome = perform(file.clone(), &self.batch);
+            let has_followers = events[at..].iter().any(|event| matches!(event, Event::Sync));
+            if let (Err(error), true) = (&outcome, has_followers) {
+                assert!(error.to_string().contains("was lost"), "write {at}: {error}");
+                assert!(file.bytes() == self.image, "write {at} is lost: something is left");
+            }
+            self.survives(&file.bytes(), &format!("write {at} is lost, and nobody told"));
+        }
+    }
+
     /// A disk that stays full, however often it is tried.
     fn stays_full(&self) {
         let mut image = self.image.clone();
@@ -294,6 +308,7 @@ fn run(shape: Shape, seed: u64, every: usize) {
     if writes_beyond(&events, scene.image.len()) {
         scene.stays_full();
     }
+    scene.is_lied_to(&events, every);
     scene.is_killed(&events, every);
     scene.loses_power(&events, every, &mut Dice(seed + 1));
 }
