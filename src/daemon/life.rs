@@ -1,9 +1,9 @@
-//! What all of the parent's children have in common, from the first message to the end of the parent.
+//! The life of the parent's children, from the first message to the end of the parent.
 //!
-//! [`Life::begin`] takes the way to the parent and waits to be told what to know; [`Life::lock_in`] gives up
-//! root and everything that the role does not need; [`Life::ready`] says so. From then on
-//! [`Life::orders`] gives the parent's messages, until it has gone: that ends every role, after what must
-//! not be cut short. [`Life::wait`] is how a role waits.
+//! [`Life::begin`] takes the channel to the parent and waits for the first message; [`Life::lock_in`] gives
+//! up root and everything that the role does not need; [`Life::ready`] reports that. From then on
+//! [`Life::orders`] returns the parent's messages, until the parent has gone: that ends every role, after
+//! work that must not be interrupted. Roles wait with [`Life::wait`].
 #![forbid(unsafe_code)]
 
 use super::messages::{FromParent, Start, ToParent};
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What the parent's messages come with in every role.
+/// The token for the parent's messages, in every role.
 pub const PARENT: Token = Token(0);
 
 /// The parent has gone.
@@ -53,7 +53,7 @@ impl Life {
     pub fn begin(process: Process) -> io::Result<Life> {
         let mut channel = Channel::new(inherited(Slot::Parent)?)?;
         for signal in [SIGHUP, SIGINT, SIGTERM, SIGUSR1] {
-            // The parent heeds them for all; the store must not be torn out of a write.
+            // The parent handles them for all; the store must not be interrupted in a write.
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
         match channel.wait_for_message() {
@@ -67,7 +67,7 @@ impl Life {
         }
     }
 
-    /// What the parent said at first.
+    /// The parent's first message.
     pub fn start(&self) -> &Start {
         &self.start
     }
@@ -77,8 +77,8 @@ impl Life {
         config::from_text(&self.start.config)
     }
 
-    /// As root becomes the user of this role where that sees it; then locks the process in by a row of the
-    /// table, with a path for its places.
+    /// If this process is root, changes to the user and the root directory of its role; then confines it
+    /// according to its row in the table, with a path for each place.
     pub fn lock_in(&self, variant: Variant, at: impl Fn(Place) -> PathBuf) -> Result<(), String> {
         let role = self.process.role(variant);
         if let Some(user) = role.user.filter(|_| Uid::effective().is_root()) {
@@ -93,7 +93,7 @@ impl Life {
         Ok(())
     }
 
-    /// Everything is open: tells the parent, and has its messages come with [`PARENT`].
+    /// Tells the parent that everything is open, and registers the channel with [`PARENT`].
     pub fn ready(&mut self, registry: &Registry) -> Result<(), String> {
         let registered = self.channel.register(registry, PARENT);
         registered.map_err(|error| reason(&error).to_string())?;
@@ -101,20 +101,20 @@ impl Life {
         Ok(())
     }
 
-    /// Tells the parent something. If it has gone, that shows with the next order.
+    /// Sends a message to the parent. If it has gone, the next order shows that.
     pub fn tell(&mut self, message: &ToParent) {
         self.hand_on_log();
         let _ = self.channel.deliver(message);
     }
 
-    /// Gives the parent the lines that it is to log.
+    /// Passes lines for the log to the parent.
     pub fn hand_on_log(&mut self) {
         for (severity, line) in log::take_kept() {
             let _ = self.channel.deliver(&ToParent::Log(severity, line));
         }
     }
 
-    /// The parent's messages that mean something to this role alone.
+    /// The parent's messages for this role.
     pub fn orders(&mut self) -> Result<Option<FromParent>, Over> {
         self.listen();
         match self.orders.pop_front() {
@@ -123,10 +123,10 @@ impl Life {
         }
     }
 
-    /// How long this role may wait for something to happen, if it would wait for `longest`: not at all
-    /// where the parent has said something or has gone. Asked before every wait. Readiness is told
-    /// once: whoever listened meanwhile may have taken the last order together with the end behind it,
-    /// and nothing would ever wake the role again.
+    /// How long this role may wait, if it would wait for `longest`: not at all if the parent has sent
+    /// something or has gone. Must be called before every wait. Readiness is reported once: an earlier read
+    /// may have taken the last order together with the end of the channel, and nothing would ever wake the
+    /// role again.
     pub fn patience(&mut self, longest: Option<Duration>) -> Option<Duration> {
         let has_news = self.has_lost_parent() || !self.orders.is_empty();
         if has_news { Some(Duration::ZERO) } else { longest }
@@ -143,23 +143,23 @@ impl Life {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 Err(reason(&error).to_string())
             }
-            // An interrupted wait is one that found nothing.
+            // An interrupted wait has found nothing.
             _ => Ok(()),
         }
     }
 
-    /// Whether the parent has gone, and nothing is left of what it said.
+    /// Whether the parent has gone, and all its messages have been read.
     pub fn is_over(&mut self) -> bool {
         self.has_lost_parent() && self.orders.is_empty()
     }
 
-    /// Whether the parent has gone: who only waits must not wait any longer.
+    /// Whether the parent has gone, so that the role must not wait any longer.
     pub fn has_lost_parent(&mut self) -> bool {
         self.listen();
         self.is_over
     }
 
-    /// Waits until the parent says something, or ends, or there is room in the way to another process.
+    /// Waits until the parent sends something or exits, or there is room in the channel to another process.
     pub fn wait_for_room(&self, way: &impl AsFd) -> io::Result<()> {
         let parent = PollFd::new(self.channel.as_fd(), PollFlags::POLLIN);
         let way = PollFd::new(way.as_fd(), PollFlags::POLLOUT);
@@ -190,7 +190,7 @@ impl Life {
         }
     }
 
-    /// The daemon leaves its terminal, if it was not told to stay.
+    /// Goes to the background, unless told to stay in the foreground.
     fn go(&self) {
         if self.start.foreground {
             return;

@@ -24,27 +24,27 @@ use std::time::Duration;
 /// From the parent to any other process.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromParent {
-    /// The first message: what the process is to know before it locks itself in.
+    /// The first message: what the process must know before it enters its sandbox.
     Start(Box<Start>),
-    /// All are ready: the work begins, in the background if that was wished.
+    /// All are ready: the work begins, in the background unless told otherwise.
     Go,
     /// Whether to log more than usual.
     Verbose(bool),
-    /// To the engine: time for a scan; the next one comes after so long.
+    /// To the engine: time for a scan; with the time until the next one.
     Scan(Duration),
-    /// To the engine: how the reload ended that it asked for.
+    /// To the engine: the result of the reload that it asked for.
     Reloaded(Result<(), String>),
-    /// To the engine: all of the next generation are ready. Clients go on with those.
+    /// To the engine: the next generation is ready, and continues with the clients.
     HandOver,
-    /// To the store or the engine, before `Go`: what the one before it has left.
+    /// To the store or the engine, before `Go`: what its predecessor has left.
     Inherit(Legacy),
-    /// To who asked for renewal: it stays as it is; why.
+    /// To the process that asked for a renewal: there will be none, and why.
     NotRenewed(String),
-    /// To the engine: somebody wants a line in the log about how things are.
+    /// To the engine: log a summary.
     Summary,
 }
 
-/// What a process is to know at its start.
+/// What a process must know at its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// The configuration in its own grammar.
@@ -55,22 +55,22 @@ pub struct Start {
     pub foreground: bool,
     /// When the daemon started, in seconds since 1970.
     pub since: i64,
-    /// What this generation is made for, if not for another configuration.
+    /// Why this generation is started, if not for another configuration.
     pub renewal: Option<Renewal>,
 }
 
 /// What a confined process cannot do, but a new one can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Renewal {
-    /// The store's: another file is in the place of the database.
+    /// For the store: the database was replaced by another file.
     Database,
-    /// Of sync: the names of so many peers are not resolved.
+    /// For sync: the names of so many peers are not resolved.
     Peers(usize),
-    /// The resolver's: resolv.conf(5) has changed.
+    /// For the resolver: resolv.conf(5) has changed.
     NameServers,
 }
 
-/// What a process leaves to the one of its role in the next generation.
+/// What a process leaves to its successor in the next generation.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Legacy {
     /// The store's.
@@ -80,7 +80,7 @@ pub enum Legacy {
 }
 
 impl Legacy {
-    /// Whom it is for.
+    /// The process that inherits it.
     pub fn heir(&self) -> Process {
         match self {
             Legacy::Store(_) => Process::Store,
@@ -92,9 +92,9 @@ impl Legacy {
 /// What a store knows of what it has done.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StoreLegacy {
-    /// What counts for `trap limit`: how long ago, and how many then; the oldest first.
+    /// What counts for `trap limit`: how long ago, and how many, the oldest first.
     pub counted: Vec<(Duration, u32)>,
-    /// The traps that it has set, each with its end, in seconds since 1970.
+    /// The traps that it has set, each with its expiry time in seconds since 1970.
     pub set: Vec<(Address, i64)>,
 }
 
@@ -103,11 +103,11 @@ pub struct StoreLegacy {
 pub struct EngineLegacy {
     /// Sums.
     pub totals: Totals,
-    /// The last scan that ended well.
+    /// The last successful scan.
     pub last_scan: Option<Scan>,
-    /// What went wrong last.
+    /// The last failure.
     pub last_failure: Option<Failure>,
-    /// The last traps; the last one is the youngest.
+    /// The last traps, the newest last.
     pub traps: Vec<Explained>,
     /// Hosts that were released, and when, in seconds since 1970.
     pub held: Vec<(IpAddr, i64)>,
@@ -116,20 +116,19 @@ pub struct EngineLegacy {
 /// From any other process to the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToParent {
-    /// Everything is open and the process is locked in.
+    /// Everything is open, and the process is in its sandbox.
     Ready,
-    /// The process cannot work, and ends; why.
+    /// The process cannot work, and exits; why.
     Failed(String),
     /// From the reader of the configuration: what it read.
     Config(Result<Checked, Vec<String>>),
-    /// From the engine: somebody wants the configuration read again. From the resolver: resolv.conf(5) names
-    /// other servers.
+    /// From the engine: an operator wants the configuration reloaded.
     Reload,
-    /// From the engine: somebody wants all processes to log more, or less.
+    /// From the engine: an operator wants all processes to log more, or less.
     Verbose(bool),
     /// A line for the log, with its severity (syslog(3)), from a process that cannot reach syslogd(8).
     Log(u8, String),
-    /// From who is locked in: only a new generation can go on.
+    /// From a confined process: only a new generation can continue.
     Renew(Renewal),
     /// From store and engine, at their end.
     Leave(Legacy),
@@ -160,11 +159,11 @@ impl ToParent {
 pub struct Checked {
     /// The configuration in its own grammar.
     pub text: String,
-    /// What is odd about it.
+    /// Its warnings.
     pub warnings: Vec<String>,
     /// The control socket.
     pub socket: PathBuf,
-    /// Time from the beginning of one scan to that of the next.
+    /// Time from the start of one scan to the start of the next.
     pub scan_every: Duration,
     /// Which processes it needs besides store and engine.
     pub needs: Needs,
@@ -173,11 +172,11 @@ pub struct Checked {
 /// Which processes are needed besides store and engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
-    /// Some rule asks DNS.
+    /// A rule needs DNS.
     pub resolver: bool,
     /// There is an external program.
     pub checker: bool,
-    /// Others are told of traps.
+    /// Traps are sent to other hosts.
     pub sync: bool,
 }
 
@@ -186,20 +185,20 @@ pub struct Needs {
 pub enum ToStore {
     /// Read the database into the shared memory.
     Read,
-    /// The shared memory is no longer looked at: it goes back to the system.
+    /// The shared memory is no longer read, and can be returned to the system.
     FreeImage,
-    /// Write traps, for whom.
+    /// Set traps.
     Trap(Change),
-    /// End traps.
+    /// Remove traps.
     EndTraps(Change),
 }
 
 /// A change of the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The number under which the answer is wanted.
+    /// The number for the answer.
     pub ticket: u64,
-    /// Whom it is about, as text: the key of the record.
+    /// The addresses, as text: the keys of the records.
     pub addresses: Vec<String>,
     /// Who wants it.
     pub by: By,
@@ -208,11 +207,11 @@ pub struct Change {
 /// Who wants a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
-    /// A scan: hosts that are no longer as they were seen are left alone.
+    /// A scan: hosts whose records have changed since are left alone.
     Scan,
-    /// Somebody at the control socket.
+    /// An operator at the control socket.
     Operator {
-        /// WHITE records are written over.
+        /// WHITE records are overwritten.
         over_white: bool,
     },
 }
@@ -222,20 +221,20 @@ pub enum By {
 pub enum FromStore {
     /// The database is in the shared memory, or why not.
     Read(Result<Image, String>),
-    /// What became of a change.
+    /// The result of a change.
     Changed {
         /// The change's number.
         ticket: u64,
-        /// One for each address, in order; none for those that it did not come to.
+        /// One for each address, in order; `None` for those that were not reached.
         outcomes: Vec<Option<Outcome>>,
         /// What went wrong.
         failure: Option<String>,
-        /// The longest time for which the lock was held.
+        /// The longest time that the lock was held.
         longest: Duration,
     },
-    /// How the peers are that are told of traps.
+    /// The state of the peers.
     Peers(Vec<Peer>),
-    /// These are in no trap any more: `allow` holds them, and this daemon had set their traps.
+    /// These are no longer trapped: `allow` covers them, and this daemon had set their traps.
     Exempted(Vec<Address>),
 }
 
@@ -257,9 +256,9 @@ pub enum ToResolver {
     Domains(Vec<Vec<u8>>),
     /// That was all: ask.
     Ask {
-        /// Domains that must exist, by which name servers prove themselves.
+        /// Domains that must exist, with which name servers prove themselves.
         controls: Vec<Vec<u8>>,
-        /// How long that may take; what has no answer then is unknown.
+        /// How long this may take; a question without an answer then is unknown.
         within: Option<Duration>,
     },
 }
@@ -267,19 +266,19 @@ pub enum ToResolver {
 /// From the resolver to the engine.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromResolver {
-    /// What the next hosts' names are, in the order in which they were asked.
+    /// The answers about the next hosts' names, in the order of the questions.
     Hosts(Vec<Vec<Confirmation>>),
-    /// What the next domains are, in the order in which they were asked.
+    /// The answers about the next domains, in the order of the questions.
     Domains(Vec<DomainVerdict>),
     /// That was all.
     End {
         /// How the lookups ended.
         tally: Tally,
-        /// What the name servers have shown.
+        /// What the name servers have proved.
         shown: Shown,
-        /// Why nothing could be asked, if so.
+        /// Why nothing could be asked, if nothing could.
         failure: Option<String>,
-        /// How the name servers are.
+        /// The state of the name servers.
         servers: Vec<NameServer>,
     },
 }
@@ -287,12 +286,11 @@ pub enum FromResolver {
 /// From the engine to the checker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToChecker {
-    /// Recipients, each once in a scan; the answer is one message for each, in any order.
+    /// Recipients, each once per scan; there is one message for each answer, in any order.
     Check {
         /// The number of the first.
         first: u64,
-        /// Whether a scan begins: what an earlier one has asked for, and has no answer yet, is not wanted any
-        /// more.
+        /// Whether a scan begins: open questions of an earlier one are no longer wanted.
         is_new: bool,
         /// The addresses, without brackets.
         recipients: Vec<Vec<u8>>,
@@ -304,20 +302,20 @@ pub enum ToChecker {
 pub struct FromChecker {
     /// Its number.
     pub number: u64,
-    /// Whether the program knows it; nothing if it did not say.
+    /// Whether the program knows it; `None` without a verdict.
     pub is_good: Option<bool>,
 }
 
-/// From the store to the process that tells others.
+/// From the store to sync.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToSync {
     /// These are trapped.
     Trapped(Vec<Trap>),
 }
 
-/// From the process that tells others to the store.
+/// From sync to the store.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromSync {
-    /// How the peers are, after every message.
+    /// The state of the peers, after every message.
     Peers(Vec<Peer>),
 }

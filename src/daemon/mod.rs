@@ -10,14 +10,14 @@
 //!          database   control socket
 //! ```
 //!
-//! As with OpenBSD's daemons the configuration comes first, and with `-n` it is all. Then the first process
-//! (`parent`) starts, afresh and in a session of its own unless it is to stay in the foreground;
-//! whoever started it waits until all is ready, or not.
+//! As in OpenBSD's daemons, the configuration is checked first, and with `-n` nothing else is done. Then
+//! the first process (`parent`) is executed, in a new session unless it stays in the foreground; the
+//! program that started it waits until all processes are ready, or one fails.
 //!
-//! Every process is the same program, executed afresh with a hidden flag that names its role (`roles`), so
-//! that it has memory, descriptors and stack protection of its own. A `generation` is all of them together;
-//! `life` is what they have in common, `messages` is what they say to each other, each over its `peer`;
-//! then there is a file or a folder for each role.
+//! Every process is the same program, executed again with a hidden option that names its role (`roles`), so
+//! that it has its own memory layout, descriptors and stack protection. A `generation` is all of them
+//! together; `life` is what they share, `messages` are sent between them, each over its `peer`; and there
+//! is a file or a folder for each role.
 #![forbid(unsafe_code)]
 
 mod checker;
@@ -82,7 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Something went wrong and has been said.
+/// Something failed and has been reported.
 #[derive(Debug)]
 struct Failed;
 

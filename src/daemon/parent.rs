@@ -1,13 +1,13 @@
-//! The first process: it starts the others, watches them, and stops them.
+//! The first process: starts the others, monitors and stops them.
 //!
-//! May touch: its own program, which it executes for each role; the control socket, which it makes and
-//! removes; nothing else. Signals and the timer of the scans end here. It reads no configuration itself:
-//! a [`Process::Reader`] does, and says what came of it.
+//! It has access to its own program, which it executes for each role, and to the control socket, which it
+//! creates and removes, and to nothing else. It handles signals and the timer for scans. It does not read
+//! the configuration: a [`Process::Reader`] does, and reports the result.
 //!
-//! The processes that work with one configuration are a [`Generation`]. A reload starts the next one whole,
-//! and only when all of it is ready, locked in and waiting, is the old one ended; whatever is wrong before
-//! that leaves the old one at work. The start is the same with no old one. A child that ends by itself ends
-//! the daemon.
+//! The processes that work with one configuration are a [`Generation`]. A reload starts a complete new one;
+//! the old one is ended only when all of the new one are ready, sandboxed and waiting, and any earlier
+//! error leaves the old one running. The start is the same without an old one. If a child exits by itself,
+//! the daemon exits.
 #![forbid(unsafe_code)]
 
 use super::generation::{Common, Generation, Member};
@@ -34,10 +34,10 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What signals arrive with.
+/// The token for signals.
 const SIGNALS: Token = Token(0);
 
-/// Signals that the daemon heeds; SIGINFO is what a terminal's control-T sends where there is one.
+/// Signals that the daemon handles; on some systems a terminal's control-T sends SIGINFO.
 const HEEDED: &[i32] = &[
     SIGHUP,
     SIGINT,
@@ -47,7 +47,7 @@ const HEEDED: &[i32] = &[
     signal_hook::consts::SIGINFO,
 ];
 
-/// Between two renewals: whoever asks for one is locked in, and may have been taken over.
+/// The pause between two renewals, since the process that asks for them may be compromised.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// How the daemon was called.
@@ -59,11 +59,11 @@ pub struct Setup {
     pub foreground: bool,
     /// Log more than usual.
     pub verbose: bool,
-    /// Who waits to be told that all are ready.
+    /// The channel to the process that waits until all are ready.
     pub waiting: Option<OwnedFd>,
 }
 
-/// Why the daemon ended; it has been logged.
+/// The daemon failed; the reason has been logged.
 #[derive(Debug)]
 pub struct Failed;
 
@@ -85,28 +85,28 @@ struct Parent {
     program: Program,
     poll: Poll,
     signals: Signals,
-    /// The generation at work.
+    /// The running generation.
     current: Option<Generation>,
-    /// What is to follow it.
+    /// The generation that will follow it.
     next: Option<Next>,
-    /// What all generations have, and where the control socket is.
+    /// What all generations share, and the path of the control socket.
     common: Option<(Common, PathBuf)>,
     /// When the next scan is due.
     scan_at: Option<Instant>,
     /// Seconds since 1970.
     since: i64,
-    /// Whether a reload was asked for in the middle of one, which may have read the old configuration.
+    /// Whether a reload was requested during another one, which may have read the old configuration.
     reloads_again: bool,
     /// When the last renewal began.
     renewed_at: Option<Instant>,
     has_ended: bool,
 }
 
-/// How far the next generation is.
+/// The state of the next generation.
 enum Next {
     /// Its configuration is being read.
     Reading(Member),
-    /// Its processes get ready.
+    /// Its processes are starting.
     Starting(Generation),
 }
 
@@ -117,11 +117,11 @@ impl Parent {
         let mut signals = Signals::new(HEEDED)?;
         poll.registry().register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         if setup.waiting.is_some() {
-            // What the terminal sends is not for the daemon.
+            // Signals from the terminal are not for the daemon.
             setsid()?;
             log::open_syslog();
         }
-        // All processes stand where this one does: none has a promise that covers chdir(2).
+        // All processes inherit this working directory: none has a promise that covers chdir(2).
         chdir("/")?;
         log::set_verbose(setup.verbose);
         Ok(Parent {
@@ -204,12 +204,12 @@ impl Parent {
 
     fn tell(&mut self, process: Process, message: &FromParent) {
         if let Some(member) = self.current.as_mut().and_then(|all| all.member(process)) {
-            // If it cannot hear, that shows as its end.
+            // If this fails, the end of the process shows it.
             let _ = member.channel.send(message);
         }
     }
 
-    /// Whether another configuration is to come: nothing but that is waited for.
+    /// Whether a new configuration is coming, as opposed to a renewal.
     fn is_reloading(&self) -> bool {
         match &self.next {
             None => false,
@@ -218,7 +218,7 @@ impl Parent {
         }
     }
 
-    /// Everything that a child has to say.
+    /// Handles all messages from a child.
     fn hear(&mut self, token: Token) -> Result<(), Failed> {
         while let Some(member) = self.member(token) {
             let heard = member.channel.flush().and_then(|()| member.channel.receive());
@@ -272,7 +272,7 @@ impl Parent {
                 }
                 Ok(())
             }
-            // It is over before it is told to be.
+            // It exits before it was told to.
             ToParent::Leave(_) => Ok(()),
             ToParent::Reload => {
                 if self.is_reloading() {
@@ -295,13 +295,13 @@ impl Parent {
         }
     }
 
-    /// A child has ended: by itself, or because something killed it.
+    /// Handles the end of a child, which exited or was killed.
     fn lose(&mut self, token: Token, broken: &Broken) -> Result<(), Failed> {
         let failure = self.member(token).map(|member| member.post_mortem(broken));
         self.do_without(token, &failure.unwrap_or_default())
     }
 
-    /// A child is of no more use: that ends the daemon, or the generation that it was to be of.
+    /// Handles the loss of a child, which ends the daemon, or the generation that was starting.
     fn do_without(&mut self, token: Token, failure: &str) -> Result<(), Failed> {
         let is_current =
             self.current.iter_mut().flat_map(Generation::members).any(|one| one.token == token);
@@ -336,7 +336,7 @@ impl Parent {
         }
     }
 
-    /// A renewal that does not come to be changes nothing, and is nobody's concern but of who wanted it.
+    /// Abandons a renewal; only the process that asked for it is told.
     fn give_up_renewal(&mut self, failure: &str) {
         let Some(Next::Starting(next)) = self.next.take() else { return };
         if let Some((_, process)) = &next.renewal {
@@ -346,7 +346,7 @@ impl Parent {
         next.end();
     }
 
-    /// Reads the configuration again, for the next generation.
+    /// Starts to read the configuration for the next generation.
     fn reload(&mut self) {
         self.reloads_again = false;
         if self.next.is_some() && !self.is_reloading() {
@@ -376,7 +376,7 @@ impl Parent {
         Start { config, verbose, foreground, since: self.since, renewal: None }
     }
 
-    /// The configuration is read: starts the processes that work with it.
+    /// Starts the processes for the configuration that was read.
     fn start_next(&mut self, read: Result<Checked, Vec<String>>) -> Result<(), Failed> {
         if let Some(Next::Reading(mut reader)) = self.next.take() {
             reader.end();
@@ -391,7 +391,7 @@ impl Parent {
             }
         };
         if self.current.is_some() {
-            // Whoever started the daemon has seen them.
+            // The operator who started the daemon has seen them.
             checked.warnings.iter().for_each(log::warning);
         }
         if let Err(failure) = self.open_common(&checked) {
@@ -410,7 +410,8 @@ impl Parent {
         }
     }
 
-    /// Makes the control socket and what else is there for good, after which the parent locks itself in.
+    /// Creates the control socket and everything else that all generations share; after that the parent
+    /// enters its sandbox.
     fn open_common(&mut self, checked: &Checked) -> Result<(), String> {
         if let Some((_, path)) = &self.common {
             if *path != checked.socket {
@@ -447,7 +448,7 @@ impl Parent {
         Ok(())
     }
 
-    /// The next generation does not come to be; the old one stays, if there is one.
+    /// Abandons the next generation; the old one stays, if there is one.
     fn give_up_next(&mut self, failure: &str) -> Result<(), Failed> {
         if self.next.is_some() && !self.is_reloading() {
             self.give_up_renewal(failure);
@@ -472,7 +473,7 @@ impl Parent {
         Ok(())
     }
 
-    /// Once all of the next generation are ready, it takes over.
+    /// Replaces the old generation once all processes of the next one are ready.
     fn replace_if_ready(&mut self) -> Result<(), Failed> {
         let Some(Next::Starting(next)) = &mut self.next else { return Ok(()) };
         if !next.members().all(|member| member.is_ready) {
@@ -506,7 +507,7 @@ impl Parent {
         self.go_to_background().map_err(|error| told(reason(&error)))
     }
 
-    /// Tells whoever started the daemon that all is well, and lets go of the terminal.
+    /// Tells the program that started the daemon that all are ready, and releases the terminal.
     fn go_to_background(&mut self) -> io::Result<()> {
         let Some(waiting) = self.setup.waiting.take() else { return Ok(()) };
         File::from(waiting).write_all(b"\n")?;
@@ -523,7 +524,7 @@ impl Parent {
             current.end();
         }
         if let Some((_, path)) = self.common.take() {
-            // Whoever starts the daemon again removes it otherwise.
+            // If this fails, the next start removes it.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,7 +1,7 @@
-//! The way from one role to another: messages both ways, over a socketpair found in a slot.
+//! The channel from one role to another: messages in both directions, over a socketpair in a slot.
 //!
-//! When the other ends, a role only goes deaf on that side: the parent knows who was the first, and ends
-//! them all.
+//! If the other process exits, a role only stops receiving from it: the parent knows which was the first,
+//! and ends all.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
@@ -12,7 +12,7 @@ use mio::{Registry, Token};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The way to another process.
+/// The channel to another process.
 #[derive(Debug)]
 pub struct Peer<Out, In> {
     channel: Channel<Out, In>,
@@ -23,7 +23,7 @@ pub struct Peer<Out, In> {
 }
 
 impl<Out: Serialize, In: DeserializeOwned> Peer<Out, In> {
-    /// That in `slot`, whose events come with `token`.
+    /// The channel in `slot`, registered with `token`.
     pub fn new(
         (slot, name): (Slot, &'static str),
         registry: &Registry,
@@ -47,7 +47,7 @@ impl<Out: Serialize, In: DeserializeOwned> Peer<Out, In> {
         self.note(sent);
     }
 
-    /// Sends a message, and waits until it has gone, or until the parent has.
+    /// Sends a message, and waits until it has been sent, or until the parent has gone.
     pub fn deliver(&mut self, message: &Out, life: &mut Life) {
         self.send(message);
         while !self.has_gone && !self.channel.is_flushed() && !life.has_lost_parent() {

@@ -1,7 +1,7 @@
-//! The reader of the configuration: it reads, reports to the parent, and ends.
+//! The reader of the configuration: reads it, reports to the parent, and exits.
 //!
-//! May touch: every file that the configuration names, as whoever started the daemon. It sees no byte
-//! that a stranger wrote, and is gone before any other process looks at one.
+//! It has access to every file that the configuration names, as the user who started the daemon. It sees no
+//! bytes from strangers, and has exited before any other process reads some.
 #![forbid(unsafe_code)]
 
 use super::life::Life;
@@ -9,12 +9,12 @@ use super::messages::{Checked, Needs, ToParent};
 use crate::config::{self, Config, Define, Guarded, Loaded};
 use std::path::PathBuf;
 
-/// Where the configuration is, by the options.
+/// The sources of the configuration in the options.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sources {
-    /// Macros of the command line.
+    /// Macros defined on the command line.
     pub defines: Vec<Define>,
-    /// The file, if not the usual one.
+    /// The file, if it is not the default one.
     pub file: Option<PathBuf>,
 }
 

@@ -39,7 +39,8 @@ pub const ROLES: [Role; 8] = [
         promises: "stdio proc exec cpath", unveils: &[(Place::Program, "x"), (Place::Socket, "c")],
         landlock: Landlock::All, calls: Calls::Usual,
         given: &[Slot::Parent], answers: None, patience: SHORT },
-    // Reads the configuration with the rights of whoever started the daemon, not locked in, and ends.
+    // Reads the configuration with the rights of the user who started the daemon, without a sandbox, and
+    // exits.
     Role { process: Process::Reader, variant: Variant::Usual, user: None, chroot: None, is_needed: |_| false,
         promises: "", unveils: &[], landlock: Landlock::All, calls: Calls::Usual,
         given: &[Slot::Parent], answers: None, patience: SHORT },
@@ -250,7 +251,7 @@ mod tests {
         }
     }
 
-    /// Whoever answers is given the way to who asks, and the asker the way to it.
+    /// Both a process that answers and the one that asks are given their ends of the channel.
     #[test]
     fn both_ends_of_every_way_are_given() {
         for role in &ROLES {

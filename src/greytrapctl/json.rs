@@ -65,7 +65,7 @@ impl Formatter for Harmless {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "UPPERCASE")]
 pub enum Record<'a> {
-    /// A delivery that was put off.
+    /// A greylisted delivery.
     Grey {
         /// The host.
         address: Bytes<'a>,

@@ -22,7 +22,7 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
-/// A delivery that was put off a minute ago; sender and recipient without brackets.
+/// A delivery that was greylisted a minute ago; sender and recipient without brackets.
 pub fn grey(address: &str, helo: &str, from: &str, to: &str) -> Record {
     let first = now() - 60;
     let expire = first + GREYEXP;

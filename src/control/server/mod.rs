@@ -90,7 +90,8 @@ impl fmt::Display for Notice {
 pub enum Farewell {
     /// The daemon ends.
     Ends,
-    /// Another server goes on with the same socket: whoever monitors, or has asked nothing yet, goes there.
+    /// Another server continues with the same socket: clients that monitor, or have sent no request yet, go
+    /// there.
     HandsOver,
 }
 
@@ -219,19 +220,19 @@ impl Server {
         self.places.iter().flatten().any(Connection::has_rows)
     }
 
-    /// From now on this client is told of events.
+    /// Sends events to this client from now on.
     pub fn monitor(&mut self, id: ClientId) {
         if let Some(client) = self.client(id) {
             client.stage = Stage::Monitoring;
         }
     }
 
-    /// Whether anybody wants to be told of events.
+    /// Whether any client wants events.
     pub fn is_monitored(&self) -> bool {
         self.places.iter().flatten().any(|client| matches!(client.stage, Stage::Monitoring))
     }
 
-    /// Tells everybody who wants to know.
+    /// Sends an event to all clients that want it.
     pub fn publish(&mut self, event: &Event) {
         if !self.is_monitored() {
             return;
@@ -245,7 +246,7 @@ impl Server {
         }
     }
 
-    /// Takes no more clients: whoever connects from now on waits for another server of the same socket.
+    /// Accepts no more clients: new ones wait for another server of the same socket.
     pub fn leave_newcomers(&mut self) {
         if let Some(mut listener) = self.listener.take() {
             // Closing is not enough: the socket is others' as well.
@@ -253,7 +254,7 @@ impl Server {
         }
     }
 
-    /// Says good-bye to everybody, as far as that goes without waiting: nobody is served any more.
+    /// Closes all connections with a reason, without waiting.
     pub fn close(mut self, why: Farewell) {
         let moves = |stage: &Stage| matches!(stage, Stage::Monitoring | Stage::Asking(_));
         if why == Farewell::HandsOver {
@@ -405,7 +406,7 @@ fn is_late(client: &Connection, now: Instant) -> bool {
     now.saturating_duration_since(client.moved) >= SILENCE
 }
 
-/// Tells a client that there is no place for it: a fresh socket takes that at once, or not at all.
+/// Tells a client that there is no place for it: a new socket takes the message at once, or not at all.
 fn refuse(stream: &mut UnixStream) {
     let mut frame = Vec::new();
     let why = Reply::Failed("too many clients".to_string());

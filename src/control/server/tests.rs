@@ -436,7 +436,8 @@ fn at_the_end_everybody_is_told() {
     assert_eq!((silent.hears(), silent.hears()), (ends, None));
 }
 
-/// Whoever monitors goes on with the next server; who waits for an answer cannot know what was done.
+/// Clients that monitor continue with the next server; one that waits for an answer cannot know what was
+/// done.
 #[test]
 fn when_another_server_goes_on_monitors_ask_again() {
     let mut owner = Owner::new();

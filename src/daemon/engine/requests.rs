@@ -1,7 +1,7 @@
-//! What clients of the control socket want.
+//! Handles the requests of clients of the control socket.
 //!
-//! Some is answered at once, some is a [`Job`] that needs the database, some is for the store or the parent,
-//! whose answer comes later. No client is waited for.
+//! Some are answered at once, some become a [`Job`] that needs the database, and some go to the store or
+//! the parent, whose answer comes later. Nothing waits for a client.
 #![forbid(unsafe_code)]
 
 use super::judging::Purpose;
