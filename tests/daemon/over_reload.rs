@@ -115,7 +115,7 @@ fn a_release_holds_until_what_was_judged_has_gone() {
         daemon.scan_done();
         assert_eq!(place.trapped(), [""; 0], "scan {scan}");
         let explained = daemon.says(&["explain", "192.0.2.1"]);
-        assert!(explained.contains("released, and held"), "{explained}");
+        assert!(explained.contains("released, spared"), "{explained}");
     }
     // Its tuples of then expire: what is left was sent since.
     place.enter(&[aged("192.0.2.1", "no domain", 5 * 3600)]);
