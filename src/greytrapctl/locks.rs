@@ -28,6 +28,8 @@ pub enum Task<'a> {
         /// Whether all name servers are on port 53.
         only_dns_port: bool,
     },
+    /// Read a script that is open.
+    Convert,
     /// Ask name servers.
     Lookup {
         /// Whether all of them are on port 53.
@@ -61,6 +63,7 @@ impl<'a> Task<'a> {
                 ("stdio rpath flock dns", vec![(database, "r")]),
             Task::Judge { database, only_dns_port: false } =>
                 ("stdio rpath flock inet", vec![(database, "r")]),
+            Task::Convert => ("stdio", vec![]),
             Task::Lookup { only_dns_port: true } => ("stdio dns", vec![]),
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
             // unix: connect(2), which needs write access to the socket.
@@ -81,6 +84,7 @@ mod tests {
             Task::Write { database: path },
             Task::Judge { database: path, only_dns_port: true },
             Task::Judge { database: path, only_dns_port: false },
+            Task::Convert,
             Task::Lookup { only_dns_port: true },
             Task::Lookup { only_dns_port: false },
             Task::Ask { socket: path },

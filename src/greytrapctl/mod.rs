@@ -16,6 +16,7 @@ mod lines;
 mod locks;
 mod openmetrics;
 pub mod options;
+mod perl;
 mod progress;
 mod text;
 mod time;

@@ -40,6 +40,8 @@ pub enum Command {
     List(PathBuf),
     /// Walk the structure of a file.
     Check(Check),
+    /// Print the settings of a Perl script.
+    Convert(PathBuf),
     /// Judge the hosts of a file.
     Simulate(Simulate),
     /// Ask DNS about sender domains.
@@ -206,7 +208,7 @@ mod tests {
         for (line, readers) in [
             ("check x", Readers::Ours),
             ("check -x x", Readers::OursAndLibcs),
-            ("-j c x -x", Readers::OursAndLibcs),
+            ("-j ch x -x", Readers::OursAndLibcs),
         ] {
             assert_eq!(command(line), Command::Check(Check { file: file.clone(), readers }));
         }

@@ -35,6 +35,7 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] check [-x] file
        greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
+       greytrapctl [-jv] convert file
        greytrapctl -h | -V
 ";
 
@@ -96,6 +97,7 @@ impl Typed {
                     false => self.one(verb, "one file at most")?.into(),
                 },
             }),
+            Verb::Convert => Command::Convert(self.one(verb, "one file")?.into()),
             Verb::Lookup => Command::Lookup(Lookup {
                 conf: self.conf.take().map(PathBuf::from),
                 domains: std::mem::take(&mut self.operands),
@@ -184,6 +186,7 @@ fn expected(verb: Verb, expected: &'static str) -> UsageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Check,
+    Convert,
     List,
     Lookup,
     Release,
@@ -205,6 +208,7 @@ enum Ask {
 
 const VERBS: &Words<Verb> = &[
     ("check", Verb::Check),
+    ("convert", Verb::Convert),
     ("explain", Verb::Ask(Ask::Explain)),
     ("list", Verb::List),
     ("log", Verb::Ask(Ask::Log)),

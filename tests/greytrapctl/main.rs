@@ -10,6 +10,7 @@
 mod support;
 
 mod change;
+mod convert;
 mod cross_check;
 mod crowd;
 mod damaged;

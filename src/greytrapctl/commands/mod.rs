@@ -12,6 +12,7 @@ mod ask;
 mod change;
 mod check;
 mod conf;
+mod convert;
 #[cfg(libc_db)]
 mod cross_check;
 mod daemon;
@@ -28,6 +29,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::List(file) => list::run(console, file),
         Command::Check(check) => check::run(console, check),
         Command::Simulate(simulate) => simulate::run(console, simulate),
+        Command::Convert(file) => convert::run(console, file),
         Command::Lookup(lookup) => lookup::run(console, lookup),
         Command::Change(change) => change::run(console, change),
         Command::Daemon { socket, request } => daemon::run(console, socket, request),

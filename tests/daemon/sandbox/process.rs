@@ -89,16 +89,17 @@ pub fn act_if_asked() {
             }
         },
     };
+    wait_for_harness();
     exit(end);
 }
 
-/// Waits until the harness's own thread sleeps. glibc carries a change of user over to every thread by a signal,
-/// and where that met a thread that was still starting, one in some thousand processes died of SIGSEGV. The
-/// daemon's processes have one thread when they change their user.
+/// Waits until the harness's own thread sleeps. glibc makes every thread change its user by a signal, whose
+/// handler runs on std's alternate stack. A thread that exits unmaps that of the first thread, which died of
+/// SIGSEGV if it was still in the handler. The daemon's processes have one thread when they change their user.
 fn wait_for_harness() {
     // The third field of proc_pid_stat(5): the state of the first thread.
     let sleeps = |stat: &str| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
-    for _ in 0..1000 {
+    for _ in 0..if cfg!(target_os = "linux") { 1000 } else { 0 } {
         match std::fs::read_to_string("/proc/self/stat") {
             Ok(stat) if !sleeps(&stat) => sleep(Duration::from_millis(1)),
             _ => return,
@@ -109,10 +110,10 @@ fn wait_for_harness() {
 /// Becomes the user, prepares the deed, locks the process in.
 fn prepared(deed: &str) -> Result<Act, Box<dyn Error>> {
     let env = Env::read()?;
-    wait_for_harness();
     if let Some(user) = env.user.as_deref().filter(|_| !deeds::begins_as_root(deed)) {
         User::named(user)?.assume(None)?;
     }
+    wait_for_harness();
     let act = deeds::find(deed, &env).or_else(|| work::find(deed, &env)).ok_or("unknown")??;
     if let Some(role) = env.role() {
         match sandbox::enter(&role.rights(|place| env.place(place)))? {
