@@ -28,7 +28,7 @@ fn commands_may_be_shortened() {
     let file = data("hash/kinds.db");
     let expected = fs::read(file.with_extension("txt")).unwrap();
     assert_eq!(ctl([OsStr::new("li"), file.as_os_str()]).succeeds(), expected);
-    assert_eq!(ctl([OsStr::new("c"), file.as_os_str()]).succeeds(), b"");
+    assert_eq!(ctl([OsStr::new("ch"), file.as_os_str()]).succeeds(), b"");
 }
 
 #[test]
