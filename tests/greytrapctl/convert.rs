@@ -10,7 +10,7 @@ fn convert(script: &str) -> String {
     let directory = Dir::new();
     let file = directory.path("greytrapper");
     fs::write(&file, script).unwrap();
-    let mut command = ctl(&["convert"]);
+    let mut command = ctl(["convert"]);
     command.0.arg(file);
     String::from_utf8(command.succeeds()).unwrap()
 }
@@ -39,10 +39,10 @@ fn a_file_without_settings_is_refused() {
     let directory = Dir::new();
     let file = directory.path("other");
     fs::write(&file, "nothing = here\n").unwrap();
-    let mut command = ctl(&["convert"]);
+    let mut command = ctl(["convert"]);
     command.0.arg(&file);
     assert!(command.fails().ends_with("other: no settings found\n"));
-    let mut command = ctl(&["convert"]);
+    let mut command = ctl(["convert"]);
     command.0.arg(directory.path("missing"));
     assert!(command.fails().ends_with("missing: No such file or directory\n"));
 }
