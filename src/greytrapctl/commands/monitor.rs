@@ -5,11 +5,12 @@
 use crate::control::client::Answer;
 use crate::control::protocol::{Event, Reply, Request, What};
 use crate::control::status::Scan;
+use crate::date::Date;
 use crate::escape::harmless;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::options::Format;
-use crate::greytrapctl::time::{Date, Short};
+use crate::greytrapctl::time::Short;
 use crate::scan::Rule;
 use std::fmt;
 use std::path::Path;

@@ -4,13 +4,13 @@
 use crate::control::client::{Answer, Error};
 use crate::control::protocol::{Explained, Reply, Request, Trap};
 use crate::control::status::Status;
+use crate::date::Date;
 use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
 use crate::greytrapctl::text;
-use crate::greytrapctl::time::Date;
 use crate::scan::{Rule, Verdict};
 use crate::spamd::{Address, Tuple};
 use std::ffi::OsStr;
