@@ -4,7 +4,7 @@
 
 use super::diagnostic::{Fault, Spanned};
 use super::problem::Problem;
-use super::value::{duration_text, is_interface, is_sync_host};
+use super::value::{duration_text, is_interface, is_sync_host, size_text};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +36,11 @@ impl Range {
         self.admit(written.value.as_secs())
             .map(Duration::from_secs)
             .ok_or_else(|| self.fault(written, |n| duration_text(Duration::from_secs(n))))
+    }
+
+    /// A size in bytes within the range.
+    pub(super) fn size(&self, written: Spanned<u64>) -> Result<u64, Fault> {
+        self.admit(written.value).ok_or_else(|| self.fault(written, size_text))
     }
 
     fn admit(&self, value: u64) -> Option<u64> {

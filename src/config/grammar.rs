@@ -20,10 +20,12 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("engine", |p| Ok(Statement::Engine(p.cursor.choose(ENGINE)?))),
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
     ("max", |p| p.cursor.choose(MAX)?(p)),
+    ("memory", memory),
     ("pass", |p| {
         p.cursor.expect("rcpt")?;
         Ok(Statement::PassRcpt(p.cursor.string("a regular expression in quotes")?))
     }),
+    ("remember", |p| p.cursor.choose(REMEMBER)?(p)),
     ("scan", |p| {
         p.cursor.expect("every")?;
         Ok(Statement::ScanEvery(duration(p)?))
@@ -59,6 +61,11 @@ const MAX: &[(&str, Rule<Statement>)] = &[
 const MAX_SENDER: &[(&str, Rule<Statement>)] = &[
     ("domains", |p| Ok(Statement::MaxSenderDomains(number_or_off(p)?))),
     ("ratio", |p| Ok(Statement::MaxSenderRatio(ratio_or_off(p)?))),
+];
+
+const REMEMBER: &[(&str, Rule<Statement>)] = &[
+    ("tuples", |p| Ok(Statement::RememberTuples(duration_or_no(p)?))),
+    ("verdicts", |p| Ok(Statement::RememberVerdicts(duration(p)?))),
 ];
 
 const SYNC: &[(&str, Rule<Statement>)] = &[
@@ -124,6 +131,15 @@ fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     Ok(Statement::CheckRcpt { program, timeout, control })
 }
 
+fn memory(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    // A path is a string: a macro is not expanded here.
+    if p.cursor.peek_raw()?.value == Token::Word("size".into()) {
+        p.cursor.skip();
+        return Ok(Statement::MemorySize(p.cursor.value("a size such as 1G", value::size)?));
+    }
+    Ok(Statement::Memory(p.cursor.string("\"size\" or a path")?))
+}
+
 fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     p.cursor.expect("on")?;
     let interface = p.cursor.string("an interface")?;
@@ -181,6 +197,13 @@ fn duration(p: &mut Parser<'_, '_>) -> Result<Spanned<Duration>, Fault> {
     p.cursor.value("a duration such as 10m", value::duration)
 }
 
+fn duration_or_no(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<Duration>>, Fault> {
+    if p.cursor.take_keyword("no")? {
+        return Ok(None);
+    }
+    p.cursor.value("a duration such as 14d or \"no\"", value::duration).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +219,7 @@ mod tests {
             words(CHECK_SENDER),
             words(MAX),
             words(MAX_SENDER),
+            words(REMEMBER),
             words(SYNC),
             words(TRAP),
             words(DNS),

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
+use crate::memory::{Query, Record};
 use crate::scan::Verdict;
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub enum Request {
     ShowHosts,
     /// The verdict on a host: one [`Reply::Explained`].
     Explain(IpAddr),
+    /// What became of hosts: a [`Reply::Record`] for each that is remembered.
+    History(Query),
     /// Scan now: done once the scan has begun.
     Scan,
     /// Read the configuration again: done once it is in force.
@@ -79,6 +82,8 @@ pub enum Reply {
     Host(Verdict),
     /// What is found about a host.
     Explained(Explained),
+    /// What is remembered.
+    Record(Record),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.

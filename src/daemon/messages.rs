@@ -12,6 +12,7 @@ use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::Shown;
+use crate::memory::{Batch, Found, Place, Query, Recalled};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -304,6 +305,37 @@ pub struct FromChecker {
     pub number: u64,
     /// Whether the program knows it; `None` without a verdict.
     pub is_good: Option<bool>,
+}
+
+/// From the engine to memory.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToMemory {
+    /// What must an engine know at its start?
+    Recall,
+    /// Write this; there is one answer to each.
+    Write(Batch),
+    /// Find records.
+    Find {
+        /// The number for the answer.
+        ticket: u64,
+        /// Which.
+        query: Query,
+        /// Where the page begins.
+        from: Option<Place>,
+        /// How many at most.
+        most: usize,
+    },
+}
+
+/// From memory to the engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromMemory {
+    /// What an engine must know; nothing if nothing is remembered.
+    Recalled(Recalled),
+    /// The last batch was written, or never will be.
+    Written,
+    /// A page of records, or why there is none.
+    Found(u64, Result<Found, String>),
 }
 
 /// From the store to sync.

@@ -11,6 +11,7 @@ use crate::db::{Damage, compare};
 use crate::dns::failure::Failure;
 use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
+use crate::memory;
 use crate::scan::{self, Rule};
 use crate::spamd::{Entry, Gdata};
 use serde::ser::SerializeMap;
@@ -169,6 +170,24 @@ enum What<'a> {
     Failure { text: &'a str },
 }
 
+/// Something that is remembered.
+#[derive(Debug, Serialize)]
+pub struct Remembered<'a> {
+    /// When, in seconds since 1970.
+    time: i64,
+    /// `null` for what happened to the daemon.
+    address: Option<IpAddr>,
+    event: memory::Deed,
+    rule: Option<&'a str>,
+    reason: &'a str,
+    /// When a trap ends.
+    until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a str>,
+    /// Those that the verdict rests on, as long as they are remembered.
+    tuples: Vec<BTreeMap<&'static str, Bytes<'a>>>,
+}
+
 /// What became of an address that was to be trapped or released.
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
@@ -270,6 +289,26 @@ impl Serialize for Verdict<'_> {
 impl<'a> From<&'a protocol::Explained> for Explained<'a> {
     fn from(explained: &'a protocol::Explained) -> Explained<'a> {
         Explained { judged: explained.judged, verdict: Verdict(&explained.verdict) }
+    }
+}
+
+impl<'a> From<&'a memory::Record> for Remembered<'a> {
+    fn from(record: &'a memory::Record) -> Remembered<'a> {
+        let memory::Record { time, address, deed, until, .. } = *record;
+        let tuple = |tuple: &'a memory::Tuple| {
+            let memory::Tuple { helo, from, to } = tuple;
+            BTreeMap::from([("helo", Bytes(helo)), ("from", Bytes(from)), ("to", Bytes(to))])
+        };
+        Remembered {
+            time,
+            address,
+            event: deed,
+            rule: record.rule.as_deref(),
+            reason: &record.reason,
+            until,
+            answer: record.answer.as_deref(),
+            tuples: record.tuples.iter().map(tuple).collect(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::control::protocol::Verbosity;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A command and how to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +124,8 @@ pub enum Request {
     Show(Topic),
     /// Why a host was trapped or not; the address as typed.
     Explain(OsString),
+    /// What became of hosts.
+    History(History),
     /// Scan now.
     Scan,
     /// Reload the configuration.
@@ -134,6 +136,17 @@ pub enum Request {
     Change(Action, Vec<OsString>),
     /// How much to log.
     Log(Verbosity),
+}
+
+/// `history`: what became of hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How far back.
+    pub since: Option<Duration>,
+    /// Only what this rule did; as typed.
+    pub rule: Option<OsString>,
+    /// Only hosts in these networks; as typed.
+    pub hosts: Vec<OsString>,
 }
 
 /// What `show` shows.
@@ -229,6 +242,11 @@ mod tests {
         assert_eq!(command("-Fx -t5 trap -f 192.0.2.1 ::1"), Command::Change(forced));
     }
 
+    fn history(hours: Option<u64>, rule: Option<&str>) -> Request {
+        let since = hours.map(|hours| Duration::from_secs(hours * 3600));
+        Request::History(History { since, rule: rule.map(Into::into), hosts: Vec::new() })
+    }
+
     #[test]
     fn commands_for_the_daemon() {
         let rows = [
@@ -237,6 +255,9 @@ mod tests {
             ("show hosts", Request::Show(Topic::Hosts)),
             ("sh m", Request::Show(Topic::Metrics)),
             ("explain ::1", Request::Explain("::1".into())),
+            ("history", history(None, None)),
+            ("hi -s 36h", history(Some(36), None)),
+            ("history -r helo -s1d", history(Some(24), Some("helo"))),
             ("scan", Request::Scan),
             ("reload", Request::Reload),
             ("monitor", Request::Monitor),
@@ -303,6 +324,9 @@ mod tests {
             ("-t 5 trap ::1", "unknown option -t for trap"),
             ("-s x -F y trap ::1", "unknown option -s for trap"),
             ("list x -t", "option -t needs a value"),
+            ("history -s x", "-s: not a duration: \"x\""),
+            ("history -s", "option -s needs a value"),
+            ("-r helo history", "unknown option -r"),
             ("-t x simulate y", "-t: not seconds since 1970: \"x\""),
             ("-t -1 simulate y", "-t: not seconds since 1970: \"-1\""),
             (

@@ -6,12 +6,12 @@
 #![forbid(unsafe_code)]
 
 use super::options::{
-    Action, Change, Check, Clock, Command, Format, Lookup, Options, Readers, Request, Simulate,
-    Topic,
+    Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Readers, Request,
+    Simulate, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
-use crate::config::{Config, DEFAULT_SOCKET};
+use crate::config::{self, Config, DEFAULT_SOCKET};
 use crate::control::protocol::Verbosity;
 use crate::escape::escaped;
 use crate::spamd::trap::Over;
@@ -19,11 +19,13 @@ use lexopt::Arg::{Short, Value};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The usage lines: every command.
 pub const USAGE: &str = "\
 usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] [-s socket] explain address
+       greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
        greytrapctl [-jv] [-s socket] monitor
        greytrapctl [-jv] [-s socket] scan | reload
        greytrapctl [-jv] [-s socket] log brief | verbose
@@ -50,6 +52,8 @@ pub struct Typed {
     file: Option<OsString>,
     time: Option<OsString>,
     conf: Option<OsString>,
+    since: Option<OsString>,
+    rule: Option<OsString>,
     verb: Option<Verb>,
     operands: Vec<OsString>,
 }
@@ -64,6 +68,8 @@ impl Typed {
                 (Short('V'), _) => return Err(UsageError::Version),
                 (Short('j'), _) => typed.json = true,
                 (Short('v'), _) => typed.verbose = true,
+                (Short('s'), Some(Verb::Ask(Ask::History))) => typed.since = Some(parser.value()?),
+                (Short('r'), Some(Verb::Ask(Ask::History))) => typed.rule = Some(parser.value()?),
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
                 (Short('F'), _) => typed.file = Some(parser.value()?),
                 (Short('t'), _) => typed.time = Some(parser.value()?),
@@ -128,6 +134,11 @@ impl Typed {
     fn request(&mut self, verb: Verb, ask: Ask) -> Result<Request, UsageError> {
         Ok(match ask {
             Ask::Explain => Request::Explain(self.one(verb, "one address")?),
+            Ask::History => Request::History(History {
+                since: self.since.take().map(duration).transpose()?,
+                rule: self.rule.take(),
+                hosts: std::mem::take(&mut self.operands),
+            }),
             Ask::Log => {
                 let level = self.one(verb, "verbose or brief")?;
                 Request::Log(choose("level", &level, LEVELS)?)
@@ -179,6 +190,11 @@ impl Typed {
     }
 }
 
+fn duration(typed: OsString) -> Result<Duration, UsageError> {
+    let wrong = || UsageError::NotADuration(escaped(typed.as_bytes()).to_string());
+    typed.to_str().and_then(config::duration).ok_or_else(wrong)
+}
+
 fn expected(verb: Verb, expected: &'static str) -> UsageError {
     UsageError::Arguments { command: verb.name(), expected }
 }
@@ -199,6 +215,7 @@ enum Verb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     Explain,
+    History,
     Log,
     Monitor,
     Reload,
@@ -210,6 +227,7 @@ const VERBS: &Words<Verb> = &[
     ("check", Verb::Check),
     ("convert", Verb::Convert),
     ("explain", Verb::Ask(Ask::Explain)),
+    ("history", Verb::Ask(Ask::History)),
     ("list", Verb::List),
     ("log", Verb::Ask(Ask::Log)),
     ("lookup", Verb::Lookup),

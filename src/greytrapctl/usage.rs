@@ -36,6 +36,8 @@ pub enum UsageError {
     NoValue(String),
     /// `-t` with something other than seconds since 1970.
     NotATime(String),
+    /// `-s` of `history` with something other than a duration.
+    NotADuration(String),
     /// Arguments that the command does not take, or lacks.
     Arguments {
         /// The command.
@@ -58,6 +60,7 @@ impl fmt::Display for UsageError {
             UsageError::Option(option) => write!(f, "unknown option {option}"),
             UsageError::NoValue(option) => write!(f, "option {option} needs a value"),
             UsageError::NotATime(typed) => write!(f, "-t: not seconds since 1970: \"{typed}\""),
+            UsageError::NotADuration(typed) => write!(f, "-s: not a duration: \"{typed}\""),
             UsageError::Arguments { command, expected } => {
                 write!(f, "{command}: expected {expected}")
             }

@@ -23,6 +23,7 @@
 )]
 
 mod error;
+mod file;
 mod find;
 mod keep;
 mod key;

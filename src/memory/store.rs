@@ -1,15 +1,15 @@
 //! The file: opened, set aside if it is bad, and written batch by batch.
 
 use super::error::Error;
+use super::file::Locked;
 use super::keep;
 use super::key::{self, HOSTS, LIVE, META, PLACE, Place, TUPLES, VERDICTS};
 use super::record::{self, Batch, Deed, Recalled, Record, VERSION};
 use crate::date::Date;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::collections::HashSet;
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The file's name in its directory.
@@ -131,14 +131,10 @@ impl Store {
 }
 
 /// Opens a file, which may be missing, verifies it, and makes the tables that it lacks.
-fn open(path: &std::path::Path) -> Result<Database, Error> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(path)?;
-    let backend = redb::backends::FileBackend::new(file)?;
+fn open(path: &Path) -> Result<Database, Error> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-    let database = builder.create_with_backend(backend)?;
+    let database = builder.create_with_backend(Locked::open(path)?)?;
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;

@@ -27,6 +27,7 @@ mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
 mod reload;
+mod remembered;
 mod sandbox;
 mod scan;
 mod slow;

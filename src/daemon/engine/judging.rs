@@ -39,7 +39,7 @@ const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 /// How much later than it should an answer may come.
 const GRACE: Duration = Duration::from_secs(1);
-/// Verdicts that are told to whoever monitors: more than anybody reads.
+/// Verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
 /// What an image is read for.
@@ -95,7 +95,7 @@ pub struct Found {
     pub waiting: u64,
     /// Of these, hosts that the rules were asked about.
     pub judged: u64,
-    /// Of a scan that somebody monitors, verdicts on hosts that pass for a reason; else all asked for.
+    /// Of a scan verdicts on hosts that pass for a reason; else all asked for.
     pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
     pub explained: Option<Verdict>,
@@ -119,8 +119,6 @@ pub struct Work {
     pub config: Arc<Config>,
     /// What for.
     pub purpose: Purpose,
-    /// Whether somebody monitors.
-    pub is_monitored: bool,
     /// Hosts that were released, and when.
     pub held: HashMap<IpAddr, i64>,
     /// Hosts that were spared before, although they sent a bad message.
@@ -519,9 +517,10 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
             Purpose::Hosts => found.hosts.push(verdict),
             Purpose::Host(_) => found.explained = Some(verdict),
             _ => {
-                let is_noteworthy = is_judged && !matches!(why, None | Some(Why::Nothing));
-                if work.is_monitored && is_noteworthy && found.hosts.len() < NOTEWORTHY {
-                    found.hosts.push(verdict.without_tuples());
+                let is_nothing = matches!(why, None | Some(Why::Nothing));
+                let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held);
+                if is_noteworthy && found.hosts.len() < NOTEWORTHY {
+                    found.hosts.push(verdict);
                 }
             }
         }

@@ -9,8 +9,11 @@
 //! a client's question; [`requests`] has the clients' other wishes, [`memory`] what is remembered.
 #![forbid(unsafe_code)]
 
+mod histories;
 mod judging;
+mod ledger;
 mod memory;
+mod recorded;
 mod requests;
 mod warnings;
 mod work;
@@ -21,8 +24,8 @@ use crate::control::protocol::What;
 use crate::control::server::{ClientId, Farewell, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    FromChecker, FromParent, FromResolver, FromStore, Legacy, ToChecker, ToParent, ToResolver,
-    ToStore,
+    FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, ToChecker, ToParent,
+    ToResolver, ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
@@ -33,8 +36,12 @@ use crate::heap;
 use crate::inquiry::Patience;
 use crate::log;
 use crate::machine::Own;
+use crate::memory::Deed;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
+use crate::scan::Why;
+use histories::Histories;
+use ledger::Ledger;
 use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
@@ -54,6 +61,7 @@ const STORE: Token = Token(1);
 const RESOLVER: Token = Token(2);
 const CHECKER: Token = Token(3);
 const WAKE: Token = Token(4);
+const MEMORY: Token = Token(5);
 /// How long the store's last answer is waited for: less than the parent waits for the engine's end.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// The first of the control socket's.
@@ -78,6 +86,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         server: None,
         waker,
         memory: Memory::new(&config, life.start()),
+        ledger: Ledger::new(Peer::new((Slot::Memory, "memory"), registry, MEMORY)?),
+        passed: HashMap::new(),
+        histories: Histories::default(),
         patience: Patience::default(),
         warnings: Warnings::default(),
         heard: Arc::default(),
@@ -104,6 +115,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
+                engine.remember_start(life.start().renewal.is_some());
                 // Whoever came from the engine before, before anything happens here.
                 engine.welcome(life);
             }
@@ -113,6 +125,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         drain(&wake);
         engine.go_on();
         engine.serve(&events, life);
+        engine.keep();
+        engine.tell_more();
         if engine.is_busy_now() {
             continue;
         }
@@ -140,6 +154,12 @@ struct Engine {
     /// With what the judging thread wakes the loop.
     waker: UnixStream,
     memory: Memory,
+    /// What is on its way to the process that remembers.
+    ledger: Ledger,
+    /// Why hosts passed in the last scan, of those that it was remembered of.
+    passed: HashMap<IpAddr, Why>,
+    /// Who is told what was.
+    histories: Histories,
     /// Hosts whose identity has no answer, scan after scan.
     patience: Patience,
     /// Hosts whose identity has outweighed a bad message.
@@ -217,9 +237,17 @@ impl Engine {
                 FromStore::Exempted(addresses) => {
                     for address in addresses {
                         log::info(format_args!("Released {address}: in allow"));
+                        self.note(Deed::Allowed, address.ip(), Why::Allowed.text());
                         self.released(address.ip());
                     }
                 }
+            }
+        }
+        while let Some(message) = self.ledger.hear()? {
+            match message {
+                FromMemory::Recalled(recalled) => self.memory.recall(recalled),
+                FromMemory::Found(ticket, found) => self.told(ticket, found),
+                FromMemory::Written => {}
             }
         }
         while let Some(message) = said(&mut self.resolver)? {
@@ -236,7 +264,15 @@ impl Engine {
     fn conclude(&mut self, poll: &mut Poll, events: &mut Events) -> Result<(), String> {
         self.stop_writing();
         let until = Instant::now().checked_add(LAST_ANSWER);
-        while self.awaits_store() && !self.store.has_gone() {
+        loop {
+            let awaits_store = self.awaits_store() && !self.store.has_gone();
+            if !awaits_store {
+                self.count_unfinished();
+                self.keep();
+            }
+            if !awaits_store && !self.ledger.is_behind() {
+                break;
+            }
             let left = until.and_then(|until| until.checked_duration_since(Instant::now()));
             let Some(left) = left else { break };
             match poll.poll(events, Some(left)) {
@@ -251,6 +287,32 @@ impl Engine {
     /// Whether the store has still to say what became of a change.
     fn awaits_store(&self) -> bool {
         !self.asked.is_empty() || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
+    }
+
+    /// The work begins, with what was remembered.
+    fn remember_start(&mut self, is_renewal: bool) {
+        let has_inherited = self.memory.has_inherited();
+        self.ledger.begin(has_inherited);
+        let deed = if has_inherited { Deed::Reloaded } else { Deed::Started };
+        if !is_renewal {
+            self.ledger.note(recorded::event(deed, None, "", now()));
+        }
+    }
+
+    /// Has something about a host remembered that is no verdict.
+    fn note(&mut self, deed: Deed, address: IpAddr, reason: &str) {
+        self.ledger.note(recorded::event(deed, Some(address), reason, now()));
+    }
+
+    /// Has everything new remembered.
+    fn keep(&mut self) {
+        if let Some(holds) = self.memory.changed_holds() {
+            self.ledger.note_holds(holds);
+        }
+        if let Some(totals) = self.memory.changed_totals() {
+            self.ledger.note_counters(recorded::counters(totals));
+        }
+        self.ledger.write();
     }
 
     /// A trap has been ended.
@@ -287,7 +349,7 @@ impl Engine {
 
     /// Whether there is something to do that no event will tell of.
     fn is_busy_now(&self) -> bool {
-        self.at_work.is_none() && !self.jobs.is_empty()
+        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.has_recalled()
     }
 }
 

@@ -6,12 +6,13 @@
 
 use super::judging::Purpose;
 use super::work::Job;
-use super::{CONTROL, Engine};
+use super::{CONTROL, Engine, now, recorded};
 use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, ToParent, ToStore};
 use crate::log;
+use crate::memory::Deed;
 use crate::scan::Verdict;
 use crate::spamd::Address;
 use crate::spamd::trap::Outcome;
@@ -69,6 +70,13 @@ impl Engine {
             Request::ShowTraps => self.want(client, Purpose::Traps),
             Request::ShowHosts => self.want(client, Purpose::Hosts),
             Request::Explain(address) => self.want(client, Purpose::Host(address)),
+            Request::History(_) if self.histories.is_full() => {
+                self.served(|server| server.fail(client, BUSY));
+            }
+            Request::History(query) => {
+                let ticket = self.ticket();
+                self.histories.begin(ticket, client, query, &mut self.ledger);
+            }
             Request::Scan => {
                 let starts = self.want_scan();
                 self.served(|server| match starts {
@@ -160,10 +168,13 @@ impl Engine {
                 self.memory.totals.trapped_by_hand += 1;
                 let verdict = Verdict::by_hand(address);
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
+                let until = Some(self.memory.end_of_trap(now()));
+                self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now(), until));
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
                 log::info(format_args!("Released {address}"));
+                self.note(Deed::Released, address.ip(), "by hand");
                 self.memory.hold(address.ip());
                 self.released(address.ip());
             }

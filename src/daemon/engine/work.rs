@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
-use super::{Engine, now};
+use super::{Engine, now, recorded};
 use crate::control::protocol::{Explained, Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
@@ -21,6 +21,7 @@ use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
+use crate::memory::Deed;
 use crate::plural::counted_here;
 use crate::scan::Verdict;
 use crate::spamd::trap::{Outcome, Refusal};
@@ -161,6 +162,9 @@ impl Engine {
     }
 
     fn start_next(&mut self) {
+        if !self.ledger.has_recalled() {
+            return;
+        }
         let Some(job) = self.jobs.pop_front() else { return };
         let scan = Scan { began: now(), ..Scan::default() };
         let at_work = AtWork {
@@ -190,7 +194,6 @@ impl Engine {
 
     /// The store has read the database, or not.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
-        let is_monitored = self.is_monitored();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
             at_work.version = Some(image.pass.version);
@@ -201,8 +204,7 @@ impl Engine {
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
             let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
-            let work =
-                Work { config, purpose, is_monitored, spared, recipients, overdue, held, now };
+            let work = Work { config, purpose, spared, recipients, overdue, held, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -379,11 +381,27 @@ impl Engine {
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }
-        for verdict in found.hosts {
-            self.publish(What::Verdict(verdict));
+        self.note_passes(&found.hosts);
+        if self.is_monitored() {
+            for verdict in found.hosts {
+                self.publish(What::Verdict(verdict.without_tuples()));
+            }
         }
         if self.at_work.as_ref().is_some_and(|at_work| at_work.wanted.is_none()) {
             self.write();
+        }
+    }
+
+    /// Has remembered which hosts were spared and why, unless that was so in the last scan.
+    fn note_passes(&mut self, hosts: &[Verdict]) {
+        let now = now();
+        let last = std::mem::take(&mut self.passed);
+        for verdict in hosts {
+            let (address, Some(why)) = (verdict.address.ip(), verdict.passes()) else { continue };
+            if last.get(&address) != Some(&why) {
+                self.ledger.note(recorded::record(Deed::Spared, verdict, now, None));
+            }
+            self.passed.insert(address, why);
         }
     }
 
@@ -453,6 +471,9 @@ impl Engine {
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
+                let now = now();
+                let until = Some(self.memory.end_of_trap(now));
+                self.ledger.note(recorded::record(Deed::Trapped, &verdict, now, until));
                 self.memory.remember(verdict);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {

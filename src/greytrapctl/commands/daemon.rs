@@ -1,7 +1,7 @@
 //! The commands that only a running greytrapper(8) can answer: asked over its socket.
 #![forbid(unsafe_code)]
 
-use super::{ask, monitor, show};
+use super::{ask, history, monitor, show};
 use crate::control::client::{Answer, Error};
 use crate::control::protocol;
 use crate::greytrapctl::console::{Console, Failure};
@@ -24,6 +24,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Show(Topic::Traps) => show::traps(console, socket),
         Request::Show(Topic::Hosts) => show::hosts(console, socket),
         Request::Explain(address) => show::explain(console, socket, address),
+        Request::History(history) => history::run(console, socket, history),
         Request::Monitor => monitor::run(console, socket),
         Request::Change(action, addresses) => ask::change(console, socket, *action, addresses),
         Request::Scan => order(socket, &protocol::Request::Scan),
