@@ -20,6 +20,11 @@ static IN_SYSLOG: AtomicBool = AtomicBool::new(false);
 static KEPT: Mutex<Option<Vec<(u8, String)>>> = Mutex::new(None);
 /// The maximum number of lines that are kept; later ones are lost.
 const KEPT_MAX: usize = 10_000;
+/// The maximum length of a line in bytes; more is cut off. With its header it fits in a packet of RFC 3164
+/// (4.1), whose 1024 bytes many receivers still enforce.
+pub const LINE_MAX: usize = 900;
+/// The end of a line that was cut.
+const CUT: &str = "...";
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
 /// Opens the socket of syslog(3), if it has one.
@@ -99,7 +104,7 @@ pub fn verbose(line: impl fmt::Display) {
 
 /// An error is ignored, since it could not be reported.
 fn write(severity: Severity, line: &dyn fmt::Display) {
-    let line = harmless(line.to_string());
+    let line = bounded(harmless(line.to_string()));
     if let Some(kept) = kept().as_mut() {
         if kept.len() < KEPT_MAX {
             kept.push((severity as u8, line));
@@ -120,6 +125,16 @@ fn harmless(line: String) -> String {
     line
 }
 
+/// Cuts a line that is too long: strangers choose what some lines contain, and how much of it.
+fn bounded(mut line: String) -> String {
+    if line.len() > LINE_MAX {
+        let last = (0..=LINE_MAX - CUT.len()).rev().find(|end| line.is_char_boundary(*end));
+        line.truncate(last.unwrap_or(0));
+        line.push_str(CUT);
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +145,16 @@ mod tests {
         let forged = harmless("x\nTrapped 192.0.2.1: \u{9b}31m".into());
         assert!(!forged.contains(char::is_control), "{forged}");
         assert!(forged.starts_with("x") && forged.contains("Trapped 192.0.2.1"), "{forged}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        let whole = "x".repeat(LINE_MAX);
+        assert_eq!(bounded(whole.clone()), whole);
+        for start in ["", "x", "xx", "xxx"] {
+            let cut = bounded(format!("{start}{}", "\u{20ac}".repeat(LINE_MAX)));
+            assert!((LINE_MAX - 3..=LINE_MAX).contains(&cut.len()), "{}", cut.len());
+            assert!(cut.starts_with(start) && cut.ends_with("\u{20ac}..."));
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! [`server`] the daemon's; [`socket`] creates the listening socket.
 #![forbid(unsafe_code)]
 
+pub mod asker;
 pub mod client;
 pub mod protocol;
 pub mod server;

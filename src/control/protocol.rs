@@ -147,10 +147,12 @@ pub enum What {
     Verdict(Verdict),
     /// A host is trapped.
     Trapped(Verdict),
-    /// A trap was ended by hand.
+    /// A trap was ended.
     Released {
         /// The host's address.
         address: IpAddr,
+        /// Why, or by whom.
+        reason: String,
     },
     /// Something that the operator may want to know: a name server is not in use, the configuration was
     /// reloaded.

@@ -11,7 +11,7 @@ use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
-use crate::inquiry::Shown;
+use crate::inquiry::{Patience, Shown};
 use crate::memory::{Batch, Found, Place, Query, Recalled};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
@@ -112,6 +112,10 @@ pub struct EngineLegacy {
     pub traps: Vec<Explained>,
     /// Hosts that were released, and when, in seconds since 1970.
     pub held: Vec<(IpAddr, i64)>,
+    /// Hosts whose identity had no answer in the last scans.
+    pub patience: Patience,
+    /// Hosts that were spared once with a bad message, and when.
+    pub warned: Vec<(IpAddr, i64)>,
 }
 
 /// From any other process to the parent.

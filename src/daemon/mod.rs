@@ -31,6 +31,7 @@ pub mod messages;
 mod options;
 mod parent;
 mod peer;
+mod preflight;
 mod reader;
 mod resolver;
 #[doc(hidden)]
@@ -46,6 +47,7 @@ use crate::process::spawn::{self, Program};
 use generation::describe;
 use options::{Answer, Options, USAGE};
 use parent::Setup;
+use preflight::Findings;
 use reader::Sources;
 use slot::Slot;
 use std::env;
@@ -89,11 +91,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 struct Failed;
 
 impl Options {
-    /// `-n`: reads the configuration and says what is wrong with it, or that nothing is.
+    /// `-n`: reads the configuration and says what is wrong with it or would stop the daemon, or that
+    /// nothing is.
     fn check(&self) -> Result<(), Failed> {
         let Loaded { config, .. } = self.load()?;
         if self.is_verbose {
             write!(io::stdout(), "{config}").map_err(|error| fail("stdout", &error))?;
+        }
+        let Findings { errors, warnings } = preflight::check(&config);
+        for line in errors.iter().chain(&warnings) {
+            complain(&format!("greytrapper: {line}"));
+        }
+        if !errors.is_empty() {
+            return Err(Failed);
         }
         complain("configuration OK");
         Ok(())

@@ -38,7 +38,8 @@ fn checked(Loaded { config, warnings }: Loaded) -> Checked {
     }
 }
 
-fn needs(config: &Config) -> Needs {
+/// Which processes a configuration needs.
+pub fn needs(config: &Config) -> Needs {
     Needs {
         resolver: config.rules.ask_dns(),
         checker: config.checker.is_some(),

@@ -305,6 +305,11 @@ impl Database {
     }
 }
 
+/// Whether dbopen(3) is available.
+pub const fn has_libc() -> bool {
+    cfg!(libc_db)
+}
+
 /// dbopen(3), where available.
 #[cfg(libc_db)]
 fn libc(path: &Path, file: File) -> Result<Box<dyn Engine>, EngineError> {

@@ -165,7 +165,7 @@ enum What<'a> {
     ScanDone(&'a Scan),
     Verdict { address: IpAddr, verdict: &'static str, rule: Option<Rule>, reason: &'a str },
     Trapped { address: IpAddr, rule: Option<Rule>, reason: &'a str },
-    Released { address: IpAddr },
+    Released { address: IpAddr, reason: &'a str },
     Notice { text: &'a str },
     Failure { text: &'a str },
 }
@@ -345,7 +345,7 @@ impl<'a> From<&'a protocol::Event> for Event<'a> {
                 rule: verdict.rule,
                 reason: &verdict.reason,
             },
-            Told::Released { address } => What::Released { address: *address },
+            Told::Released { address, reason } => What::Released { address: *address, reason },
             Told::Notice(text) => What::Notice { text },
             Told::Failure(text) => What::Failure { text },
         };

@@ -3,6 +3,7 @@
 //! An unknown identity lets a host go free, but not for ever, since the owner of a zone can prevent
 //! answers. The engine keeps this from scan to scan.
 
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use std::net::IpAddr;
 const SCANS: u8 = 3;
 
 /// For each host, the number of consecutive scans in which its identity had no answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Patience(HashMap<IpAddr, u8>);
 
 impl Patience {

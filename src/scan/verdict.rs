@@ -46,10 +46,11 @@ pub struct Evidence {
 }
 
 impl Verdict {
-    /// The verdict on a host that an operator traps.
-    pub fn by_hand(address: Address) -> Verdict {
+    /// The verdict on a host that an operator traps, with this user name.
+    pub fn by_hand(address: Address, user: &str) -> Verdict {
         let (what, evidence) = (What::Trap, Evidence::default());
-        Verdict { address, what, rule: None, reason: "by hand".into(), evidence }
+        let reason = format!("by hand ({user})").into();
+        Verdict { address, what, rule: None, reason, evidence }
     }
 
     /// The same verdict, but the host passes for this reason.

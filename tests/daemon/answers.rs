@@ -2,6 +2,7 @@
 
 use crate::metrics;
 use crate::support::daemon::{Daemon, NO_DNS, Place};
+use crate::support::process::user;
 use crate::support::responder::Responder;
 use crate::world;
 use serde_json::Value;
@@ -148,15 +149,16 @@ fn explain_has_reason_and_evidence() {
 }
 
 #[test]
-fn traps_by_hand_and_their_ends() {
+fn traps_by_hand_and_their_ends_name_the_user() {
     let (place, mut daemon) = idle();
+    let me = user();
     let ran = daemon.ctl(&["-v", "trap", "192.0.2.1", "2001:db8::1"]).succeeded();
     assert_eq!(ran, "192.0.2.1: trapped\n2001:db8::1: trapped\n");
-    daemon.exact_line("Trapped 192.0.2.1: by hand");
-    daemon.exact_line("Trapped 2001:db8::1: by hand");
+    daemon.exact_line(&format!("Trapped 192.0.2.1: by hand ({me})"));
+    daemon.exact_line(&format!("Trapped 2001:db8::1: by hand ({me})"));
     assert_eq!(place.trapped(), ["192.0.2.1", "2001:db8::1"]);
     daemon.says(&["release", "192.0.2.1"]);
-    daemon.exact_line("Released 192.0.2.1");
+    daemon.exact_line(&format!("Released 192.0.2.1: by hand ({me})"));
     assert_eq!(place.trapped(), ["2001:db8::1"]);
     let again = daemon.ctl(&["release", "192.0.2.1"]).failed();
     assert_eq!(again, "greytrapctl: 192.0.2.1: not trapped\n");

@@ -24,6 +24,19 @@ fn one_bad_letter_of_a_host_with_identity_traps_in_the_second_scan() {
     daemon.line("Trapped 192.0.2.72: Mailed to trap address old@closed.example.org");
 }
 
+/// Reloads as frequent as scans spared it for ever.
+#[test]
+fn a_reload_does_not_spare_it_again() {
+    let (place, server) = (Place::new(), Responder::start(world::answer));
+    place.configure(&world::statements(&server));
+    let recipient = "old@closed.example.org";
+    place.enter(&[grey("192.0.2.72", "out.provider.example", "a@good.example", recipient)]);
+    let mut daemon = place.start();
+    assert_eq!(count(&daemon.scan_done(), "Trapped "), 0);
+    daemon.says(&["reload"]);
+    daemon.line("Trapped 192.0.2.72: Mailed to trap address old@closed.example.org");
+}
+
 #[test]
 fn explain_says_that_one_bad_letter_is_not_enough() {
     let (place, server) = (Place::new(), Responder::start(world::answer));

@@ -1,7 +1,7 @@
 //! `monitor`: scans, verdicts and traps as they happen.
 
 use crate::support::daemon::{Daemon, NO_DNS, PATIENCE, Place};
-use crate::support::process::finish;
+use crate::support::process::{finish, user};
 use crate::support::responder::Responder;
 use crate::world;
 use std::io::{BufRead, BufReader, Read};
@@ -140,7 +140,10 @@ fn what_an_operator_does_arrives_too_and_the_end_ends_it() {
     daemon.says(&["release", "192.0.2.1"]);
     let lines = monitor.until("released");
     let lines: Vec<_> = lines.iter().map(|line| what(line)).collect();
-    assert_eq!(lines, ["trapped\t192.0.2.1\thand\tby hand", "released\t192.0.2.1"]);
+    let reason = format!("by hand ({})", user());
+    let expected =
+        [format!("trapped\t192.0.2.1\thand\t{reason}"), format!("released\t192.0.2.1\t{reason}")];
+    assert_eq!(lines, expected);
     daemon.says(&["reload"]);
     daemon.stop();
     assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper is exiting\n".into()));

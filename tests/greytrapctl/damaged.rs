@@ -45,6 +45,27 @@ fn list_prints_what_can_be_reached_and_says_what_cannot() {
     }
 }
 
+/// A scan judged by the records of such a file, and `list` said that it is damaged.
+#[test]
+fn what_a_killed_program_has_left_is_listed() {
+    let files = ["leftover/hash", "leftover/btree"].into_iter().flat_map(databases);
+    let mut count = 0;
+    for file in files {
+        let ran = run("list", &file);
+        assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{}", file.display());
+        let listing = String::from_utf8_lossy(&ran.out).into_owned();
+        // The records that OpenBSD's own code finds in it (tests/data/leftover/README.md).
+        let text = fs::read_to_string(file.with_extension("txt")).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("= ")) {
+            let key = line.split('\t').next().unwrap().replace("\\n", "|");
+            let listed = listing.lines().filter(|line| line.contains(&key)).count();
+            assert!(listed > 0, "{}: {key}", file.display());
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
 #[test]
 fn trap_leaves_every_byte_as_it_was_unless_the_file_is_sound() {
     for file in all() {

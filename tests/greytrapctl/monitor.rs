@@ -56,7 +56,7 @@ fn publish(daemon: &Daemon, what: What) {
 
 fn events() -> Vec<What> {
     let address = Address::parse(b"192.0.2.1").unwrap();
-    let (ip, by_hand) = (address.ip(), Verdict::by_hand(address.clone()));
+    let (ip, by_hand) = (address.ip(), Verdict::by_hand(address.clone(), "root"));
     let reason = "Invalid source address a\\033@ (blank)".into();
     let trap = Verdict { rule: Some(Rule::Syntax), reason, ..by_hand.clone() };
     let (what, reason) = (scan::What::Pass(Why::Nothing), "nothing against it".into());
@@ -67,7 +67,7 @@ fn events() -> Vec<What> {
         What::Verdict(trap.clone()),
         What::Trapped(trap),
         What::Trapped(by_hand),
-        What::Released { address: ip },
+        What::Released { address: ip, reason: "in allow".into() },
         What::Notice("127.0.0.1:53 put aside: \x07no answer".into()),
         What::Failure("/var/db/spamd: locked\nfor long".into()),
         What::ScanDone(Box::new(sample::scan())),
@@ -83,8 +83,8 @@ fn each_event_is_a_line_at_once() {
         "verdict\t192.0.2.1\tpass\tnothing against it",
         "verdict\t192.0.2.1\tsyntax\tInvalid source address a\\033@ (blank)",
         "trapped\t192.0.2.1\tsyntax\tInvalid source address a\\033@ (blank)",
-        "trapped\t192.0.2.1\thand\tby hand",
-        "released\t192.0.2.1",
+        "trapped\t192.0.2.1\thand\tby hand (root)",
+        "released\t192.0.2.1\tin allow",
         "notice\t127.0.0.1:53 put aside: \\007no answer",
         "failure\t/var/db/spamd: locked\\012for long",
         "scan\tdone\t5588 judged, 12 trapped, 1.664s",
@@ -106,8 +106,8 @@ fn each_event_is_an_object() {
         r#"{"time":T,"event":"verdict","address":"192.0.2.1","verdict":"pass","rule":null,"reason":"nothing against it"}"#,
         r#"{"time":T,"event":"verdict","address":"192.0.2.1","verdict":"trap","rule":"syntax","reason":"Invalid source address a\\033@ (blank)"}"#,
         r#"{"time":T,"event":"trapped","address":"192.0.2.1","rule":"syntax","reason":"Invalid source address a\\033@ (blank)"}"#,
-        r#"{"time":T,"event":"trapped","address":"192.0.2.1","rule":null,"reason":"by hand"}"#,
-        r#"{"time":T,"event":"released","address":"192.0.2.1"}"#,
+        r#"{"time":T,"event":"trapped","address":"192.0.2.1","rule":null,"reason":"by hand (root)"}"#,
+        r#"{"time":T,"event":"released","address":"192.0.2.1","reason":"in allow"}"#,
         r#"{"time":T,"event":"notice","text":"127.0.0.1:53 put aside: \\007no answer"}"#,
         r#"{"time":T,"event":"failure","text":"/var/db/spamd: locked\\012for long"}"#,
     ];

@@ -20,7 +20,11 @@ fn text(bytes: Vec<u8>) -> String {
 /// A trap, why, and no evidence.
 fn verdict(address: &str, rule: Rule, reason: &str) -> Verdict {
     let address = Address::parse(address.as_bytes()).unwrap();
-    Verdict { rule: Some(rule), reason: reason.to_owned().into(), ..Verdict::by_hand(address) }
+    Verdict {
+        rule: Some(rule),
+        reason: reason.to_owned().into(),
+        ..Verdict::by_hand(address, "root")
+    }
 }
 
 /// The objects of `-j`, one a line.

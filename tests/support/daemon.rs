@@ -12,7 +12,7 @@
     reason = "helpers of tests are tests"
 )]
 
-use super::process::{self, Ran, finish, kill_hard};
+use super::process::{self, Ran, SOMEBODY, as_ordinary_user, finish, kill_hard};
 use super::records::{self, Record};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
@@ -20,7 +20,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -30,9 +29,6 @@ use tempfile::TempDir;
 
 /// How long anything may take on a machine that has other work: much longer than it does.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A user without a name and a password entry, for tests that root runs.
-const SOMEBODY: u32 = 65_534;
 
 /// A configuration that asks no name server.
 pub const NO_DNS: &str = "check sender dns no\ncheck identity no\n";
@@ -184,7 +180,7 @@ impl Place {
     /// Has a command run as the daemon's user.
     pub fn demote(&self, command: &mut Command) {
         if self.owner == Owner::Somebody {
-            command.uid(SOMEBODY).gid(SOMEBODY);
+            as_ordinary_user(command);
         }
     }
 

@@ -1,13 +1,16 @@
 //! Processes: run with a time limit, and found by their parent.
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// A user without a name and a password entry, for tests that root runs.
+pub const SOMEBODY: u32 = 65_534;
 /// Between two looks at a process.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -154,4 +157,18 @@ fn all() -> Vec<(i32, i32, String)> {
 pub fn with_command(wanted: &str) -> Option<Pid> {
     let found = all().into_iter().find(|(_, _, command)| command.trim_end() == wanted);
     found.map(|(pid, ..)| Pid::from_raw(pid))
+}
+
+/// Has a command run as an ordinary user, even if root runs the test.
+pub fn as_ordinary_user(command: &mut Command) -> &mut Command {
+    if Uid::effective().is_root() {
+        command.uid(SOMEBODY).gid(SOMEBODY);
+    }
+    command
+}
+
+/// The name of this process's user, as the system knows it.
+pub fn user() -> String {
+    let id = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(id.stdout).unwrap().trim().to_owned()
 }

@@ -12,9 +12,11 @@
     clippy::cast_possible_truncation
 )]
 
+use crate::control::asker;
 use crate::control::protocol::{REPLY_MAX, REQUEST_MAX, Reply, Request};
 use crate::frame::{self, Decoder, FrameError};
 use mio::net::UnixStream;
+use nix::unistd::Uid;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -34,6 +36,8 @@ pub struct Connection {
     pub number: u64,
     /// What it is at.
     pub stage: Stage,
+    /// The user who connected, if the system knows.
+    pub user: Option<Uid>,
     /// When it connected, or when bytes last went to it.
     pub moved: Instant,
     stream: UnixStream,
@@ -86,7 +90,8 @@ impl Connection {
     /// A client that has just connected.
     pub fn new(number: u64, stream: UnixStream, now: Instant) -> Connection {
         let stage = Stage::Asking(Decoder::new(REQUEST_MAX));
-        Connection { number, stage, moved: now, stream, unsent: VecDeque::new(), rows: None }
+        let user = asker::user_of(&stream);
+        Connection { number, stage, user, moved: now, stream, unsent: VecDeque::new(), rows: None }
     }
 
     /// Its socket, to be registered.

@@ -32,6 +32,7 @@ use crate::frame::{self, FrameError};
 use connection::{Connection, Input, Output, Stage};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
+use nix::unistd::Uid;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net;
@@ -223,6 +224,12 @@ impl Server {
             client.push_rows(Box::new(rows));
             true
         });
+    }
+
+    /// The user who asks, if the client is still there and the system knows.
+    pub fn user(&self, id: ClientId) -> Option<Uid> {
+        let client = self.places.get(id.place)?.as_ref()?;
+        client.user.filter(|_| client.number == id.number)
     }
 
     /// Whether somebody has not taken all of a table.

@@ -89,12 +89,13 @@ impl Memory {
             last_failure: self.last_failure.take(),
             traps: std::mem::take(&mut self.remembered).into(),
             held: std::mem::take(&mut self.held).into(),
+            ..EngineLegacy::default()
         }
     }
 
     /// Takes over what the engine before knew; that is before the first scan.
     pub fn inherit(&mut self, legacy: EngineLegacy) {
-        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held } = legacy;
+        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held, .. } = legacy;
         traps.truncate(REMEMBERED);
         held.truncate(HELD);
         (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);

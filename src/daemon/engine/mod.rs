@@ -20,12 +20,14 @@ mod work;
 
 use crate::checker::remembered::Remembered;
 use crate::config::Config;
+use crate::control::asker::Users;
 use crate::control::protocol::What;
 use crate::control::server::{ClientId, Farewell, Server};
+use crate::control::socket::GROUP;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, ToChecker, ToParent,
-    ToResolver, ToStore,
+    EngineLegacy, FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, ToChecker,
+    ToParent, ToResolver, ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
@@ -40,6 +42,7 @@ use crate::memory::Deed;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
 use crate::scan::Why;
+use crate::spamd::Address;
 use histories::Histories;
 use ledger::Ledger;
 use memory::Memory;
@@ -95,6 +98,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         config,
         jobs: VecDeque::new(),
         at_work: None,
+        users: Users::of_group(GROUP),
         asked: HashMap::new(),
         reloader: None,
         next_scan: None,
@@ -136,10 +140,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         life.wait(&mut poll, &mut events, longest)?;
     }
     engine.conclude(&mut poll, &mut events)?;
-    if let Some(server) = engine.server {
+    if let Some(server) = engine.server.take() {
         server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
-    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.memory.legacy()))));
+    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.legacy()))));
     Ok(())
 }
 
@@ -169,6 +173,8 @@ struct Engine {
     /// What the database is to be read for.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,
+    /// The names of clients' users.
+    users: Users,
     /// Who wanted which change, by its ticket.
     asked: HashMap<u64, Asked>,
     /// Who wants to know how the reload ends.
@@ -214,7 +220,7 @@ impl Engine {
                 // They are the next engine's, which knows the new configuration.
                 self.served(Server::leave_newcomers);
             }
-            FromParent::Inherit(Legacy::Engine(legacy)) => self.memory.inherit(*legacy),
+            FromParent::Inherit(Legacy::Engine(legacy)) => self.inherit(*legacy),
             FromParent::Summary => log::info(self.memory.summary()),
             // The log's verbosity is the life's; the rest does not come.
             FromParent::Go
@@ -236,9 +242,7 @@ impl Engine {
                 FromStore::Peers(peers) => self.memory.peers = peers,
                 FromStore::Exempted(addresses) => {
                     for address in addresses {
-                        log::info(format_args!("Released {address}: in allow"));
-                        self.note(Deed::Allowed, address.ip(), Why::Allowed.text());
-                        self.released(address.ip());
+                        self.released(&address, Deed::Allowed, Why::Allowed.text().into());
                     }
                 }
             }
@@ -284,6 +288,18 @@ impl Engine {
         Ok(())
     }
 
+    /// What the next engine is to know.
+    fn legacy(&mut self) -> EngineLegacy {
+        let patience = std::mem::take(&mut self.patience);
+        EngineLegacy { patience, warned: self.warnings.legacy(), ..self.memory.legacy() }
+    }
+
+    fn inherit(&mut self, mut legacy: EngineLegacy) {
+        self.patience = std::mem::take(&mut legacy.patience);
+        self.warnings.inherit(std::mem::take(&mut legacy.warned));
+        self.memory.inherit(legacy);
+    }
+
     /// Whether the store has still to say what became of a change.
     fn awaits_store(&self) -> bool {
         !self.asked.is_empty() || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
@@ -299,11 +315,6 @@ impl Engine {
         }
     }
 
-    /// Has something about a host remembered that is no verdict.
-    fn note(&mut self, deed: Deed, address: IpAddr, reason: &str) {
-        self.ledger.note(recorded::event(deed, Some(address), reason, now()));
-    }
-
     /// Has everything new remembered.
     fn keep(&mut self) {
         if let Some(holds) = self.memory.changed_holds() {
@@ -316,10 +327,13 @@ impl Engine {
     }
 
     /// A trap has been ended.
-    fn released(&mut self, address: IpAddr) {
+    fn released(&mut self, address: &Address, deed: Deed, reason: String) {
+        log::info(format_args!("Released {address}: {reason}"));
+        self.ledger.note(recorded::event(deed, Some(address.ip()), &reason, now()));
         self.memory.totals.released += 1;
+        let address = address.ip();
         self.memory.forget(address);
-        self.publish(What::Released { address });
+        self.publish(What::Released { address, reason });
     }
 
     /// Tells whoever monitors.

@@ -30,6 +30,8 @@ const BUSY: &str = "too many questions, try again";
 pub struct Asked {
     client: ClientId,
     addresses: Vec<String>,
+    /// The name of the client's user.
+    user: String,
 }
 
 impl Engine {
@@ -135,7 +137,10 @@ impl Engine {
             return self.served(|server| server.fail(client, BUSY));
         }
         let ticket = self.ticket();
-        self.asked.insert(ticket, Asked { client, addresses: addresses.clone() });
+        // Asked now, since the client may be gone when the store answers.
+        let uid = self.server.as_ref().and_then(|server| server.user(client));
+        let user = self.users.name(uid).to_string();
+        self.asked.insert(ticket, Asked { client, addresses: addresses.clone(), user });
         let by = By::Operator { over_white };
         self.store.send(&message(Change { ticket, addresses, by }));
     }
@@ -147,10 +152,10 @@ impl Engine {
         outcomes: &[Option<Outcome>],
         failure: Option<String>,
     ) {
-        let Some(Asked { client, addresses }) = self.asked.remove(&ticket) else { return };
+        let Some(Asked { client, addresses, user }) = self.asked.remove(&ticket) else { return };
         for (address, outcome) in addresses.into_iter().zip(outcomes) {
             let Some(outcome) = outcome else { continue };
-            self.note_change(&address, *outcome);
+            self.note_change(&address, *outcome, &user);
             let reply = Reply::Changed(Changed { address, outcome: *outcome });
             self.served(|server| server.reply(client, &reply));
         }
@@ -161,22 +166,20 @@ impl Engine {
     }
 
     /// Logs, counts and tells of a change that a client has made.
-    fn note_change(&mut self, address: &str, outcome: Outcome) {
+    fn note_change(&mut self, address: &str, outcome: Outcome, user: &str) {
         let Ok(address) = Address::parse(address.as_bytes()) else { return };
         match outcome {
             Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite => {
                 self.memory.totals.trapped_by_hand += 1;
-                let verdict = Verdict::by_hand(address);
+                let verdict = Verdict::by_hand(address, user);
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 let until = Some(self.memory.end_of_trap(now()));
                 self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now(), until));
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
-                log::info(format_args!("Released {address}"));
-                self.note(Deed::Released, address.ip(), "by hand");
                 self.memory.hold(address.ip());
-                self.released(address.ip());
+                self.released(&address, Deed::Released, format!("by hand ({user})"));
             }
             Outcome::Refused(_) => {}
         }

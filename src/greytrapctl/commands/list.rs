@@ -1,10 +1,12 @@
 //! `list`: every record of a file in the file's order, as spamdb(8) prints it.
 //!
 //! Where spamdb stops at a record that it does not know, this skips it and says so; where spamdb hangs
-//! or dies of a damaged file, this prints what can be reached, and each fault on standard error.
+//! or dies of a damaged file, this prints what can be reached, and each fault on standard error. A file that
+//! a killed program has left is not damaged: it is read as a scan reads it.
 #![forbid(unsafe_code)]
 
 use super::input;
+use crate::db::snapshot::Snapshot;
 use crate::db::{ByteOrder, Record};
 use crate::escape::{escaped, escaped_path};
 use crate::greytrapctl::console::{Console, Failure};
@@ -13,6 +15,7 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::Format;
 use crate::plural::counted;
 use crate::spamd::{Entry, Unknown, listing};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Prints the records of `file`. Fails if it is damaged; records that are none of spamd's are no
@@ -23,15 +26,21 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
     let snapshot = input::snapshot(file, &image)?;
     let order = snapshot.byte_order();
     let (mut foreign, mut damaged) = (0_u64, false);
-    for record in snapshot.records() {
+    let mut list = |console: &mut Console<'_>, record: &Record<'_>| -> Result<(), Failure> {
+        if let Err(why) = print(console, record, order)? {
+            foreign = foreign.saturating_add(1);
+            name_foreign(console, file, record, why);
+        }
+        Ok(())
+    };
+    for (count, record) in snapshot.records().enumerate() {
         match record {
-            Ok(record) => {
-                if let Err(why) = print(console, &record, order)? {
-                    foreign = foreign.saturating_add(1);
-                    name_foreign(console, file, &record, why);
-                }
-            }
+            Ok(record) => list(console, &record)?,
             Err(damage) => {
+                if let Some(rest) = rest_of_leftovers(&snapshot, count).filter(|_| !damaged) {
+                    rest.iter().try_for_each(|record| list(console, record))?;
+                    break;
+                }
                 damaged = true;
                 console.tell(format_args!("{}: {damage}", escaped_path(file)));
             }
@@ -45,6 +54,16 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
         ));
     }
     if damaged { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// The records of a file that a killed program has left, except the first `count`, which are listed
+/// already; `None` if it is damaged.
+fn rest_of_leftovers<'a>(snapshot: &Snapshot<'a>, count: usize) -> Option<Vec<Record<'a>>> {
+    let mut rest = snapshot.leftovers().ok()?;
+    let listed: HashSet<_> =
+        snapshot.records().take(count).flatten().map(|record| record.key.into_owned()).collect();
+    rest.retain(|record| !listed.contains(&*record.key));
+    Some(rest)
 }
 
 fn print(

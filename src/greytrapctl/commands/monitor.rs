@@ -54,7 +54,9 @@ impl fmt::Display for Line<'_> {
                 let rule = verdict.rule.map_or("hand", Rule::name);
                 write!(f, "trapped\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
-            What::Released { address } => write!(f, "released\t{address}"),
+            What::Released { address, reason } => {
+                write!(f, "released\t{address}\t{}", harmless(reason))
+            }
             What::Notice(text) => write!(f, "notice\t{}", harmless(text)),
             What::Failure(text) => write!(f, "failure\t{}", harmless(text)),
         }
