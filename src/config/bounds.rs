@@ -62,6 +62,15 @@ pub(super) fn ratio(written: Spanned<f64>) -> Result<f64, Fault> {
     Err(Fault::new(written.at, Problem::OutOfRange { what, least, most }))
 }
 
+/// A share of the traps of a rule.
+pub(super) fn percentage(written: Spanned<f64>) -> Result<f64, Fault> {
+    if (0.0..=100.0).contains(&written.value) {
+        return Ok(written.value);
+    }
+    let (what, least, most) = ("suspend rule at", "0%".into(), "100%".into());
+    Err(Fault::new(written.at, Problem::OutOfRange { what, least, most }))
+}
+
 /// A path that means the same in whatever directory it is used.
 pub(super) fn absolute(what: &'static str, written: Spanned<String>) -> Result<PathBuf, Fault> {
     if written.value.starts_with('/') {

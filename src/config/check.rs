@@ -9,6 +9,7 @@ use super::diagnostic::{At, Fault, Spanned};
 use super::input::Input;
 use super::pattern::{self, Patterns};
 use super::problem::Problem;
+use super::rules::NAMES;
 use super::statement::{DnsOption, Statement};
 use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
 use std::collections::BTreeMap;
@@ -117,6 +118,9 @@ impl Check<'_, '_> {
             }
             S::Memory(path) => config.memory.directory = bounds::absolute("memory", path)?,
             S::MemorySize(size) => config.memory.size = MEMORY_SIZE.size(size)?,
+            S::Observe(true) => config.observe = NAMES.into(),
+            S::Observe(false) => config.observe = Vec::new(),
+            S::ObserveRules(names) => config.observe = names,
             S::PassRcpt(pattern) => {
                 self.warn_of_perl(&pattern);
                 self.patterns.pass(pattern)?;
@@ -132,6 +136,9 @@ impl Check<'_, '_> {
             S::Socket(path) => config.socket = bounds::socket(path)?,
             S::SuspectTuples(n) => {
                 config.rules.suspect_tuples = SUSPECT_TUPLES.number(n)?;
+            }
+            S::SuspendRule(percent) => {
+                config.suspend_at = percent.map(bounds::percentage).transpose()?;
             }
             S::SyncKey(path) => config.sync.key = Some(bounds::absolute("sync key", path)?),
             S::SyncMulticast { interface, ttl } => {

@@ -7,6 +7,7 @@ use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;
 use super::parse::Parser;
 use super::problem::Problem;
+use super::rules::NAMES;
 use super::statement::{DnsOption, Statement};
 use super::{EngineChoice, Network, value};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
     ("max", |p| p.cursor.choose(MAX)?(p)),
     ("memory", memory),
+    ("observe", observe),
     ("pass", |p| {
         p.cursor.expect("rcpt")?;
         Ok(Statement::PassRcpt(p.cursor.string("a regular expression in quotes")?))
@@ -34,6 +36,10 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("suspect", |p| {
         p.cursor.expect("tuples")?;
         Ok(Statement::SuspectTuples(number(p)?))
+    }),
+    ("suspend", |p| {
+        p.cursor.expect("rule")?;
+        Ok(Statement::SuspendRule(suspend_at(p)?))
     }),
     ("sync", |p| p.cursor.choose(SYNC)?(p)),
     ("trap", |p| p.cursor.choose(TRAP)?(p)),
@@ -138,6 +144,34 @@ fn memory(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
         return Ok(Statement::MemorySize(p.cursor.value("a size such as 1G", value::size)?));
     }
     Ok(Statement::Memory(p.cursor.string("\"size\" or a path")?))
+}
+
+fn observe(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    if !p.cursor.take(&Token::Open)? {
+        return Ok(Statement::Observe(p.cursor.choose(YES_OR_NO)?));
+    }
+    // Not as other blocks: the name of a rule may be that of a statement too.
+    let mut names = Vec::new();
+    while !p.cursor.take(&Token::Close)? {
+        match p.cursor.peek()?.value {
+            Token::Newline | Token::Comma => p.cursor.skip(),
+            _ => names.push(rule_name(p)?),
+        }
+    }
+    Ok(Statement::ObserveRules(names))
+}
+
+fn rule_name(p: &mut Parser<'_, '_>) -> Result<&'static str, Fault> {
+    let known = |word: &str| NAMES.into_iter().find(|name| *name == word);
+    Ok(p.cursor.value("the name of a rule", known)?.value)
+}
+
+fn suspend_at(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<f64>>, Fault> {
+    if p.cursor.take_keyword("no")? {
+        return Ok(None);
+    }
+    p.cursor.expect("at")?;
+    p.cursor.value("a percentage such as 1%", value::percentage).map(Some)
 }
 
 fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {

@@ -36,6 +36,10 @@ pub struct Config {
     pub sync: Sync,
     /// What is remembered, and where.
     pub memory: Memory,
+    /// The share of a rule's traps in percent that may be released before it is only observed; `None`: any.
+    pub suspend_at: Option<f64>,
+    /// The names of rules that are only observed.
+    pub observe: Vec<&'static str>,
 }
 
 impl Default for Config {
@@ -53,6 +57,8 @@ impl Default for Config {
             socket: DEFAULT_SOCKET.into(),
             sync: Sync::default(),
             memory: Memory::default(),
+            suspend_at: Some(1.0),
+            observe: Vec::new(),
         }
     }
 }
@@ -69,6 +75,11 @@ impl fmt::Display for Config {
             EngineChoice::Libc => writeln!(f, "engine libc")?,
         }
         write!(f, "{}", self.rules)?;
+        observe(f, &self.observe)?;
+        match self.suspend_at {
+            Some(percent) => writeln!(f, "suspend rule at {percent}%")?,
+            None => writeln!(f, "suspend rule no")?,
+        }
         if let Some(checker) = &self.checker {
             let timeout = duration_text(checker.timeout);
             write!(f, "check rcpt with {} timeout {timeout}", path_text(&checker.program))?;
@@ -94,6 +105,13 @@ fn allow(f: &mut fmt::Formatter<'_>, networks: &Networks) -> fmt::Result {
         writeln!(f, "\t{network}")?;
     }
     writeln!(f, "}}")
+}
+
+fn observe(f: &mut fmt::Formatter<'_>, rules: &[&str]) -> fmt::Result {
+    match rules {
+        [] => writeln!(f, "observe no"),
+        rules => writeln!(f, "observe {{ {} }}", rules.join(", ")),
+    }
 }
 
 fn memory(f: &mut fmt::Formatter<'_>, memory: &Memory) -> fmt::Result {

@@ -96,6 +96,11 @@ pub(super) fn ratio(word: &str) -> Option<f64> {
     word.parse().ok()
 }
 
+/// A decimal fraction with a percent sign.
+pub(super) fn percentage(word: &str) -> Option<f64> {
+    ratio(word.strip_suffix('%')?)
+}
+
 /// A network as it was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct WrittenNetwork {

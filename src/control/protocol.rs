@@ -15,6 +15,7 @@ use crate::scan::Verdict;
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// The maximum size of a request: enough for [`ADDRESSES_MAX`] addresses.
 pub const REQUEST_MAX: usize = 64 * 1024;
@@ -32,7 +33,8 @@ pub enum Request {
     ShowTraps,
     /// Hosts that wait: a [`Reply::Host`] for each.
     ShowHosts,
-    /// The verdict on a host: one [`Reply::Explained`].
+    /// The verdict on a host: one [`Reply::Explained`], if it waits or is trapped, and a [`Reply::Record`] for
+    /// each of the last things that are remembered of it, the newest first.
     Explain(IpAddr),
     /// What became of hosts: a [`Reply::Record`] for each that is remembered.
     History(Query),
@@ -49,11 +51,17 @@ pub enum Request {
         addresses: Vec<String>,
         /// Also those that are whitelisted.
         over_white: bool,
+        /// How long, if not as usual.
+        time: Option<Duration>,
+        /// Why.
+        because: Option<String>,
     },
     /// End traps: a [`Reply::Changed`] for each, in order.
     Release {
         /// The hosts' addresses as they stand in the database; [`ADDRESSES_MAX`] at most.
         addresses: Vec<String>,
+        /// How long they are not trapped again, if not only until their tuples have gone.
+        time: Option<Duration>,
     },
     /// Log more or less from now on.
     Log(Verbosity),
@@ -147,6 +155,8 @@ pub enum What {
     Verdict(Verdict),
     /// A host is trapped.
     Trapped(Verdict),
+    /// A host would be trapped by a rule that is only observed.
+    Observed(Verdict),
     /// A trap was ended.
     Released {
         /// The host's address.

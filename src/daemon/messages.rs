@@ -12,7 +12,7 @@ use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::{Patience, Shown};
-use crate::memory::{Batch, Found, Place, Query, Recalled};
+use crate::memory::{Batch, Found, Hold, Place, Query, Recalled};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -111,7 +111,7 @@ pub struct EngineLegacy {
     /// The last traps, the newest last.
     pub traps: Vec<Explained>,
     /// Hosts that were released, and when, in seconds since 1970.
-    pub held: Vec<(IpAddr, i64)>,
+    pub held: Vec<Hold>,
     /// Hosts whose identity had no answer in the last scans.
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
@@ -218,6 +218,8 @@ pub enum By {
     Operator {
         /// WHITE records are overwritten.
         over_white: bool,
+        /// How long a trap lasts, if not as usual.
+        time: Option<Duration>,
     },
 }
 

@@ -121,6 +121,16 @@ pub struct Explained<'a> {
     judged: i64,
     #[serde(flatten)]
     verdict: Verdict<'a>,
+    /// What is remembered of the host besides, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    past: Vec<Remembered<'a>>,
+}
+
+/// A host of which there is nothing but what is remembered.
+#[derive(Debug, Serialize)]
+pub struct Past<'a> {
+    address: IpAddr,
+    past: Vec<Remembered<'a>>,
 }
 
 /// A host in a trap.
@@ -165,6 +175,7 @@ enum What<'a> {
     ScanDone(&'a Scan),
     Verdict { address: IpAddr, verdict: &'static str, rule: Option<Rule>, reason: &'a str },
     Trapped { address: IpAddr, rule: Option<Rule>, reason: &'a str },
+    Observed { address: IpAddr, rule: Option<Rule>, reason: &'a str },
     Released { address: IpAddr, reason: &'a str },
     Notice { text: &'a str },
     Failure { text: &'a str },
@@ -288,7 +299,22 @@ impl Serialize for Verdict<'_> {
 
 impl<'a> From<&'a protocol::Explained> for Explained<'a> {
     fn from(explained: &'a protocol::Explained) -> Explained<'a> {
-        Explained { judged: explained.judged, verdict: Verdict(&explained.verdict) }
+        let (judged, verdict) = (explained.judged, Verdict(&explained.verdict));
+        Explained { judged, verdict, past: Vec::new() }
+    }
+}
+
+impl<'a> Explained<'a> {
+    /// The same with what is remembered.
+    pub fn with_past(self, past: &'a [memory::Record]) -> Explained<'a> {
+        Explained { past: past.iter().map(Remembered::from).collect(), ..self }
+    }
+}
+
+impl<'a> Past<'a> {
+    /// The object of a host without a verdict.
+    pub fn new(address: IpAddr, past: &'a [memory::Record]) -> Past<'a> {
+        Past { address, past: past.iter().map(Remembered::from).collect() }
     }
 }
 
@@ -337,6 +363,11 @@ impl<'a> From<&'a protocol::Event> for Event<'a> {
             Told::Verdict(verdict) => What::Verdict {
                 address: verdict.address.ip(),
                 verdict: verdict.word(),
+                rule: verdict.rule,
+                reason: &verdict.reason,
+            },
+            Told::Observed(verdict) => What::Observed {
+                address: verdict.address.ip(),
                 rule: verdict.rule,
                 reason: &verdict.reason,
             },

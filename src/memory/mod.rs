@@ -29,9 +29,10 @@ mod keep;
 mod key;
 mod record;
 mod store;
+mod tally;
 
 pub use error::Error;
 pub use find::{Found, Query};
 pub use key::Place;
-pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, Tuple, VERSION};
+pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, RuleRecord, Tuple, VERSION};
 pub use store::{FILE, Opened, Settings, Store};

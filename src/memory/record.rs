@@ -67,8 +67,16 @@ pub struct Tuple {
     pub to: Vec<u8>,
 }
 
-/// A released host, and when, in seconds since 1970.
-pub type Hold = (IpAddr, i64);
+/// A released host, which is not trapped by what it had sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The host.
+    pub address: IpAddr,
+    /// When it was released, in seconds since 1970.
+    pub since: i64,
+    /// Until when it is not trapped by anything; 0 if no time was given.
+    pub until: i64,
+}
 
 /// A counter: its name and its value.
 pub type Counter = (String, u64);
@@ -95,6 +103,19 @@ pub struct Recalled {
     pub counters: Vec<Counter>,
     /// The latest traps that still stand, the newest last.
     pub standing: Vec<Record>,
+    /// How often each rule was wrong.
+    pub rules: Vec<RuleRecord>,
+}
+
+/// What a rule has trapped, and how often that was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// The rule's name.
+    pub rule: String,
+    /// The number of its traps.
+    pub trapped: u64,
+    /// Of the hosts in them those that an operator has released.
+    pub wrong: Vec<IpAddr>,
 }
 
 impl Deed {

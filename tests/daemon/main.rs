@@ -7,6 +7,7 @@ mod support;
 
 mod answers;
 mod background;
+mod by_hand;
 mod clients;
 mod database;
 mod descriptors;

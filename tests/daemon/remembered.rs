@@ -3,7 +3,7 @@
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
-use crate::support::records::{grey, invalid_senders, now};
+use crate::support::records::{grey, host, invalid_senders, now};
 use greytrapper::memory::{Deed, Query, Record, Settings, Store};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Uid;
@@ -33,6 +33,11 @@ fn again(daemon: Daemon, place: &Place) -> Daemon {
 fn totals(daemon: &Daemon) -> Value {
     let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
     status["totals"].clone()
+}
+
+/// What `explain` says of the host as it is.
+fn before_past(explained: &str) -> &str {
+    explained.split("\npast\t").next().unwrap()
 }
 
 /// What is in the file; nobody may have it open.
@@ -97,7 +102,8 @@ fn sums_and_reasons_go_on_after_a_restart() {
             &totals["released"],
         ];
         assert_eq!(found, [&Value::from(starts), &3.into(), &1.into(), &1.into()], "{totals}");
-        assert_eq!(daemon.says(&["explain", "10.0.0.1"]), explained);
+        let now = daemon.says(&["explain", "10.0.0.1"]);
+        assert_eq!(before_past(&now), before_past(&explained));
         assert!(daemon.says(&["show", "traps"]).contains("Invalid source address"));
         daemon = again(daemon, &place);
     }
@@ -308,6 +314,76 @@ fn history_is_told_by_time_rule_and_network() {
     assert_eq!(history(&daemon, &["10.0.0.2"]), ["trapped 10.0.0.2 syntax"]);
 }
 
+/// Judged, logged once and remembered, not written; a reload that ends it traps in the next scan.
+#[test]
+fn observed_rules_trap_nobody() {
+    let place = place("observe { syntax, dns }\nmax helo domains 1\n");
+    place.enter(&invalid_senders(2));
+    place.enter(&[
+        grey("192.0.2.40", "one.example", "a@b.example", "user@example.org"),
+        grey("192.0.2.40", "two.example", "a@b.example", "user@example.org"),
+    ]);
+    let mut daemon = scanned(&place);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    assert_eq!(place.trapped(), ["192.0.2.40"], "by a rule that is not observed");
+    let would = "Would trap 10.0.0.1: Invalid source address no domain (blank outside quotes)";
+    assert_eq!(daemon.lines().iter().filter(|line| *line == would).count(), 1);
+    until("it is written", || {
+        history(&daemon, &["10.0.0.0/30"])
+            == ["observed 10.0.0.1 syntax", "observed 10.0.0.2 syntax"]
+    });
+    assert_eq!(totals(&daemon)["trapped"]["syntax"], 0);
+    place.configure(&format!("{NO_DNS}scan every 1h\nobserve yes\n"));
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    assert_eq!(place.trapped(), ["192.0.2.40"]);
+    place.configure(&format!("{NO_DNS}scan every 1h\n"));
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    assert_eq!(place.trapped(), ["10.0.0.1", "10.0.0.2", "192.0.2.40"]);
+}
+
+/// Also of a host that has long gone from the database.
+#[test]
+fn explain_knows_what_was() {
+    let place = place("");
+    place.enter(&invalid_senders(1));
+    let daemon = scanned(&place);
+    daemon.says(&["release", "10.0.0.1"]);
+    daemon.says(&["trap", "192.0.2.9"]);
+    daemon.says(&["release", "192.0.2.9"]);
+    until("it is written", || history(&daemon, &["192.0.2.9"]).len() == 2);
+    // Neither the host nor its tuples are left.
+    daemon.stop();
+    fs::remove_file(place.database()).unwrap();
+    place.enter(&[]);
+    let daemon = scanned(&place);
+    let told = |address: &str| {
+        let out = daemon.says(&["explain", address]);
+        let past = |line: &str| {
+            let fields: Vec<_> = line.split('\t').collect();
+            match fields.as_slice() {
+                ["past", _, rest @ ..] => ["past", &rest.join(" ")].join(" "),
+                fields => fields.join(" "),
+            }
+        };
+        out.lines().map(past).collect::<Vec<_>>()
+    };
+    let found = told("10.0.0.1");
+    assert_eq!(found[0], "address 10.0.0.1");
+    assert!(found[1].starts_with("past released - by hand ("), "{found:?}");
+    let reason = "past trapped syntax Invalid source address no domain (blank outside quotes)";
+    let tuple = " tuple h.example <no domain> <user@example.org>";
+    assert_eq!(found[2..], [reason, tuple]);
+    assert_eq!(told("192.0.2.9").len(), 3);
+    let json = daemon.says(&["-j", "explain", "10.0.0.1"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["past"][1]["tuples"][0]["helo"], "h.example");
+    let unknown = daemon.ctl(&["explain", "192.0.2.77"]).failed();
+    assert_eq!(unknown, "greytrapctl: 192.0.2.77: does not wait\n");
+}
+
 /// More than fits into the socket, for a reader who takes its time.
 #[test]
 fn a_long_history_is_told_whole() {
@@ -341,4 +417,43 @@ fn a_kill_of_the_whole_daemon_loses_little() {
     drop(daemon);
     scanned(&place);
     assert_eq!(place.trapped().len(), 4, "the release holds");
+}
+
+/// The times of scans of 100,000 tuples, each of which traps 500 hosts.
+fn scan_times(has_memory: bool) -> Vec<Duration> {
+    let place = place("trap limit 100000 per 1m\n");
+    if !has_memory {
+        fs::write(place.memory(), "").unwrap();
+    }
+    let mut records = Vec::new();
+    for n in 0..20_000u32 {
+        let address = host(0x1_0000 + n);
+        records.extend(
+            (0..5).map(|m| {
+                grey(&address, "h.example", "a@b.example", &format!("user{m}@example.org"))
+            }),
+        );
+    }
+    place.enter(&records);
+    let mut daemon = scanned(&place);
+    let scan = |n: u32| {
+        let first = 1 + 500 * n;
+        let bad = (first..first + 500).map(|n| grey(&host(n), "h.example", "no domain", "u@e.org"));
+        place.enter(&bad.collect::<Vec<_>>());
+        let start = std::time::Instant::now();
+        daemon.says(&["scan"]);
+        daemon.scan_done();
+        start.elapsed()
+    };
+    let mut times: Vec<_> = (0..15).map(scan).collect();
+    times.sort();
+    times
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn memory_costs_a_scan_little_at_length() {
+    let [without, with] = [false, true].map(scan_times);
+    eprintln!("scan without memory {:?}, with {:?}", without[7], with[7]);
+    assert!(with[7] < without[7].mul_f64(1.15), "{without:?}, {with:?}");
 }

@@ -16,6 +16,7 @@ use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
 use crate::inquiry::{Answered, Findings, Questions};
+use crate::memory::Hold;
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
 use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
@@ -120,7 +121,7 @@ pub struct Work {
     /// What for.
     pub purpose: Purpose,
     /// Hosts that were released, and when.
-    pub held: HashMap<IpAddr, i64>,
+    pub held: HashMap<IpAddr, Hold>,
     /// Hosts that were spared before, although they sent a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
     /// What the external program said before.
@@ -318,10 +319,11 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
 
 fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
     let over = work.held.iter().filter(|(address, _)| !held.contains(*address));
+    let over = over.map(|(address, hold)| (address, hold.since));
     Overview {
         counts: report.counts().clone(),
         unknown: report.unknown().iter().map(ToString::to_string).collect(),
-        let_go: over.map(|(address, since)| (*address, *since)).collect(),
+        let_go: over.map(|(address, since)| (*address, since)).collect(),
     }
 }
 
@@ -459,9 +461,10 @@ fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damag
     Ok(found)
 }
 
-/// Of the held hosts those that have live tuples from before their release.
+/// Of the held hosts those that are held for a time, or have live tuples from before their release.
 fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, Damage> {
-    let mut still = HashSet::new();
+    let for_a_time = work.held.values().filter(|hold| hold.until > work.now);
+    let mut still: HashSet<_> = for_a_time.map(|hold| hold.address).collect();
     if work.held.is_empty() {
         return Ok(still);
     }
@@ -469,7 +472,7 @@ fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, D
         let record = record?;
         let host = record.key.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let Ok(address) = Address::parse(host) else { continue };
-        let Some(since) = work.held.get(&address.ip()) else { continue };
+        let Some(Hold { since, .. }) = work.held.get(&address.ip()) else { continue };
         let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
         let Ok((Entry::Grey(_), data)) = decoded else { continue };
         if data.first <= *since && data.expire > work.now {

@@ -12,11 +12,11 @@ use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan,
 use crate::daemon::messages::{EngineLegacy, Start};
 use crate::escape::escaped_path;
 use crate::log;
-use crate::memory::Recalled;
+use crate::memory::{Hold, Recalled};
 use crate::scan::{Rule, Verdict};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Traps whose evidence is kept: some hundred bytes each.
 const REMEMBERED: usize = 1000;
@@ -42,7 +42,7 @@ pub struct Memory {
     /// Traps; the last one is the youngest.
     remembered: VecDeque<Explained>,
     /// Hosts that were released, and when: no scan traps them by what they had sent by then.
-    held: VecDeque<(IpAddr, i64)>,
+    held: VecDeque<Hold>,
     /// What was logged last about a failure, and of which version of the file.
     told: Option<(String, Option<[u64; 5]>)>,
     told_of_dns: Option<String>,
@@ -111,10 +111,10 @@ impl Memory {
 
     /// Takes over what the last daemon knew. What has happened since is newer.
     pub fn recall(&mut self, recalled: Recalled) {
-        let Recalled { holds, counters, standing } = recalled;
+        let Recalled { holds, counters, standing, rules: _ } = recalled;
         recorded::add(&mut self.totals, &counters);
         let newer = std::mem::take(&mut self.held);
-        let is_older = |(address, _): &(IpAddr, i64)| newer.iter().all(|(held, _)| held != address);
+        let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);
         self.held = holds.into_iter().filter(is_older).take(HELD).collect();
         self.has_new_holds = !newer.is_empty();
         self.held.extend(newer);
@@ -126,7 +126,7 @@ impl Memory {
     }
 
     /// All held hosts, if they have changed since this was last asked.
-    pub fn changed_holds(&mut self) -> Option<Vec<(IpAddr, i64)>> {
+    pub fn changed_holds(&mut self) -> Option<Vec<Hold>> {
         let has_changed = std::mem::take(&mut self.has_new_holds);
         has_changed.then(|| self.held.iter().copied().collect())
     }
@@ -139,28 +139,30 @@ impl Memory {
     }
 
     /// A host is released: what it has sent by now does not trap it.
-    pub fn hold(&mut self, address: IpAddr) {
-        self.held.retain(|(held, _)| *held != address);
+    pub fn hold(&mut self, address: IpAddr, time: Option<Duration>) {
+        self.held.retain(|held| held.address != address);
         if self.held.len() >= HELD {
             self.held.pop_front();
         }
-        self.held.push_back((address, now()));
+        let since = now();
+        let until = time.map_or(0, |time| since.saturating_add(time.as_secs().cast_signed()));
+        self.held.push_back(Hold { address, since, until });
         self.has_new_holds = true;
     }
 
     /// Whether a host is held.
     pub fn holds(&self, address: IpAddr) -> bool {
-        self.held.iter().any(|(held, _)| *held == address)
+        self.held.iter().any(|held| held.address == address)
     }
 
     /// All held hosts, each with the time of its release.
-    pub fn held(&self) -> HashMap<IpAddr, i64> {
-        self.held.iter().copied().collect()
+    pub fn held(&self) -> HashMap<IpAddr, Hold> {
+        self.held.iter().map(|held| (held.address, *held)).collect()
     }
 
     /// Nothing is left of what these hosts had sent before their release.
     pub fn let_go(&mut self, over: &HashMap<IpAddr, i64>) {
-        self.held.retain(|(address, since)| over.get(address) != Some(since));
+        self.held.retain(|held| over.get(&held.address) != Some(&held.since));
         self.has_new_holds |= !over.is_empty();
     }
 
@@ -202,12 +204,12 @@ impl Memory {
         self.told_of_dns = failure.map(Into::into);
     }
 
-    /// A host is trapped.
-    pub fn remember(&mut self, verdict: Verdict) {
+    /// A host is trapped at this time.
+    pub fn remember(&mut self, verdict: Verdict, judged: i64) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        self.remembered.push_back(Explained { judged: now(), verdict });
+        self.remembered.push_back(Explained { judged, verdict });
     }
 
     /// A trap has been ended by hand.
@@ -220,9 +222,10 @@ impl Memory {
         trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
     }
 
-    /// When a trap ends that begins at this time.
-    pub fn end_of_trap(&self, now: i64) -> i64 {
-        now.saturating_add(self.trap_for)
+    /// When a trap ends that begins at this time, if it has its own time, or else lasts as long as usual.
+    pub fn end_of_trap(&self, now: i64, time: Option<Duration>) -> i64 {
+        let usual = self.trap_for;
+        now.saturating_add(time.map_or(usual, |time| time.as_secs().cast_signed()))
     }
 
     /// Why a host is in a trap, if it is one of the last.

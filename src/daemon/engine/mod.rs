@@ -15,6 +15,7 @@ mod ledger;
 mod memory;
 mod recorded;
 mod requests;
+mod trust;
 mod warnings;
 mod work;
 
@@ -41,7 +42,7 @@ use crate::machine::Own;
 use crate::memory::Deed;
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
-use crate::scan::Why;
+use crate::scan::{Rule, Why};
 use crate::spamd::Address;
 use histories::Histories;
 use ledger::Ledger;
@@ -57,6 +58,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use trust::Trust;
 use warnings::Warnings;
 use work::{AtWork, Job};
 
@@ -91,7 +93,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         memory: Memory::new(&config, life.start()),
         ledger: Ledger::new(Peer::new((Slot::Memory, "memory"), registry, MEMORY)?),
         passed: HashMap::new(),
+        observed: HashMap::new(),
+        observed_before: HashMap::new(),
         histories: Histories::default(),
+        trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
         heard: Arc::default(),
@@ -162,8 +167,13 @@ struct Engine {
     ledger: Ledger,
     /// Why hosts passed in the last scan, of those that it was remembered of.
     passed: HashMap<IpAddr, Why>,
+    /// Hosts that rules which are only observed hit in this scan, and in the last one.
+    observed: HashMap<IpAddr, Rule>,
+    observed_before: HashMap<IpAddr, Rule>,
     /// Who is told what was.
     histories: Histories,
+    /// How often rules were wrong.
+    trust: Trust,
     /// Hosts whose identity has no answer, scan after scan.
     patience: Patience,
     /// Hosts whose identity has outweighed a bad message.
@@ -249,7 +259,10 @@ impl Engine {
         }
         while let Some(message) = self.ledger.hear()? {
             match message {
-                FromMemory::Recalled(recalled) => self.memory.recall(recalled),
+                FromMemory::Recalled(mut recalled) => {
+                    self.trust.recall(std::mem::take(&mut recalled.rules));
+                    self.memory.recall(recalled);
+                }
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
                 FromMemory::Written => {}
             }
@@ -332,8 +345,20 @@ impl Engine {
         self.ledger.note(recorded::event(deed, Some(address.ip()), &reason, now()));
         self.memory.totals.released += 1;
         let address = address.ip();
+        if deed == Deed::Released {
+            self.doubt_rule_of(address);
+        }
         self.memory.forget(address);
         self.publish(What::Released { address, reason });
+    }
+
+    /// An operator has released a host: the rule that had trapped it, if one did, was wrong.
+    fn doubt_rule_of(&mut self, address: IpAddr) {
+        let rule = self.memory.explain(address).and_then(|known| known.verdict.rule);
+        if let Some(suspension) = rule.and_then(|rule| self.trust.released(rule, address)) {
+            log::warning(&suspension);
+            self.publish(What::Notice(suspension.to_string()));
+        }
     }
 
     /// Tells whoever monitors.

@@ -52,7 +52,7 @@ pub fn explained(record: &Record) -> Option<Explained> {
 }
 
 /// The rule of that name, if it still exists.
-fn named(name: &str) -> Option<Rule> {
+pub fn named(name: &str) -> Option<Rule> {
     Rule::ALL.into_iter().find(|rule| rule.name() == name)
 }
 

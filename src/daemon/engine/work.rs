@@ -10,6 +10,7 @@
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
+use super::histories::Without;
 use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
 use super::{Engine, now, recorded};
 use crate::control::protocol::{Explained, Reply, What};
@@ -23,7 +24,7 @@ use crate::inquiry::Answered;
 use crate::log;
 use crate::memory::Deed;
 use crate::plural::counted_here;
-use crate::scan::Verdict;
+use crate::scan::{Rule, Verdict};
 use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::VecDeque;
 use std::io;
@@ -184,6 +185,7 @@ impl Engine {
             is_stopped: false,
         };
         if at_work.is_scan() {
+            self.observed_before = std::mem::take(&mut self.observed);
             log::debug("Scan started");
             self.publish(What::ScanStarted);
         }
@@ -330,13 +332,14 @@ impl Engine {
                 let judged = scan.began;
                 let known = self.memory.explain(address).cloned();
                 let explained = |verdict| Explained { judged, verdict };
-                match known.or(found.explained.map(explained)) {
+                let none = match known.or(found.explained.map(explained)) {
                     Some(explained) => {
                         server.reply(client, &Reply::Explained(explained));
-                        server.finish(client);
+                        Without::NothingEver
                     }
-                    None => server.fail(client, format_args!("{address}: does not wait")),
-                }
+                    None => Without::Failure(format!("{address}: does not wait")),
+                };
+                self.tell_past(client, address, none);
             }
             Purpose::Scan => {}
         }
@@ -354,6 +357,12 @@ impl Engine {
 
     /// Has hosts trapped that a scan has found so far.
     fn trap(&mut self, traps: Vec<Verdict>) {
+        let names = &self.config.observe;
+        let is_observed =
+            |rule: Rule| names.contains(&rule.name()) || self.trust.is_suspended(rule);
+        let (observed, traps): (Vec<_>, _) =
+            traps.into_iter().partition(|verdict| verdict.rule.is_some_and(is_observed));
+        self.observe(observed);
         for verdict in traps.iter().map(Verdict::without_tuples) {
             self.publish(What::Verdict(verdict));
         }
@@ -364,6 +373,20 @@ impl Engine {
         at_work.left.extend(traps);
         if at_work.wanted.is_none() {
             self.write();
+        }
+    }
+
+    /// Tells of hosts that rules hit which are only observed, each once as long as it is hit.
+    fn observe(&mut self, verdicts: Vec<Verdict>) {
+        for verdict in verdicts {
+            let (address, Some(rule)) = (verdict.address.ip(), verdict.rule) else { continue };
+            self.observed.insert(address, rule);
+            if self.observed_before.get(&address) == Some(&rule) {
+                continue;
+            }
+            log::info(format_args!("Would trap {}: {}", verdict.address, verdict.reason));
+            self.publish(What::Observed(verdict.without_tuples()));
+            self.ledger.note(recorded::record(Deed::Observed, &verdict, now(), None));
         }
     }
 
@@ -468,13 +491,14 @@ impl Engine {
             Some(outcome) if outcome.is_trapped() => {
                 if let Some(rule) = verdict.rule {
                     at_work.scan.trapped.add(rule, 1);
+                    self.trust.trapped(rule);
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
                 let now = now();
-                let until = Some(self.memory.end_of_trap(now));
+                let until = Some(self.memory.end_of_trap(now, None));
                 self.ledger.note(recorded::record(Deed::Trapped, &verdict, now, until));
-                self.memory.remember(verdict);
+                self.memory.remember(verdict, now);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();

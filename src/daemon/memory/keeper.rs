@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
+/// How far back rules are judged by what became of their traps, in seconds.
+const JUDGED: i64 = 30 * 24 * 60 * 60;
 /// Traps that an engine is told of at its start.
 const STANDING: usize = 1000;
 
@@ -33,7 +35,11 @@ impl Keeper {
         let now = now();
         let trap_for = i64::try_from(self.trap_for.as_secs()).unwrap_or(i64::MAX);
         let since = now.saturating_sub(trap_for);
-        self.use_store(|store| store.recall(since, now, STANDING)).unwrap_or_default()
+        let recall = |store: &Store| {
+            let rules = store.rule_records(now.saturating_sub(JUDGED))?;
+            Ok(Recalled { rules, ..store.recall(since, now, STANDING)? })
+        };
+        self.use_store(recall).unwrap_or_default()
     }
 
     /// Writes a batch. What cannot be written is lost.

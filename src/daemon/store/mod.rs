@@ -44,6 +44,9 @@ use set::SetTraps;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The bounds of how long a trap lasts that an operator sets, those of `trap for`.
+const SHORTEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(52 * 7 * 24 * 60 * 60);
 const ENGINE: Token = Token(1);
 const SYNC: Token = Token(2);
 
@@ -231,12 +234,14 @@ impl Store {
     }
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {
-        let (now, seconds) = (now(), self.config.trap_for.as_secs().cast_signed());
-        let over = match change.by {
-            By::Scan => Over::Nothing,
-            By::Operator { over_white: false } => Over::Trap,
-            By::Operator { over_white: true } => Over::White,
+        let (over, time) = match change.by {
+            By::Scan => (Over::Nothing, None),
+            By::Operator { over_white: false, time } => (Over::Trap, time),
+            By::Operator { over_white: true, time } => (Over::White, time),
         };
+        // The engine may be compromised.
+        let time = time.map_or(self.config.trap_for, |time| time.clamp(SHORTEST, LONGEST));
+        let (now, seconds) = (now(), time.as_secs().cast_signed());
         // Hosts found in one file must not be trapped in another.
         self.database.bind(self.judged.filter(|_| change.by == By::Scan));
         let admit = |config: &Config, address: &Address| {

@@ -11,6 +11,7 @@ use crate::greytrapctl::json;
 use crate::greytrapctl::options::{Format, History};
 use crate::memory::{Query, Record, Tuple};
 use crate::scan::Rule;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,10 +23,8 @@ pub fn run(console: &mut Console<'_>, socket: &Path, history: &History) -> Resul
     let mut answer = Answer::to(&Request::History(query(history)?), socket)?;
     while let Some(reply) = answer.part()? {
         let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
-        match console.format {
-            Format::Json => console.json(&json::Remembered::from(&record))?,
-            Format::Text => print(console, &record)?,
-        }
+        let evidence = if console.verbose { Evidence::Shown } else { Evidence::Omitted };
+        print(console, &record, evidence)?;
     }
     Ok(())
 }
@@ -33,41 +32,72 @@ pub fn run(console: &mut Console<'_>, socket: &Path, history: &History) -> Resul
 /// The question. A rule must exist; one that existed once can no longer be asked about by name.
 fn query(history: &History) -> Result<Query, Failure> {
     let History { since, rule, hosts } = history;
-    let because = |text: String| Failure::Because(text);
-    let rule = match rule {
-        Some(typed) => {
-            let known = Rule::ALL.into_iter().find(|rule| typed == rule.name());
-            let unknown =
-                || because(format!("unknown rule \"{}\"", escaped(typed.as_encoded_bytes())));
-            Some(known.ok_or_else(unknown)?.name().to_owned())
-        }
-        None => None,
-    };
+    let rule = self::rule(rule.as_deref())?;
+    let because = Failure::Because;
     let hosts = hosts.iter().map(|typed| {
         let text = escaped(typed.as_encoded_bytes()).to_string();
         Network::parse(&text).map(Network::range).map_err(because)
     });
     let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let ago = since.or(hosts.is_empty().then_some(USUAL)).unwrap_or(now);
-    let since = now.saturating_sub(ago).as_secs().cast_signed();
+    let since = self::since(since.or(hosts.is_empty().then_some(USUAL)));
     Ok(Query { since, rule, hosts, ..Query::default() })
 }
 
-/// A line, and with `-v` one for the answer and each tuple.
-fn print(console: &mut Console<'_>, record: &Record) -> Result<(), Failure> {
-    let Record { time, address, deed, rule, reason, answer, tuples, .. } = record;
+/// So long ago, in seconds since 1970; without a time, the beginning.
+pub fn since(ago: Option<Duration>) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(ago.unwrap_or(now)).as_secs().cast_signed()
+}
+
+/// The name of a rule that exists.
+pub fn rule(typed: Option<&OsStr>) -> Result<Option<String>, Failure> {
+    let Some(typed) = typed else { return Ok(None) };
+    let known = Rule::ALL.into_iter().find(|rule| typed == rule.name());
+    let shown = escaped(typed.as_encoded_bytes());
+    let unknown = || Failure::Because(format!("unknown rule \"{shown}\""));
+    known.map(|rule| Some(rule.name().to_owned())).ok_or_else(unknown)
+}
+
+/// Whether answers and tuples follow, in text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// They do.
+    Shown,
+    /// They do not.
+    Omitted,
+}
+
+/// Prints a record.
+pub fn print(
+    console: &mut Console<'_>,
+    record: &Record,
+    evidence: Evidence,
+) -> Result<(), Failure> {
+    if console.format == Format::Json {
+        return console.json(&json::Remembered::from(record));
+    }
+    let Record { time, address, deed, rule, reason, .. } = record;
     let address = address.map_or("-".into(), |address| address.to_string());
     let rule = harmless(rule.as_deref().unwrap_or("-")).to_string();
     let (date, reason, deed) = (Date(*time), harmless(reason), deed.word());
     console.line(format_args!("{date}\t{deed}\t{address}\t{rule}\t{reason}"))?;
-    if !console.verbose {
-        return Ok(());
-    }
-    if let Some(answer) = answer {
+    if evidence == Evidence::Shown { print_evidence(console, record) } else { Ok(()) }
+}
+
+/// The same for `explain`, which names the host once.
+pub fn past(console: &mut Console<'_>, record: &Record) -> Result<(), Failure> {
+    let Record { time, deed, rule, reason, .. } = record;
+    let rule = harmless(rule.as_deref().unwrap_or("-")).to_string();
+    let (date, reason, deed) = (Date(*time), harmless(reason), deed.word());
+    console.line(format_args!("past\t{date}\t{deed}\t{rule}\t{reason}"))?;
+    print_evidence(console, record)
+}
+
+fn print_evidence(console: &mut Console<'_>, record: &Record) -> Result<(), Failure> {
+    if let Some(answer) = &record.answer {
         console.line(format_args!("\tanswer\t{}", harmless(answer)))?;
     }
-    for Tuple { helo, from, to } in tuples {
+    for Tuple { helo, from, to } in &record.tuples {
         let (helo, from, to) = (escaped(helo), escaped(from), escaped(to));
         console.line(format_args!("\ttuple\t{helo}\t{from}\t{to}"))?;
     }

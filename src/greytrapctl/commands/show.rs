@@ -1,6 +1,7 @@
 //! `show` and `explain`: what the daemon knows. Tables have tabs between their fields.
 #![forbid(unsafe_code)]
 
+use super::history;
 use crate::control::client::{Answer, Error};
 use crate::control::protocol::{Explained, Reply, Request, Trap};
 use crate::control::status::Status;
@@ -34,7 +35,7 @@ pub fn metrics(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> 
     console.put(|buffer| buffer.extend(openmetrics(&status).to_string().bytes()))
 }
 
-fn status(socket: &Path) -> Result<Box<Status>, Error> {
+pub(super) fn status(socket: &Path) -> Result<Box<Status>, Error> {
     let mut answer = Answer::to(&Request::Show, socket)?;
     match (answer.part()?, answer.part()?) {
         (Some(Reply::Status(status)), None) => Ok(status),
@@ -85,13 +86,32 @@ pub fn explain(console: &mut Console<'_>, socket: &Path, typed: &OsStr) -> Resul
         .map_err(|invalid| Failure::Because(invalid.to_string()))?
         .ip();
     let mut answer = Answer::to(&Request::Explain(address), socket)?;
-    let (Some(Reply::Explained(explained)), None) = (answer.part()?, answer.part()?) else {
-        return Err(answer.unexpected().into());
-    };
-    match console.format {
-        Format::Text => evidence(console, &explained),
-        Format::Json => console.json(&json::Explained::from(&explained)),
+    let (mut explained, mut past) = (None, Vec::new());
+    while let Some(reply) = answer.part()? {
+        match reply {
+            Reply::Explained(found) if explained.is_none() && past.is_empty() => {
+                explained = Some(found);
+            }
+            Reply::Record(record) => past.push(record),
+            _ => return Err(answer.unexpected().into()),
+        }
     }
+    if explained.is_none() && past.is_empty() {
+        return Err(answer.unexpected().into());
+    }
+    if let Some(Explained { judged, verdict, .. }) = &explained {
+        // The record of the trap that stands.
+        past.retain(|record| record.time != *judged || record.reason != verdict.reason);
+    }
+    match (console.format, explained) {
+        (Format::Text, Some(explained)) => evidence(console, &explained)?,
+        (Format::Text, None) => console.line(format_args!("address\t{address}"))?,
+        (Format::Json, Some(explained)) => {
+            return console.json(&json::Explained::from(&explained).with_past(&past));
+        }
+        (Format::Json, None) => return console.json(&json::Past::new(address, &past)),
+    }
+    past.iter().try_for_each(|record| history::past(console, record))
 }
 
 fn evidence(console: &mut Console<'_>, explained: &Explained) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use greytrapper::db::snapshot::Snapshot;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Limits, Transport};
-use greytrapper::memory::{Batch, Query, Settings, Store};
+use greytrapper::memory::{Batch, Hold, Query, Settings, Store};
 use greytrapper::scan::{self, Portion};
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, trap};
@@ -66,7 +66,7 @@ fn remember(env: &Env) -> Prepared {
         let settings = Settings { directory, verdicts: day, tuples: Some(day), size: 1 << 30 };
         let opened = Store::open(settings.clone(), NOW)?;
         let aside = opened.set_aside.ok_or("not set aside")?;
-        let holds = Some(vec![("192.0.2.1".parse()?, NOW)]);
+        let holds = Some(vec![Hold { address: "192.0.2.1".parse()?, since: NOW, until: 0 }]);
         opened.store.write(Batch { now: NOW, holds: holds.clone(), ..Batch::default() })?;
         drop(opened.store);
         let opened = Store::open(settings, NOW)?;

@@ -34,6 +34,8 @@ fn sample(argument: &str) -> &'static str {
         "duration" => "1m",
         "number" => "7",
         "ratio" => "0.5",
+        "rule" => "helo",
+        "percentage" => "5%",
         "size" => "64M",
         "regex" => "\"^a@\"",
         "network" => "192.0.2.0/24",
@@ -248,7 +250,7 @@ fn the_defaults_of_the_manual_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 20);
+    assert_eq!(checked, 22);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 use crate::support::process::as_ordinary_user;
 use greytrapper::config::{
     Checker, Config, Define, Diagnostic, EngineChoice, Loaded, NameServer, Network, Networks,
-    RcptRules, Source, load,
+    RcptRules, Source, load, rules,
 };
 use proptest::prelude::*;
 use regex::Regex;
@@ -259,7 +259,7 @@ fn megabytes_of_anything_are_borne() {
 
 /// Pieces of configurations that fit together now and then.
 fn soup() -> impl Strategy<Value = String> {
-    let pieces = "allow check database dns engine include max memory pass remember scan socket size verdicts suspect sync trap \
+    let pieces = "allow check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
         identity rcpt sender syntax domains ratio helo for limit per every tuples with timeout key \
         multicast on ttl to file native libc yes no off unlisted nameserver port in flight attempts \
         { } , = $a $b a b \" # \\ 5 0.5 10m 192.0.2.0/24 ::1 em0 \"/x\" \"^a\" \"(\" x.conf";
@@ -372,6 +372,8 @@ prop_compose! {
         dns in dns(),
         sync in sync(),
         memory in memory(),
+        suspend_at in prop::option::of(0.0..=100.0f64),
+        observe in prop::sample::subsequence(rules::NAMES.to_vec(), 0..=7),
     ) -> Config {
         Config {
             database,
@@ -389,6 +391,8 @@ prop_compose! {
             socket,
             sync,
             memory,
+            suspend_at,
+            observe,
         }
     }
 }

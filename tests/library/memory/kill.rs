@@ -4,7 +4,7 @@
 
 use super::{NOW, batch, host, open, record, settings};
 use crate::support::dice::Dice;
-use greytrapper::memory::{Batch, Query, Store};
+use greytrapper::memory::{Batch, Hold, Query, Store};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -39,7 +39,8 @@ fn a_writer_writes() {
 fn made(number: u64) -> Batch {
     let time = NOW + i64::try_from(number).unwrap();
     let records = (0..RECORDS).map(|n| record(time, n)).collect();
-    let holds = (0..number % 50).map(|n| (host(n as u32), time)).collect();
+    let hold = |n| Hold { address: host(n as u32), since: time, until: 0 };
+    let holds = (0..number % 50).map(hold).collect();
     let counters = vec![("batches".to_owned(), number)];
     Batch { holds: Some(holds), counters: Some(counters), ..batch(time, records) }
 }

@@ -1,7 +1,7 @@
 //! Batches and questions, compared with a list of records.
 
 use super::{DAY, NOW, batch, host, open, record, settings};
-use greytrapper::memory::{Batch, Deed, Found, Query, Record, Settings, Store};
+use greytrapper::memory::{Batch, Deed, Found, Hold, Query, Record, Settings, Store};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -18,6 +18,10 @@ fn all(store: &Store, query: &Query, most: usize) -> Vec<Record> {
             next => from = next,
         }
     }
+}
+
+fn hold(number: u32, since: i64, until: i64) -> Hold {
+    Hold { address: host(number), since, until }
 }
 
 fn range(first: &str, last: &str) -> (IpAddr, IpAddr) {
@@ -85,7 +89,7 @@ fn a_file_is_for_its_owner_alone() {
 fn what_stands_is_the_last_word_on_each_host() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(directory.path());
-    let holds = vec![(host(3), NOW), (host(9), NOW - 5)];
+    let holds = vec![hold(3, NOW, 0), hold(9, NOW - 5, NOW + DAY)];
     let counters = vec![("scans".to_owned(), 7), ("released".to_owned(), u64::MAX)];
     let store = open(&settings);
     let released = Record { deed: Deed::Released, until: None, ..record(NOW + 5, 3) };
