@@ -22,6 +22,9 @@ pub const REPLY_MAX: usize = 1024 * 1024;
 /// The maximum number of addresses in a request, in any form (at most 46 bytes: INET6_ADDRSTRLEN).
 pub const ADDRESSES_MAX: usize = 1000;
 
+/// What a client is told whose daemon ends.
+pub const EXITING: &str = "greytrapper is exiting";
+
 /// What the daemon is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
