@@ -7,7 +7,7 @@
 
 use super::typed::Typed;
 use super::usage::UsageError;
-use crate::control::protocol::Verbosity;
+use crate::control::protocol;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -124,16 +124,12 @@ pub enum Request {
     Show(Topic),
     /// Why a host was trapped or not; the address as typed.
     Explain(OsString),
-    /// Scan now.
-    Scan,
-    /// Reload the configuration.
-    Reload,
     /// Report every verdict as it is made.
     Monitor,
     /// Trap or release addresses, as typed.
     Change(Action, Vec<OsString>),
-    /// How much to log.
-    Log(Verbosity),
+    /// Do something that has no answer but that it is done.
+    Order(protocol::Request),
 }
 
 /// What `show` shows.
@@ -231,25 +227,28 @@ mod tests {
 
     #[test]
     fn commands_for_the_daemon() {
+        let order = Request::Order;
+        let log = |verbosity| order(protocol::Request::Log(verbosity));
         let rows = [
             ("show", Request::Show(Topic::State)),
             ("show traps", Request::Show(Topic::Traps)),
             ("show hosts", Request::Show(Topic::Hosts)),
             ("sh m", Request::Show(Topic::Metrics)),
             ("explain ::1", Request::Explain("::1".into())),
-            ("scan", Request::Scan),
-            ("reload", Request::Reload),
+            ("scan", order(protocol::Request::Scan)),
+            ("reload", order(protocol::Request::Reload)),
             ("monitor", Request::Monitor),
             ("trap 192.0.2.1 ::1", Request::Change(Action::Trap(Over::Trap), addresses())),
             ("release 192.0.2.1 ::1", Request::Change(Action::Release, addresses())),
-            ("log verbose", Request::Log(Verbosity::Verbose)),
-            ("log b", Request::Log(Verbosity::Brief)),
+            ("log verbose", log(protocol::Verbosity::Verbose)),
+            ("log b", log(protocol::Verbosity::Brief)),
         ];
         for (line, request) in rows {
             assert_eq!(command(line), daemon(request), "{line}");
         }
         let socket = "/tmp/s".into();
-        assert_eq!(command("-s /tmp/s scan"), Command::Daemon { socket, request: Request::Scan });
+        let elsewhere = Command::Daemon { socket, request: order(protocol::Request::Scan) };
+        assert_eq!(command("-s /tmp/s scan"), elsewhere);
     }
 
     #[test]

@@ -26,9 +26,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Explain(address) => show::explain(console, socket, address),
         Request::Monitor => monitor::run(console, socket),
         Request::Change(action, addresses) => ask::change(console, socket, *action, addresses),
-        Request::Scan => order(socket, &protocol::Request::Scan),
-        Request::Reload => order(socket, &protocol::Request::Reload),
-        Request::Log(verbosity) => order(socket, &protocol::Request::Log(*verbosity)),
+        Request::Order(request) => order(socket, request),
     }
 }
 
