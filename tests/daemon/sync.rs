@@ -69,7 +69,7 @@ fn traps_of_scans_and_by_hand_are_told() {
     assert_eq!(told(&receiver), (second + 1, vec![Ipv4Addr::new(192, 0, 2, 4)]));
     let shown = daemon.says(&["-j", "show"]);
     let status: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    let peer = serde_json::json!({"name": "sync to 127.0.0.1", "sent": 3, "failed": 0});
+    let peer = serde_json::json!({"peer": "sync to 127.0.0.1", "sent": 3, "failed": 0});
     assert_eq!(status["peers"], serde_json::json!([peer]));
 }
 

@@ -12,6 +12,7 @@
 mod judging;
 mod memory;
 mod requests;
+mod standing;
 mod warnings;
 mod work;
 

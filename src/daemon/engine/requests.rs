@@ -165,6 +165,7 @@ impl Engine {
                 self.memory.totals.trapped_by_hand += 1;
                 let verdict = Verdict::by_hand(address, user);
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
+                self.memory.remember(verdict.clone());
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {

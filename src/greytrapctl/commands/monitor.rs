@@ -33,7 +33,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
 }
 
 fn is_pass(event: &Event) -> bool {
-    matches!(&event.what, What::Verdict(verdict) if verdict.rule.is_none())
+    matches!(&event.what, What::Verdict(verdict) if verdict.passes().is_some())
 }
 
 /// An event as fields with tabs between them: time, what, and what belongs to it.
@@ -46,7 +46,8 @@ impl fmt::Display for Line<'_> {
             What::ScanStarted => f.write_str("scan\tstarted"),
             What::ScanDone(scan) => done(f, scan),
             What::Verdict(verdict) => {
-                let rule = verdict.rule.map_or("pass", Rule::name);
+                let rule = verdict.rule.filter(|_| verdict.passes().is_none());
+                let rule = rule.map_or("pass", Rule::name);
                 write!(f, "verdict\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
             What::Trapped(verdict) => {
