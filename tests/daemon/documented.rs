@@ -2,6 +2,7 @@
 //! that it prints is in the manual, and the other way round.
 
 use crate::metrics;
+use crate::monitor::Monitor;
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::mdoc::{Element, Item, Manual};
 use crate::support::records::{grey, trapped, white};
@@ -106,6 +107,32 @@ fn json_objects_of_the_daemon_have_the_fields_of_the_manual() {
     status("unfit");
     std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
     assert_eq!(status("time"), documented("show"));
+}
+
+/// What there is to be monitored, in the words of the manual.
+#[test]
+fn events_are_those_of_the_manual() {
+    let busy = Busy::start();
+    let monitor = Monitor::start(&busy.daemon, &busy.place, &["-jv"]);
+    let mut lines = Vec::new();
+    busy.place.enter(&[grey("198.51.100.1", "h.example", "nobody", "u@example.org")]);
+    busy.daemon.says(&["scan"]);
+    lines.extend(monitor.until("scan_done"));
+    busy.daemon.says(&["trap", "203.0.113.1"]);
+    busy.daemon.says(&["release", "203.0.113.1"]);
+    lines.extend(monitor.until("released"));
+    busy.daemon.says(&["reload"]);
+    lines.extend(monitor.until("notice"));
+    std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
+    busy.daemon.says(&["scan"]);
+    lines.extend(monitor.until("failure"));
+    let events: Vec<Value> = lines.iter().flat_map(|line| objects(line)).collect();
+    assert_eq!(fields(&events), documented("monitor"));
+    let kinds: Set = events.iter().map(|it| it["event"].as_str().unwrap().to_owned()).collect();
+    let explained = Manual::read("greytrapctl.8").section("JSON fields").items();
+    let is_event = |item: &&Item| item.head == [Element::Text("event".into())];
+    let words = explained.iter().find(is_event).unwrap().body.all("Ql");
+    assert_eq!(kinds, words.into_iter().collect());
 }
 
 /// Every place where `rule` is null, with the reason that is given there.

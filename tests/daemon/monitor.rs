@@ -10,14 +10,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// A greytrapctl that monitors, and what it prints.
-struct Monitor {
+pub struct Monitor {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Monitor {
     /// Starts it, and waits until it hears.
-    fn start(daemon: &Daemon, place: &Place, options: &[&str]) -> Monitor {
+    pub fn start(daemon: &Daemon, place: &Place, options: &[&str]) -> Monitor {
         let mut command = Command::new(env!("CARGO_BIN_EXE_greytrapctl"));
         command.arg("-s").arg(place.socket()).args(options).arg("monitor");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -54,7 +54,7 @@ impl Monitor {
     }
 
     /// All lines up to one that contains `text`.
-    fn until(&self, text: &str) -> Vec<String> {
+    pub fn until(&self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
