@@ -1,7 +1,7 @@
 //! What may happen to the database of a running daemon: there is a line in the log, and the next scan
 //! continues.
 //!
-//! `LONG` in the environment adds what takes a minute.
+//! Tests with `at_length` in their names take a minute.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
