@@ -65,7 +65,7 @@ struct Check<'c, 's> {
     input: &'c mut Input<'s>,
     /// Where each statement that may be given only once was given.
     set: BTreeMap<&'static str, At>,
-    networks: Vec<Network>,
+    networks: Vec<Spanned<Network>>,
     patterns: Patterns,
 }
 
@@ -182,6 +182,7 @@ impl Check<'_, '_> {
         let timeout = timeout.unwrap_or(Checker::TIMEOUT);
         let control = control.map(|control| control.value);
         self.config.checker = Some(Checker { program, timeout, control });
+        self.config.rules.check_rcpt = true;
         Ok(())
     }
 
@@ -215,11 +216,15 @@ impl Check<'_, '_> {
         {
             self.input.warn(at, Problem::KeyUnused);
         }
+        let rules = &mut self.config.rules;
+        self.patterns.note_origins(&mut rules.origins);
         match self.patterns.finish() {
-            Ok(rcpt) => self.config.rules.rcpt = rcpt,
+            Ok(rcpt) => rules.rcpt = rcpt,
             Err(fault) => self.input.error(fault),
         }
-        self.config.rules.allow = Networks::new(self.networks);
+        let networks = self.networks.into_iter().map(|Spanned { value, at }| (value, at.into()));
+        (rules.allow, rules.origins.allow) = Networks::labelled(networks.collect());
+        rules.origins.files = self.input.paths();
         self.config
     }
 }

@@ -117,7 +117,7 @@ fn allow(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     Ok(Statement::Allow(networks))
 }
 
-fn network(p: &mut Parser<'_, '_>) -> Result<Network, Fault> {
+fn network(p: &mut Parser<'_, '_>) -> Result<Spanned<Network>, Fault> {
     let word = p.cursor.value("an address or a network", |word| Some(word.to_string()))?;
     let fault = |problem| Fault::new(word.at, problem);
     let written = value::network(&word.value).map_err(fault)?;
@@ -125,7 +125,7 @@ fn network(p: &mut Parser<'_, '_>) -> Result<Network, Fault> {
         let meant = written.network.to_string();
         return Err(fault(Problem::HostBits { network: word.value, meant }));
     }
-    Ok(written.network)
+    Ok(Spanned { value: written.network, at: word.at })
 }
 
 fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {

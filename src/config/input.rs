@@ -76,6 +76,11 @@ impl<'s> Input<'s> {
         Ok((file, text))
     }
 
+    /// The paths of all files, by number.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
     /// The path under which a file was opened.
     pub(super) fn path(&self, file: usize) -> &Path {
         self.files.get(file).map_or(Path::new(""), |f| &f.path)

@@ -3,8 +3,8 @@
 //!
 //! The steps are: `input` (files) → `lexer` (text to tokens with places) → `cursor` (macros) → `parse` and
 //! `grammar` (tokens to typed statements) → `check` (statements to a [`Config`], values within `bounds`).
-//! `settings` and `rules` have the parts of a [`Config`], which displays itself for the way back. `problem`
-//! lists what can be wrong, and words it.
+//! `settings` and `rules` have the parts of a [`Config`], which displays itself for the way back; `origin`
+//! knows where statements were written. `problem` lists what can be wrong, and words it.
 //!
 //! The daemon and greytrapctl(8) call [`load`]. The content of the text is trusted, since only root can
 //! write it, but its form is not: no input causes a panic or unbounded work.
@@ -32,6 +32,7 @@ mod keyword;
 mod lexer;
 mod macros;
 pub mod network;
+mod origin;
 mod parse;
 mod pattern;
 mod problem;
@@ -45,6 +46,7 @@ mod value;
 pub use diagnostic::{Diagnostic, Severity};
 pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
+pub use origin::{Origins, Written};
 pub use rules::{RcptRules, Rules};
 pub use settings::{Checker, Config, Dns, EngineChoice, Memory, NameServer, Sync};
 pub use source::{Disk, Guarded, Source};
@@ -94,14 +96,18 @@ pub fn load(
     Ok(Loaded { config, warnings: input.into_diagnostics() })
 }
 
-/// Reads a configuration from `text`, as a [`Config`] displays itself, without opening any file.
+/// Reads a configuration from `text`, as a [`Config`] displays itself, without opening any file. It does
+/// not know where its statements were written.
 ///
 /// # Errors
 /// The first fault in the text.
 pub fn from_text(text: &str) -> Result<Config, String> {
     let path = Path::new("configuration");
     match load(Some(path), &[], &source::Given(text)) {
-        Ok(loaded) => Ok(loaded.config),
+        Ok(mut loaded) => {
+            loaded.config.rules.origins = Origins::default();
+            Ok(loaded.config)
+        }
         Err(faults) => Err(faults.first().map(ToString::to_string).unwrap_or_default()),
     }
 }

@@ -93,8 +93,13 @@ pub struct Networks {
 impl Networks {
     /// The set of these networks; networks within others are dropped.
     pub fn new(networks: Vec<Network>) -> Networks {
-        let mut set = Networks::default();
-        for network in networks {
+        Networks::labelled(networks.into_iter().map(|network| (network, ())).collect()).0
+    }
+
+    /// The same for networks with a label each; the labels of those in the set, in its order.
+    pub(super) fn labelled<L>(networks: Vec<(Network, L)>) -> (Networks, Vec<L>) {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (network, label) in networks {
             let Some(Network { address, prefix }) =
                 Network::holding(network.address, network.prefix)
             else {
@@ -102,24 +107,32 @@ impl Networks {
             };
             let prefix = u32::from(prefix);
             match address {
-                IpAddr::V4(a) => set
-                    .v4
-                    .push((a.into(), u32::from(a) | u32::MAX.checked_shr(prefix).unwrap_or(0))),
-                IpAddr::V6(a) => set
-                    .v6
-                    .push((a.into(), u128::from(a) | u128::MAX.checked_shr(prefix).unwrap_or(0))),
+                IpAddr::V4(a) => {
+                    let last = u32::from(a) | u32::MAX.checked_shr(prefix).unwrap_or(0);
+                    v4.push(((a.into(), last), label));
+                }
+                IpAddr::V6(a) => {
+                    let last = u128::from(a) | u128::MAX.checked_shr(prefix).unwrap_or(0);
+                    v6.push(((a.into(), last), label));
+                }
             }
         }
-        keep_outermost(&mut set.v4);
-        keep_outermost(&mut set.v6);
-        set
+        let (v4, mut labels) = outermost(v4);
+        let (v6, others) = outermost(v6);
+        labels.extend(others);
+        (Networks { v4, v6 }, labels)
     }
 
     /// Whether one of the networks contains `address`.
     pub fn contains(&self, address: IpAddr) -> bool {
+        self.position(address).is_some()
+    }
+
+    /// The number of the network that contains `address`, in the order of [`Self::iter`].
+    pub fn position(&self, address: IpAddr) -> Option<usize> {
         match address.to_canonical() {
-            IpAddr::V4(a) => is_within(&self.v4, a.into()),
-            IpAddr::V6(a) => is_within(&self.v6, a.into()),
+            IpAddr::V4(a) => position(&self.v4, a.into()),
+            IpAddr::V6(a) => position(&self.v6, a.into())?.checked_add(self.v4.len()),
         }
     }
 
@@ -146,22 +159,26 @@ fn address_bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS }
 }
 
-/// Sorts ranges and drops ranges within others. Of ranges with the same beginning the longest comes first.
-fn keep_outermost<T: Ord + Copy>(ranges: &mut Vec<(T, T)>) {
-    ranges.sort_unstable_by_key(|&(first, last)| (first, std::cmp::Reverse(last)));
+/// Sorts ranges and drops ranges within others. Of ranges with the same beginning the longest comes first,
+/// and of equal ones the first.
+fn outermost<T: Ord + Copy, L>(mut ranges: Vec<((T, T), L)>) -> (Vec<(T, T)>, Vec<L>) {
+    ranges.sort_by_key(|&((first, last), _)| (first, std::cmp::Reverse(last)));
     let mut end = None;
-    ranges.retain(|&(_, last)| {
+    ranges.retain(|&((_, last), _)| {
         let outside = end.is_none_or(|end| last > end);
         if outside {
             end = Some(last);
         }
         outside
     });
+    ranges.into_iter().unzip()
 }
 
-fn is_within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
+/// The number of the range that contains `value`.
+fn position<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> Option<usize> {
     let after = ranges.partition_point(|&(first, _)| first <= value);
-    after.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|&(_, last)| value <= last)
+    let number = after.checked_sub(1)?;
+    ranges.get(number).filter(|&&(_, last)| value <= last).map(|_| number)
 }
 
 #[cfg(test)]

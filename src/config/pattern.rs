@@ -5,9 +5,9 @@
 //! rcpt unlisted` if no recipient is listed: either would trap every host. Remains of Perl syntax, in which
 //! the patterns of 2006 were written, cause a warning.
 
-use super::RcptRules;
 use super::diagnostic::{At, Fault, Spanned};
 use super::problem::Problem;
+use super::{Origins, RcptRules};
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// Patterns of both kinds.
@@ -26,7 +26,7 @@ const ANYBODY: [&str; 4] =
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
     pass: Vec<Spanned<String>>,
-    trap: Vec<Regex>,
+    trap: Vec<Spanned<Regex>>,
     unlisted: Option<At>,
     /// The number of patterns written, including faulty ones.
     passes_written: usize,
@@ -49,13 +49,20 @@ impl Patterns {
         if ANYBODY.iter().all(|address| compiled.is_match(address.as_bytes())) {
             return Err(Fault::new(pattern.at, Problem::MatchesAll { pattern: pattern.value }));
         }
-        self.trap.push(compiled);
+        self.trap.push(Spanned { value: compiled, at: pattern.at });
         Ok(())
     }
 
     /// Notes `trap rcpt unlisted`.
     pub(super) fn trap_unlisted(&mut self, at: At) {
         self.unlisted = Some(at);
+    }
+
+    /// Notes where the patterns were written.
+    pub(super) fn note_origins(&self, origins: &mut Origins) {
+        origins.pass = self.pass.iter().map(|pattern| pattern.at.into()).collect();
+        origins.trap = self.trap.iter().map(|pattern| pattern.at.into()).collect();
+        origins.unlisted = self.unlisted.map(Into::into);
     }
 
     /// The rules made from all patterns.
@@ -67,7 +74,8 @@ impl Patterns {
             Some(last) => set(&self.pass).map_err(|error| bad_pattern(last, &error))?,
             None => RegexSet::empty(),
         };
-        Ok(RcptRules { pass, trap: self.trap, unlisted: self.unlisted.is_some() })
+        let trap = self.trap.into_iter().map(|pattern| pattern.value).collect();
+        Ok(RcptRules { pass, trap, unlisted: self.unlisted.is_some() })
     }
 
     fn compile(&self, pattern: &Spanned<String>) -> Result<Regex, Fault> {

@@ -2,8 +2,8 @@
 //!
 //! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
-use super::Networks;
 use super::value::string_text;
+use super::{Networks, Origins};
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
@@ -30,13 +30,22 @@ pub struct Rules {
     pub sender_dns: bool,
     /// Which recipients trap a host.
     pub rcpt: RcptRules,
+    /// Whether an external program is asked about recipients.
+    pub check_rcpt: bool,
     /// Hosts that are never judged.
     pub allow: Networks,
     /// The machine's own addresses; no statement sets them.
     pub own: Own,
+    /// Where the statements about recipients and `allow` were written.
+    pub origins: Origins,
 }
 
 impl Rules {
+    /// Whether recipients are judged at all.
+    pub fn judge_recipients(&self) -> bool {
+        self.check_rcpt || self.rcpt.unlisted || !self.rcpt.trap.is_empty()
+    }
+
     /// Whether name servers are asked about anything.
     pub fn ask_dns(&self) -> bool {
         self.sender_dns || self.identity
@@ -81,8 +90,10 @@ impl Default for Rules {
             sender_syntax: true,
             sender_dns: true,
             rcpt: RcptRules::default(),
+            check_rcpt: false,
             allow: Networks::default(),
             own: Own::default(),
+            origins: Origins::default(),
         }
     }
 }

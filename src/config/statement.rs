@@ -12,7 +12,7 @@ use std::time::Duration;
 /// One statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {
-    Allow(Vec<Network>),
+    Allow(Vec<Spanned<Network>>),
     AllowFile(Spanned<PathBuf>),
     CheckIdentity(bool),
     CheckRcpt {

@@ -7,19 +7,19 @@
 //! the set would not be what it seems to be.
 
 use super::Network;
-use super::diagnostic::{At, Fault};
+use super::diagnostic::{At, Fault, Spanned};
 use super::input::Input;
 use super::problem::Problem;
 use super::value;
 
-/// The networks in the text of file number `file`.
-pub(super) fn networks(file: usize, text: &[u8], input: &mut Input<'_>) -> Vec<Network> {
+/// The networks in the text of file number `file`, each with its place.
+pub(super) fn networks(file: usize, text: &[u8], input: &mut Input<'_>) -> Vec<Spanned<Network>> {
     let mut networks = Vec::new();
     for (line, number) in text.split(|&b| b == b'\n').zip(1..) {
         for (column, word) in words(line) {
             let at = At { file, line: number, column };
             match network(word, at, input) {
-                Ok(network) => networks.push(network),
+                Ok(value) => networks.push(Spanned { value, at }),
                 Err(problem) => input.error(Fault::new(at, problem)),
             }
             if input.has_ended() {

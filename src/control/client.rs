@@ -5,7 +5,7 @@
 //! no timeout, since the operator asked for the answer.
 #![forbid(unsafe_code)]
 
-use super::protocol::{REPLY_MAX, REQUEST_MAX, Reply, Request};
+use super::protocol::{EXITING, REPLY_MAX, REQUEST_MAX, Reply, Request};
 use crate::errno::reason;
 use crate::escape::{escaped_path, harmless};
 use crate::frame::{self, Decoder, FrameError};
@@ -66,6 +66,8 @@ pub struct Answer {
     decoder: Decoder,
     /// A part that was decoded before it was asked for.
     ready: Option<Result<Reply, FrameError>>,
+    /// Whether another daemon was asked and has not answered yet.
+    is_moving: bool,
     chunk: Vec<u8>,
 }
 
@@ -79,7 +81,15 @@ impl Answer {
         frame::encode(request, REQUEST_MAX, &mut frame).map_err(Error::Request)?;
         let stream = ask(&frame, socket)?;
         let (decoder, chunk) = (Decoder::new(REPLY_MAX), vec![0; CHUNK]);
-        Ok(Answer { path: socket.into(), frame, stream, decoder, ready: None, chunk })
+        Ok(Answer {
+            path: socket.into(),
+            frame,
+            stream,
+            decoder,
+            ready: None,
+            is_moving: false,
+            chunk,
+        })
     }
 
     /// The next part of the answer; `None` after its end.
@@ -93,10 +103,14 @@ impl Answer {
                 Some(Reply::Done) => return Ok(None),
                 Some(Reply::Failed(why)) => return Err(Error::Refused(why)),
                 Some(Reply::AskAgain) => {
-                    self.stream = ask(&self.frame, &self.path)?;
+                    self.stream = ask(&self.frame, &self.path).map_err(Error::if_not_there)?;
                     self.decoder = Decoder::new(REPLY_MAX);
+                    self.is_moving = true;
                 }
-                Some(reply) => return Ok(Some(reply)),
+                Some(reply) => {
+                    self.is_moving = false;
+                    return Ok(Some(reply));
+                }
                 None => self.read()?,
             }
         }
@@ -121,18 +135,37 @@ impl Answer {
         Error::Unexpected(self.path.clone())
     }
 
+    /// The daemon has closed the connection. One that had not even accepted it was about to end.
+    fn gone(&self) -> Error {
+        match self.is_moving {
+            true => Error::Refused(EXITING.to_owned()),
+            false => Error::Gone(self.path.clone()),
+        }
+    }
+
     fn read(&mut self) -> Result<(), Error> {
         match self.stream.read(&mut self.chunk) {
-            Ok(0) => Err(Error::Gone(self.path.clone())),
+            Ok(0) => Err(self.gone()),
             Ok(length) => {
                 self.decoder.feed(self.chunk.get(..length).unwrap_or_default());
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                Err(Error::Gone(self.path.clone()))
-            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(self.gone()),
             Err(error) => Err(Error::Io(self.path.clone(), error)),
+        }
+    }
+}
+
+impl Error {
+    /// A daemon that had handed over was to be asked again, but there is none: it has ended meanwhile.
+    fn if_not_there(self) -> Error {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        match self {
+            Error::Io(_, error) if matches!(error.kind(), NotFound | ConnectionRefused) => {
+                Error::Refused(EXITING.to_owned())
+            }
+            other => other,
         }
     }
 }
@@ -153,6 +186,33 @@ mod tests {
     use super::*;
     use crate::control::protocol::{Event, What};
     use std::os::unix::net::UnixListener;
+
+    /// The next daemon ended before `monitor` reached it, which said that there is no socket, or that the
+    /// connection was closed.
+    #[test]
+    fn a_daemon_that_ends_after_a_reload_is_exiting() {
+        let mut moved = Vec::new();
+        frame::encode(&Reply::AskAgain, REPLY_MAX, &mut moved).unwrap();
+        for is_removed in [true, false] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            let mut answer = Answer::to(&Request::Monitor, &path).unwrap();
+            listener.accept().unwrap().0.write_all(&moved).unwrap();
+            let ended = std::thread::spawn(move || {
+                if is_removed {
+                    drop(listener);
+                    std::fs::remove_file(directory.path().join("socket")).unwrap();
+                } else {
+                    drop(listener.accept());
+                }
+            });
+            if is_removed {
+                ended.join().unwrap();
+            }
+            assert_eq!(answer.part().unwrap_err().to_string(), EXITING);
+        }
+    }
 
     /// Output of `monitor` must not stay in its buffer while it waits.
     #[test]

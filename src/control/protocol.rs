@@ -11,7 +11,7 @@
 
 use super::status::{Scan, Status};
 use crate::memory::{Query, Record};
-use crate::scan::Verdict;
+use crate::scan::{State, Verdict};
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -23,6 +23,9 @@ pub const REQUEST_MAX: usize = 64 * 1024;
 pub const REPLY_MAX: usize = 1024 * 1024;
 /// The maximum number of addresses in a request, in any form (at most 46 bytes: INET6_ADDRSTRLEN).
 pub const ADDRESSES_MAX: usize = 1000;
+
+/// What a client is told whose daemon ends.
+pub const EXITING: &str = "greytrapper is exiting";
 
 /// What the daemon is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +127,28 @@ pub struct Explained {
     pub judged: i64,
     /// What was found, with its evidence.
     pub verdict: Verdict,
+    /// What the database says now.
+    pub standing: Standing,
+}
+
+/// What the database says of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its state.
+    pub state: State,
+    /// Its trap, if there is one.
+    pub trap: Option<Span>,
+    /// The times of the verdict's tuples, in their order; `None` for those that have gone.
+    pub times: Vec<Option<Span>>,
+}
+
+/// The times of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// When spamd first saw it, in seconds since 1970.
+    pub first: i64,
+    /// When it expires.
+    pub expire: i64,
 }
 
 /// What became of an address that was to be trapped or released.

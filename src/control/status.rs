@@ -77,12 +77,16 @@ pub struct Scan {
     /// Records in the database, by kind.
     pub records: Counts,
     /// Hosts with a live tuple.
+    #[serde(rename = "waiting_hosts")]
     pub waiting: u64,
     /// Of these, hosts that the rules were asked about: not whitelisted, trapped or allowed.
+    #[serde(rename = "judged_hosts")]
     pub judged: u64,
     /// Hosts trapped.
+    #[serde(rename = "trapped_by_rule")]
     pub trapped: ByRule,
     /// Sender domains, by verdict.
+    #[serde(rename = "sender_domains")]
     pub domains: Tally,
 }
 
@@ -132,12 +136,15 @@ pub struct Totals {
     /// Failed scans.
     pub failed_scans: u64,
     /// Hosts trapped by the rules.
+    #[serde(rename = "trapped_by_rule")]
     pub trapped: ByRule,
     /// Hosts trapped by hand.
     pub trapped_by_hand: u64,
-    /// Traps ended by hand.
+    /// Traps ended by operators, or by an `allow` that is new.
+    #[serde(rename = "released_hosts")]
     pub released: u64,
     /// Sender domains, each counted once per scan.
+    #[serde(rename = "sender_domains")]
     pub domains: Tally,
 }
 
@@ -154,6 +161,7 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameServer {
     /// Its address and port.
+    #[serde(rename = "server")]
     pub address: SocketAddr,
     /// Whether it is asked.
     pub fitness: Fitness,
@@ -161,8 +169,10 @@ pub struct NameServer {
     #[serde(rename = "round_trip_us")]
     pub round_trip: Option<Micros>,
     /// Answers accepted.
+    #[serde(rename = "answer_count")]
     pub answers: u64,
     /// Timeouts.
+    #[serde(rename = "timeout_count")]
     pub timeouts: u64,
 }
 
@@ -182,6 +192,7 @@ pub enum Fitness {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// The name in the configuration.
+    #[serde(rename = "peer")]
     pub name: String,
     /// Datagrams sent.
     pub sent: u64,

@@ -74,7 +74,9 @@ impl Life {
 
     /// The configuration that the parent sent.
     pub fn config(&self) -> Result<Config, String> {
-        config::from_text(&self.start.config)
+        let mut config = config::from_text(&self.start.config)?;
+        config.rules.origins = self.start.origins.clone();
+        Ok(config)
     }
 
     /// If this process is root, changes to the user and the root directory of its role; then confines it

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::roles::Process;
+use crate::config::Origins;
 use crate::control::protocol::Explained;
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
@@ -50,6 +51,8 @@ pub enum FromParent {
 pub struct Start {
     /// The configuration in its own grammar.
     pub config: String,
+    /// Where it was written.
+    pub origins: Origins,
     /// Whether to log more than usual.
     pub verbose: bool,
     /// Whether to stay in the foreground and log to standard error.
@@ -164,6 +167,8 @@ impl ToParent {
 pub struct Checked {
     /// The configuration in its own grammar.
     pub text: String,
+    /// Where it was written.
+    pub origins: Origins,
     /// Its warnings.
     pub warnings: Vec<String>,
     /// The control socket.

@@ -320,7 +320,7 @@ impl Parent {
         let Some(checked) = self.current.as_ref().map(|current| current.checked.clone()) else {
             return;
         };
-        let start = Start { renewal: Some(renewal.clone()), ..self.start(checked.text.clone()) };
+        let start = Start { renewal: Some(renewal.clone()), ..self.start(Some(&checked)) };
         let Some((common, _)) = &self.common else { return };
         let started =
             Generation::spawn(&self.program, checked, &start, common, self.poll.registry());
@@ -366,14 +366,17 @@ impl Parent {
             self.poll.registry(),
         )?;
         // If it cannot hear, that shows as its end.
-        let _ = reader.channel.send(&FromParent::Start(Box::new(self.start(String::new()))));
+        let _ = reader.channel.send(&FromParent::Start(Box::new(self.start(None))));
         self.next = Some(Next::Reading(reader));
         Ok(())
     }
 
-    fn start(&self, config: String) -> Start {
+    /// What a process must know, with the configuration if that was read.
+    fn start(&self, checked: Option<&Checked>) -> Start {
         let Setup { verbose, foreground, .. } = self.setup;
-        Start { config, verbose, foreground, since: self.since, renewal: None }
+        let config = checked.map(|checked| checked.text.clone()).unwrap_or_default();
+        let origins = checked.map(|checked| checked.origins.clone()).unwrap_or_default();
+        Start { config, origins, verbose, foreground, since: self.since, renewal: None }
     }
 
     /// Starts the processes for the configuration that was read.
@@ -397,7 +400,7 @@ impl Parent {
         if let Err(failure) = self.open_common(&checked) {
             return self.give_up_next(&failure);
         }
-        let start = self.start(checked.text.clone());
+        let start = self.start(Some(&checked));
         let Some((common, _)) = &self.common else { return Ok(()) };
         let started =
             Generation::spawn(&self.program, checked, &start, common, self.poll.registry());

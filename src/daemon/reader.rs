@@ -31,6 +31,7 @@ pub fn run(life: &mut Life, sources: &Sources) -> Result<(), String> {
 fn checked(Loaded { config, warnings }: Loaded) -> Checked {
     Checked {
         text: config.to_string(),
+        origins: config.rules.origins.clone(),
         warnings: warnings.iter().map(ToString::to_string).collect(),
         needs: needs(&config),
         socket: config.socket,

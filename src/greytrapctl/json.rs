@@ -1,4 +1,4 @@
-//! The JSON objects that `-j` prints, one a line.
+//! The JSON objects that `-j` prints, one a line; those about verdicts are in `judged`.
 //!
 //! Whatever came from strangers stands in them as [`escaped`] text, always: printable UTF-8 as it is,
 //! a backslash doubled, any other byte as a backslash and three octal digits. So every byte can be
@@ -11,13 +11,10 @@ use crate::db::{Damage, compare};
 use crate::dns::failure::Failure;
 use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
-use crate::memory;
-use crate::scan::{self, Rule};
+use crate::scan::Verdict;
 use crate::spamd::{Entry, Gdata};
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CharEscape, Formatter};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -114,25 +111,6 @@ pub struct Data {
     pass_count: i32,
 }
 
-/// What the daemon finds about a host.
-#[derive(Debug, Serialize)]
-pub struct Explained<'a> {
-    /// When it was judged, in seconds since 1970.
-    judged: i64,
-    #[serde(flatten)]
-    verdict: Verdict<'a>,
-    /// What is remembered of the host besides, the newest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    past: Vec<Remembered<'a>>,
-}
-
-/// A host of which there is nothing but what is remembered.
-#[derive(Debug, Serialize)]
-pub struct Past<'a> {
-    address: IpAddr,
-    past: Vec<Remembered<'a>>,
-}
-
 /// A host in a trap.
 #[derive(Debug, Serialize)]
 pub struct Trap<'a> {
@@ -141,20 +119,8 @@ pub struct Trap<'a> {
     first: i64,
     /// When spamd lets it go.
     expire: i64,
-    /// `null` where the daemon does not know.
-    rule: Option<Rule>,
+    rule: &'static str,
     /// Empty where the daemon does not know.
-    reason: &'a str,
-}
-
-/// A host that waits.
-#[derive(Debug, Serialize)]
-pub struct Host<'a> {
-    address: IpAddr,
-    /// How many of its tuples live.
-    tuples: u32,
-    /// `null` for a host that passes.
-    rule: Option<Rule>,
     reason: &'a str,
 }
 
@@ -173,30 +139,12 @@ pub struct Event<'a> {
 enum What<'a> {
     ScanStarted,
     ScanDone(&'a Scan),
-    Verdict { address: IpAddr, verdict: &'static str, rule: Option<Rule>, reason: &'a str },
-    Trapped { address: IpAddr, rule: Option<Rule>, reason: &'a str },
-    Observed { address: IpAddr, rule: Option<Rule>, reason: &'a str },
+    Verdict { address: IpAddr, verdict: &'static str, rule: Option<&'static str>, reason: &'a str },
+    Trapped { address: IpAddr, rule: Option<&'static str>, reason: &'a str },
+    Observed { address: IpAddr, rule: Option<&'static str>, reason: &'a str },
     Released { address: IpAddr, reason: &'a str },
     Notice { text: &'a str },
     Failure { text: &'a str },
-}
-
-/// Something that is remembered.
-#[derive(Debug, Serialize)]
-pub struct Remembered<'a> {
-    /// When, in seconds since 1970.
-    time: i64,
-    /// `null` for what happened to the daemon.
-    address: Option<IpAddr>,
-    event: memory::Deed,
-    rule: Option<&'a str>,
-    reason: &'a str,
-    /// When a trap ends.
-    until: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<&'a str>,
-    /// Those that the verdict rests on, as long as they are remembered.
-    tuples: Vec<BTreeMap<&'static str, Bytes<'a>>>,
 }
 
 /// What became of an address that was to be trapped or released.
@@ -210,16 +158,12 @@ pub struct Change<'a> {
     pub text: &'a str,
 }
 
-/// What a scan found about a host, with the tuples that it was given along.
-#[derive(Clone, Copy, Debug)]
-pub struct Verdict<'a>(pub &'a scan::Verdict);
-
 /// What is thought of a sender domain.
 #[derive(Debug, Serialize)]
 pub struct Lookup<'a> {
     domain: Bytes<'a>,
     verdict: &'static str,
-    why: String,
+    reason: String,
 }
 
 /// Why a sender domain has its verdict.
@@ -239,6 +183,18 @@ pub struct Difference<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<Bytes<'a>>,
     difference: String,
+}
+
+/// The rule in listings of a trap that the daemon knows nothing of.
+pub const UNKNOWN: &str = "unknown";
+
+/// What speaks against a host: the name of the rule, or `hand` if an operator has trapped it; `None` if
+/// nothing does.
+pub fn cause(verdict: &Verdict) -> Option<&'static str> {
+    match verdict.rule {
+        Some(rule) => Some(rule.name()),
+        None => verdict.passes().is_none().then_some("hand"),
+    }
 }
 
 /// Bytes from outside.
@@ -277,80 +233,12 @@ impl<'a> Record<'a> {
     }
 }
 
-impl Serialize for Verdict<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let scan::Verdict { address, rule, reason, evidence, .. } = self.0;
-        let mut object = serializer.serialize_map(None)?;
-        object.serialize_entry("address", address)?;
-        object.serialize_entry("verdict", self.0.word())?;
-        object.serialize_entry("rule", rule)?;
-        object.serialize_entry("reason", reason)?;
-        if let Some(answer) = &evidence.answer {
-            object.serialize_entry("answer", answer)?;
-        }
-        let tuples = evidence.tuples().map(|tuple| {
-            let [helo, from, to] = [tuple.helo, tuple.from, tuple.to].map(Bytes);
-            BTreeMap::from([("helo", helo), ("from", from), ("to", to)])
-        });
-        object.serialize_entry("tuples", &tuples.collect::<Vec<_>>())?;
-        object.end()
-    }
-}
-
-impl<'a> From<&'a protocol::Explained> for Explained<'a> {
-    fn from(explained: &'a protocol::Explained) -> Explained<'a> {
-        let (judged, verdict) = (explained.judged, Verdict(&explained.verdict));
-        Explained { judged, verdict, past: Vec::new() }
-    }
-}
-
-impl<'a> Explained<'a> {
-    /// The same with what is remembered.
-    pub fn with_past(self, past: &'a [memory::Record]) -> Explained<'a> {
-        Explained { past: past.iter().map(Remembered::from).collect(), ..self }
-    }
-}
-
-impl<'a> Past<'a> {
-    /// The object of a host without a verdict.
-    pub fn new(address: IpAddr, past: &'a [memory::Record]) -> Past<'a> {
-        Past { address, past: past.iter().map(Remembered::from).collect() }
-    }
-}
-
-impl<'a> From<&'a memory::Record> for Remembered<'a> {
-    fn from(record: &'a memory::Record) -> Remembered<'a> {
-        let memory::Record { time, address, deed, until, .. } = *record;
-        let tuple = |tuple: &'a memory::Tuple| {
-            let memory::Tuple { helo, from, to } = tuple;
-            BTreeMap::from([("helo", Bytes(helo)), ("from", Bytes(from)), ("to", Bytes(to))])
-        };
-        Remembered {
-            time,
-            address,
-            event: deed,
-            rule: record.rule.as_deref(),
-            reason: &record.reason,
-            until,
-            answer: record.answer.as_deref(),
-            tuples: record.tuples.iter().map(tuple).collect(),
-        }
-    }
-}
-
 impl<'a> From<&'a protocol::Trap> for Trap<'a> {
     fn from(trap: &'a protocol::Trap) -> Trap<'a> {
         let protocol::Trap { address, first, expire, ref verdict } = *trap;
-        let rule = verdict.as_ref().and_then(|verdict| verdict.rule);
+        let rule = verdict.as_ref().and_then(cause).unwrap_or(UNKNOWN);
         let reason = verdict.as_ref().map_or("", |verdict| &verdict.reason);
         Trap { address, first, expire, rule, reason }
-    }
-}
-
-impl<'a> From<&'a scan::Verdict> for Host<'a> {
-    fn from(verdict: &'a scan::Verdict) -> Host<'a> {
-        let scan::Verdict { address, rule, reason, evidence, .. } = verdict;
-        Host { address: address.ip(), tuples: evidence.count, rule: *rule, reason }
     }
 }
 
@@ -363,17 +251,17 @@ impl<'a> From<&'a protocol::Event> for Event<'a> {
             Told::Verdict(verdict) => What::Verdict {
                 address: verdict.address.ip(),
                 verdict: verdict.word(),
-                rule: verdict.rule,
+                rule: cause(verdict),
                 reason: &verdict.reason,
             },
             Told::Observed(verdict) => What::Observed {
                 address: verdict.address.ip(),
-                rule: verdict.rule,
+                rule: cause(verdict),
                 reason: &verdict.reason,
             },
             Told::Trapped(verdict) => What::Trapped {
                 address: verdict.address.ip(),
-                rule: verdict.rule,
+                rule: cause(verdict),
                 reason: &verdict.reason,
             },
             Told::Released { address, reason } => What::Released { address: *address, reason },
@@ -387,8 +275,8 @@ impl<'a> From<&'a protocol::Event> for Event<'a> {
 impl<'a> Lookup<'a> {
     /// The object of a verdict.
     pub fn new(domain: &'a [u8], verdict: &DomainVerdict) -> Lookup<'a> {
-        let why = Why(verdict).to_string();
-        Lookup { domain: Bytes(domain), verdict: verdict.word(), why }
+        let reason = Why(verdict).to_string();
+        Lookup { domain: Bytes(domain), verdict: verdict.word(), reason }
     }
 }
 

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 pub mod commands;
 pub mod console;
 pub mod json;
+mod judged;
 mod lines;
 mod locks;
 mod openmetrics;

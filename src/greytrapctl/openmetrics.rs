@@ -86,7 +86,7 @@ fn totals(out: &mut Writer<'_, '_>, status: &Status) -> fmt::Result {
         out.sample("trapped_hosts_total", &[("rule", rule.name())], count)?;
     }
     out.sample("trapped_hosts_total", &[("rule", "hand")], totals.trapped_by_hand)?;
-    out.family("released_hosts", Kind::Counter, "Traps ended by hand.")?;
+    out.family("released_hosts", Kind::Counter, "Traps ended by operators or allow.")?;
     out.sample("released_hosts_total", &[], totals.released)?;
     let Tally { good, bad, unknown, not_asked } = totals.domains;
     out.family("sender_domains", Kind::Counter, "Sender domains by verdict, once a scan.")?;
@@ -107,22 +107,22 @@ fn name_servers(out: &mut Writer<'_, '_>, servers: &[NameServer]) -> fmt::Result
     out.family("name_server_fit", Kind::Gauge, "Whether a name server is asked.")?;
     for (address, server) in each() {
         let fit = u8::from(server.fitness == Fitness::Fit);
-        out.sample("name_server_fit", &[("address", address)], fit)?;
+        out.sample("name_server_fit", &[("server", address)], fit)?;
     }
     out.family("name_server_round_trip_seconds", Kind::Gauge, "Smoothed round-trip time.")?;
     for (address, server) in each() {
         if let Some(trip) = server.round_trip {
-            let labels = [("address", address.as_str())];
+            let labels = [("server", address.as_str())];
             out.sample("name_server_round_trip_seconds", &labels, Seconds(trip))?;
         }
     }
     out.family("name_server_answers", Kind::Counter, "Answers taken.")?;
     for (address, server) in each() {
-        out.sample("name_server_answers_total", &[("address", address)], server.answers)?;
+        out.sample("name_server_answers_total", &[("server", address)], server.answers)?;
     }
     out.family("name_server_timeouts", Kind::Counter, "Waits for an answer in vain.")?;
     for (address, server) in each() {
-        out.sample("name_server_timeouts_total", &[("address", address)], server.timeouts)?;
+        out.sample("name_server_timeouts_total", &[("server", address)], server.timeouts)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 
 use super::typed::Typed;
 use super::usage::UsageError;
-use crate::control::protocol::Verbosity;
+use crate::control::protocol;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -126,10 +126,6 @@ pub enum Request {
     Explain(OsString),
     /// What became of hosts.
     History(History),
-    /// Scan now.
-    Scan,
-    /// Reload the configuration.
-    Reload,
     /// Report every verdict as it is made, and those of so long before.
     Monitor(Option<Duration>),
     /// A summary of so long.
@@ -138,8 +134,8 @@ pub enum Request {
     Change(Order),
     /// Release what the daemon has trapped.
     ReleaseOurs(Ours),
-    /// How much to log.
-    Log(Verbosity),
+    /// Do something that has no answer but that it is done.
+    Order(protocol::Request),
 }
 
 /// `history`: what became of hosts.
@@ -291,6 +287,8 @@ mod tests {
 
     #[test]
     fn commands_for_the_daemon() {
+        let order = Request::Order;
+        let log = |verbosity| order(protocol::Request::Log(verbosity));
         let rows = [
             ("show", Request::Show(Topic::State)),
             ("show traps", Request::Show(Topic::Traps)),
@@ -300,8 +298,8 @@ mod tests {
             ("history", history(None, None)),
             ("hi -s 36h", history(Some(36), None)),
             ("history -r helo -s1d", history(Some(24), Some("helo"))),
-            ("scan", Request::Scan),
-            ("reload", Request::Reload),
+            ("scan", order(protocol::Request::Scan)),
+            ("reload", order(protocol::Request::Reload)),
             ("monitor", Request::Monitor(None)),
             ("monitor -s 2h", Request::Monitor(Some(hours(2)))),
             ("report", Request::Report(None)),
@@ -315,14 +313,15 @@ mod tests {
             ),
             ("release -a", ours(None, None, None)),
             ("release -r helo -s 1h for 7d", ours(Some("helo"), Some(1), Some(168))),
-            ("log verbose", Request::Log(Verbosity::Verbose)),
-            ("log b", Request::Log(Verbosity::Brief)),
+            ("log verbose", log(protocol::Verbosity::Verbose)),
+            ("log b", log(protocol::Verbosity::Brief)),
         ];
         for (line, request) in rows {
             assert_eq!(command(line), daemon(request), "{line}");
         }
         let socket = "/tmp/s".into();
-        assert_eq!(command("-s /tmp/s scan"), Command::Daemon { socket, request: Request::Scan });
+        let elsewhere = Command::Daemon { socket, request: order(protocol::Request::Scan) };
+        assert_eq!(command("-s /tmp/s scan"), elsewhere);
     }
 
     #[test]

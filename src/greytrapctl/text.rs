@@ -137,7 +137,7 @@ fn traps(f: &mut fmt::Formatter<'_>, status: &Status) -> fmt::Result {
         }
     }
     writeln!(f, "{:<18} {:>12} {:>12}", "by hand", "", totals.trapped_by_hand)?;
-    writeln!(f, "{:<18} {:>12} {:>12}", "released by hand", "", totals.released)
+    writeln!(f, "{:<18} {:>12} {:>12}", "released", "", totals.released)
 }
 
 fn name_servers(f: &mut fmt::Formatter<'_>, servers: &[NameServer]) -> fmt::Result {

@@ -12,7 +12,7 @@ use super::options::{
 use super::usage::UsageError;
 use super::words::{Words, choose};
 use crate::config::{self, Config, DEFAULT_SOCKET};
-use crate::control::protocol::Verbosity;
+use crate::control::protocol::{self, Verbosity};
 use crate::escape::escaped;
 use crate::spamd::trap::Over;
 use lexopt::Arg::{Short, Value};
@@ -190,12 +190,12 @@ impl Typed {
             }),
             Ask::Log => {
                 let level = self.one(verb, "verbose or brief")?;
-                Request::Log(choose("level", &level, LEVELS)?)
+                Request::Order(protocol::Request::Log(choose("level", &level, LEVELS)?))
             }
             Ask::Monitor => Request::Monitor(self.since()?),
             Ask::Report => Request::Report(self.since()?),
-            Ask::Reload => Request::Reload,
-            Ask::Scan => Request::Scan,
+            Ask::Reload => Request::Order(protocol::Request::Reload),
+            Ask::Scan => Request::Order(protocol::Request::Scan),
             Ask::Show if self.operands.is_empty() => Request::Show(Topic::State),
             Ask::Show => {
                 let topic = self.one(verb, "one topic at most")?;

@@ -67,6 +67,14 @@ impl Questions {
         Questions { hosts, domains, controls }
     }
 
+    /// Also the questions on which no verdict depends, for a scan of few hosts whose answers are to be shown.
+    pub fn of_all(scan: &Scan<'_>) -> Questions {
+        let (hosts, domains) = (scan.every_question(), scan.every_domain());
+        let is_empty = hosts.is_empty() && domains.is_empty();
+        let controls = if is_empty { Vec::new() } else { scan.own_domains() };
+        Questions { hosts, domains, controls }
+    }
+
     /// The questions about hosts that came up with the answers to the first questions.
     pub fn further(scan: &Scan<'_>) -> Questions {
         let hosts = scan.late_questions();

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::key::{self, HOSTS, Place, TUPLES, VERDICTS};
-use super::record::{self, Deed, Record};
+use super::record::{self, Deed, Kept, Record};
 use super::store::Store;
 use redb::{ReadOnlyTable, ReadableDatabase};
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ impl Store {
             let record = record::decode(time, verdict, None).filter(|found| query.matches(found));
             let Some(mut record) = record else { return Ok(true) };
             if let Some(kept) = tuples.get(&place)? {
-                record.tuples = postcard::from_bytes(kept.value()).unwrap_or_default();
+                Kept::complete(kept.value(), &mut record);
             }
             found.records.push(record);
             Ok(true)

@@ -28,8 +28,8 @@ pub struct Record {
     pub until: Option<i64>,
     /// The number of live tuples that the host had.
     pub count: u32,
-    /// What DNS answered, if the verdict rests on that.
-    pub answer: Option<String>,
+    /// Other evidence, in a form of its own; empty once the tuples are forgotten.
+    pub details: Vec<u8>,
     /// The tuples that the verdict rests on; empty once they are forgotten.
     pub tuples: Vec<Tuple>,
 }
@@ -143,8 +143,8 @@ impl Deed {
     }
 }
 
-/// A record's value in the table `verdicts`: without its time, which is in the key, and without its tuples,
-/// which have a table of their own.
+/// A record's value in the table `verdicts`: without its time, which is in the key, and without tuples and
+/// details, which name strangers' customers and have a table of their own.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     address: Option<IpAddr>,
@@ -153,26 +153,43 @@ struct Stored {
     reason: String,
     until: Option<i64>,
     count: u32,
-    answer: Option<String>,
+}
+
+/// A record's value in the table `tuples`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept {
+    details: Vec<u8>,
+    tuples: Vec<Tuple>,
+}
+
+impl Kept {
+    /// Completes a record.
+    pub fn complete(bytes: &[u8], record: &mut Record) {
+        if let Ok(Kept { details, tuples }) = postcard::from_bytes(bytes) {
+            (record.details, record.tuples) = (details, tuples);
+        }
+    }
 }
 
 /// The values of a record: in `verdicts`, and in `tuples` if it has any.
 pub(super) fn encode(record: Record) -> Result<(Vec<u8>, Option<Vec<u8>>), postcard::Error> {
-    let Record { time: _, address, deed, rule, reason, until, count, answer, tuples } = record;
-    let stored = Stored { address, deed, rule, reason, until, count, answer };
-    let kept = if tuples.is_empty() { None } else { Some(postcard::to_stdvec(&tuples)?) };
+    let Record { time: _, address, deed, rule, reason, until, count, details, tuples } = record;
+    let stored = Stored { address, deed, rule, reason, until, count };
+    let is_any = !tuples.is_empty() || !details.is_empty();
+    let kept = is_any.then(|| postcard::to_stdvec(&Kept { details, tuples })).transpose()?;
     Ok((postcard::to_stdvec(&stored)?, kept))
 }
 
 /// The record that these values are; `None` if they are none.
-pub(super) fn decode(time: i64, verdict: &[u8], tuples: Option<&[u8]>) -> Option<Record> {
-    let Stored { address, deed, rule, reason, until, count, answer } =
+pub(super) fn decode(time: i64, verdict: &[u8], kept: Option<&[u8]>) -> Option<Record> {
+    let Stored { address, deed, rule, reason, until, count } =
         postcard::from_bytes(verdict).ok()?;
-    let tuples = match tuples {
-        Some(bytes) => postcard::from_bytes(bytes).ok()?,
-        None => Vec::new(),
-    };
-    Some(Record { time, address, deed, rule, reason, until, count, answer, tuples })
+    let (details, tuples) = (Vec::new(), Vec::new());
+    let mut record = Record { time, address, deed, rule, reason, until, count, details, tuples };
+    if let Some(bytes) = kept {
+        Kept::complete(bytes, &mut record);
+    }
+    Some(record)
 }
 
 #[cfg(test)]
@@ -190,15 +207,16 @@ mod tests {
             reason: "x".into(),
             until: Some(300),
             count: 2,
-            answer: None,
+            details: vec![7, 8],
             tuples: vec![Tuple { helo: vec![255], from: b"<>".to_vec(), to: vec![] }],
         };
         let (verdict, tuples) = encode(record.clone()).unwrap();
-        let expected = b"\x01\x00\xc0\x00\x02\x01\x05\x01\x04helo\x01x\x01\xd8\x04\x02\x00";
+        let expected = b"\x01\x00\xc0\x00\x02\x01\x05\x01\x04helo\x01x\x01\xd8\x04\x02";
         assert_eq!((VERSION, verdict.as_slice()), (1, &expected[..]));
-        assert_eq!(tuples.as_deref(), Some(&b"\x01\x01\xff\x02<>\x00"[..]));
+        assert_eq!(tuples.as_deref(), Some(&b"\x02\x07\x08\x01\x01\xff\x02<>\x00"[..]));
         assert_eq!(decode(1, &verdict, tuples.as_deref()), Some(record.clone()));
-        assert_eq!(decode(1, &verdict, None), Some(Record { tuples: vec![], ..record }));
+        let bare = Record { tuples: vec![], details: vec![], ..record };
+        assert_eq!(decode(1, &verdict, None), Some(bare));
         assert_eq!(decode(1, &verdict[..9], None), None);
     }
 }

@@ -5,16 +5,41 @@
 //! no host is trapped without looking at the bytes. This module does not know which rules there are.
 
 use super::answers::{Answers, Confirmation, Silence};
-use super::distinct::Distinct;
 use super::hosts::{Host, Waiting};
 use super::identity;
 use super::notes::Marks;
 use super::rules::{Case, Ground, Identity, Opinion, Rule, Scratch, Stage, Subject};
+use super::unasked::{Check, Unasked};
 use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 
 /// The number of hosts that are prepared at once: their keys fit into a CPU's cache.
 pub(super) const AHEAD: usize = 256;
+
+/// Which hosts the rules are applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Those that a scan may trap.
+    Candidates,
+    /// Also those that it leaves alone whatever the rules say, to show what the rules say.
+    All,
+}
+
+/// Why a scan leaves a host alone whatever the rules say, if it does.
+pub(super) fn left_alone(host: &Host, rules: &Rules) -> Option<Why> {
+    if host.marks.any(Marks::WHITE) {
+        return Some(Why::Whitelisted);
+    }
+    if host.marks.any(Marks::TRAPPED) {
+        return Some(Why::Trapped);
+    }
+    let address = host.address.ip();
+    let is_allowed = !rules.allow.is_empty() && rules.allow.contains(address);
+    let is_own = || rules.own.contains(address);
+    let is_ahead = !host.marks.any(Marks::LIVE);
+    let why = is_allowed.then_some(Why::Allowed);
+    why.or_else(|| is_own().then_some(Why::Own)).or(is_ahead.then_some(Why::Ahead))
+}
 
 /// A host that a counting rule nominates, by its number.
 #[derive(Debug)]
@@ -61,15 +86,15 @@ impl Unsettled {
 pub(super) struct Judge<'w> {
     waiting: &'w Waiting<'w>,
     rules: &'w Rules,
+    whom: Whom,
     unsettled: Unsettled,
     scratch: Scratch<'w>,
 }
 
 impl<'w> Judge<'w> {
-    pub fn new(waiting: &'w Waiting<'w>, rules: &'w Rules) -> Self {
-        let distinct = Distinct::new(waiting.seed());
-        let scratch = Scratch { distinct, ..Scratch::default() };
-        Judge { waiting, rules, unsettled: Unsettled::default(), scratch }
+    pub fn new(waiting: &'w Waiting<'w>, rules: &'w Rules, whom: Whom) -> Self {
+        let scratch = Scratch::new(waiting);
+        Judge { waiting, rules, whom, unsettled: Unsettled::default(), scratch }
     }
 
     /// The outcome for every host, and the hosts that are not settled yet.
@@ -173,20 +198,28 @@ impl<'w> Judge<'w> {
             let host = self.waiting.hosts().get(*number);
             let (Some(host), Some(outcome)) = (host, outcomes.get_mut(*number)) else { continue };
             if outcome.is_open() {
-                *outcome = self.settle_suspicion(host, *ground, answers);
+                *outcome = self.settle_suspicion(host, (*ground, outcome.unasked()), answers);
             }
         }
     }
 
-    fn settle_suspicion(&self, host: &Host, ground: Ground, answers: &dyn Answers) -> Outcome {
+    fn settle_suspicion(
+        &self,
+        host: &Host,
+        (ground, unasked): (Ground, Unasked),
+        answers: &dyn Answers,
+    ) -> Outcome {
         let address = host.address.ip();
         if answers.was_spared(address) {
             return Outcome::Trap(ground);
         }
         match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
             Confirmation::NotConfirmed => Outcome::Trap(ground),
-            Confirmation::Confirmed => Outcome::Spared(ground, Why::OneMessage),
-            Confirmation::Unknown => Outcome::Spared(ground, Why::OneMessageUnknown),
+            Confirmation::Confirmed => Outcome::Spared(ground, Why::OneMessage, unasked),
+            Confirmation::Unknown => {
+                let unasked = unasked.and(Check::Identity);
+                Outcome::Spared(ground, Why::OneMessageUnknown, unasked)
+            }
         }
     }
 
@@ -200,8 +233,12 @@ impl<'w> Judge<'w> {
             return Some(Outcome::Absent);
         }
         let may_hit = host.marks.any(Marks::HIT) || self.could_be_hit(host, Stage::Database);
-        let why = self.spared(host).or_else(|| (!may_hit).then_some(Why::Nothing));
-        why.map(Outcome::Pass)
+        let why = match self.whom {
+            Whom::Candidates => left_alone(host, self.rules),
+            Whom::All => None,
+        };
+        let why = why.or_else(|| (!may_hit).then_some(Why::Nothing))?;
+        Some(Outcome::Pass(why, Unasked::NONE))
     }
 
     /// Whether a rule in this stage could hit a host that is not marked.
@@ -232,39 +269,25 @@ impl<'w> Judge<'w> {
                 Identity::Outweighs => letters.push(ground),
             }
         }
-        let Some(&ground) = letters.first() else { return Outcome::Pass(Why::Nothing) };
+        let nothing = Outcome::Pass(Why::Nothing, Unasked::NONE);
+        let Some(&ground) = letters.first() else { return nothing };
         if is_enough(&mut case, &letters) {
             return Outcome::Trap(ground);
         }
         self.unsettled.suspicions.push(Suspicion { host: number, ground, is_late: false });
-        Outcome::Pass(Why::Nothing)
-    }
-
-    fn spared(&self, host: &Host) -> Option<Why> {
-        if host.marks.any(Marks::WHITE) {
-            Some(Why::Whitelisted)
-        } else if host.marks.any(Marks::TRAPPED) {
-            Some(Why::Trapped)
-        } else {
-            let allow = &self.rules.allow;
-            let is_allowed = !allow.is_empty() && allow.contains(host.address.ip());
-            let is_ahead = !host.marks.any(Marks::LIVE);
-            let is_own = || self.rules.own.contains(host.address.ip());
-            let why = is_allowed.then_some(Why::Allowed);
-            why.or_else(|| is_own().then_some(Why::Own)).or(is_ahead.then_some(Why::Ahead))
-        }
+        nothing
     }
 
     /// Why a nominee is trapped or goes free.
     fn ask(&mut self, nominee: &Nominee, answers: Option<&dyn Answers>) -> Opinion<Ground> {
         let host = self.waiting.hosts().get(nominee.host);
         let (Some(answers), Some(host)) = (answers, host) else {
-            return Opinion::Spared(Why::IdentityUnknown);
+            return Opinion::Spared(nominee.ground, Why::IdentityUnknown);
         };
         let subject = self.subject(host);
         match identity::of_host(answers, host.address.ip(), subject.tuples()) {
-            Confirmation::Confirmed => Opinion::Spared(Why::Identity),
-            Confirmation::Unknown => Opinion::Spared(Why::IdentityUnknown),
+            Confirmation::Confirmed => Opinion::Spared(nominee.ground, Why::Identity),
+            Confirmation::Unknown => Opinion::Spared(nominee.ground, Why::IdentityUnknown),
             Confirmation::NotConfirmed => {
                 let scratch = &mut self.scratch;
                 nominee.ground.confirm(&mut Case { subject, scratch, answers: Some(answers) })
@@ -435,12 +458,13 @@ mod tests {
         };
         let trapped = ["10.0.0.1 domains Host sending from 6 domains (> 3)"];
         assert_eq!(asked(&helo(&["no.x.example"])), trapped);
-        assert_eq!(asked(&helo(&["YES.x.example"])), ["10.0.0.1 - identity confirmed"]);
-        assert_eq!(asked(&helo(&["dunno.x.example"])), ["10.0.0.1 - identity not known"]);
         assert_eq!(
-            asked(&helo(&["yes.x.example", "dunno.x.example"])),
-            ["10.0.0.1 - identity not known"]
+            asked(&helo(&["YES.x.example"])),
+            ["10.0.0.1 - identity confirmed: Host sending from 6 domains (> 3)"]
         );
+        let unknown = ["10.0.0.1 - identity not known: Host sending from 6 domains (> 3)"];
+        assert_eq!(asked(&helo(&["dunno.x.example"])), unknown);
+        assert_eq!(asked(&helo(&["yes.x.example", "dunno.x.example"])), unknown);
         assert_eq!(asked(&helo(&["yes.x.example", "no.x.example"])), trapped);
         // A string that is not a host name is never confirmed.
         assert_eq!(asked(&helo(&["yes.x.example", "[10.0.0.1]"])), trapped);
@@ -462,11 +486,11 @@ mod tests {
         );
         assert_eq!(
             asked(&helo(&["yes.x.example", "yes.y.example"])),
-            ["10.0.0.1 - identity confirmed"]
+            ["10.0.0.1 - identity confirmed: Host calls itself 2 names (> 1)"]
         );
         assert_eq!(
             asked(&helo(&["dunno.x.example", "no.y.example"])),
-            ["10.0.0.1 - identity not known"]
+            ["10.0.0.1 - identity not known: Host calls itself 2 names (> 1)"]
         );
     }
 }

@@ -16,7 +16,8 @@
 //! * [`identity`] has the questions to DNS about nominated hosts, [`Domains`] those about senders;
 //!   [`Answers`] has the answers, `ballot` decides whether they are plausible, and `own` finds domains that
 //!   must exist.
-//! * `verdict` and `report` are the result.
+//! * `verdict` and `report` are the result; `unasked` are the checks that have none, `measure` and `given`
+//!   what was counted and answered.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -34,9 +35,11 @@ mod ballot;
 mod distinct;
 mod domains;
 mod gather;
+mod given;
 mod hosts;
 pub mod identity;
 mod judge;
+mod measure;
 mod notes;
 mod own;
 mod report;
@@ -47,16 +50,20 @@ mod table;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod unasked;
 mod verdict;
 
 pub use crate::name::NameFault;
 pub use answers::{Answers, Doubt};
 pub use domains::Domains;
+pub use given::Given;
+pub use measure::{Amount, Measure, Setting};
 pub use notes::{Counts, UnknownRecord};
 pub use report::{Portion, Report};
 pub use rules::Rule;
 pub use stages::Scan;
-pub use verdict::{Evidence, Verdict, What, Why};
+pub use unasked::{Check, Unasked};
+pub use verdict::{Evidence, State, Verdict, What, Why};
 
 use crate::config::Rules;
 use crate::db::Damage;

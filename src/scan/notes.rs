@@ -6,7 +6,7 @@
 
 use super::address::Address;
 use super::rules;
-use super::sender::Sender;
+use super::sender::{self, Sender};
 use super::table::Seed;
 use crate::config::Rules;
 use crate::db::{ByteOrder, Record};
@@ -43,6 +43,10 @@ impl Marks {
     pub const AHEAD: Marks = Marks(32);
     /// It has a GREY record that has not expired.
     pub const LIVE: Marks = Marks(64);
+    /// spamd has cut short a sender,
+    pub const CUT_SENDER: Marks = Marks(256);
+    /// or a recipient, which is only noted if recipients are judged.
+    pub const CUT_RECIPIENT: Marks = Marks(512);
     /// The sender's domain is [its own](crate::name::is_registered) registrable domain.
     pub const REGISTERED: Marks = Marks(128);
 
@@ -62,18 +66,25 @@ impl BitOrAssign for Marks {
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// WHITE records.
+    #[serde(rename = "white_records")]
     pub white: u64,
     /// TRAPPED records.
+    #[serde(rename = "trapped_records")]
     pub trapped: u64,
     /// Hosts with a GREY record, even an expired one.
+    #[serde(rename = "grey_hosts")]
     pub greys: u64,
     /// GREY records that have not expired.
+    #[serde(rename = "grey_records")]
     pub tuples: u64,
     /// GREY records without a valid address, which are left out since they could not be trapped.
+    #[serde(rename = "records_without_address")]
     pub no_address: u64,
     /// SPAMTRAP records.
+    #[serde(rename = "spamtrap_records")]
     pub spamtraps: u64,
     /// Records that spamd did not write.
+    #[serde(rename = "unknown_records")]
     pub unknown: u64,
 }
 
@@ -182,6 +193,7 @@ pub(super) struct Notes<'a, 'r> {
     order: ByteOrder,
     now: i64,
     rules: &'r Rules,
+    judges_recipients: bool,
     seed: Seed,
     pub counts: Counts,
     /// The first few unknown records, with their places.
@@ -191,7 +203,9 @@ pub(super) struct Notes<'a, 'r> {
 impl<'a, 'r> Notes<'a, 'r> {
     /// For a database with values in this byte order, at `now` in seconds since 1970.
     pub fn new(order: ByteOrder, now: i64, rules: &'r Rules, seed: Seed) -> Notes<'a, 'r> {
-        Notes { order, now, rules, seed, counts: Counts::default(), unknown: Vec::new() }
+        let judges_recipients = rules.judge_recipients();
+        let (counts, unknown) = (Counts::default(), Vec::new());
+        Notes { order, now, rules, judges_recipients, seed, counts, unknown }
     }
 
     /// Notes what `record` tells about a host, if anything.
@@ -250,6 +264,12 @@ impl<'a, 'r> Notes<'a, 'r> {
             if name::is_registered(from.domain) {
                 note.marks |= Marks::REGISTERED;
             }
+        }
+        if from == Sender::Cut {
+            note.marks |= Marks::CUT_SENDER;
+        }
+        if self.judges_recipients && sender::is_cut(tuple.to) {
+            note.marks |= Marks::CUT_RECIPIENT;
         }
         if rules::hit(tuple, &from, self.rules) {
             note.marks |= Marks::HIT;

@@ -3,23 +3,35 @@
 //! [`Scan::finish`](super::Scan::finish) makes a [`Report`]. It borrows keys from the image; the
 //! [`Verdict`]s that it returns do not.
 
-use super::answers::Doubt;
+use super::answers::{Answers, Doubt};
+use super::ballot::{Ballot, Believed};
+use super::given::{Given, given};
 use super::hosts::Waiting;
-use super::notes::{Counts, UnknownRecord};
-use super::rules::{Ground, Subject};
-use super::verdict::{Evidence, Outcome, Verdict, What};
-use crate::config::Rules;
+use super::judge::{Whom, left_alone};
+use super::measure::{Measure, Setting};
+use super::notes::{Counts, Marks, UnknownRecord};
+use super::rules::{Case, Ground, Rule, Scratch, Subject};
+use super::sender;
+use super::unasked::{Check, Unasked};
+use super::verdict::{Evidence, Outcome, Verdict, What, Why};
+use crate::config::{Rules, Written};
 use crate::spamd::{Address, Tuple};
 use crate::threads::each;
+use std::borrow::Cow;
+
+/// Statements that a verdict includes: strangers choose the recipients.
+const STATEMENTS: usize = 20;
 
 /// The verdicts of one scan.
 #[derive(Debug)]
 pub struct Report<'r> {
     pub(super) rules: &'r Rules,
+    pub(super) whom: Whom,
     pub(super) shares: Vec<Judged<'r>>,
     pub(super) counts: Counts,
     pub(super) unknown: Vec<UnknownRecord<'r>>,
     pub(super) doubts: Vec<Doubt>,
+    pub(super) ballot: Ballot,
 }
 
 /// Hosts, with an outcome for each.
@@ -64,19 +76,40 @@ impl<'r> Report<'r> {
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
     /// file.
     pub fn verdicts(&self, portion: Portion) -> impl Iterator<Item = Verdict> {
-        self.in_order(portion, |outcome| *outcome != Outcome::Absent)
+        self.verdicts_by(None, portion)
+    }
+
+    /// The same with the answers about each host, by which it was settled.
+    pub fn verdicts_by<'v>(
+        &'v self,
+        answers: Option<&'v dyn Answers>,
+        portion: Portion,
+    ) -> impl Iterator<Item = Verdict> + use<'v, 'r> {
+        self.in_order(answers, portion, |outcome| *outcome != Outcome::Absent)
     }
 
     /// The verdicts against hosts.
     pub fn traps(&self, portion: Portion) -> impl Iterator<Item = Verdict> {
-        self.in_order(portion, |outcome| matches!(outcome, Outcome::Trap(_)))
+        self.traps_by(None, portion)
     }
 
-    fn in_order(
-        &self,
+    /// The same with the answers about each host, by which it was settled.
+    pub fn traps_by<'v>(
+        &'v self,
+        answers: Option<&'v dyn Answers>,
         portion: Portion,
-        is_wanted: impl Fn(&Outcome) -> bool + Sync,
-    ) -> impl Iterator<Item = Verdict> {
+    ) -> impl Iterator<Item = Verdict> + use<'v, 'r> {
+        let found = self.in_order(answers, portion, |outcome| matches!(outcome, Outcome::Trap(_)));
+        found.filter(|verdict| verdict.what == What::Trap)
+    }
+
+    fn in_order<'v>(
+        &'v self,
+        answers: Option<&'v dyn Answers>,
+        portion: Portion,
+        is_wanted: fn(&Outcome) -> bool,
+    ) -> impl Iterator<Item = Verdict> + use<'v, 'r> {
+        let believed = answers.map(|answers| Believed { answers, ballot: &self.ballot });
         let found = each(&self.shares, |Judged { waiting, outcomes }| {
             let judged = waiting.hosts().iter().zip(outcomes);
             let wanted = judged.filter(|(_, outcome)| is_wanted(outcome));
@@ -85,37 +118,88 @@ impl<'r> Report<'r> {
         let mut found = found.concat();
         found.sort_unstable_by_key(|(_, host, _)| host.place);
         found.into_iter().filter_map(move |(waiting, host, outcome)| {
-            verdict(&Subject { waiting, host, rules: self.rules }, *outcome, portion)
+            let subject = Subject { waiting, host, rules: self.rules };
+            let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
+            self.verdict(&subject, *outcome, portion, answers)
         })
+    }
+
+    fn verdict(
+        &self,
+        subject: &Subject<'_>,
+        outcome: Outcome,
+        portion: Portion,
+        answers: Option<&dyn Answers>,
+    ) -> Option<Verdict> {
+        let (why, ground) = match outcome {
+            Outcome::Trap(ground) => (None, Some(ground)),
+            Outcome::Pass(why, _) => (Some(why), None),
+            Outcome::Spared(ground, why, _) => (Some(why), Some(ground)),
+            Outcome::Absent => return None,
+        };
+        let left_alone = match self.whom {
+            Whom::Candidates => None,
+            Whom::All => left_alone(subject.host, self.rules),
+        };
+        let unasked = unasked(subject, outcome);
+        let found = ground.map(|ground| ground.reason(subject));
+        let (what, reason) = conclude(left_alone, why, found, unasked);
+        let text = subject.waiting.address_text(subject.host);
+        let address = match text.and_then(|text| Address::parse(text).ok()) {
+            Some(address) => address,
+            None => subject.host.address.ip().into(),
+        };
+        let rule = ground.map(Ground::rule);
+        let mut evidence = evidence(subject, ground, portion, answers);
+        evidence.unasked = unasked;
+        Some(Verdict { address, what, rule, reason, evidence })
     }
 }
 
-fn verdict(subject: &Subject<'_>, outcome: Outcome, portion: Portion) -> Option<Verdict> {
-    let (what, rule, reason) = match outcome {
-        Outcome::Trap(ground) => (What::Trap, Some(ground.rule()), ground.reason(subject).into()),
-        Outcome::Pass(why) => (What::Pass(why), None, why.text().into()),
-        Outcome::Spared(ground, why) => {
-            (What::Pass(why), None, format!("{why}: {}", ground.reason(subject)).into())
+/// Whether a host passes, and the reason in words: what a rule has found, and what spares the host.
+fn conclude(
+    left_alone: Option<Why>,
+    why: Option<Why>,
+    found: Option<String>,
+    unasked: Unasked,
+) -> (What, Cow<'static, str>) {
+    match (left_alone, why, found) {
+        (Some(known), Some(why), Some(found)) => {
+            (What::Pass(known), format!("{known}, {why}: {found}").into())
         }
-        Outcome::Absent => return None,
-    };
-    let ground = match outcome {
-        Outcome::Trap(ground) | Outcome::Spared(ground, _) => Some(ground),
-        Outcome::Pass(_) | Outcome::Absent => None,
-    };
-    let text = subject.waiting.address_text(subject.host);
-    let address = match text.and_then(|text| Address::parse(text).ok()) {
-        Some(address) => address,
-        None => subject.host.address.ip().into(),
-    };
-    Some(Verdict { address, what, rule, reason, evidence: evidence(subject, ground, portion) })
+        (Some(why), None, Some(found)) | (None, Some(why), Some(found)) => {
+            (What::Pass(why), format!("{why}: {found}").into())
+        }
+        (None, None, found) => (What::Trap, found.unwrap_or_default().into()),
+        (None, Some(Why::Nothing), None) if !unasked.is_empty() => {
+            (What::Pass(Why::Unasked), unasked.text().into())
+        }
+        (Some(why), _, None) | (None, Some(why), None) => (What::Pass(why), why.text().into()),
+    }
 }
 
-fn evidence(subject: &Subject<'_>, ground: Option<Ground>, portion: Portion) -> Evidence {
+/// The checks that `outcome` names, and those of what spamd has cut short.
+fn unasked(subject: &Subject<'_>, outcome: Outcome) -> Unasked {
+    let mut unasked = outcome.unasked();
+    if matches!(outcome, Outcome::Trap(_)) {
+        return unasked;
+    }
+    let cut = [(Marks::CUT_SENDER, Check::Sender), (Marks::CUT_RECIPIENT, Check::RecipientText)];
+    for (_, check) in cut.into_iter().filter(|(mark, _)| subject.host.marks.any(*mark)) {
+        unasked = unasked.and(check);
+    }
+    unasked
+}
+
+fn evidence(
+    subject: &Subject<'_>,
+    ground: Option<Ground>,
+    portion: Portion,
+    answers: Option<&dyn Answers>,
+) -> Evidence {
     let count = u32::try_from(subject.host.tuples()).unwrap_or(u32::MAX);
-    let answer = ground.and_then(|ground| ground.answer());
-    let (most, mut left) = match portion {
-        Portion::None => return Evidence::new(count, answer, std::iter::empty()),
+    let (most, bytes) = match portion {
+        Portion::None => return Evidence::new(count, std::iter::empty()),
         Portion::Some { tuples, bytes } => (tuples, bytes),
         Portion::All => (usize::MAX, usize::MAX),
     };
@@ -123,13 +207,53 @@ fn evidence(subject: &Subject<'_>, ground: Option<Ground>, portion: Portion) -> 
         Some(ground) => ground.tuples(subject),
         None => subject.tuples().collect(),
     };
-    let fits = |tuple: &Tuple<'_>| {
-        let length = [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len).iter().sum();
+    let length =
+        |tuple: &Tuple<'_>| [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len).iter().sum();
+    let tuples = tuples.into_iter().take(most).take_while(within(bytes, length));
+    let answers_given = answers.into_iter().flat_map(|answers| given(subject, answers));
+    let answers_given =
+        answers_given.take(most).take_while(within(bytes, |it: &Given| it.about().len()));
+    let mut evidence = Evidence::new(count, tuples);
+    evidence.statements = statements(subject, most.min(STATEMENTS));
+    evidence.measures = measures(subject, answers);
+    evidence.answers = answers_given.collect();
+    evidence
+}
+
+/// Whether there is room left for this one, the last of which may exceed it.
+fn within<T>(bytes: usize, length: impl Fn(&T) -> usize) -> impl FnMut(&T) -> bool {
+    let mut left = bytes;
+    move |one| {
         let has_room = left > 0;
-        left = left.saturating_sub(length);
+        left = left.saturating_sub(length(one));
         has_room
-    };
-    Evidence::new(count, answer, tuples.into_iter().take(most).take_while(fits))
+    }
+}
+
+/// The statements that match the host or its recipients, each once.
+fn statements(subject: &Subject<'_>, most: usize) -> Vec<Written> {
+    let rules = subject.rules;
+    let mut found: Vec<_> = rules.allowing(subject.host.address.ip()).into_iter().collect();
+    let tuples = subject.tuples().filter(|_| rules.judge_recipients());
+    for to in tuples.filter_map(|tuple| sender::recipient(tuple.to)) {
+        let statement = rules.about_recipient(&to).filter(|one| !found.contains(one));
+        found.extend(statement);
+        if found.len() >= most {
+            break;
+        }
+    }
+    found
+}
+
+/// The values that are compared with limits.
+fn measures(subject: &Subject<'_>, answers: Option<&dyn Answers>) -> Vec<Measure> {
+    let mut scratch = Scratch::new(subject.waiting);
+    let mut case = Case { subject: *subject, scratch: &mut scratch, answers };
+    let tuples = u32::try_from(subject.mailboxes()).unwrap_or(u32::MAX);
+    let (value, limit) = (tuples.into(), subject.rules.suspect_tuples.into());
+    let mut measures = vec![Measure { setting: Setting::SuspectTuples, value, limit }];
+    measures.extend(Rule::ALL.into_iter().filter_map(|rule| rule.measure(&mut case)));
+    measures
 }
 
 #[cfg(test)]

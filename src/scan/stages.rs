@@ -8,22 +8,24 @@
 //!
 //! Hosts do not depend on each other: two threads judge them share by share, and the result is the same.
 
-use super::answers::Answers;
+use super::answers::{Answers, Silence};
 use super::ballot::{Ballot, Believed};
 use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::Question;
-use super::judge::{AHEAD, Judge, Unsettled};
+use super::judge::{AHEAD, Judge, Unsettled, Whom, left_alone};
 use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, checker, dns};
 use super::table::Seed;
+use super::unasked::Unasked;
 use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::name;
+use crate::spamd::Tuple;
 use crate::threads::each;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -49,10 +51,28 @@ impl<'r> Scan<'r> {
     /// database is an error; one that another program left when it was killed is judged by the records that
     /// can be found.
     pub fn of(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
+        Scan::judge_all(snapshot, now, rules, Whom::Candidates)
+    }
+
+    /// The same, but the rules are also applied to hosts that a scan leaves alone, to show what speaks
+    /// against them. They pass all the same, and what others are found to be does not depend on them.
+    pub fn of_all(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
+        Scan::judge_all(snapshot, now, rules, Whom::All)
+    }
+
+    fn judge_all(
+        snapshot: &Snapshot<'r>,
+        now: i64,
+        rules: &'r Rules,
+        whom: Whom,
+    ) -> Result<Scan<'r>, Damage> {
         let order = snapshot.byte_order();
-        match Scan::judge(snapshot.pieces(), order, now, rules) {
+        match Scan::judge(snapshot.pieces(), (order, now), rules, whom) {
             Err(damage) => match snapshot.leftovers() {
-                Ok(records) => Scan::begin(records.into_iter().map(Ok), order, now, rules),
+                Ok(records) => {
+                    let records = Batches(records.into_iter().map(Ok));
+                    Scan::judge(records, (order, now), rules, whom)
+                }
                 Err(_) => Err(damage),
             },
             scan => scan,
@@ -66,25 +86,43 @@ impl<'r> Scan<'r> {
         now: i64,
         rules: &'r Rules,
     ) -> Result<Scan<'r>, Damage> {
-        Scan::judge(Batches(records), order, now, rules)
+        Scan::judge(Batches(records), (order, now), rules, Whom::Candidates)
     }
 
-    fn judge(
-        pieces: impl Iterator<Item = Result<Piece<'r>, Damage>> + Send,
+    /// [`Self::of_all`] for some of the records of a snapshot.
+    pub fn begin_all(
+        records: impl Iterator<Item = Result<Record<'r>, Damage>> + Send,
         order: ByteOrder,
         now: i64,
         rules: &'r Rules,
     ) -> Result<Scan<'r>, Damage> {
+        Scan::judge(Batches(records), (order, now), rules, Whom::All)
+    }
+
+    fn judge(
+        pieces: impl Iterator<Item = Result<Piece<'r>, Damage>> + Send,
+        order_and_now: (ByteOrder, i64),
+        rules: &'r Rules,
+        whom: Whom,
+    ) -> Result<Scan<'r>, Damage> {
         let seed = Seed::new();
-        let Gathered { shares, mut counts, unknown } = gather(pieces, (order, now), rules, seed)?;
+        let Gathered { shares, mut counts, unknown } = gather(pieces, order_and_now, rules, seed)?;
         let settled = each(shares, |notes| {
             let waiting = Waiting::new(notes, seed);
-            let (outcomes, unsettled) = Judge::new(&waiting, rules).settle_all();
+            let (outcomes, unsettled) = Judge::new(&waiting, rules, whom).settle_all();
             (Judged { waiting, outcomes }, unsettled)
         });
         let (shares, unsettled): (Vec<Judged<'_>>, _) = settled.into_iter().unzip();
         counts.greys = shares.iter().map(|share| share.waiting.greys()).sum();
-        let report = Report { rules, shares, counts, unknown, doubts: Vec::new() };
+        let report = Report {
+            rules,
+            whom,
+            shares,
+            counts,
+            unknown,
+            doubts: Vec::new(),
+            ballot: Ballot::default(),
+        };
         Ok(Scan { rules, report, unsettled, open: Vec::new() })
     }
 
@@ -100,9 +138,24 @@ impl<'r> Scan<'r> {
     /// The same for hosts whose bad message was found only with the answers.
     pub fn late_questions(&self) -> Vec<Question> {
         self.ask(|unsettled, outcomes| {
-            let is_spared =
-                |number: &usize| matches!(outcomes.get(*number), Some(Outcome::Spared(..)));
-            unsettled.late().filter(is_spared).collect()
+            let is_warned = |number: &usize| {
+                let outcome = outcomes.get(*number);
+                matches!(outcome, Some(Outcome::Spared(_, why, _)) if why.is_warning())
+            };
+            unsettled.late().filter(is_warned).collect()
+        })
+    }
+
+    /// The questions about the identity of every host, whether or not a verdict depends on it; none if
+    /// identity is not to be checked.
+    pub fn every_question(&self) -> Vec<Question> {
+        if !self.rules.identity {
+            return Vec::new();
+        }
+        self.ask(|_, outcomes| {
+            let numbered = outcomes.iter().enumerate();
+            let present = numbered.filter(|(_, outcome)| **outcome != Outcome::Absent);
+            present.map(|(number, _)| number).collect()
         })
     }
 
@@ -116,10 +169,16 @@ impl<'r> Scan<'r> {
             numbers.dedup();
             let hosts = numbers.iter().filter_map(|number| waiting.hosts().get(*number));
             let ask = |host: &Host| Question::new(host.address.ip(), waiting.tuples_of(host));
-            questions.extend(hosts.map(|host| (host.place, ask(host))));
+            questions.extend(hosts.map(|host| (self.turn(host), ask(host))));
         }
-        questions.sort_unstable_by_key(|(place, _)| *place);
+        questions.sort_unstable_by_key(|(turn, _)| *turn);
         questions.into_iter().map(|(_, question)| question).collect()
+    }
+
+    /// When a host has its turn: those that a scan may trap come first.
+    fn turn(&self, host: &Host) -> (bool, u32) {
+        let is_left_alone = self.report.whom == Whom::All && left_alone(host, self.rules).is_some();
+        (is_left_alone, host.place)
     }
 
     /// The sender domains to look up: those of every host that no rule traps yet, including nominees, but
@@ -129,26 +188,36 @@ impl<'r> Scan<'r> {
         if !self.rules.sender_dns {
             return domains;
         }
-        let mut lower = Vec::new();
-        for Judged { waiting, outcomes } in &self.report.shares {
-            let open: Vec<_> =
-                Judge::new(waiting, self.rules).open_to(Rule::Dns, outcomes).collect();
-            for hosts in open.chunks(AHEAD) {
-                waiting.prefetch(hosts.iter().copied());
-                for host in hosts {
-                    let most = domains.len().saturating_add(HOST_SHARE);
-                    let tuples = waiting.tuples_of(host);
-                    for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
-                        lower.clear();
-                        name::lower(domain, &mut lower);
-                        if domains.len() < most {
-                            domains.add(&lower);
-                        }
+        let (whom, mut lower) = (self.report.whom, Vec::new());
+        for is_left_alone in [false, true].into_iter().take(if whom == Whom::All { 2 } else { 1 }) {
+            for Judged { waiting, outcomes } in &self.report.shares {
+                let judge = self.judge_of(waiting);
+                let open = judge.open_to(Rule::Dns, outcomes);
+                let open: Vec<_> = open.filter(|host| self.turn(host).0 == is_left_alone).collect();
+                for hosts in open.chunks(AHEAD) {
+                    waiting.prefetch(hosts.iter().copied());
+                    for host in hosts {
+                        add_domains(waiting.tuples_of(host), &mut lower, &mut domains);
                     }
                 }
             }
         }
         domains
+    }
+
+    /// The sender domains of every host, also of those that a rule traps already.
+    pub fn every_domain(&self) -> Domains {
+        let (mut domains, mut lower) = (Domains::default(), Vec::new());
+        for Judged { waiting, .. } in &self.report.shares {
+            for host in waiting.hosts().iter().filter(|_| self.rules.sender_dns) {
+                add_domains(waiting.tuples_of(host), &mut lower, &mut domains);
+            }
+        }
+        domains
+    }
+
+    fn judge_of<'w>(&'w self, waiting: &'w Waiting<'w>) -> Judge<'w> {
+        Judge::new(waiting, self.rules, self.report.whom)
     }
 
     /// Domains that must exist: those of the recipients to whom most hosts write.
@@ -167,11 +236,11 @@ impl<'r> Scan<'r> {
     pub fn recipients(&self) -> Vec<Vec<u8>> {
         let mut suspects = Vec::new();
         for Judged { waiting, outcomes } in &self.report.shares {
-            let judge = Judge::new(waiting, self.rules);
+            let judge = self.judge_of(waiting);
             let open = judge.open_to(Rule::Checker, outcomes);
-            suspects.extend(open.map(|host| (host.place, waiting, host)));
+            suspects.extend(open.map(|host| (self.turn(host), waiting, host)));
         }
-        suspects.sort_unstable_by_key(|(place, ..)| *place);
+        suspects.sort_unstable_by_key(|(turn, ..)| *turn);
         let tuples = suspects.into_iter().flat_map(|(_, waiting, host)| waiting.tuples_of(host));
         let recipients = tuples.filter_map(|tuple| checker::recipient(&tuple, &self.rules.rcpt));
         let mut seen = HashSet::new();
@@ -198,16 +267,17 @@ impl<'r> Scan<'r> {
         let report = &mut self.report;
         report.doubts =
             answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
-        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
+        report.ballot = ballot;
+        let believed = answers.map(|answers| Believed { answers, ballot: &report.ballot });
         let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
         for (Judged { waiting, outcomes }, unsettled) in
             report.shares.iter_mut().zip(&mut self.unsettled)
         {
-            let mut judge = Judge::new(waiting, self.rules);
-            if let Some(answers) = answers {
-                let late = judge.weigh(&unsettled.suspicions, outcomes, answers);
-                unsettled.suspicions.extend(late);
-            }
+            let mut judge = Judge::new(waiting, self.rules, report.whom);
+            // Without answers this finds which checks have no result.
+            let heard = answers.unwrap_or(&Silence);
+            let late = judge.weigh(&unsettled.suspicions, outcomes, heard);
+            unsettled.suspicions.extend(late);
             judge.settle_nominees(&unsettled.nominees, outcomes, answers);
             judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
         }
@@ -223,7 +293,7 @@ impl<'r> Scan<'r> {
         }
         for (outcomes, open) in shares.zip(&self.open) {
             for (outcome, _) in outcomes.iter_mut().zip(open).filter(|(_, is_open)| **is_open) {
-                *outcome = Outcome::Pass(Why::Nothing);
+                *outcome = Outcome::Pass(Why::Nothing, Unasked::NONE);
             }
         }
         for unsettled in &mut self.unsettled {
@@ -235,17 +305,34 @@ impl<'r> Scan<'r> {
     fn ballot(&self, answers: &dyn Answers) -> Ballot {
         let mut ballot = Ballot::default();
         for Judged { waiting, outcomes } in &self.report.shares {
-            let judge = Judge::new(waiting, self.rules);
-            let open: Vec<_> = judge.open_to(Rule::Dns, outcomes).collect();
+            let judge = self.judge_of(waiting);
+            let voters = |rule| judge.open_to(rule, outcomes).filter(|host| !self.turn(host).0);
+            let open: Vec<_> = voters(Rule::Dns).collect();
             for hosts in open.chunks(AHEAD) {
                 waiting.prefetch(hosts.iter().copied());
                 hosts.iter().for_each(|host| ballot.count(waiting.tuples_of(host), answers));
             }
-            for host in judge.open_to(Rule::Checker, outcomes) {
+            for host in voters(Rule::Checker) {
                 ballot.count_recipients(waiting.tuples_of(host), answers);
             }
         }
         ballot
+    }
+}
+
+/// Adds the sender domains of a host, up to its share.
+fn add_domains<'t>(
+    tuples: impl Iterator<Item = Tuple<'t>>,
+    lower: &mut Vec<u8>,
+    domains: &mut Domains,
+) {
+    let most = domains.len().saturating_add(HOST_SHARE);
+    for domain in tuples.filter_map(|tuple| dns::domain(&tuple)) {
+        lower.clear();
+        name::lower(domain, lower);
+        if domains.len() < most {
+            domains.add(lower);
+        }
     }
 }
 
@@ -257,6 +344,7 @@ mod tests {
         NOW, Oracle, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, lines, record, rules, scan,
         verdicts,
     };
+    use super::super::verdict::Verdict;
     use super::*;
     use std::net::IpAddr;
 
@@ -268,7 +356,10 @@ mod tests {
         records.push(grey("10.0.0.2", "h", "<>", "<x@old.test>"));
         assert_eq!(
             verdicts(&records, &rules),
-            ["10.0.0.1 - identity not known", "10.0.0.2 rcpt Mailed to trap address x@old.test",]
+            [
+                "10.0.0.1 - identity not known: Host sending from 6 domains (> 3)",
+                "10.0.0.2 rcpt Mailed to trap address x@old.test",
+            ]
         );
     }
 
@@ -303,7 +394,7 @@ mod tests {
                 "10.0.0.5 syntax Invalid source address nobody (no @)",
                 "10.0.0.6 - identity confirmed, one bad message is not enough: \
                     Mailed from sender gone.example with no MX or A",
-                "10.0.0.7 - identity confirmed",
+                "10.0.0.7 - identity confirmed: Host sending from 7 domains (> 3)",
                 "10.0.0.8 - whitelisted",
             ]
         );
@@ -433,7 +524,7 @@ mod tests {
                 "10.0.0.11 syntax Invalid source address nobody (no @)",
             ]
         );
-        let rules = Rules { identity: true, ..rules() };
+        let rules = Rules { identity: true, sender_dns: true, ..rules() };
         let again = Again(&["10.0.0.1", "10.0.0.2", "10.0.0.10"]);
         let second = lines(&scan(&records, &rules).finish(Some(&again)));
         let trapped = [(0, "1 rcpt", rcpt), (1, "2 dns", dns), (9, "10 rcpt", rcpt)];
@@ -449,7 +540,7 @@ mod tests {
 
     #[test]
     fn hosts_that_answers_bring_up_are_asked_about_late() {
-        let rules = Rules { identity: true, ..rules() };
+        let rules = Rules { identity: true, sender_dns: true, ..rules() };
         let records = [
             grey("10.0.0.1", "yes.x.example", "<a@a.example>", "<x@old.test>"),
             grey("10.0.0.2", "yes.y.example", "<a@gone.example>", "<u@ours.test>"),
@@ -471,6 +562,130 @@ mod tests {
         let report = scan.finish(Some(&Oracle));
         let trapped = report.traps(Portion::None).map(|verdict| verdict.address.to_string());
         assert_eq!(trapped.collect::<Vec<_>>(), ["10.0.0.3"]);
+    }
+
+    /// A host passed with "nothing against it" while nobody had been asked about it.
+    #[test]
+    fn a_check_without_a_result_is_named() {
+        let mut rules = Rules { identity: true, sender_dns: true, check_rcpt: true, ..rules() };
+        let mut records = vec![
+            grey("10.0.0.1", "h", "<a@good.example>", "<u@ours.test>"),
+            grey("10.0.0.2", "h", "<a@dunno.example>", "<u@ours.test>"),
+            grey("10.0.0.3", "h", "<a@[192.0.2.1]>", "<u@ours.test>"),
+            grey("10.0.0.4", "h", "<\"john", "<u@ours.test>"),
+            grey("10.0.0.5", "h", "<>", "<left"),
+            grey("10.0.0.6", "h", "<>", "<u@ours.test>"),
+        ];
+        records.extend(suspect("10.0.0.7", "yes.x.example", "<u@ours.test>"));
+        records.extend(host("10.0.0.8", "dunno.x.example", &SIX_DOMAINS));
+        let passing = |rules: &Rules, answers: Option<&dyn Answers>| -> Vec<_> {
+            let report = scan(&records, rules).finish(answers);
+            let line = |verdict: Verdict| {
+                assert!(verdict.passes().is_some(), "{verdict:?}");
+                format!("{} {}", verdict.reason, verdict.evidence.unasked.text())
+            };
+            report.verdicts(Portion::None).map(line).collect()
+        };
+        let nominated = "identity not known: Host sending from 6 domains (> 3)";
+        let fine = "nothing against it ".to_owned();
+        let alone = |what: &str| format!("{what} {what}");
+        let asked = [
+            fine.clone(),
+            alone("sender domain not known"),
+            fine.clone(),
+            alone("sender cut short"),
+            alone("recipient cut short"),
+            fine.clone(),
+            fine.clone(),
+            format!("{nominated} identity not known"),
+        ];
+        assert_eq!(passing(&rules, Some(&Oracle)), asked);
+        let nobody = [
+            alone("sender domain not known"),
+            alone("sender domain not known"),
+            fine.clone(),
+            alone("sender cut short"),
+            alone("recipient cut short"),
+            fine.clone(),
+            alone("sender domain not known, recipient not checked"),
+            format!(
+                "{nominated} sender domain not known, recipient not checked, identity not known"
+            ),
+        ];
+        assert_eq!(passing(&rules, None), nobody);
+        // What is not to be checked is not missing.
+        (rules.sender_dns, rules.check_rcpt, rules.max_sender_domains) = (false, false, None);
+        rules.max_sender_ratio = None;
+        rules.rcpt.trap.clear();
+        let mut unchecked = vec![fine; 8];
+        unchecked[3] = alone("sender cut short");
+        assert_eq!(passing(&rules, None), unchecked);
+    }
+
+    /// Hosts that a scan leaves alone, and the rules nevertheless.
+    #[test]
+    fn what_speaks_against_a_known_host_is_shown_and_changes_nothing() {
+        let rules = Rules { identity: true, sender_dns: true, ..rules() };
+        let mut records = vec![
+            grey("10.0.0.1", "h", "<nobody>", "<u@ours.test>"),
+            grey("10.0.0.2", "h", "<a@gone.example>", "<u@ours.test>"),
+            grey("10.0.0.3", "h", "<a@good.example>", "<u@ours.test>"),
+            grey("10.0.0.4", "h", "<nobody>", "<u@ours.test>"),
+            grey("10.0.0.6", "h", "<a@first.example>", "<u@ours.test>"),
+            record("10.0.0.1", NOW + 1, -1),
+            record("10.0.0.2", NOW + 1, 3),
+            record("10.0.0.3", NOW + 1, 3),
+        ];
+        records.extend(host("10.0.0.5", "yes.x.example", &SIX_DOMAINS));
+        records.push(record("10.0.0.5", NOW + 1, -1));
+        let all = records.iter().cloned().map(Ok);
+        let mut known = Scan::begin_all(all, ByteOrder::NATIVE, NOW, &rules).unwrap();
+        let domains = known.domains();
+        // The last ones are those of the hosts that a scan leaves alone.
+        assert_eq!((domains.get(0), domains.len()), (Some(&b"first.example"[..]), 9));
+        known.settle(Some(&Oracle));
+        let lines: Vec<_> = known
+            .settled()
+            .verdicts(Portion::None)
+            .map(|verdict| {
+                let rule = verdict.rule.map_or("-", |rule| rule.name());
+                let (state, word) = (verdict.state().word(), verdict.word());
+                format!("{} {state} {word} {rule} {}", verdict.address, verdict.reason)
+            })
+            .collect();
+        let nobody = "Invalid source address nobody (no @)";
+        assert_eq!(
+            lines,
+            [
+                &format!("10.0.0.1 trapped pass syntax already trapped: {nobody}"),
+                "10.0.0.2 white pass dns whitelisted: \
+                    Mailed from sender gone.example with no MX or A",
+                "10.0.0.3 white pass - whitelisted",
+                &format!("10.0.0.4 waiting trap syntax {nobody}"),
+                "10.0.0.6 waiting pass - nothing against it",
+                "10.0.0.5 trapped pass domains already trapped, identity confirmed: \
+                    Host sending from 6 domains (> 3)",
+            ]
+        );
+    }
+
+    /// Enough whitelisted hosts with dead domains to outvote the others.
+    #[test]
+    fn known_hosts_have_no_vote() {
+        let rules = Rules { sender_dns: true, ..rules() };
+        let mut records = vec![grey("10.0.0.1", "h", "<a@gone.example>", "<u@ours.test>")];
+        for n in 0..30 {
+            let address = format!("10.0.1.{n}");
+            records.push(grey(&address, "h", "<a@gone.example>", "<u@ours.test>"));
+            records.push(record(&address, NOW + 1, 3));
+        }
+        let all = records.iter().cloned().map(Ok);
+        let scan = Scan::begin_all(all, ByteOrder::NATIVE, NOW, &rules).unwrap();
+        let report = scan.finish(Some(&Oracle));
+        assert!(report.doubts().is_empty());
+        let first = report.verdicts(Portion::None).next().unwrap();
+        assert_eq!((first.word(), first.rule), ("trap", Some(Rule::Dns)));
+        assert_eq!(report.traps(Portion::None).count(), 1);
     }
 
     #[test]
@@ -515,7 +730,7 @@ mod tests {
             texts.sort();
             texts
         };
-        assert_eq!(listed(&rules()), ["one.example", "two.example"]);
+        assert_eq!(listed(&Rules { sender_dns: true, ..rules() }), ["one.example", "two.example"]);
         assert!(listed(&Rules { sender_dns: false, ..rules() }).is_empty());
     }
 

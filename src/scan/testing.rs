@@ -37,10 +37,11 @@ pub(super) fn scan<'r>(records: &[Record<'static>], rules: &'r Rules) -> Scan<'r
     Scan::begin(records.iter().cloned().map(Ok), ByteOrder::NATIVE, NOW, rules).unwrap()
 }
 
-/// A line for each verdict: `address rule reason` or `address - reason`.
+/// A line for each verdict: `address rule reason`, or `address - reason` if the host passes.
 pub(super) fn lines(report: &Report<'_>) -> Vec<String> {
     let line = |verdict: super::Verdict| {
-        let rule = verdict.rule.map_or("-", |rule| rule.name());
+        let rule = verdict.rule.filter(|_| verdict.passes().is_none());
+        let rule = rule.map_or("-", |rule| rule.name());
         format!("{} {rule} {}", verdict.address, verdict.reason)
     };
     report.verdicts(Portion::None).map(line).collect()
@@ -96,7 +97,7 @@ impl Answers for Oracle {
 
 /// Rules that need no DNS, with a recipient to whom only spammers write.
 pub(super) fn rules() -> Rules {
-    let mut rules = Rules { identity: false, ..Rules::default() };
+    let mut rules = Rules { identity: false, sender_dns: false, ..Rules::default() };
     rules.rcpt.trap = vec![Regex::new("(?i)@old\\.test$").unwrap()];
     rules
 }
@@ -108,5 +109,6 @@ pub(super) fn verdicts(records: &[Record<'static>], rules: &Rules) -> Vec<String
 
 /// The verdicts with the answers of the [`Oracle`].
 pub(super) fn asked(records: &[Record<'static>]) -> Vec<String> {
-    lines(&scan(records, &Rules { identity: true, ..rules() }).finish(Some(&Oracle)))
+    let rules = Rules { identity: true, sender_dns: true, ..rules() };
+    lines(&scan(records, &rules).finish(Some(&Oracle)))
 }

@@ -4,7 +4,11 @@
 //! shown, `report` makes a [`Verdict`], which does not borrow from the image: the daemon's processes, its
 //! socket, the log and JSON all use it.
 
+use super::given::Given;
+use super::measure::Measure;
 use super::rules::{Ground, Opinion, Rule};
+use super::unasked::{Check, Unasked};
+use crate::config::Written;
 use crate::spamd::{Address, Tuple};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -17,7 +21,7 @@ pub struct Verdict {
     pub address: Address,
     /// Whether it is trapped or passes.
     pub what: What,
-    /// The rule that hit; `None` if the host passes, or is trapped by hand.
+    /// The first rule that speaks against the host, also if it passes nevertheless; `None` if none does.
     pub rule: Option<Rule>,
     /// The reason, in both cases, as it is logged; strangers' bytes are escaped.
     pub reason: Cow<'static, str>,
@@ -34,13 +38,46 @@ pub enum What {
     Pass(Why),
 }
 
+/// What the database says of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// It is in a trap.
+    Trapped,
+    /// It is whitelisted.
+    White,
+    /// It is only greylisted.
+    #[default]
+    Waiting,
+}
+
+impl State {
+    /// The word in listings and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Trapped => "trapped",
+            State::White => "white",
+            State::Waiting => "waiting",
+        }
+    }
+}
+
+/// The form of [`Evidence::details`]: the order of the fields, and of the variants in them. Whoever changes
+/// one of them changes this.
+const FORM: u8 = 1;
+
 /// The evidence for a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The number of live tuples of the host.
     pub count: u32,
-    /// What DNS answered, if the verdict rests on that.
-    pub answer: Option<String>,
+    /// The checks that have no result.
+    pub unasked: Unasked,
+    /// The statements of the configuration that match the host or its recipients, as many as are included.
+    pub statements: Vec<Written>,
+    /// What was counted, beside the limits.
+    pub measures: Vec<Measure>,
+    /// The answers about the host, as many as are included.
+    pub answers: Vec<Given>,
     /// The keys of the tuples that the verdict rests on, as many as are included.
     keys: Vec<Vec<u8>>,
 }
@@ -53,16 +90,17 @@ impl Verdict {
         Verdict { address, what, rule: None, reason, evidence }
     }
 
-    /// The same verdict, but the host passes for this reason.
+    /// The same verdict, but the host passes nevertheless, for this reason.
     pub fn passing(self, why: Why) -> Verdict {
-        Verdict { what: What::Pass(why), rule: None, reason: why.text().into(), ..self }
+        let reason = format!("{why}: {}", self.reason).into();
+        Verdict { what: What::Pass(why), reason, ..self }
     }
 
-    /// The same verdict without tuples.
+    /// The same verdict without tuples and the other evidence that takes room.
     pub fn without_tuples(&self) -> Verdict {
         let Verdict { address, reason, evidence, .. } = self;
-        let Evidence { count, answer, .. } = evidence;
-        let evidence = Evidence { count: *count, answer: answer.clone(), keys: Vec::new() };
+        let Evidence { count, unasked, .. } = *evidence;
+        let evidence = Evidence { count, unasked, ..Evidence::default() };
         Verdict { address: address.clone(), reason: reason.clone(), evidence, ..*self }
     }
 
@@ -71,6 +109,15 @@ impl Verdict {
         match self.what {
             What::Pass(why) => Some(why),
             What::Trap => None,
+        }
+    }
+
+    /// What the database said of the host when it was judged.
+    pub fn state(&self) -> State {
+        match self.what {
+            What::Pass(Why::Whitelisted) => State::White,
+            What::Pass(Why::Trapped) => State::Trapped,
+            _ => State::Waiting,
         }
     }
 
@@ -85,12 +132,31 @@ impl Verdict {
 
 impl Evidence {
     /// Evidence with these tuples.
-    pub fn new<'t>(
+    pub fn new<'t>(count: u32, tuples: impl Iterator<Item = Tuple<'t>>) -> Evidence {
+        let keys = tuples.map(|tuple| tuple.encode()).collect();
+        Evidence { count, keys, ..Evidence::default() }
+    }
+
+    /// Everything but the tuples as bytes, to be remembered.
+    pub fn details(&self) -> Vec<u8> {
+        let details = Evidence { keys: Vec::new(), ..self.clone() };
+        let mut bytes = vec![FORM];
+        bytes.extend(postcard::to_stdvec(&details).unwrap_or_default());
+        bytes
+    }
+
+    /// Evidence of which this is remembered. Details of another form are left out.
+    pub fn recall<'t>(
         count: u32,
-        answer: Option<String>,
+        details: &[u8],
         tuples: impl Iterator<Item = Tuple<'t>>,
     ) -> Evidence {
-        Evidence { count, answer, keys: tuples.map(|tuple| tuple.encode()).collect() }
+        let known = match details.split_first() {
+            Some((&FORM, bytes)) => postcard::from_bytes(bytes).unwrap_or_default(),
+            _ => Evidence::default(),
+        };
+        let Evidence { keys, .. } = Evidence::new(count, tuples);
+        Evidence { count, keys, ..known }
     }
 
     /// The tuples that the verdict rests on, in file order: the one that a rule hit, those with the sender
@@ -98,15 +164,21 @@ impl Evidence {
     pub fn tuples(&self) -> impl Iterator<Item = Tuple<'_>> {
         self.keys.iter().filter_map(|key| Tuple::decode(key)?.ok())
     }
+
+    /// The keys of these tuples in the database.
+    pub fn keys(&self) -> &[Vec<u8>] {
+        &self.keys
+    }
 }
 
 /// The result for a host, which is valid as long as the image is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Outcome {
     Trap(Ground),
-    Pass(Why),
-    /// It has one bad message, which its identity outweighs.
-    Spared(Ground, Why),
+    /// It passes, and no rule speaks against it.
+    Pass(Why, Unasked),
+    /// It passes although a rule speaks against it.
+    Spared(Ground, Why, Unasked),
     /// The host is not greylisted: there is nothing to judge.
     Absent,
 }
@@ -114,22 +186,38 @@ pub(super) enum Outcome {
 impl Outcome {
     /// Whether a later rule may still hit it.
     pub fn is_open(&self) -> bool {
-        use Why::{DomainUnknown, Identity, IdentityUnknown, Nothing};
-        matches!(self, Outcome::Pass(Nothing | Identity | IdentityUnknown | DomainUnknown))
+        matches!(
+            self,
+            Outcome::Pass(Why::Nothing, _)
+                | Outcome::Spared(_, Why::Identity | Why::IdentityUnknown, _)
+        )
+    }
+
+    /// The checks without a result so far.
+    pub fn unasked(&self) -> Unasked {
+        match self {
+            Outcome::Pass(_, unasked) | Outcome::Spared(.., unasked) => *unasked,
+            Outcome::Trap(_) | Outcome::Absent => Unasked::NONE,
+        }
     }
 
     /// Applies a rule's opinion of the host.
     pub fn take(&mut self, opinion: Opinion<Ground>) {
         match opinion {
             Opinion::Against(ground) => *self = Outcome::Trap(ground),
-            // What is known about the host itself says more than an unknown domain.
-            Opinion::Spared(why)
-                if matches!(self, Outcome::Pass(Why::Nothing))
-                    || matches!(self, Outcome::Pass(Why::DomainUnknown)) =>
-            {
-                *self = Outcome::Pass(why);
+            Opinion::Spared(..) if !self.is_open() => {}
+            Opinion::Spared(ground, why) => {
+                let (unasked, is_unknown) = (self.unasked(), why == Why::IdentityUnknown);
+                let unasked = if is_unknown { unasked.and(Check::Identity) } else { unasked };
+                *self = Outcome::Spared(ground, why, unasked);
             }
-            Opinion::Spared(_) | Opinion::Nothing => {}
+            Opinion::Unasked(check) => match self {
+                Outcome::Pass(_, unasked) | Outcome::Spared(.., unasked) => {
+                    *unasked = unasked.and(check);
+                }
+                Outcome::Trap(_) | Outcome::Absent => {}
+            },
+            Opinion::Nothing => {}
         }
     }
 }
@@ -157,9 +245,9 @@ pub enum Why {
     OneMessage,
     /// The same, but DNS was not asked about them or had no definite answer.
     OneMessageUnknown,
-    /// No rule hit, but DNS had no definite answer about one of its sender domains.
-    DomainUnknown,
-    /// No rule hit.
+    /// No rule hit, but checks have no result, which [`Evidence::unasked`] names.
+    Unasked,
+    /// No rule hit, and everything was asked and answered.
     Nothing,
 }
 
@@ -190,7 +278,7 @@ impl Why {
             Why::IdentityUnknown => "identity not known",
             Why::OneMessage => "identity confirmed, one bad message is not enough",
             Why::OneMessageUnknown => "identity not known, one bad message is not enough this time",
-            Why::DomainUnknown => "sender domain not known",
+            Why::Unasked => "not everything could be checked",
             Why::Nothing => "nothing against it",
         }
     }

@@ -3,6 +3,7 @@
 use crate::metrics;
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::user;
+use crate::support::records::{trapped, white};
 use crate::support::responder::Responder;
 use crate::world;
 use serde_json::Value;
@@ -67,9 +68,9 @@ fn show_in_json_says_the_same() {
     let trapped = serde_json::json!({
         "syntax": 2, "domains": 1, "senders": 1, "helo": 1, "rcpt": 1, "checker": 0, "dns": 2
     });
-    assert_eq!(status["last_scan"]["trapped"], trapped);
-    assert_eq!(status["last_scan"]["domains"]["unknown"], 1);
-    assert_eq!(status["last_scan"]["domains"]["bad"], 2);
+    assert_eq!(status["last_scan"]["trapped_by_rule"], trapped);
+    assert_eq!(status["last_scan"]["sender_domains"]["unknown"], 1);
+    assert_eq!(status["last_scan"]["sender_domains"]["bad"], 2);
     assert_eq!(status["name_servers"][0]["fitness"], "fit");
     assert_eq!(status["name_servers"].as_array().unwrap().len(), 1);
 }
@@ -103,7 +104,7 @@ fn show_traps_has_all_and_what_is_known_of_them() {
     let rows = fields(&shown);
     let found: Vec<_> = rows.iter().map(|row| (row[0], row[3])).collect();
     assert_eq!(found, expected);
-    assert!(rows.iter().all(|row| (row[2] == "-") == (row[0] == "192.0.2.76")), "{shown}");
+    assert!(rows.iter().all(|row| (row[2] == "unknown") == (row[0] == "192.0.2.76")), "{shown}");
 }
 
 #[test]
@@ -111,41 +112,129 @@ fn show_hosts_has_all_that_wait() {
     let (_place, _server, daemon) = scanned();
     let shown = daemon.says(&["show", "hosts"]);
     let rows = fields(&shown);
-    let rule = |host: &str| {
+    let row = |host: &str| {
         let row = rows.iter().find(|row| row[0] == host);
-        row.unwrap_or_else(|| panic!("no {host} in\n{shown}"))[2]
+        let row = row.unwrap_or_else(|| panic!("no {host} in\n{shown}"));
+        (row[1], row[3], row[4], row[5])
     };
-    for host in world::PASS {
-        assert_eq!(rule(host), "pass", "{host}");
+    let bad = "Invalid source address cheap pills@ (blank outside quotes)";
+    for (host, state, rule, reason) in [
+        ("192.0.2.70", "waiting", "-", "nothing against it"),
+        ("192.0.2.71", "waiting", "-", "sender domain not known"),
+        (
+            "192.0.2.72",
+            "waiting",
+            "domains",
+            "identity confirmed: Host sending from 7 domains (> 3)",
+        ),
+        ("192.0.2.73", "white", "syntax", &format!("whitelisted: {bad}")),
+        ("192.0.2.74", "waiting", "syntax", &format!("in allow: {bad}")),
+        ("192.0.2.75", "waiting", "-", "nothing against it"),
+        ("192.0.2.76", "trapped", "syntax", &format!("already trapped: {bad}")),
+    ] {
+        assert_eq!(row(host), (state, "pass", rule, reason), "{host}");
     }
-    // They are trapped now.
-    for (host, _) in world::TRAPPED {
-        assert_eq!(rule(host), "pass", "{host}");
+    // They are trapped now, and would be trapped again.
+    for (host, reason) in world::TRAPPED {
+        let (state, verdict, rule, why) = row(host);
+        assert_eq!((state, verdict), ("trapped", "pass"), "{host}");
+        assert_ne!(rule, "-", "{host}");
+        assert_eq!(why, format!("already trapped: {reason}"));
     }
     assert_eq!(rows.len(), 15, "{shown}");
 }
 
 #[test]
 fn explain_has_reason_and_evidence() {
-    let (_place, _server, daemon) = scanned();
+    let (place, _server, daemon) = scanned();
     let explained = |host: &str| daemon.says(&["explain", host]);
-    let gone = explained("192.0.2.60");
-    for line in [
-        "address\t192.0.2.60\n",
-        "rule\tdns\n",
-        "reason\tMailed from sender gone.example with no MX or A\n",
-        "answer\tno such domain\n",
-        "tuple\th.example\t<a@gone.example>\t<user@example.org>\n",
-    ] {
-        assert!(gone.contains(line), "{line} in\n{gone}");
-    }
+    let has = |host: &str, lines: &[&str]| {
+        let said = explained(host);
+        for line in lines {
+            assert!(said.lines().any(|it| it.starts_with(line)), "{line:?} in\n{said}");
+        }
+    };
+    has(
+        "192.0.2.60",
+        &[
+            "address\t192.0.2.60",
+            "state\ttrapped",
+            "verdict\ttrap",
+            "rule\tdns",
+            "reason\tMailed from sender gone.example with no MX or A",
+            "limit\tsuspect tuples\t1\t5",
+            "domain\tgone.example\tbad\tno such domain",
+            "helo\th.example\t",
+            "tuples\t1",
+            "tuple\th.example\t<a@gone.example>\t<user@example.org>\t20",
+        ],
+    );
     assert_eq!(explained("192.0.2.20").matches("tuple\t").count(), 7);
     // The other spelling of the same address.
-    assert!(explained("2001:DB8:0::10").contains("rule\tsyntax\n"));
-    let passed = explained("192.0.2.72");
-    assert!(passed.contains("rule\tpass\nreason\tidentity confirmed\n"), "{passed}");
+    has("2001:DB8:0::10", &["rule\tsyntax"]);
+    has(
+        "192.0.2.72",
+        &[
+            "state\twaiting",
+            "verdict\tpass",
+            "rule\tdomains",
+            "reason\tidentity confirmed: Host sending from 7 domains (> 3)",
+            "limit\tmax sender domains\t7\t3",
+            "domain\td0.example\tgood\tMX",
+            "helo\tout.provider.example\tconfirmed",
+        ],
+    );
+    // Nobody depends on these answers, which are asked for to be shown.
+    has("192.0.2.10", &["rule\tsyntax", "helo\th.example\t"]);
+    has("192.0.2.70", &["domain\tgood.example\tgood\tMX", "helo\th.example\tdenied"]);
+    has("192.0.2.71", &["not checked\tsender domain not known", "domain\toutage.example\tunknown"]);
+    let line = |start: &str| {
+        let text = std::fs::read_to_string(place.path("conf")).unwrap();
+        let number = text.lines().position(|line| line.starts_with(start)).unwrap() + 1;
+        format!("{}:{number}", place.path("conf").display())
+    };
+    let closed =
+        format!("statement\ttrap rcpt \"@closed\\.example\\.org$\"\t{}", line("trap rcpt"));
+    has("192.0.2.50", &["rule\trcpt", &closed]);
+    has(
+        "192.0.2.74",
+        &["rule\tsyntax", &format!("statement\tallow 192.0.2.74\t{}", line("allow"))],
+    );
+    // Trapped by somebody else.
+    let theirs = explained("192.0.2.76");
+    assert!(theirs.contains("state\ttrapped\ntrap\t20"), "{theirs}");
+    assert!(
+        theirs.contains("\nverdict\tpass\nrule\tsyntax\nreason\talready trapped: "),
+        "{theirs}"
+    );
     let none = daemon.ctl(&["explain", "203.0.113.1"]).failed();
     assert_eq!(none, "greytrapctl: 203.0.113.1: does not wait\n");
+}
+
+/// A host without tuples was said not to wait, in a trap or not.
+#[test]
+fn explain_has_the_state_of_hosts_without_tuples() {
+    let (place, daemon) = idle();
+    place.enter(&[trapped("192.0.2.1"), white("192.0.2.2")]);
+    let said = daemon.says(&["explain", "192.0.2.1"]);
+    assert!(said.starts_with("address\t192.0.2.1\nstate\ttrapped\ntrap\t"), "{said}");
+    assert!(said.contains("\nrule\t-\nreason\talready trapped\n"), "{said}");
+    let said = daemon.says(&["explain", "192.0.2.2"]);
+    assert!(said.contains("\nstate\twhite\njudged"), "{said}");
+    assert!(said.ends_with("\nreason\twhitelisted\ntuples\t0\n"), "{said}");
+}
+
+/// The trap has been ended by somebody else since: the daemon went on saying that the host is in it.
+#[test]
+fn what_was_trapped_once_is_judged_again() {
+    let (place, _server, daemon) = scanned();
+    let trapped = daemon.says(&["explain", "192.0.2.60"]);
+    assert!(trapped.contains("state\ttrapped\n") && trapped.contains("verdict\ttrap\n"));
+    let args =
+        ["-F", place.database().to_str().unwrap(), "release", "192.0.2.60"].map(String::from);
+    crate::support::cmd::ctl(args).succeeds();
+    let now = daemon.says(&["explain", "192.0.2.60"]);
+    assert!(now.contains("state\twaiting\njudged\t"), "{now}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_trap_has_its_time_and_its_reason() {
     until("it is written", || events(&daemon, "trapped_by_hand") == 1);
     let json = daemon.says(&["-j", "history", "192.0.2.1"]);
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["until"], end);
+    assert_eq!(json["expire"], end);
     assert!(json["reason"].as_str().unwrap().ends_with("told\\033 us"), "{json}");
 }
 
@@ -156,7 +156,7 @@ fn a_report_is_a_summary_or_nothing() {
     assert_eq!(lines[2..5], [vec!["trapped", "3"], vec!["syntax", "3"], vec!["released", "1"]]);
     assert_eq!(lines[5][..3], ["10.0.0.2", "syntax", "by"]);
     let json: Value = serde_json::from_str(&daemon.says(&["-j", "report"])).unwrap();
-    assert_eq!(json["trapped"]["syntax"], 3);
+    assert_eq!(json["trapped_by_rule"]["syntax"], 3);
     assert_eq!(json["released"][0]["address"], "10.0.0.2");
 }
 

@@ -1,7 +1,7 @@
 //! What may happen to the database of a running daemon: there is a line in the log, and the next scan
 //! continues.
 //!
-//! `LONG` in the environment adds what takes a minute.
+//! Tests with `at_length` in their names take a minute.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
@@ -174,10 +174,8 @@ fn something_else_in_its_place() {
 
 /// Another process holds the lock for longer than anybody waits.
 #[test]
-fn locked_for_a_minute() {
-    if std::env::var_os("LONG").is_none() {
-        return eprintln!("locked_for_a_minute: SKIPPED, it takes a minute (LONG=1)");
-    }
+#[ignore = "takes a minute"]
+fn locked_at_length() {
     let place = Place::new();
     let mut daemon = scanning(&place);
     let file = File::open(place.database()).unwrap();
@@ -200,12 +198,8 @@ fn locked_for_a_minute() {
 
 /// After waiting in vain for the lock once, the engine does not wait again for the next traps.
 #[test]
-fn locked_before_many_traps_are_written() {
-    if std::env::var_os("LONG").is_none() {
-        return eprintln!(
-            "locked_before_many_traps_are_written: SKIPPED, it takes a minute (LONG=1)"
-        );
-    }
+#[ignore = "takes a minute"]
+fn locked_at_length_before_many_traps_are_written() {
     let place = Place::new();
     let go = place.path("go");
     let script = format!("#!/bin/sh\nwhile ! test -e {}; do sleep 0.05; done\n", go.display());

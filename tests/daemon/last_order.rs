@@ -74,7 +74,9 @@ impl Role {
         let mut parent = Channel::<FromParent, ToParent>::new(ours).unwrap();
         let (database, memory) = (place.database(), place.memory());
         let config = format!("database {database:?}\nmemory {memory:?}\n{statements}");
-        let start = Start { config, verbose: false, foreground: true, since: 0, renewal: None };
+        let origins = Default::default();
+        let start =
+            Start { config, origins, verbose: false, foreground: true, since: 0, renewal: None };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{name}: {ready:?}");

@@ -41,7 +41,9 @@ impl Store {
         drop(command);
         let mut parent = Channel::<FromParent, ToParent>::new(ours).unwrap();
         let config = format!("database \"{}\"\n{statements}", place.database().display());
-        let start = Start { config, verbose: false, foreground: true, since: 0, renewal: None };
+        let origins = Default::default();
+        let start =
+            Start { config, origins, verbose: false, foreground: true, since: 0, renewal: None };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{ready:?}");

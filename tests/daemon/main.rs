@@ -12,6 +12,7 @@ mod clients;
 mod database;
 mod descriptors;
 mod dns;
+mod documented;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;

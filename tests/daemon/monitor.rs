@@ -10,14 +10,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// A greytrapctl that monitors, and what it prints.
-struct Monitor {
+pub struct Monitor {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Monitor {
     /// Starts it, and waits until it hears.
-    fn start(daemon: &Daemon, place: &Place, options: &[&str]) -> Monitor {
+    pub fn start(daemon: &Daemon, place: &Place, options: &[&str]) -> Monitor {
         let mut command = Command::new(env!("CARGO_BIN_EXE_greytrapctl"));
         command.arg("-s").arg(place.socket()).args(options).arg("monitor");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -54,7 +54,7 @@ impl Monitor {
     }
 
     /// All lines up to one that contains `text`.
-    fn until(&self, text: &str) -> Vec<String> {
+    pub fn until(&self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
@@ -103,7 +103,9 @@ fn scans_verdicts_and_traps_arrive() {
         };
         assert!(of_host("verdict") < of_host("trapped"));
     }
-    assert!(lines.contains(&"verdict\t192.0.2.72\tpass\tidentity confirmed"), "{lines:#?}");
+    let identity =
+        "verdict\t192.0.2.72\tpass\tidentity confirmed: Host sending from 7 domains (> 3)";
+    assert!(lines.contains(&identity), "{lines:#?}");
     assert!(lines.contains(&"verdict\t192.0.2.71\tpass\tsender domain not known"), "{lines:#?}");
     // What nothing is against is no news, what is spared not judged.
     for host in ["192.0.2.70", "192.0.2.73", "192.0.2.74", "192.0.2.76"] {
@@ -125,7 +127,7 @@ fn json_events_are_objects_with_their_kind() {
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events[0]["event"], "scan_started");
     // In the monitor's time the host of its start was trapped and released.
-    assert_eq!(events.last().unwrap()["records"]["trapped"], 0);
+    assert_eq!(events.last().unwrap()["records"]["trapped_records"], 0);
 }
 
 #[test]

@@ -31,9 +31,9 @@ fn sums_and_reasons_go_on() {
         daemon.scan_done();
         let after = status(&daemon);
         assert_eq!(after["totals"]["scans"], 1 + reloads);
-        assert_eq!(after["totals"]["trapped"]["syntax"], 3);
+        assert_eq!(after["totals"]["trapped_by_rule"]["syntax"], 3);
         assert_eq!(after["totals"]["trapped_by_hand"], 1);
-        assert_eq!(after["totals"]["released"], 1);
+        assert_eq!(after["totals"]["released_hosts"], 1);
         assert_eq!(after["since"], before["since"]);
     }
     let explained = daemon.says(&["explain", "10.0.0.1"]);
@@ -80,7 +80,7 @@ fn an_exception_ends_the_traps_that_it_covers() {
     daemon.exact_line("Released 10.0.0.1: in allow");
     daemon.scan_done();
     assert_eq!(place.trapped(), ["192.0.2.1"]);
-    assert_eq!(status(&daemon)["totals"]["released"], 3);
+    assert_eq!(status(&daemon)["totals"]["released_hosts"], 3);
     // A second reload later too: what was set is known on.
     let (place, mut daemon) = scanned("", &invalid_senders(2));
     daemon.says(&["reload"]);

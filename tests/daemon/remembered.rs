@@ -97,9 +97,9 @@ fn sums_and_reasons_go_on_after_a_restart() {
         let totals = totals(&daemon);
         let found = [
             &totals["scans"],
-            &totals["trapped"]["syntax"],
+            &totals["trapped_by_rule"]["syntax"],
             &totals["trapped_by_hand"],
-            &totals["released"],
+            &totals["released_hosts"],
         ];
         assert_eq!(found, [&Value::from(starts), &3.into(), &1.into(), &1.into()], "{totals}");
         let now = daemon.says(&["explain", "10.0.0.1"]);
@@ -303,7 +303,7 @@ fn history_is_told_by_time_rule_and_network() {
     assert!(long.contains("\n\ttuple\th.example\t<no domain>\t<user@example.org>\n"), "{long}");
     let json = daemon.says(&["-j", "history", "10.0.0.2"]);
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["event"], &json["rule"]), (&"trapped".into(), &"syntax".into()));
+    assert_eq!((&json["deed"], &json["rule"]), (&"trapped".into(), &"syntax".into()));
     assert_eq!(json["tuples"][0]["from"], "<no domain>");
     let refused = daemon.ctl(&["history", "-r", "nonsense"]).failed();
     assert_eq!(refused, "greytrapctl: unknown rule \"nonsense\"\n");
@@ -333,7 +333,7 @@ fn observed_rules_trap_nobody() {
         history(&daemon, &["10.0.0.0/30"])
             == ["observed 10.0.0.1 syntax", "observed 10.0.0.2 syntax"]
     });
-    assert_eq!(totals(&daemon)["trapped"]["syntax"], 0);
+    assert_eq!(totals(&daemon)["trapped_by_rule"]["syntax"], 0);
     place.configure(&format!("{NO_DNS}scan every 1h\nobserve yes\n"));
     daemon.says(&["reload"]);
     daemon.scan_done();
@@ -375,7 +375,8 @@ fn explain_knows_what_was() {
     assert!(found[1].starts_with("past released - by hand ("), "{found:?}");
     let reason = "past trapped syntax Invalid source address no domain (blank outside quotes)";
     let tuple = " tuple h.example <no domain> <user@example.org>";
-    assert_eq!(found[2..], [reason, tuple]);
+    assert_eq!((found[2].as_str(), found[3].as_str()), (reason, " limit suspect tuples 0 5"));
+    assert_eq!(found.last().unwrap(), tuple);
     assert_eq!(told("192.0.2.9").len(), 3);
     let json = daemon.says(&["-j", "explain", "10.0.0.1"]);
     let json: Value = serde_json::from_str(&json).unwrap();

@@ -45,6 +45,7 @@ fn configuration(place: &Place, program: &str) -> Checked {
         text: format!(
             "database {database:?}\nsocket {socket:?}\n{NO_DNS}check rcpt with {program:?}\n"
         ),
+        origins: Default::default(),
         warnings: Vec::new(),
         socket,
         scan_every: Duration::from_secs(600),

@@ -24,9 +24,6 @@ pub const TRAPPED: [(&str, &str); 8] = [
     ("2001:db8::10", "Invalid source address nobody (no @)"),
 ];
 
-/// Hosts that wait and pass.
-pub const PASS: [&str; 5] = ["192.0.2.70", "192.0.2.71", "192.0.2.72", "192.0.2.74", "192.0.2.75"];
-
 const TO: &str = "user@example.org";
 const GOOD: &str = "a@good.example";
 

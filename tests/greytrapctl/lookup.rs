@@ -48,8 +48,8 @@ fn json_lines() {
     assert_eq!(
         objects,
         [
-            json!({"domain": "null.example", "verdict": "bad", "why": "null MX"}),
-            json!({"domain": "a\\033\\\\b", "verdict": "unknown", "why": why}),
+            json!({"domain": "null.example", "verdict": "bad", "reason": "null MX"}),
+            json!({"domain": "a\\033\\\\b", "verdict": "unknown", "reason": why}),
         ]
     );
 }

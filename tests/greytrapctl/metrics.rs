@@ -55,8 +55,8 @@ fn an_openmetrics_parser_reads_every_sample() {
         "counter|greytrapper_trapped_hosts_total|rule=dns|2402.000000",
         "counter|greytrapper_trapped_hosts_total|rule=hand|3.000000",
         "counter|greytrapper_sender_domains_total|verdict=unknown|804.000000",
-        "gauge|greytrapper_name_server_fit|address=[2001:db8::53]:53|0.000000",
-        "gauge|greytrapper_name_server_round_trip_seconds|address=127.0.0.1:53|0.000312",
+        "gauge|greytrapper_name_server_fit|server=[2001:db8::53]:53|0.000000",
+        "gauge|greytrapper_name_server_round_trip_seconds|server=127.0.0.1:53|0.000312",
         "counter|greytrapper_sync_datagrams_total|peer=em0 (224.0.1.240),result=failed|1.000000",
     ] {
         assert!(samples.iter().any(|sample| sample == wanted), "{wanted}\n{samples:#?}");

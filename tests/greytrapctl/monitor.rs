@@ -106,7 +106,7 @@ fn each_event_is_an_object() {
         r#"{"time":T,"event":"verdict","address":"192.0.2.1","verdict":"pass","rule":null,"reason":"nothing against it"}"#,
         r#"{"time":T,"event":"verdict","address":"192.0.2.1","verdict":"trap","rule":"syntax","reason":"Invalid source address a\\033@ (blank)"}"#,
         r#"{"time":T,"event":"trapped","address":"192.0.2.1","rule":"syntax","reason":"Invalid source address a\\033@ (blank)"}"#,
-        r#"{"time":T,"event":"trapped","address":"192.0.2.1","rule":null,"reason":"by hand (root)"}"#,
+        r#"{"time":T,"event":"trapped","address":"192.0.2.1","rule":"hand","reason":"by hand (root)"}"#,
         r#"{"time":T,"event":"released","address":"192.0.2.1","reason":"in allow"}"#,
         r#"{"time":T,"event":"notice","text":"127.0.0.1:53 put aside: \\007no answer"}"#,
         r#"{"time":T,"event":"failure","text":"/var/db/spamd: locked\\012for long"}"#,
@@ -117,7 +117,7 @@ fn each_event_is_an_object() {
     }
     publish(&daemon, events().pop().unwrap());
     let done: Value = serde_json::from_str(&monitor.line()).unwrap();
-    assert_eq!((&done["event"], &done["trapped"]["dns"]), (&"scan_done".into(), &9.into()));
+    assert_eq!((&done["event"], &done["trapped_by_rule"]["dns"]), (&"scan_done".into(), &9.into()));
     daemon.end();
     assert_eq!(monitor.end(), (Some(1), "greytrapctl: greytrapper is exiting\n".into()));
 }

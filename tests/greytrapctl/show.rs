@@ -2,9 +2,13 @@
 
 use crate::fake_daemon::Daemon;
 use crate::sample::{NOW, status};
-use greytrapper::control::protocol::{Explained, Reply, Request, Trap};
+use greytrapper::config::Written;
+use greytrapper::control::protocol::{Explained, Reply, Request, Span, Standing, Trap};
 use greytrapper::control::status::{Configured, Phase, Status};
-use greytrapper::scan::{Evidence, Rule, Verdict};
+use greytrapper::scan::answers::{Bad, Confirmation, DomainVerdict};
+use greytrapper::scan::{
+    Amount, Check, Evidence, Given, Measure, Rule, Setting, State, Unasked, Verdict, What, Why,
+};
 use greytrapper::spamd::{Address, Tuple};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -60,7 +64,7 @@ scans              0 done, 0 failed
 
 trapped               last scan  since start
 by hand                                    0
-released by hand                           0
+released                                   0
 ";
     assert_eq!(shown, wanted);
 }
@@ -78,16 +82,16 @@ fn the_state_as_an_object() {
     assert_eq!((&scan["took"], &scan["lock_held_us"]), (&took, &json!(59_871)));
     let rules = json!({"syntax": 1, "domains": 2, "senders": 0, "helo": 0, "rcpt": 0,
         "checker": 0, "dns": 9});
-    assert_eq!(scan["trapped"], rules);
-    assert_eq!(scan["records"]["white"], 20_311);
+    assert_eq!(scan["trapped_by_rule"], rules);
+    assert_eq!(scan["records"]["white_records"], 20_311);
     let servers = json!([
-        {"address": "127.0.0.1:53", "fitness": "fit", "round_trip_us": 312, "answers": 221_833,
-            "timeouts": 61},
-        {"address": "[2001:db8::53]:53", "fitness": {"unfit": "no answer"}, "round_trip_us": null,
-            "answers": 0, "timeouts": 4},
+        {"server": "127.0.0.1:53", "fitness": "fit", "round_trip_us": 312, "answer_count": 221_833,
+            "timeout_count": 61},
+        {"server": "[2001:db8::53]:53", "fitness": {"unfit": "no answer"}, "round_trip_us": null,
+            "answer_count": 0, "timeout_count": 4},
     ]);
     assert_eq!(object["name_servers"], servers);
-    assert_eq!(object["peers"][0], json!({"name": "mx2.example.org", "sent": 2915, "failed": 0}));
+    assert_eq!(object["peers"][0], json!({"peer": "mx2.example.org", "sent": 2915, "failed": 0}));
     assert_eq!(object["config"]["rules"][5], "dns");
 }
 
@@ -102,7 +106,7 @@ fn a_table_has_tabs_or_objects() {
     let shown = text(daemon.ctl(&["show", "traps"]).succeeds());
     let wanted = "\
 192.0.2.1\t2026-11-25T03:45:10Z\tsyntax\tInvalid source address a\\033 b@ (blank)
-2001:db8::1\t2026-11-25T03:45:10Z\t-\t
+2001:db8::1\t2026-11-25T03:45:10Z\tunknown\t
 ";
     assert_eq!(shown, wanted);
     let objects = objects(&daemon.ctl(&["-j", "show", "traps"]).succeeds());
@@ -112,7 +116,7 @@ fn a_table_has_tabs_or_objects() {
             json!({"address": "192.0.2.1", "first": NOW - 60, "expire": NOW + 86_340,
                 "rule": "syntax", "reason": "Invalid source address a\\033 b@ (blank)"}),
             json!({"address": "2001:db8::1", "first": NOW - 60, "expire": NOW + 86_340,
-                "rule": null, "reason": ""}),
+                "rule": "unknown", "reason": ""}),
         ]
     );
     assert_eq!(daemon.asked(), [Request::ShowTraps, Request::ShowTraps]);
@@ -120,52 +124,114 @@ fn a_table_has_tabs_or_objects() {
 
 #[test]
 fn a_long_table_comes_whole() {
-    let host = |number: u32| Verdict {
-        rule: number.is_multiple_of(2).then_some(Rule::Helo),
-        evidence: Evidence::new(number, None, std::iter::empty()),
-        ..verdict(&Ipv4Addr::from(number).to_string(), Rule::Helo, "nothing against it")
+    let against = |number: u32| Verdict {
+        evidence: Evidence::new(number, std::iter::empty()),
+        ..verdict(
+            &Ipv4Addr::from(number).to_string(),
+            Rule::Helo,
+            "Host calls itself 2 names (> 1)",
+        )
+    };
+    let host = move |number: u32| match number % 4 {
+        0 => {
+            let (what, reason) = (What::Pass(Why::Nothing), "nothing against it".into());
+            Verdict { what, rule: None, reason, ..against(number) }
+        }
+        1 => against(number).passing(Why::Whitelisted),
+        2 => against(number).passing(Why::Trapped),
+        _ => against(number),
     };
     let daemon = Daemon::start(move |server, id, _| {
         server.stream(id, (0..200_000).map(host).map(Reply::Host));
     });
     let shown = text(daemon.ctl(&["show", "hosts"]).succeeds());
-    assert_eq!(shown.lines().count(), 200_000);
-    assert_eq!(shown.lines().nth(257), Some("0.0.1.1\t257\tpass\tnothing against it"));
-    assert_eq!(shown.lines().last(), Some("0.3.13.63\t199999\tpass\tnothing against it"));
+    let lines: Vec<_> = shown.lines().collect();
+    let helo = "Host calls itself 2 names (> 1)";
+    assert_eq!(lines.len(), 200_000);
+    assert_eq!(lines[256], "0.0.1.0\twaiting\t256\tpass\t-\tnothing against it");
+    assert_eq!(lines[257], format!("0.0.1.1\twhite\t257\tpass\thelo\twhitelisted: {helo}"));
+    assert_eq!(lines[258], format!("0.0.1.2\ttrapped\t258\tpass\thelo\talready trapped: {helo}"));
+    assert_eq!(lines[199_999], format!("0.3.13.63\twaiting\t199999\ttrap\thelo\t{helo}"));
     let objects = objects(&daemon.ctl(&["-j", "show", "hosts"]).succeeds());
-    let wanted = json!({"address": "0.0.0.2", "tuples": 2, "rule": "helo",
-        "reason": "nothing against it"});
+    let wanted = json!({"address": "0.0.0.2", "state": "trapped", "verdict": "pass",
+        "rule": "helo", "reason": format!("already trapped: {helo}"), "not_checked": [],
+        "tuple_count": 2});
     assert_eq!((objects.len(), &objects[2]), (200_000, &wanted));
     assert_eq!(daemon.asked(), [Request::ShowHosts, Request::ShowHosts]);
 }
 
-#[test]
-fn a_verdict_is_explained_with_its_evidence() {
+/// All that there can be of evidence.
+fn evidence() -> Evidence {
     let (helo, to) = (&b"mx\x1b.example"[..], &b"<a@example.org>"[..]);
     let senders = [&b"<x@nomail.example>"[..], b"<y\xff\\@nomail.example>"];
     let tuples = senders.into_iter().map(|from| Tuple { address: b"192.0.2.7", helo, from, to });
+    let mut evidence = Evidence::new(3, tuples);
+    evidence.unasked = Unasked::NONE.and(Check::Recipient).and(Check::Identity);
+    let origin = Some(("/etc/mail/greytrapper.conf".into(), 12));
+    evidence.statements = vec![Written { statement: "pass rcpt \"^a@\"".into(), origin }];
+    evidence.measures = vec![Measure {
+        setting: Setting::MaxSenderRatio,
+        value: Amount::ratio(2.0 / 3.0),
+        limit: Amount::ratio(0.75),
+    }];
+    evidence.answers = vec![
+        Given::Domain(b"nomail.example".into(), Some(DomainVerdict::Bad(Bad::NullMx))),
+        Given::Domain(b"late\x1b.example".into(), None),
+        Given::Helo(b"mx.example".into(), Confirmation::NotConfirmed),
+        Given::Recipient(b"a@example.org".into(), Some(true)),
+    ];
+    evidence
+}
+
+#[test]
+fn a_verdict_is_explained_with_its_evidence() {
     let reason = "Mailed from sender nomail.example with no MX or A (null MX)";
-    let evidence = Evidence::new(2, Some("null MX".into()), tuples);
-    let verdict = Verdict { evidence, ..verdict("192.0.2.7", Rule::Dns, reason) };
-    let daemon = Daemon::that_says(vec![Reply::Explained(Explained { judged: NOW, verdict })]);
+    let verdict = Verdict { evidence: evidence(), ..verdict("192.0.2.7", Rule::Dns, reason) };
+    let span = |first| Span { first, expire: first + 60 };
+    let times = vec![Some(span(NOW - 30)), None];
+    let standing = Standing { state: State::Trapped, trap: Some(span(NOW)), times };
+    let explained = Explained { judged: NOW, verdict, standing };
+    let daemon = Daemon::that_says(vec![Reply::Explained(explained)]);
     let shown = text(daemon.ctl(&["explain", "192.0.2.7"]).succeeds());
     let wanted = "\
 address\t192.0.2.7
+state\ttrapped
+trap\t2026-11-24T03:46:10Z\t2026-11-24T03:47:10Z
 judged\t2026-11-24T03:46:10Z
+verdict\ttrap
 rule\tdns
 reason\tMailed from sender nomail.example with no MX or A (null MX)
-answer\tnull MX
-tuple\tmx\\033.example\t<x@nomail.example>\t<a@example.org>
-tuple\tmx\\033.example\t<y\\377\\\\@nomail.example>\t<a@example.org>
+not checked\trecipient not checked
+not checked\tidentity not known
+statement\tpass rcpt \"^a@\"\t/etc/mail/greytrapper.conf:12
+limit\tmax sender ratio\t0.666667\t0.75
+domain\tnomail.example\tbad\tnull MX
+domain\tlate\\033.example\tunknown\tnot asked
+helo\tmx.example\tdenied
+recipient\ta@example.org\tgood
+tuples\t3
+tuple\tmx\\033.example\t<x@nomail.example>\t<a@example.org>\t2026-11-24T03:45:40Z\t2026-11-24T03:46:40Z
+tuple\tmx\\033.example\t<y\\377\\\\@nomail.example>\t<a@example.org>\t-\t-
 ";
     assert_eq!(shown, wanted);
     let objects = objects(&daemon.ctl(&["-j", "explain", "192.0.2.7"]).succeeds());
     assert_eq!(
         objects,
-        [json!({"judged": NOW, "address": "192.0.2.7", "verdict": "trap", "rule": "dns",
+        [json!({"judged": NOW, "trap": {"first": NOW, "expire": NOW + 60},
+            "address": "192.0.2.7", "state": "trapped", "verdict": "trap", "rule": "dns",
             "reason": "Mailed from sender nomail.example with no MX or A (null MX)",
-            "answer": "null MX", "tuples": [
-                {"helo": "mx\\033.example", "from": "<x@nomail.example>", "to": "<a@example.org>"},
+            "not_checked": ["recipient not checked", "identity not known"], "tuple_count": 3,
+            "statements": [{"statement": "pass rcpt \"^a@\"",
+                "file": "/etc/mail/greytrapper.conf", "line": 12}],
+            "limits": [{"setting": "max sender ratio", "value": 0.666667, "limit": 0.75}],
+            "answers": [
+                {"domain": "nomail.example", "verdict": "bad", "reason": "null MX"},
+                {"domain": "late\\033.example", "verdict": "unknown", "reason": "not asked"},
+                {"helo": "mx.example", "verdict": "denied"},
+                {"recipient": "a@example.org", "verdict": "good"}],
+            "tuples": [
+                {"helo": "mx\\033.example", "from": "<x@nomail.example>", "to": "<a@example.org>",
+                    "first": NOW - 30, "expire": NOW + 30},
                 {"helo": "mx\\033.example", "from": "<y\\377\\\\@nomail.example>",
                     "to": "<a@example.org>"}]})]
     );

@@ -58,9 +58,15 @@ fn json_has_the_evidence() {
         objects,
         [json!({
             "address": "2001:db8:9a9:ada::12",
+            "state": "waiting",
             "verdict": "trap",
             "rule": "syntax",
             "reason": "Invalid source address u@192.0.2.204 (domain of digits only)",
+            "not_checked": [],
+            "tuple_count": 5,
+            "statements": [],
+            "limits": [{ "setting": "suspect tuples", "value": 0.0, "limit": 5.0 }],
+            "answers": [],
             "tuples": [{
                 "helo": "mail.a00011.example",
                 "from": "<u@192.0.2.204>",

@@ -129,6 +129,7 @@ fn json_has_the_tuples_and_the_answer() {
             tuple("<b@GONE.example>", "<u2@ours.example>")
         ])
     );
+    object["answers"].as_array_mut().unwrap().sort_by_key(|answer| answer["domain"].to_string());
     let reason = object["reason"].take();
     assert!(
         reason
@@ -138,22 +139,34 @@ fn json_has_the_tuples_and_the_answer() {
     );
     assert_eq!(
         object,
-        json!({"address": "192.0.2.2", "verdict": "trap", "rule": "dns", "reason": null,
-            "answer": "no such domain", "tuples": null})
+        json!({"address": "192.0.2.2", "state": "waiting", "verdict": "trap", "rule": "dns",
+            "reason": null, "not_checked": [], "tuple_count": 3, "statements": [],
+            "limits": [
+                {"setting": "suspect tuples", "value": 3.0, "limit": 5.0},
+                {"setting": "max sender domains", "value": 2.0, "limit": 3.0},
+                {"setting": "max sender ratio", "value": 1.0, "limit": 0.75},
+                {"setting": "max helo domains", "value": 0.0, "limit": 1.0},
+            ],
+            "answers": [
+                {"domain": "gone.example", "verdict": "bad", "reason": "no such domain"},
+                {"domain": "mx.example", "verdict": "good", "reason": "MX"},
+            ],
+            "tuples": null})
     );
 }
 
 #[test]
 fn identity_by_address_by_pointer_not_at_all_and_unknown() {
     let trapped = "192.0.2.1\tdomains\tHost sending from 6 domains (> 3)";
-    let confirmed = "192.0.2.1\tpass\tidentity confirmed";
+    let confirmed = "192.0.2.1\tpass\tidentity confirmed: Host sending from 6 domains (> 3)";
+    let unknown = "192.0.2.1\tpass\tidentity not known: Host sending from 6 domains (> 3)";
     for (helo, wanted) in [
         ("out.host.example", confirmed),
         // No address of its own; the PTR name has, and shares the registrable domain.
         ("none.ptr.host.example", confirmed),
         ("gone.other.example", trapped),
         ("localhost", trapped),
-        ("servfail.other.example", "192.0.2.1\tpass\tidentity not known"),
+        ("servfail.other.example", unknown),
     ] {
         let (found, said, _) = verdicts(zone, "", &nominee("192.0.2.1", helo));
         assert_eq!(found, [wanted], "{helo}: {said}");
@@ -171,7 +184,10 @@ fn helo_counts_names_that_are_not_confirmed() {
     let trapped = "192.0.2.1\thelo\tHost calls itself 2 names (> 1)";
     assert_eq!(calls(&["x.gone1.example", "x.gone2.example"]), trapped);
     assert_eq!(calls(&["x.host.example", "x.gone2.example"]), passes("nothing against it"));
-    assert_eq!(calls(&["servfail.b.example", "x.gone2.example"]), passes("identity not known"));
+    assert_eq!(
+        calls(&["servfail.b.example", "x.gone2.example"]),
+        passes("identity not known: Host calls itself 2 names (> 1)")
+    );
     // The names beyond those that are asked neither trap a host nor hide its others.
     let many: Vec<_> = (0..20).map(|n| format!("a{n}.gone1.example")).collect();
     let mut many: Vec<_> = many.iter().map(String::as_str).collect();
@@ -205,9 +221,9 @@ fn without_dns_the_other_rules_judge() {
     tuples.push(("192.0.2.3", "h", "<a@gone.example>"));
     tuples.push(("192.0.2.4", "h", "<nobody>"));
     let wanted = [
-        "192.0.2.1\tpass\tidentity not known",
-        "192.0.2.2\tpass\tidentity not known",
-        "192.0.2.3\tpass\tnothing against it",
+        "192.0.2.1\tpass\tidentity not known: Host sending from 6 domains (> 3)",
+        "192.0.2.2\tpass\tidentity not known: Host sending from 6 domains (> 3)",
+        "192.0.2.3\tpass\tsender domain not known",
         "192.0.2.4\tsyntax\tInvalid source address nobody (no @)",
     ];
     let silent = verdicts(|_| Vec::new(), "", &tuples);
@@ -255,7 +271,8 @@ fn trouble_makes_bad_unknown() {
     let unlucky = SIX.map(|from| from.replace("mx.", "servfail."));
     let tuples: Vec<_> =
         unlucky.iter().map(|from| ("192.0.2.1", "x.gone.example", &**from)).collect();
-    assert_eq!(verdicts(zone, "", &tuples).0, ["192.0.2.1\tpass\tidentity not known"]);
+    let unknown = "192.0.2.1\tpass\tidentity not known: Host sending from 6 domains (> 3)";
+    assert_eq!(verdicts(zone, "", &tuples).0, [unknown]);
     let (found, ..) = verdicts(servfail, "", &[("192.0.2.3", "h", "<a@gone.example>")]);
     assert_eq!(found, ["192.0.2.3\tpass\tsender domain not known"]);
 }

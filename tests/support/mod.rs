@@ -15,6 +15,7 @@ pub mod dice;
 pub mod disk;
 pub mod faulty;
 pub mod golden;
+pub mod mdoc;
 pub mod nsd;
 pub mod process;
 pub mod records;

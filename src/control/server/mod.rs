@@ -26,7 +26,7 @@ mod connection;
 
 pub use connection::OUTPUT_MAX;
 
-use super::protocol::{Event, REPLY_MAX, Reply, Request};
+use super::protocol::{EXITING, Event, REPLY_MAX, Reply, Request};
 use crate::errno::reason;
 use crate::frame::{self, FrameError};
 use connection::{Connection, Input, Output, Stage};
@@ -99,7 +99,7 @@ pub enum Farewell {
 impl fmt::Display for Farewell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Farewell::Ends => "greytrapper is exiting",
+            Farewell::Ends => EXITING,
             Farewell::HandsOver => "interrupted by a reload, try again",
         })
     }

@@ -8,10 +8,11 @@
 //! lives as long as the judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
 use crate::config::Config;
-use crate::control::protocol::Trap;
+use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
@@ -35,6 +36,8 @@ const CHUNK: usize = 1000;
 /// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
 /// traps stay in memory.
 const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
+/// What is included where only one host is explained.
+const EXPLAINED: Portion = Portion::Some { tuples: 200, bytes: 32 * 1024 };
 /// After so long what DNS has not answered is unknown for the time being: hosts that are settled by what it
 /// has answered are trapped, and the rest is asked for again.
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
@@ -99,7 +102,7 @@ pub struct Found {
     /// Of a scan verdicts on hosts that pass for a reason; else all asked for.
     pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
-    pub explained: Option<Verdict>,
+    pub explained: Option<Explained>,
     /// Of [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
     /// Hosts with one bad message, which their identity outweighs this time.
@@ -128,6 +131,8 @@ pub struct Work {
     pub recipients: Arc<Remembered>,
     /// Hosts whose identity has had no answer for long.
     pub overdue: HashSet<IpAddr>,
+    /// Of [`Purpose::Host`], why the daemon has trapped that host.
+    pub trapped: Option<Explained>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -269,9 +274,10 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
                 Ok(record) => is_of(&record.key, address),
                 Err(_) => true,
             });
-            Scan::begin(records, snapshot.byte_order(), work.now, rules)
+            Scan::begin_all(records, snapshot.byte_order(), work.now, rules)
         })?,
-        _ => Scan::of(&snapshot, work.now, rules)?,
+        Purpose::Hosts => Scan::of_all(&snapshot, work.now, rules)?,
+        Purpose::Scan | Purpose::Traps => Scan::of(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
     let held = still_held(&snapshot, work)?;
@@ -279,34 +285,39 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         line.say(Said::Read(Box::new(overview(scan.settled(), work, &held))));
     }
     let mut told = HashSet::new();
-    let mut tell = |scan: &Scan<'_>| {
-        let traps =
-            if work.purpose == Purpose::Scan { fresh(scan, &held, &mut told) } else { vec![] };
+    let mut tell = |scan: &Scan<'_>, answers: Option<&Known<'_>>| {
+        if work.purpose != Purpose::Scan {
+            return;
+        }
+        let traps = fresh(scan, answers, &held, &mut told);
         if !traps.is_empty() {
             line.say(Said::Traps(traps));
         }
     };
-    tell(&scan);
+    tell(&scan, None);
     let mut asking = Asking::begin(&scan, work, line);
     let is_settled = asking.questions.is_empty();
     while asking.wait(line) {
         let start = Instant::now();
         scan.settle(Some(&asking.known));
-        tell(&scan);
+        tell(&scan, Some(&asking.known));
         worked += start.elapsed();
     }
     let start = Instant::now();
     scan.settle(Some(&asking.known));
-    tell(&scan);
+    tell(&scan, Some(&asking.known));
     worked += start.elapsed();
     asking.ask_further(&scan, line);
     let start = Instant::now();
     let answers = asking.known;
     scan.settle(Some(&answers));
-    tell(&scan);
+    tell(&scan, Some(&answers));
     let report = scan.settled();
     let heard = answers.heard.believed();
-    let mut found = found(report, work, &held);
+    let (mut found, verdict) = found(report, &answers, &held);
+    if let Purpose::Host(address) = work.purpose {
+        found.explained = explained(&snapshot, address, verdict, work)?;
+    }
     let doubts = report.doubts().iter();
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
@@ -328,8 +339,14 @@ fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overvie
 }
 
 /// Hosts to be trapped that were not told yet.
-fn fresh(scan: &Scan<'_>, held: &HashSet<IpAddr>, told: &mut HashSet<IpAddr>) -> Vec<Verdict> {
-    let traps = scan.settled().traps(EVIDENCE);
+fn fresh(
+    scan: &Scan<'_>,
+    answers: Option<&Known<'_>>,
+    held: &HashSet<IpAddr>,
+    told: &mut HashSet<IpAddr>,
+) -> Vec<Verdict> {
+    let answers = answers.map(|answers| answers as &dyn Answers);
+    let traps = scan.settled().traps_by(answers, EVIDENCE);
     let free = traps.filter(|verdict| !held.contains(&verdict.address.ip()));
     free.filter(|verdict| told.insert(verdict.address.ip())).collect()
 }
@@ -354,7 +371,10 @@ impl<'w> Asking<'w> {
     /// Asks all at once.
     fn begin(scan: &Scan<'_>, work: &'w Work, line: &Line) -> Asking<'w> {
         let within = work.config.scan_every / 2;
-        let questions = Questions::of(scan);
+        let questions = match work.purpose {
+            Purpose::Host(_) => Questions::of_all(scan),
+            _ => Questions::of(scan),
+        };
         let suspects = if work.config.checker.is_some() { scan.recipients() } else { Vec::new() };
         let (heard, others) = Heard::recall(suspects, &work.recipients, work.now);
         let recipients = match others.is_empty() {
@@ -482,12 +502,6 @@ fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, D
     Ok(still)
 }
 
-/// Whether a record is about this host.
-fn is_of(key: &[u8], address: IpAddr) -> bool {
-    let host = key.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Address::parse(host).is_ok_and(|host| host.ip() == address)
-}
-
 fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     let mut messages = Vec::new();
     messages.extend(questions.hosts.chunks(CHUNK).map(|hosts| ToResolver::Hosts(hosts.to_vec())));
@@ -502,10 +516,18 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     messages
 }
 
-fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
-    let mut found = Found::default();
-    let portion = if work.purpose == Purpose::Hosts { Portion::None } else { EVIDENCE };
-    for mut verdict in report.verdicts(portion) {
+/// What came of it, with the verdict on the host that is to be explained.
+fn found(
+    report: &Report<'_>,
+    answers: &Known<'_>,
+    held: &HashSet<IpAddr>,
+) -> (Found, Option<Verdict>) {
+    let (mut found, mut explained, work) = (Found::default(), None, answers.work);
+    let portion = match work.purpose {
+        Purpose::Host(_) => EXPLAINED,
+        _ => Portion::None,
+    };
+    for mut verdict in report.verdicts_by(Some(answers), portion) {
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
             verdict = verdict.passing(Why::Held);
         }
@@ -518,7 +540,7 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
         }
         match work.purpose {
             Purpose::Hosts => found.hosts.push(verdict),
-            Purpose::Host(_) => found.explained = Some(verdict),
+            Purpose::Host(_) => explained = Some(verdict),
             _ => {
                 let is_nothing = matches!(why, None | Some(Why::Nothing));
                 let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held);
@@ -528,5 +550,5 @@ fn found(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Found {
             }
         }
     }
-    found
+    (found, explained)
 }

@@ -7,7 +7,7 @@
 
 use super::{now, recorded};
 use crate::config::Config;
-use crate::control::protocol::{Explained, Trap, Verbosity};
+use crate::control::protocol::{Explained, Standing, Trap, Verbosity};
 use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
 use crate::daemon::messages::{EngineLegacy, Start};
 use crate::escape::escaped_path;
@@ -209,7 +209,8 @@ impl Memory {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        self.remembered.push_back(Explained { judged, verdict });
+        let standing = Standing::default();
+        self.remembered.push_back(Explained { judged, verdict, standing });
     }
 
     /// A trap has been ended by hand.

@@ -15,6 +15,7 @@ mod ledger;
 mod memory;
 mod recorded;
 mod requests;
+mod standing;
 mod trust;
 mod warnings;
 mod work;

@@ -1,7 +1,7 @@
 //! Verdicts as records for the memory, and back; counters by name.
 #![forbid(unsafe_code)]
 
-use crate::control::protocol::Explained;
+use crate::control::protocol::{Explained, Standing};
 use crate::control::status::{ByRule, Totals};
 use crate::memory::{Counter, Deed, Record, Tuple};
 use crate::scan::{Evidence, Rule, Verdict, What};
@@ -23,16 +23,16 @@ pub fn record(deed: Deed, verdict: &Verdict, time: i64, until: Option<i64>) -> R
         reason: verdict.reason.clone().into_owned(),
         until,
         count: verdict.evidence.count,
-        answer: verdict.evidence.answer.clone(),
+        details: verdict.evidence.details(),
         tuples: tuples.collect(),
     }
 }
 
 /// The record of something without a verdict, about a host or the daemon.
 pub fn event(deed: Deed, address: Option<IpAddr>, reason: &str, time: i64) -> Record {
-    let (rule, until, answer) = (None, None, None);
+    let (rule, until, details) = (None, None, Vec::new());
     let reason = reason.into();
-    Record { time, address, deed, rule, reason, until, count: 0, answer, tuples: Vec::new() }
+    Record { time, address, deed, rule, reason, until, count: 0, details, tuples: Vec::new() }
 }
 
 /// Why a host was trapped, from the record of that; `None` of any other record.
@@ -44,11 +44,11 @@ pub fn explained(record: &Record) -> Option<Explained> {
         from,
         to,
     });
-    let evidence = Evidence::new(record.count, record.answer.clone(), tuples);
+    let evidence = Evidence::recall(record.count, &record.details, tuples);
     let rule = record.rule.as_ref().and_then(|name| named(name));
     let reason = record.reason.clone().into();
     let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
-    Some(Explained { judged: record.time, verdict })
+    Some(Explained { judged: record.time, verdict, standing: Standing::default() })
 }
 
 /// The rule of that name, if it still exists.
@@ -97,16 +97,22 @@ fn fields(totals: &mut Totals) -> [(&'static str, &mut u64); 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Written;
 
     #[test]
     fn a_trap_is_the_same_when_it_is_recalled() {
         let address = Address::parse(b"192.0.2.1").unwrap();
         let tuple = spamd::Tuple { address: address.key(), helo: b"h", from: b"<>", to: b"<\xff>" };
-        let evidence = Evidence::new(7, Some("no MX".into()), [tuple].into_iter());
+        let mut evidence = Evidence::new(7, [tuple].into_iter());
+        let written = Written { statement: "trap rcpt".into(), origin: None };
+        evidence.statements.push(written);
         let (rule, reason) = (Some(Rule::Helo), "a reason".into());
         let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
         let kept = record(Deed::Trapped, &verdict, 5, Some(10));
-        assert_eq!(explained(&kept), Some(Explained { judged: 5, verdict }));
+        let standing = Standing::default();
+        assert_eq!(explained(&kept), Some(Explained { judged: 5, verdict, standing }));
+        let foreign = Record { details: b"\x02else".to_vec(), ..kept.clone() };
+        assert!(explained(&foreign).unwrap().verdict.evidence.statements.is_empty());
         let other = Record { rule: Some("gone".into()), ..kept.clone() };
         assert_eq!(explained(&other).unwrap().verdict.rule, None);
         assert_eq!(explained(&Record { deed: Deed::Released, ..kept }), None);

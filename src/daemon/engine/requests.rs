@@ -194,8 +194,10 @@ impl Engine {
                     verdict.reason = format!("{}: {because}", verdict.reason).into();
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
-                let until = Some(self.memory.end_of_trap(now(), *time));
-                self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now(), until));
+                let now = now();
+                let until = Some(self.memory.end_of_trap(now, *time));
+                self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now, until));
+                self.memory.remember(verdict.clone(), now);
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {

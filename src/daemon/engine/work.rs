@@ -13,7 +13,7 @@
 use super::histories::Without;
 use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
 use super::{Engine, now, recorded};
-use crate::control::protocol::{Explained, Reply, What};
+use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{By, Change, FromChecker, FromResolver, Image, ToChecker, ToStore};
@@ -206,7 +206,11 @@ impl Engine {
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
             let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
-            let work = Work { config, purpose, spared, recipients, overdue, held, now };
+            let trapped = match purpose {
+                Purpose::Host(address) => self.memory.explain(address).cloned(),
+                _ => None,
+            };
+            let work = Work { config, purpose, spared, recipients, overdue, held, trapped, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -319,7 +323,7 @@ impl Engine {
 
     /// Answers a client's question.
     fn tell(&mut self, client: ClientId, found: Found) {
-        let Some(AtWork { job, scan, .. }) = self.at_work.take() else { return };
+        let Some(AtWork { job, .. }) = self.at_work.take() else { return };
         let Some(server) = &mut self.server else { return };
         match job.purpose {
             Purpose::Hosts => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
@@ -329,10 +333,7 @@ impl Engine {
                 server.stream(client, traps.into_iter().map(Reply::Trap));
             }
             Purpose::Host(address) => {
-                let judged = scan.began;
-                let known = self.memory.explain(address).cloned();
-                let explained = |verdict| Explained { judged, verdict };
-                let none = match known.or(found.explained.map(explained)) {
+                let none = match found.explained {
                     Some(explained) => {
                         server.reply(client, &Reply::Explained(explained));
                         Without::NothingEver

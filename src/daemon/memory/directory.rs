@@ -19,11 +19,7 @@ const OTHERS_WRITE: u32 = 0o022;
 /// It cannot be made, it is something else, or others may write to it.
 pub fn make(path: &Path, user: &str) -> Result<(), String> {
     let said = |error: io::Error| format!("{}: {}", escaped_path(path), reason(&error));
-    let wrong = |what: &str| Err(format!("{}: {what}", escaped_path(path)));
-    let owner = match Uid::effective() {
-        me if me.is_root() => User::named(user).map_err(|error| error.to_string())?.uid,
-        me => me,
-    };
+    let owner = owner(user)?;
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) if Uid::effective().is_root() => {
             return chown(path, Some(owner.as_raw()), None).map_err(said);
@@ -31,7 +27,18 @@ pub fn make(path: &Path, user: &str) -> Result<(), String> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(said(error)),
         _ => {}
     }
-    let found = fs::symlink_metadata(path).map_err(said)?;
+    check(path, user)
+}
+
+/// Whether the directory can be used.
+///
+/// # Errors
+/// It is missing, is something else, or others may write to it.
+pub fn check(path: &Path, user: &str) -> Result<(), String> {
+    let wrong = |what: &str| Err(format!("{}: {what}", escaped_path(path)));
+    let owner = owner(user)?;
+    let found = fs::symlink_metadata(path)
+        .map_err(|error| format!("{}: {}", escaped_path(path), reason(&error)))?;
     if !found.is_dir() {
         return wrong("not a directory");
     }
@@ -42,6 +49,14 @@ pub fn make(path: &Path, user: &str) -> Result<(), String> {
         return wrong("writable by others");
     }
     Ok(())
+}
+
+/// `user` if this process is root, else whoever it is.
+fn owner(user: &str) -> Result<Uid, String> {
+    match Uid::effective() {
+        me if me.is_root() => Ok(User::named(user).map_err(|error| error.to_string())?.uid),
+        me => Ok(me),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! what the engine has still to say: this process ends after the engine.
 #![forbid(unsafe_code)]
 
-mod directory;
+pub mod directory;
 mod keeper;
 
 use super::life::Life;

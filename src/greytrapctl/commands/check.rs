@@ -23,7 +23,7 @@ pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
     match check.readers {
         Readers::Ours => {
             let image = input::read(console, file)?;
-            structure(console, file, &image)
+            structure(console, file, &image).map(drop)
         }
         #[cfg(libc_db)]
         Readers::OursAndLibcs => super::cross_check::run(console, file),
@@ -34,8 +34,12 @@ pub fn run(console: &mut Console<'_>, check: &Check) -> Result<(), Failure> {
     }
 }
 
-/// The same for an image of the file.
-pub fn structure(console: &mut Console<'_>, file: &Path, image: &[u8]) -> Result<(), Failure> {
+/// The same for an image of the file; its condition, which is not [`Condition::Damaged`].
+pub fn structure(
+    console: &mut Console<'_>,
+    file: &Path,
+    image: &[u8],
+) -> Result<Condition, Failure> {
     let mut faults = Vec::new();
     let condition = match Snapshot::new(image) {
         Ok(snapshot) => snapshot.condition(&mut |damage| faults.push(damage)),
@@ -48,13 +52,13 @@ pub fn structure(console: &mut Console<'_>, file: &Path, image: &[u8]) -> Result
         }
     };
     match condition {
-        Condition::Sound => Ok(()),
+        Condition::Sound => Ok(condition),
         Condition::Leftover => {
             let named = if console.verbose { faults } else { Vec::new() };
             for damage in named {
                 console.tell(format_args!("{}: {damage} (left over)", escaped_path(file)));
             }
-            Ok(())
+            Ok(condition)
         }
         Condition::Damaged => {
             faults.into_iter().try_for_each(|damage| print(console, file, damage))?;

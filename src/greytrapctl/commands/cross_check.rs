@@ -6,6 +6,7 @@
 
 use super::{check, input};
 use crate::db::compare::Difference;
+use crate::db::snapshot::Condition;
 use crate::db::{Error, libc, lock};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
@@ -19,11 +20,18 @@ pub fn run(console: &mut Console<'_>, file: &Path) -> Result<(), Failure> {
     let locked = input::open(console, file)?;
     let failed = |kind| Error { path: file.to_path_buf(), kind };
     let image = lock::image_of(&locked).map_err(failed)?;
-    if let Err(failure) = check::structure(console, file, &image) {
-        if matches!(failure, Failure::Told) {
-            not_compared(console, file, "libc's walk is not safe on a damaged file");
+    match check::structure(console, file, &image) {
+        Ok(Condition::Leftover) => {
+            not_compared(console, file, "libc misses records in what a killed program has left");
+            return Ok(());
         }
-        return Err(failure);
+        Ok(_) => {}
+        Err(failure) => {
+            if matches!(failure, Failure::Told) {
+                not_compared(console, file, "libc's walk is not safe on a damaged file");
+            }
+            return Err(failure);
+        }
     }
     let differences = libc::compare(file, &locked, &image).map_err(|error| {
         not_compared(console, file, &error.to_string());

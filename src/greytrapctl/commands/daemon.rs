@@ -29,9 +29,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Report(since) => report::run(console, socket, *since),
         Request::Change(order) => ask::change(console, socket, order),
         Request::ReleaseOurs(ours) => ask::release_ours(console, socket, ours),
-        Request::Scan => order(socket, &protocol::Request::Scan),
-        Request::Reload => order(socket, &protocol::Request::Reload),
-        Request::Log(verbosity) => order(socket, &protocol::Request::Log(*verbosity)),
+        Request::Order(request) => order(socket, request),
     }
 }
 

@@ -1,16 +1,17 @@
 //! `history`: what became of hosts, from the daemon's memory, the oldest first.
 #![forbid(unsafe_code)]
 
+use super::show;
 use crate::config::Network;
 use crate::control::client::Answer;
 use crate::control::protocol::{Reply, Request};
 use crate::date::Date;
 use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
-use crate::greytrapctl::json;
+use crate::greytrapctl::judged;
 use crate::greytrapctl::options::{Format, History};
 use crate::memory::{Query, Record, Tuple};
-use crate::scan::Rule;
+use crate::scan::{self, Rule};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,13 +19,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How far back, if neither a time nor a host is given.
 const USUAL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// A record with its evidence.
+pub struct Past {
+    /// The record.
+    pub record: Record,
+    /// Its evidence but the tuples.
+    pub evidence: scan::Evidence,
+}
+
+impl From<Record> for Past {
+    fn from(record: Record) -> Past {
+        let evidence = scan::Evidence::recall(record.count, &record.details, std::iter::empty());
+        Past { record, evidence }
+    }
+}
+
 /// Asks the daemon at `socket`, and prints every record.
 pub fn run(console: &mut Console<'_>, socket: &Path, history: &History) -> Result<(), Failure> {
     let mut answer = Answer::to(&Request::History(query(history)?), socket)?;
     while let Some(reply) = answer.part()? {
         let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
         let evidence = if console.verbose { Evidence::Shown } else { Evidence::Omitted };
-        print(console, &record, evidence)?;
+        print(console, &Past::from(record), evidence)?;
     }
     Ok(())
 }
@@ -68,36 +84,30 @@ pub enum Evidence {
 }
 
 /// Prints a record.
-pub fn print(
-    console: &mut Console<'_>,
-    record: &Record,
-    evidence: Evidence,
-) -> Result<(), Failure> {
+pub fn print(console: &mut Console<'_>, past: &Past, evidence: Evidence) -> Result<(), Failure> {
     if console.format == Format::Json {
-        return console.json(&json::Remembered::from(record));
+        return console.json(&judged::Remembered::from(past));
     }
-    let Record { time, address, deed, rule, reason, .. } = record;
+    let Record { time, address, deed, rule, reason, .. } = &past.record;
     let address = address.map_or("-".into(), |address| address.to_string());
     let rule = harmless(rule.as_deref().unwrap_or("-")).to_string();
     let (date, reason, deed) = (Date(*time), harmless(reason), deed.word());
     console.line(format_args!("{date}\t{deed}\t{address}\t{rule}\t{reason}"))?;
-    if evidence == Evidence::Shown { print_evidence(console, record) } else { Ok(()) }
+    if evidence == Evidence::Shown { print_evidence(console, past) } else { Ok(()) }
 }
 
 /// The same for `explain`, which names the host once.
-pub fn past(console: &mut Console<'_>, record: &Record) -> Result<(), Failure> {
-    let Record { time, deed, rule, reason, .. } = record;
+pub fn past(console: &mut Console<'_>, past: &Past) -> Result<(), Failure> {
+    let Record { time, deed, rule, reason, .. } = &past.record;
     let rule = harmless(rule.as_deref().unwrap_or("-")).to_string();
     let (date, reason, deed) = (Date(*time), harmless(reason), deed.word());
     console.line(format_args!("past\t{date}\t{deed}\t{rule}\t{reason}"))?;
-    print_evidence(console, record)
+    print_evidence(console, past)
 }
 
-fn print_evidence(console: &mut Console<'_>, record: &Record) -> Result<(), Failure> {
-    if let Some(answer) = &record.answer {
-        console.line(format_args!("\tanswer\t{}", harmless(answer)))?;
-    }
-    for Tuple { helo, from, to } in &record.tuples {
+fn print_evidence(console: &mut Console<'_>, past: &Past) -> Result<(), Failure> {
+    show::grounds(console, "\t", &past.evidence)?;
+    for Tuple { helo, from, to } in &past.record.tuples {
         let (helo, from, to) = (escaped(helo), escaped(from), escaped(to));
         console.line(format_args!("\ttuple\t{helo}\t{from}\t{to}"))?;
     }

@@ -16,7 +16,7 @@ mod convert;
 #[cfg(libc_db)]
 mod cross_check;
 mod daemon;
-mod history;
+pub(super) mod history;
 mod input;
 mod list;
 mod lookup;

@@ -55,14 +55,14 @@ fn tell_past(console: &mut Console<'_>, socket: &Path, past: Duration) -> Result
         let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
         let is_wanted = record.deed != Deed::Spared || console.verbose;
         if record.time < now && is_wanted {
-            history::print(console, &record, Evidence::Omitted)?;
+            history::print(console, &record.into(), Evidence::Omitted)?;
         }
     }
     Ok(())
 }
 
 fn is_pass(event: &Event) -> bool {
-    matches!(&event.what, What::Verdict(verdict) if verdict.rule.is_none())
+    matches!(&event.what, What::Verdict(verdict) if verdict.passes().is_some())
 }
 
 /// An event as fields with tabs between them: time, what, and what belongs to it.
@@ -75,7 +75,8 @@ impl fmt::Display for Line<'_> {
             What::ScanStarted => f.write_str("scan\tstarted"),
             What::ScanDone(scan) => done(f, scan),
             What::Verdict(verdict) => {
-                let rule = verdict.rule.map_or("pass", Rule::name);
+                let rule = verdict.rule.filter(|_| verdict.passes().is_none());
+                let rule = rule.map_or("pass", Rule::name);
                 write!(f, "verdict\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
             What::Observed(verdict) => {

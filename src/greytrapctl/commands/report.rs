@@ -6,7 +6,7 @@ use super::history::since;
 use super::show;
 use crate::control::client::Answer;
 use crate::control::protocol::{Reply, Request};
-use crate::control::status::{Fitness, Status};
+use crate::control::status::{self, Fitness, Status};
 use crate::date::Date;
 use crate::escape::harmless;
 use crate::greytrapctl::console::{Console, Failure};
@@ -30,23 +30,23 @@ const LISTED: usize = 20;
 #[derive(Debug, Default, Serialize)]
 struct Report {
     /// From when on, in seconds since 1970.
-    since: i64,
+    begin: i64,
     /// Traps set, by rule.
-    trapped: BTreeMap<String, u64>,
+    trapped_by_rule: BTreeMap<String, u64>,
     /// Traps set by operators.
     trapped_by_hand: u64,
     /// Traps that were not set, since their rule is only observed.
-    observed: BTreeMap<String, u64>,
+    observed_by_rule: BTreeMap<String, u64>,
     /// Hosts spared, by reason.
-    spared: BTreeMap<String, u64>,
+    spared_by_reason: BTreeMap<String, u64>,
     /// Traps ended by operators.
     released: Vec<Released>,
     /// Traps ended since `allow` covers their hosts.
-    allowed: u64,
+    allowed_hosts: u64,
     /// Name servers that are not in use.
     unfit_name_servers: Vec<String>,
     /// The last failure, if it was in this time.
-    failure: Option<String>,
+    last_failure: Option<status::Failure>,
 }
 
 /// A host that an operator has released.
@@ -65,7 +65,7 @@ pub fn run(
     time: Option<Duration>,
 ) -> Result<(), Failure> {
     let since = since(Some(time.unwrap_or(DAY)));
-    let mut report = Report { since, ..Report::default() };
+    let mut report = Report { begin: since, ..Report::default() };
     let query = Query { since, ..Query::default() };
     let mut answer = Answer::to(&Request::History(query), socket)?;
     let mut rules = BTreeMap::new();
@@ -87,20 +87,20 @@ impl Report {
         let name = rule.unwrap_or_default();
         match deed {
             Deed::Trapped => {
-                *self.trapped.entry(name.clone()).or_default() += 1;
+                *self.trapped_by_rule.entry(name.clone()).or_default() += 1;
                 rules.insert(address, name);
             }
             Deed::TrappedByHand => self.trapped_by_hand += 1,
-            Deed::Observed => *self.observed.entry(name).or_default() += 1,
+            Deed::Observed => *self.observed_by_rule.entry(name).or_default() += 1,
             Deed::Spared => {
                 // Behind the colon is what its rule has found.
                 let why = reason.split(": ").next().unwrap_or_default();
-                *self.spared.entry(why.to_owned()).or_default() += 1;
+                *self.spared_by_reason.entry(why.to_owned()).or_default() += 1;
             }
             Deed::Released => {
                 self.released.push(Released { address, rule: rules.remove(&address), reason });
             }
-            Deed::Allowed => self.allowed += 1,
+            Deed::Allowed => self.allowed_hosts += 1,
             Deed::Started | Deed::Reloaded => {}
         }
     }
@@ -111,15 +111,16 @@ impl Report {
                 self.unfit_name_servers.push(format!("{}: {why}", server.address));
             }
         }
-        let failure = status.last_failure.filter(|failure| failure.time >= self.since);
-        self.failure = failure.map(|failure| failure.text);
+        self.last_failure = status.last_failure.filter(|failure| failure.time >= self.begin);
     }
 
     fn is_empty(&self) -> bool {
-        let Report { trapped, observed, spared, released, unfit_name_servers, .. } = self;
-        let is_quiet = trapped.is_empty() && observed.is_empty() && spared.is_empty();
-        let is_untouched = released.is_empty() && self.trapped_by_hand == 0 && self.allowed == 0;
-        is_quiet && is_untouched && unfit_name_servers.is_empty() && self.failure.is_none()
+        let counts = [&self.trapped_by_rule, &self.observed_by_rule, &self.spared_by_reason];
+        let lists = self.released.is_empty() && self.unfit_name_servers.is_empty();
+        let is_quiet = counts.iter().all(|counts| counts.is_empty()) && lists;
+        is_quiet
+            && (self.trapped_by_hand, self.allowed_hosts) == (0, 0)
+            && self.last_failure.is_none()
     }
 }
 
@@ -128,11 +129,11 @@ impl fmt::Display for Report {
         if self.is_empty() {
             return Ok(());
         }
-        writeln!(f, "greytrapper since {}\n", Date(self.since))?;
-        table(f, "trapped", &self.trapped)?;
+        writeln!(f, "greytrapper since {}\n", Date(self.begin))?;
+        table(f, "trapped", &self.trapped_by_rule)?;
         total(f, "trapped by hand", self.trapped_by_hand)?;
-        table(f, "observed only", &self.observed)?;
-        table(f, "spared", &self.spared)?;
+        table(f, "observed only", &self.observed_by_rule)?;
+        table(f, "spared", &self.spared_by_reason)?;
         total(f, "released", self.released.len() as u64)?;
         for Released { address, rule, reason } in self.released.iter().take(LISTED) {
             let rule = rule.as_deref().unwrap_or("-");
@@ -142,12 +143,12 @@ impl fmt::Display for Report {
         if unlisted > 0 {
             line(f, &format!("  and {unlisted} more"))?;
         }
-        total(f, "in allow now", self.allowed)?;
+        total(f, "in allow now", self.allowed_hosts)?;
         for server in &self.unfit_name_servers {
             line(f, &format!("name server not in use: {}", harmless(server)))?;
         }
-        match &self.failure {
-            Some(failure) => line(f, &format!("last failure: {}", harmless(failure))),
+        match &self.last_failure {
+            Some(failure) => line(f, &format!("last failure: {}", harmless(&failure.text))),
             None => Ok(()),
         }
     }
@@ -181,7 +182,7 @@ mod tests {
 
     fn record(address: &str, deed: Deed, rule: Option<&str>, reason: &str) -> Record {
         let (address, rule) = (address.parse().ok(), rule.map(String::from));
-        let (until, answer, tuples) = (None, None, Vec::new());
+        let (until, details, tuples) = (None, Vec::new(), Vec::new());
         Record {
             time: 5,
             address,
@@ -190,7 +191,7 @@ mod tests {
             reason: reason.into(),
             until,
             count: 1,
-            answer,
+            details,
             tuples,
         }
     }
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_day_fits_into_eighty_columns() {
-        let mut report = Report { since: 1_795_420_010, ..Report::default() };
+        let mut report = Report { begin: 1_795_420_010, ..Report::default() };
         let (long, mut rules) = ("x".repeat(200), BTreeMap::new());
         for (address, deed, rule, reason) in [
             ("192.0.2.1", Deed::Trapped, Some("helo"), ""),

@@ -1,18 +1,19 @@
 //! `show` and `explain`: what the daemon knows. Tables have tabs between their fields.
 #![forbid(unsafe_code)]
 
-use super::history;
+use super::history::{self, Past};
+use crate::config::Written;
 use crate::control::client::{Answer, Error};
-use crate::control::protocol::{Explained, Reply, Request, Trap};
+use crate::control::protocol::{Explained, Reply, Request, Span, Trap};
 use crate::control::status::Status;
 use crate::date::Date;
 use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
-use crate::greytrapctl::json;
 use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
 use crate::greytrapctl::text;
-use crate::scan::{Rule, Verdict};
+use crate::greytrapctl::{json, judged};
+use crate::scan::{Evidence, Given, Measure, Verdict};
 use crate::spamd::{Address, Tuple};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -52,8 +53,8 @@ pub fn traps(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
             Format::Json => console.json(&json::Trap::from(&trap))?,
             Format::Text => {
                 let Trap { address, expire, verdict, .. } = &trap;
-                let rule = verdict.as_ref().and_then(|verdict| verdict.rule);
-                let (expire, rule) = (Date(*expire), rule.map_or("-", Rule::name));
+                let rule = verdict.as_ref().and_then(json::cause).unwrap_or(json::UNKNOWN);
+                let expire = Date(*expire);
                 let reason = harmless(verdict.as_ref().map_or("", |verdict| &verdict.reason));
                 console.line(format_args!("{address}\t{expire}\t{rule}\t{reason}"))?;
             }
@@ -62,18 +63,20 @@ pub fn traps(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `show hosts`: address, live tuples, rule and reason of each.
+/// `show hosts`: address, state, live tuples, verdict, rule and reason of each.
 pub fn hosts(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let mut answer = Answer::to(&Request::ShowHosts, socket)?;
     while let Some(reply) = answer.part()? {
         let Reply::Host(host) = reply else { return Err(answer.unexpected().into()) };
         match console.format {
-            Format::Json => console.json(&json::Host::from(&host))?,
+            Format::Json => console.json(&judged::Host::from(&host))?,
             Format::Text => {
                 let (address, tuples) = (host.address.ip(), host.evidence.count);
-                let rule = host.rule.map_or("pass", Rule::name);
-                let reason = harmless(&host.reason);
-                console.line(format_args!("{address}\t{tuples}\t{rule}\t{reason}"))?;
+                let (state, verdict) = (host.state().word(), host.word());
+                let (rule, reason) = (json::cause(&host).unwrap_or("-"), harmless(&host.reason));
+                console.line(format_args!(
+                    "{address}\t{state}\t{tuples}\t{verdict}\t{rule}\t{reason}"
+                ))?;
             }
         }
     }
@@ -92,7 +95,7 @@ pub fn explain(console: &mut Console<'_>, socket: &Path, typed: &OsStr) -> Resul
             Reply::Explained(found) if explained.is_none() && past.is_empty() => {
                 explained = Some(found);
             }
-            Reply::Record(record) => past.push(record),
+            Reply::Record(record) => past.push(Past::from(record)),
             _ => return Err(answer.unexpected().into()),
         }
     }
@@ -101,31 +104,80 @@ pub fn explain(console: &mut Console<'_>, socket: &Path, typed: &OsStr) -> Resul
     }
     if let Some(Explained { judged, verdict, .. }) = &explained {
         // The record of the trap that stands.
-        past.retain(|record| record.time != *judged || record.reason != verdict.reason);
+        past.retain(|Past { record, .. }| {
+            record.time != *judged || record.reason != verdict.reason
+        });
     }
     match (console.format, explained) {
         (Format::Text, Some(explained)) => evidence(console, &explained)?,
         (Format::Text, None) => console.line(format_args!("address\t{address}"))?,
         (Format::Json, Some(explained)) => {
-            return console.json(&json::Explained::from(&explained).with_past(&past));
+            return console.json(&judged::Explained::from(&explained).with_past(&past));
         }
-        (Format::Json, None) => return console.json(&json::Past::new(address, &past)),
+        (Format::Json, None) => return console.json(&judged::OnlyPast::new(address, &past)),
     }
-    past.iter().try_for_each(|record| history::past(console, record))
+    past.iter().try_for_each(|past| history::past(console, past))
 }
 
 fn evidence(console: &mut Console<'_>, explained: &Explained) -> Result<(), Failure> {
-    let Verdict { address, rule, reason, evidence, .. } = &explained.verdict;
+    let Explained { judged, verdict, standing } = explained;
+    let Verdict { address, reason, evidence, .. } = verdict;
     console.line(format_args!("address\t{address}"))?;
-    console.line(format_args!("judged\t{}", Date(explained.judged)))?;
-    console.line(format_args!("rule\t{}", rule.map_or("pass", Rule::name)))?;
-    console.line(format_args!("reason\t{}", harmless(reason)))?;
-    if let Some(answer) = &evidence.answer {
-        console.line(format_args!("answer\t{}", harmless(answer)))?;
+    console.line(format_args!("state\t{}", standing.state.word()))?;
+    if let Some(Span { first, expire }) = standing.trap {
+        console.line(format_args!("trap\t{}\t{}", Date(first), Date(expire)))?;
     }
-    for Tuple { helo, from, to, .. } in evidence.tuples() {
+    console.line(format_args!("judged\t{}", Date(*judged)))?;
+    console.line(format_args!("verdict\t{}", verdict.word()))?;
+    console.line(format_args!("rule\t{}", json::cause(verdict).unwrap_or("-")))?;
+    console.line(format_args!("reason\t{}", harmless(reason)))?;
+    for check in evidence.unasked.iter() {
+        console.line(format_args!("not checked\t{}", check.text()))?;
+    }
+    grounds(console, "", evidence)?;
+    console.line(format_args!("tuples\t{}", evidence.count))?;
+    let times = standing.times.iter().copied().chain(std::iter::repeat(None));
+    for (Tuple { helo, from, to, .. }, times) in evidence.tuples().zip(times) {
         let (helo, from, to) = (escaped(helo), escaped(from), escaped(to));
-        console.line(format_args!("tuple\t{helo}\t{from}\t{to}"))?;
+        match times {
+            Some(Span { first, expire }) => {
+                let (first, expire) = (Date(first), Date(expire));
+                console.line(format_args!("tuple\t{helo}\t{from}\t{to}\t{first}\t{expire}"))?;
+            }
+            None => console.line(format_args!("tuple\t{helo}\t{from}\t{to}\t-\t-"))?,
+        }
     }
     Ok(())
+}
+
+/// Statements, limits and answers, each on a line that begins with `indent`.
+pub(super) fn grounds(
+    console: &mut Console<'_>,
+    indent: &str,
+    evidence: &Evidence,
+) -> Result<(), Failure> {
+    for Written { statement, origin } in &evidence.statements {
+        let place = origin.as_ref().map(|(file, line)| format!("{file}:{line}"));
+        let place = harmless(place.as_deref().unwrap_or("-"));
+        console.line(format_args!("{indent}statement\t{}\t{place}", harmless(statement)))?;
+    }
+    for Measure { setting, value, limit } in &evidence.measures {
+        console.line(format_args!("{indent}limit\t{}\t{value}\t{limit}", setting.words()))?;
+    }
+    evidence.answers.iter().try_for_each(|given| answer(console, indent, given))
+}
+
+/// What was answered about a domain, a HELO name or a recipient.
+fn answer(console: &mut Console<'_>, indent: &str, given: &Given) -> Result<(), Failure> {
+    let (about, word) = (escaped(given.about()), given.word());
+    match given {
+        Given::Domain(_, Some(verdict)) => {
+            console.line(format_args!("{indent}domain\t{about}\t{word}\t{}", json::Why(verdict)))
+        }
+        Given::Domain(_, None) => {
+            console.line(format_args!("{indent}domain\t{about}\t{word}\t{}", judged::NOT_ASKED))
+        }
+        Given::Helo(..) => console.line(format_args!("{indent}helo\t{about}\t{word}")),
+        Given::Recipient(..) => console.line(format_args!("{indent}recipient\t{about}\t{word}")),
+    }
 }

@@ -9,7 +9,7 @@ use crate::dns::resolver::Resolver;
 use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
-use crate::greytrapctl::json;
+use crate::greytrapctl::judged::Judged;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
@@ -34,7 +34,8 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
-    let mut scan = Scan::of(&snapshot, simulate.clock.now(), &config.rules)
+    let begin = if console.verbose { Scan::of_all } else { Scan::of };
+    let mut scan = begin(&snapshot, simulate.clock.now(), &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
     let mut known =
@@ -44,7 +45,8 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         known.further = findings(console, Questions::further(&scan), &mut resolver);
     }
     let verbose = console.verbose;
-    let report = scan.finish(known.findings.is_some().then_some(&known as &dyn Answers));
+    let answers = known.findings.is_some().then_some(&known as &dyn Answers);
+    let report = scan.finish(answers);
     tell(console, &simulate.file, &report);
     let portion = match console.format {
         Format::Text => Portion::None,
@@ -52,15 +54,16 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     };
     let mut by_rule = [0; Rule::ALL.len()];
     let mut show = |verdict: Verdict| {
-        if let Some(count) = verdict.rule.and_then(|rule| by_rule.get_mut(rule as usize)) {
+        let rule = verdict.rule.filter(|_| verdict.passes().is_none());
+        if let Some(count) = rule.and_then(|rule| by_rule.get_mut(rule as usize)) {
             *count += 1;
         }
         show(console, &verdict)
     };
     if verbose {
-        report.verdicts(portion).try_for_each(&mut show)?;
+        report.verdicts_by(answers, portion).try_for_each(&mut show)?;
     } else {
-        report.traps(portion).try_for_each(&mut show)?;
+        report.traps_by(answers, portion).try_for_each(&mut show)?;
     }
     console.flush()?;
     sum_up(console, &simulate.file, &by_rule);
@@ -147,9 +150,10 @@ fn ask(
 
 fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
     if console.format == Format::Json {
-        return console.json(&json::Verdict(verdict));
+        return console.json(&Judged::from(verdict));
     }
-    let rule = verdict.rule.map_or(PASS, |rule| rule.name());
+    let rule = verdict.rule.filter(|_| verdict.passes().is_none());
+    let rule = rule.map_or(PASS, |rule| rule.name());
     let (address, reason) = (verdict.address.to_string(), &verdict.reason);
     match console.is_terminal {
         true => console.line(format_args!("{address:<15} {rule:<8} {reason}")),

@@ -10,6 +10,7 @@ use crate::escape::escaped;
 use crate::name;
 use crate::scan::answers::Answers;
 use crate::scan::sender;
+use crate::scan::unasked::Check;
 use crate::spamd::Tuple;
 use std::borrow::Cow;
 
@@ -37,8 +38,12 @@ impl Finding for Checker {
         let Some(answers) = case.answers.filter(|_| subject.is_suspect()) else {
             return Opinion::Nothing;
         };
-        let found = judge(subject.numbered(), &subject.rules.rcpt, answers);
-        found.map(|tuple| Checker { tuple }).into()
+        let rules = subject.rules;
+        match judge(subject.numbered(), &rules.rcpt, answers) {
+            Found::Bad(tuple) => Opinion::Against(Checker { tuple }),
+            Found::Unknown if rules.check_rcpt => Opinion::Unasked(Check::Recipient),
+            Found::Unknown | Found::Nothing => Opinion::Nothing,
+        }
     }
 
     fn count(&self, case: &mut Case<'_, '_>) {
@@ -67,13 +72,31 @@ pub(in crate::scan) fn recipient<'t>(
     sender::recipient(tuple.to).filter(|address| !rules.pass.is_match(address))
 }
 
-/// The number of the first tuple whose recipient is bad.
+/// What the program says about a host's recipients.
+enum Found {
+    /// The recipient of this tuple is the first bad one.
+    Bad(u32),
+    /// None is bad, but one has no verdict.
+    Unknown,
+    /// All are known.
+    Nothing,
+}
+
 fn judge<'t>(
-    mut tuples: impl Iterator<Item = (u32, Tuple<'t>)>,
+    tuples: impl Iterator<Item = (u32, Tuple<'t>)>,
     rules: &RcptRules,
     answers: &dyn Answers,
-) -> Option<u32> {
-    tuples.find(|(_, tuple)| bad(tuple, rules, answers).is_some()).map(|(number, _)| number)
+) -> Found {
+    let mut found = Found::Nothing;
+    for (number, tuple) in tuples {
+        let Some(to) = recipient(&tuple, rules) else { continue };
+        match answers.is_recipient(&to) {
+            Some(false) => return Found::Bad(number),
+            Some(true) => {}
+            None => found = Found::Unknown,
+        }
+    }
+    found
 }
 
 /// The recipient of a tuple, if it is bad.

@@ -10,7 +10,7 @@ use crate::escape::escaped;
 use crate::name;
 use crate::scan::answers::{Answers, Bad, DomainVerdict};
 use crate::scan::sender::Sender;
-use crate::scan::verdict::Why;
+use crate::scan::unasked::Check;
 use crate::spamd::Tuple;
 
 /// A sender domain without a mail server.
@@ -37,7 +37,7 @@ impl Finding for Dns {
         let answers = case.answers.filter(|_| Dns::could_hit(&case.subject));
         match answers.map(|answers| judge(case.subject.numbered(), answers)) {
             Some(Found::Bad(tuple, bad)) => Opinion::Against(Dns { tuple, bad }),
-            Some(Found::Unknown) => Opinion::Spared(Why::DomainUnknown),
+            Some(Found::Unknown) => Opinion::Unasked(Check::SenderDomain),
             Some(Found::Nothing) | None => Opinion::Nothing,
         }
     }
@@ -69,10 +69,6 @@ impl Finding for Dns {
             domain(tuple).is_some_and(|domain| domain.eq_ignore_ascii_case(wanted))
         };
         subject.tuples().filter(is_wanted).collect()
-    }
-
-    fn answer(&self) -> Option<String> {
-        Some(DomainVerdict::Bad(self.bad).to_string())
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
 use crate::config::Config;
 use crate::name;
 use crate::scan::distinct::Distinct;
+use crate::scan::measure::{Measure, Setting};
 use crate::scan::notes::Marks;
 
 /// Senders in many domains.
@@ -36,6 +37,12 @@ impl Finding for Domains {
             return Opinion::Nothing;
         };
         count(case, max).map(|domains| Domains { domains, max }).into()
+    }
+
+    fn measure(case: &mut Case<'_, '_>) -> Option<Measure> {
+        let max = case.subject.rules.max_sender_domains?;
+        let value = count(case, 0).unwrap_or(0).into();
+        Some(Measure { setting: Setting::MaxSenderDomains, value, limit: max.into() })
     }
 
     fn reason(&self, _: &Subject<'_>) -> String {

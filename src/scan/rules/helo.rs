@@ -11,6 +11,7 @@ use crate::name;
 use crate::scan::answers::Confirmation;
 use crate::scan::distinct::Distinct;
 use crate::scan::identity;
+use crate::scan::measure::{Measure, Setting};
 use crate::scan::verdict::Why;
 
 /// HELO names in several domains.
@@ -49,16 +50,31 @@ impl Finding for Helo {
     /// Only names that are not confirmed count. If unknown names would be needed to exceed the limit, the
     /// host is spared.
     fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
-        let Some(answers) = case.answers else { return Opinion::Spared(Why::IdentityUnknown) };
+        let Some(answers) = case.answers else {
+            return Opinion::Spared(self, Why::IdentityUnknown);
+        };
         let address = case.subject.host.address.ip();
         let is = |name: &[u8], wanted| identity::of_helo(answers, address, name) == wanted;
         if let Some(found) = Helo::of(case, |name| is(name, Confirmation::NotConfirmed)) {
             return Opinion::Against(found);
         }
         match Helo::of(case, |name| !is(name, Confirmation::Confirmed)) {
-            Some(_) => Opinion::Spared(Why::IdentityUnknown),
+            Some(found) => Opinion::Spared(found, Why::IdentityUnknown),
             None => Opinion::Nothing,
         }
+    }
+
+    /// Names that DNS confirms are left out, if it was asked.
+    fn measure(case: &mut Case<'_, '_>) -> Option<Measure> {
+        let (subject, answers) = (case.subject, case.answers);
+        let (max, address) = (subject.rules.max_helo_domains?, subject.host.address.ip());
+        let is_confirmed = |name: &[u8]| {
+            let of_helo = |answers| identity::of_helo(answers, address, name);
+            answers.map(of_helo) == Some(Confirmation::Confirmed)
+        };
+        let names = subject.tuples().map(|tuple| tuple.helo).filter(|name| !is_confirmed(name));
+        let value = nominate(names, 0, &mut case.scratch.distinct).unwrap_or(0).into();
+        Some(Measure { setting: Setting::MaxHeloDomains, value, limit: max.into() })
     }
 
     fn reason(&self, _: &Subject<'_>) -> String {

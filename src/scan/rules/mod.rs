@@ -12,8 +12,10 @@
 use super::answers::Answers;
 use super::distinct::Distinct;
 use super::hosts::{Host, Waiting};
+use super::measure::Measure;
 use super::notes::{Marks, Note};
 use super::sender::{Mailbox, Sender};
+use super::unasked::Check;
 use super::verdict::Why;
 use crate::config::{Config, Rules};
 use crate::spamd::Tuple;
@@ -61,6 +63,11 @@ macro_rules! rules {
                 match self { $(Rule::$Rule => $file::$Rule::could_hit(subject),)* }
             }
 
+            /// What it has counted, beside its limit.
+            pub(super) fn measure(self, case: &mut Case<'_, '_>) -> Option<Measure> {
+                match self { $(Rule::$Rule => $file::$Rule::measure(case),)* }
+            }
+
             /// Judges a host.
             pub(super) fn judge(self, case: &mut Case<'_, '_>) -> Opinion<Ground> {
                 match self { $(Rule::$Rule => $file::$Rule::judge(case).map(Ground::$Rule),)* }
@@ -102,10 +109,6 @@ macro_rules! rules {
                 match self { $(Ground::$Rule(found) => found.tuples(subject),)* }
             }
 
-            /// The answer that made it.
-            pub fn answer(&self) -> Option<String> {
-                match self { $(Ground::$Rule(found) => found.answer(),)* }
-            }
         }
     };
 }
@@ -174,8 +177,9 @@ pub(super) trait Finding: Copy {
         subject.tuples().collect()
     }
 
-    /// The answer that made it, if one did.
-    fn answer(&self) -> Option<String> {
+    /// What it counts in a host, beside its limit; `None` for rules that do not count, or are off.
+    fn measure(case: &mut Case<'_, '_>) -> Option<Measure> {
+        let _ = case;
         None
     }
 }
@@ -205,8 +209,10 @@ pub(super) enum Identity {
 pub(super) enum Opinion<G> {
     /// The rule has found this.
     Against(G),
-    /// The rule might have found something, but this spares the host.
-    Spared(Why),
+    /// The rule has found this, but the host is spared for this reason.
+    Spared(G, Why),
+    /// The rule might have found something, but its check has no result.
+    Unasked(Check),
     /// The rule has found nothing.
     Nothing,
 }
@@ -215,7 +221,8 @@ impl<G> Opinion<G> {
     fn map<H>(self, to: impl FnOnce(G) -> H) -> Opinion<H> {
         match self {
             Opinion::Against(ground) => Opinion::Against(to(ground)),
-            Opinion::Spared(why) => Opinion::Spared(why),
+            Opinion::Spared(ground, why) => Opinion::Spared(to(ground), why),
+            Opinion::Unasked(check) => Opinion::Unasked(check),
             Opinion::Nothing => Opinion::Nothing,
         }
     }
@@ -290,6 +297,13 @@ pub(super) struct Case<'c, 'w> {
 pub(super) struct Scratch<'w> {
     pub distinct: Distinct,
     pub firsts: Vec<&'w Note<'w>>,
+}
+
+impl Scratch<'_> {
+    /// For hosts among these.
+    pub fn new(waiting: &Waiting<'_>) -> Self {
+        Scratch { distinct: Distinct::new(waiting.seed()), firsts: Vec::new() }
+    }
 }
 
 /// A tuple with a sender, as `domains` and `senders` count it.

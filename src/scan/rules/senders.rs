@@ -7,6 +7,7 @@
 use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
 use crate::config::Config;
 use crate::scan::distinct::Distinct;
+use crate::scan::measure::{Amount, Measure, Setting};
 use crate::scan::{sender, tags};
 
 /// A different sender in nearly every tuple.
@@ -38,6 +39,17 @@ impl Finding for Senders {
         let sent = subject.tuples().filter_map(|tuple| Sent::new(&tuple));
         let senders = nominate(sent, tuples, max, &mut case.scratch.distinct);
         senders.map(|senders| Senders { senders, tuples }).into()
+    }
+
+    /// `None` too if there is only one recipient, since the rule does not apply then.
+    fn measure(case: &mut Case<'_, '_>) -> Option<Measure> {
+        let subject = case.subject;
+        let max = subject.rules.max_sender_ratio?;
+        let tuples = u32::try_from(subject.mailboxes()).unwrap_or(u32::MAX);
+        let sent = subject.tuples().filter_map(|tuple| Sent::new(&tuple));
+        let senders = nominate(sent, tuples, 0.0, &mut case.scratch.distinct)?;
+        let value = Amount::ratio(f64::from(senders) / f64::from(tuples));
+        Some(Measure { setting: Setting::MaxSenderRatio, value, limit: Amount::ratio(max) })
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {

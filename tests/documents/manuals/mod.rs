@@ -10,4 +10,5 @@ mod ask;
 mod conf;
 mod ctl;
 mod daemon;
+#[path = "../../support/mdoc.rs"]
 mod mdoc;

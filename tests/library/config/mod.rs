@@ -24,6 +24,8 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+mod origins;
+
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library/config");
 
 /// A folder as the only place there is; `/many/megabytes` is a file that is never stored.
@@ -321,7 +323,9 @@ prop_compose! {
             sender_syntax: switches[1],
             sender_dns: switches[2],
             rcpt,
+            check_rcpt: false,
             own: Default::default(),
+            origins: Default::default(),
             allow,
         }
     }
@@ -381,7 +385,7 @@ prop_compose! {
             trap_for: times.1,
             trap_limit: (traps, times.2),
             engine,
-            rules,
+            rules: greytrapper::config::Rules { check_rcpt: checker.is_some(), ..rules },
             checker: checker.map(|(program, timeout)| Checker {
                 control: timeout.as_secs().is_multiple_of(2).then(|| "root@\\ours.example".into()),
                 program,

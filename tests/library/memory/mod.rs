@@ -48,7 +48,7 @@ fn record(time: i64, number: u32) -> Record {
         reason: format!("Host sending from {number} domains (> 3)"),
         until: Some(time + DAY),
         count: 6,
-        answer: None,
+        details: b"details".to_vec(),
         tuples: (0..6).map(tuple).collect(),
     }
 }

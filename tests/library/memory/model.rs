@@ -134,8 +134,8 @@ fn what_is_too_old_is_forgotten_tuples_first() {
     assert_eq!(found.len(), 91);
     for (found, known) in found.into_iter().zip(&records[9..]) {
         let is_recent = known.time >= now - 14 * DAY;
-        let tuples = if is_recent { known.tuples.clone() } else { Vec::new() };
-        assert_eq!(found, Record { tuples, ..known.clone() });
+        let bare = Record { tuples: Vec::new(), details: Vec::new(), ..known.clone() };
+        assert_eq!(found, if is_recent { known.clone() } else { bare });
     }
     let gone = Query { hosts: vec![(host(0), host(8))], ..Query::default() };
     assert!(all(&store, &gone, 1000).is_empty());
@@ -151,7 +151,8 @@ fn who_may_not_keep_tuples_keeps_none() {
     let store = open(&Settings { tuples: None, ..settings });
     store.write(batch(NOW, vec![record(NOW + 1, 2)])).unwrap();
     let expected = [record(NOW, 1), record(NOW + 1, 2)];
-    let expected = expected.map(|record| Record { tuples: Vec::new(), ..record });
+    let expected =
+        expected.map(|record| Record { tuples: Vec::new(), details: Vec::new(), ..record });
     assert_eq!(all(&store, &Query::default(), 10), expected);
     drop(store);
     let file = std::fs::read(directory.path().join("memory.redb")).unwrap();
