@@ -123,6 +123,8 @@ fn events_are_those_of_the_manual() {
     lines.extend(monitor.until("released"));
     busy.daemon.says(&["reload"]);
     lines.extend(monitor.until("notice"));
+    // The new processes begin with a scan.
+    lines.extend(monitor.until("scan_done"));
     std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
     busy.daemon.says(&["scan"]);
     lines.extend(monitor.until("failure"));
