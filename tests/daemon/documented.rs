@@ -134,6 +134,7 @@ fn events_are_those_of_the_manual() {
     busy.place.enter(&[grey("198.51.100.2", "h.example", "nobody", "u@example.org")]);
     busy.daemon.says(&["reload"]);
     lines.extend(monitor.until("notice"));
+    // The new processes begin with a scan.
     lines.extend(monitor.until("observed"));
     lines.extend(monitor.until("scan_done"));
     std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
