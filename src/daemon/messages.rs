@@ -201,6 +201,8 @@ pub enum ToStore {
     Trap(Change),
     /// Remove traps.
     EndTraps(Change),
+    /// These traps were set before the daemon was started; each with its expiry time in seconds since 1970.
+    Own(Vec<(Address, i64)>),
 }
 
 /// A change of the database.

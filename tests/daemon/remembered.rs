@@ -3,7 +3,7 @@
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
-use crate::support::records::{grey, host, invalid_senders, now};
+use crate::support::records::{grey, host, invalid_senders, now, trapped};
 use greytrapper::memory::{Deed, Query, Record, Settings, Store};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Uid;
@@ -312,6 +312,20 @@ fn history_is_told_by_time_rule_and_network() {
     // The same after a restart.
     let daemon = again(daemon, &place);
     assert_eq!(history(&daemon, &["10.0.0.2"]), ["trapped 10.0.0.2 syntax"]);
+}
+
+/// Also by a daemon that was started with it.
+#[test]
+fn an_exception_ends_traps_from_before_a_restart() {
+    let place = place("");
+    place.enter(&invalid_senders(2));
+    scanned(&place).stop();
+    place.enter(&[trapped("192.0.2.9")]);
+    place.configure(&format!("{NO_DNS}scan every 1h\nallow {{ 10.0.0.1, 192.0.2.9 }}\n"));
+    let mut daemon = place.start();
+    daemon.exact_line("Released 10.0.0.1: in allow");
+    daemon.scan_done();
+    assert_eq!(place.trapped(), ["10.0.0.2", "192.0.2.9"], "only those of the daemon");
 }
 
 /// Judged, logged once and remembered, not written; a reload that ends it traps in the next scan.

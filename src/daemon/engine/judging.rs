@@ -45,6 +45,8 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// Verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
+/// Of these, verdicts with their evidence, which takes some kilobytes.
+const WITH_EVIDENCE: usize = 1000;
 
 /// What an image is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -545,7 +547,8 @@ fn found(
                 let is_nothing = matches!(why, None | Some(Why::Nothing));
                 let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held);
                 if is_noteworthy && found.hosts.len() < NOTEWORTHY {
-                    found.hosts.push(verdict);
+                    let has_room = found.hosts.len() < WITH_EVIDENCE;
+                    found.hosts.push(if has_room { verdict } else { verdict.without_tuples() });
                 }
             }
         }

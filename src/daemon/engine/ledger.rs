@@ -12,8 +12,10 @@ use crate::log;
 use crate::memory::{Batch, Counter, Hold, Record};
 use crate::plural::counted_here;
 
-/// Records that wait for the batch before them: some megabytes.
-const GATHERED: usize = 20_000;
+/// Records that wait for the batch before them: some ten megabytes at most.
+const GATHERED: usize = 10_000;
+/// Records of a batch, each of which may have some kilobytes of evidence: far less than a message may have.
+const BATCH: usize = 500;
 
 /// See the module.
 pub struct Ledger {
@@ -88,7 +90,8 @@ impl Ledger {
         if self.is_empty() || self.is_writing || !self.has_recalled {
             return;
         }
-        let batch = Batch { now: now(), ..std::mem::take(&mut self.next) };
+        let mut batch = Batch { now: now(), ..std::mem::take(&mut self.next) };
+        self.next.records = batch.records.split_off(batch.records.len().min(BATCH));
         self.is_writing = true;
         self.memory.send(&ToMemory::Write(batch));
     }

@@ -40,7 +40,7 @@ use crate::heap;
 use crate::inquiry::Patience;
 use crate::log;
 use crate::machine::Own;
-use crate::memory::Deed;
+use crate::memory::{Deed, Record};
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
 use crate::scan::{Rule, Why};
@@ -262,6 +262,10 @@ impl Engine {
             match message {
                 FromMemory::Recalled(mut recalled) => {
                     self.trust.recall(std::mem::take(&mut recalled.rules));
+                    // The store is to end them if `allow` covers them now.
+                    let own = |record: &Record| Some((record.address?.into(), record.until?));
+                    let own = recalled.standing.iter().filter_map(own).collect();
+                    self.store.send(&ToStore::Own(own));
                     self.memory.recall(recalled);
                 }
                 FromMemory::Found(ticket, found) => self.told(ticket, found),

@@ -144,7 +144,7 @@ impl Store {
     /// Answers a message. If the database was replaced by another file that the sandbox does not allow to
     /// be opened, this asks for a new store, and answers only if there will be none.
     fn answer(&mut self, life: &mut Life, message: ToStore) -> Vec<FromStore> {
-        let reads_or_writes = !matches!(message, ToStore::FreeImage);
+        let reads_or_writes = !matches!(message, ToStore::FreeImage | ToStore::Own(_));
         if reads_or_writes && self.known.is_replaced(&self.config.database) {
             if self.deferred.is_empty() {
                 life.tell(&ToParent::Renew(Renewal::Database));
@@ -166,6 +166,10 @@ impl Store {
             }
             ToStore::Trap(change) => vec![self.trap(life, &change)],
             ToStore::EndTraps(change) => vec![self.release(life, &change)],
+            ToStore::Own(traps) => {
+                traps.into_iter().for_each(|(address, expire)| self.set.add(address, expire));
+                Vec::new()
+            }
         }
     }
 
@@ -175,7 +179,7 @@ impl Store {
         let failure = format!("{path}: replaced, and cannot be opened again: {why}");
         let answer = |message| match message {
             ToStore::Read => Some(FromStore::Read(Err(failure.clone()))),
-            ToStore::FreeImage => None,
+            ToStore::FreeImage | ToStore::Own(_) => None,
             ToStore::Trap(change) | ToStore::EndTraps(change) => Some(FromStore::Changed {
                 ticket: change.ticket,
                 outcomes: vec![None; change.addresses.len()],
