@@ -32,7 +32,7 @@ pub struct Status {
     pub last_scan: Option<Scan>,
     /// The last failure.
     pub last_failure: Option<Failure>,
-    /// Sums since the start.
+    /// Sums, over restarts as long as they are remembered.
     pub totals: Totals,
     /// The name servers; empty if none is asked.
     pub name_servers: Vec<NameServer>,
@@ -128,7 +128,7 @@ impl Took {
     }
 }
 
-/// Sums since the daemon's start.
+/// Sums, over restarts as long as they are remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Successful scans.
@@ -138,6 +138,9 @@ pub struct Totals {
     /// Hosts trapped by the rules.
     #[serde(rename = "trapped_by_rule")]
     pub trapped: ByRule,
+    /// Hosts that rules which are only observed would have trapped.
+    #[serde(rename = "observed_by_rule")]
+    pub observed: ByRule,
     /// Hosts trapped by hand.
     pub trapped_by_hand: u64,
     /// Traps ended by operators, or by an `allow` that is new.

@@ -86,6 +86,10 @@ fn totals(out: &mut Writer<'_, '_>, status: &Status) -> fmt::Result {
         out.sample("trapped_hosts_total", &[("rule", rule.name())], count)?;
     }
     out.sample("trapped_hosts_total", &[("rule", "hand")], totals.trapped_by_hand)?;
+    out.family("observed_hosts", Kind::Counter, "Hosts that observed rules would have trapped.")?;
+    for (rule, count) in totals.observed.iter() {
+        out.sample("observed_hosts_total", &[("rule", rule.name())], count)?;
+    }
     out.family("released_hosts", Kind::Counter, "Traps ended by operators or allow.")?;
     out.sample("released_hosts_total", &[], totals.released)?;
     let Tally { good, bad, unknown, not_asked } = totals.domains;

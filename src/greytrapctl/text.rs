@@ -130,13 +130,16 @@ impl fmt::Display for Domains<'_> {
 fn traps(f: &mut fmt::Formatter<'_>, status: &Status) -> fmt::Result {
     let last = status.last_scan.as_ref().map_or_else(ByRule::default, |scan| scan.trapped);
     let totals = &status.totals;
-    writeln!(f, "\n{:<18} {:>12} {:>12}", "trapped", "last scan", "since start")?;
+    writeln!(f, "\n{:<18} {:>12} {:>12}", "trapped", "last scan", "in all")?;
     for ((rule, last), (_, all)) in last.iter().zip(totals.trapped.iter()) {
         if all > 0 || last > 0 || status.config.rules.contains(&rule) {
             writeln!(f, "{:<18} {last:>12} {all:>12}", rule.name())?;
         }
     }
     writeln!(f, "{:<18} {:>12} {:>12}", "by hand", "", totals.trapped_by_hand)?;
+    if totals.observed.total() > 0 {
+        writeln!(f, "{:<18} {:>12} {:>12}", "observed only", "", totals.observed.total())?;
+    }
     writeln!(f, "{:<18} {:>12} {:>12}", "released", "", totals.released)
 }
 

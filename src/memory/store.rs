@@ -4,7 +4,7 @@ use super::error::Error;
 use super::file::Locked;
 use super::keep;
 use super::key::{self, HOSTS, LIVE, META, PLACE, Place, TUPLES, VERDICTS};
-use super::record::{self, Batch, Deed, Recalled, Record, VERSION};
+use super::record::{self, Batch, Recalled, Record, VERSION};
 use crate::date::Date;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::collections::HashSet;
@@ -120,8 +120,7 @@ impl Store {
             let Some(is_trap) = record.deed.is_trap() else { continue };
             // The last word on each host counts.
             let is_last = seen.insert(address);
-            let is_ours = record.deed == Deed::Trapped;
-            if is_last && is_trap && is_ours && record.until.is_some_and(|until| until > now) {
+            if is_last && is_trap && record.until.is_some_and(|until| until > now) {
                 recalled.standing.push(record);
             }
         }

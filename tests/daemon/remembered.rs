@@ -91,6 +91,7 @@ fn sums_and_reasons_go_on_after_a_restart() {
     let mut daemon = scanned(&place);
     daemon.says(&["trap", "192.0.2.9"]);
     daemon.says(&["release", "192.0.2.9"]);
+    daemon.says(&["trap", "because", "because it was told", "192.0.2.10"]);
     let explained = daemon.says(&["explain", "10.0.0.1"]);
     assert!(explained.contains("tuple\th.example\t<no domain>\t<user@example.org>"), "{explained}");
     for starts in 1..=3 {
@@ -101,10 +102,11 @@ fn sums_and_reasons_go_on_after_a_restart() {
             &totals["trapped_by_hand"],
             &totals["released_hosts"],
         ];
-        assert_eq!(found, [&Value::from(starts), &3.into(), &1.into(), &1.into()], "{totals}");
+        assert_eq!(found, [&Value::from(starts), &3.into(), &2.into(), &1.into()], "{totals}");
         let now = daemon.says(&["explain", "10.0.0.1"]);
         assert_eq!(before_past(&now), before_past(&explained));
         assert!(daemon.says(&["show", "traps"]).contains("Invalid source address"));
+        assert!(daemon.says(&["explain", "192.0.2.10"]).contains("because it was told"));
         daemon = again(daemon, &place);
     }
 }
@@ -348,6 +350,8 @@ fn observed_rules_trap_nobody() {
             == ["observed 10.0.0.1 syntax", "observed 10.0.0.2 syntax"]
     });
     assert_eq!(totals(&daemon)["trapped_by_rule"]["syntax"], 0);
+    assert_eq!(totals(&daemon)["observed_by_rule"]["syntax"], 2);
+    assert!(daemon.says(&["show"]).contains("observed only"));
     place.configure(&format!("{NO_DNS}scan every 1h\nobserve yes\n"));
     daemon.says(&["reload"]);
     daemon.scan_done();

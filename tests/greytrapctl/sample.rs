@@ -77,6 +77,7 @@ pub fn status() -> Status {
                 (Rule::Rcpt, 18),
                 (Rule::Dns, 2402),
             ]),
+            observed: by_rule(&[]),
             trapped_by_hand: 3,
             released: 2,
             domains: Tally { good: 220_010, bad: 2911, unknown: 804, not_asked: 96 },

@@ -62,7 +62,7 @@ database           /var/db/spamd
 scan               reading the database, every 0s
 scans              0 done, 0 failed
 
-trapped               last scan  since start
+trapped               last scan       in all
 by hand                                    0
 released                                   0
 ";

@@ -56,28 +56,37 @@ pub fn named(name: &str) -> Option<Rule> {
     Rule::ALL.into_iter().find(|rule| rule.name() == name)
 }
 
-/// The prefix of the names of counters by rule.
+/// The prefixes of the names of counters by rule.
 const TRAPPED: &str = "trapped.";
+const OBSERVED: &str = "observed.";
 
 /// Sums by name.
 pub fn counters(totals: &Totals) -> Vec<Counter> {
     let mut copy = totals.clone();
     let plain = fields(&mut copy).map(|(name, value)| (name.to_owned(), *value));
-    let by_rule = totals.trapped.iter().map(|(rule, count)| (format!("{TRAPPED}{rule}"), count));
-    plain.into_iter().chain(by_rule).collect()
+    let trapped = totals.trapped.iter().map(|(rule, count)| (format!("{TRAPPED}{rule}"), count));
+    let observed = totals.observed.iter();
+    let observed = observed.map(|(rule, count)| (format!("{OBSERVED}{rule}"), count));
+    plain.into_iter().chain(trapped).chain(observed).collect()
 }
 
 /// Adds sums that were counted before. Those of rules that no longer exist are left out.
 pub fn add(totals: &mut Totals, counters: &[Counter]) {
     for (name, count) in counters {
         if let Some(rule) = name.strip_prefix(TRAPPED) {
-            let mut trapped = ByRule::default();
-            named(rule).into_iter().for_each(|rule| trapped.add(rule, *count));
-            totals.trapped.merge(&trapped);
+            add_named(&mut totals.trapped, rule, *count);
+        } else if let Some(rule) = name.strip_prefix(OBSERVED) {
+            add_named(&mut totals.observed, rule, *count);
         } else if let Some((_, value)) = fields(totals).into_iter().find(|(field, _)| field == name)
         {
             *value = value.saturating_add(*count);
         }
+    }
+}
+
+fn add_named(counts: &mut ByRule, rule: &str, count: u64) {
+    if let Some(rule) = named(rule) {
+        counts.add(rule, count);
     }
 }
 
@@ -123,6 +132,7 @@ mod tests {
         let mut totals = Totals { scans: 1, failed_scans: 2, released: 3, ..Totals::default() };
         totals.domains.not_asked = u64::MAX;
         totals.trapped.add(Rule::Dns, 9);
+        totals.observed.add(Rule::Helo, 4);
         let mut counters = counters(&totals);
         counters.extend([("trapped.gone".into(), 5), ("gone".into(), 6)]);
         let mut recalled = Totals::default();

@@ -385,6 +385,7 @@ impl Engine {
             if self.observed_before.get(&address) == Some(&rule) {
                 continue;
             }
+            self.memory.totals.observed.add(rule, 1);
             log::info(format_args!("Would trap {}: {}", verdict.address, verdict.reason));
             self.publish(What::Observed(verdict.without_tuples()));
             self.ledger.note(recorded::record(Deed::Observed, &verdict, now(), None));

@@ -103,7 +103,7 @@ fn what_stands_is_the_last_word_on_each_host() {
         record(NOW, 5),
         released,
         spared,
-        by_hand,
+        by_hand.clone(),
         record(NOW + 8, 2),
     ];
     let live = (Some(holds.clone()), Some(counters.clone()));
@@ -114,10 +114,10 @@ fn what_stands_is_the_last_word_on_each_host() {
     let store = open(&settings);
     let recalled = store.recall(NOW - 3 * DAY, NOW + 10, 100).unwrap();
     assert_eq!((recalled.holds, recalled.counters), (holds, counters));
-    let expected = vec![record(NOW, 4), record(NOW + 8, 2), record(NOW + 9, 6)];
+    let expected = vec![record(NOW, 4), by_hand, record(NOW + 8, 2), record(NOW + 9, 6)];
     assert_eq!(recalled.standing, expected);
     let recalled = store.recall(NOW - 3 * DAY, NOW + 10, 2).unwrap();
-    assert_eq!(recalled.standing, expected[1..]);
+    assert_eq!(recalled.standing, expected[2..]);
     assert!(store.recall(0, NOW + 2 * DAY, 100).unwrap().standing.is_empty());
 }
 
