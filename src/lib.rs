@@ -22,6 +22,7 @@
 //! * [`greytrapctl`] is greytrapctl(8): its commands, its text and its JSON.
 //! * [`control`] is the socket between the two programs; [`frame`] divides the streams on it, and on the
 //!   daemon's own sockets, into messages.
+//! * [`memory`] is what the daemon remembers over its restarts: verdicts by time and address.
 //! * [`process`] starts processes, gives up root and confines them.
 //! * [`sync`] sends each trap to spamd on other hosts.
 //! * [`escape`] makes bytes from strangers safe to print, [`errno`] shortens system errors.
@@ -36,6 +37,7 @@ pub mod checker;
 pub mod config;
 pub mod control;
 pub mod daemon;
+mod date;
 pub mod db;
 pub mod dns;
 pub mod errno;
@@ -46,6 +48,7 @@ mod heap;
 pub mod inquiry;
 pub mod log;
 pub mod machine;
+pub mod memory;
 pub mod name;
 mod plural;
 pub mod process;

@@ -4,7 +4,7 @@
 
 use super::diagnostic::{Fault, Spanned};
 use super::problem::Problem;
-use super::value::{duration_text, is_interface, is_sync_host};
+use super::value::{duration_text, is_interface, is_sync_host, size_text};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +38,11 @@ impl Range {
             .ok_or_else(|| self.fault(written, |n| duration_text(Duration::from_secs(n))))
     }
 
+    /// A size in bytes within the range.
+    pub(super) fn size(&self, written: Spanned<u64>) -> Result<u64, Fault> {
+        self.admit(written.value).ok_or_else(|| self.fault(written, size_text))
+    }
+
     fn admit(&self, value: u64) -> Option<u64> {
         (self.least..=self.most).contains(&value).then_some(value)
     }
@@ -54,6 +59,15 @@ pub(super) fn ratio(written: Spanned<f64>) -> Result<f64, Fault> {
         return Ok(written.value);
     }
     let (what, least, most) = ("max sender ratio", "0".into(), "1".into());
+    Err(Fault::new(written.at, Problem::OutOfRange { what, least, most }))
+}
+
+/// A share of the traps of a rule.
+pub(super) fn percentage(written: Spanned<f64>) -> Result<f64, Fault> {
+    if (0.0..=100.0).contains(&written.value) {
+        return Ok(written.value);
+    }
+    let (what, least, most) = ("suspend rule at", "0%".into(), "100%".into());
     Err(Fault::new(written.at, Problem::OutOfRange { what, least, most }))
 }
 

@@ -9,6 +9,7 @@ use super::diagnostic::{At, Fault, Spanned};
 use super::input::Input;
 use super::pattern::{self, Patterns};
 use super::problem::Problem;
+use super::rules::NAMES;
 use super::statement::{DnsOption, Statement};
 use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ const TRAP_LIMIT_TIME: Range = range("time of trap limit", 1, DAY);
 const SUSPECT_TUPLES: Range = range("suspect tuples", 1, MILLION);
 const MAX_SENDER_DOMAINS: Range = range("max sender domains", 1, MILLION);
 const MAX_HELO_DOMAINS: Range = range("max helo domains", 1, MILLION);
+const MEMORY_SIZE: Range = range("memory size", 16 << 20, 64 << 30);
+const REMEMBER_VERDICTS: Range = range("remember verdicts", 60, 10 * YEAR);
+const REMEMBER_TUPLES: Range = range("remember tuples", 60, 10 * YEAR);
 const CHECKER_TIMEOUT: Range = range("timeout of check rcpt", 1, 600);
 const PORT: Range = range("port", 1, 65_535);
 /// There are not many more source ports.
@@ -112,14 +116,29 @@ impl Check<'_, '_> {
             S::MaxSenderRatio(most) => {
                 config.rules.max_sender_ratio = most.map(bounds::ratio).transpose()?;
             }
+            S::Memory(path) => config.memory.directory = bounds::absolute("memory", path)?,
+            S::MemorySize(size) => config.memory.size = MEMORY_SIZE.size(size)?,
+            S::Observe(true) => config.observe = NAMES.into(),
+            S::Observe(false) => config.observe = Vec::new(),
+            S::ObserveRules(names) => config.observe = names,
             S::PassRcpt(pattern) => {
                 self.warn_of_perl(&pattern);
                 self.patterns.pass(pattern)?;
+            }
+            S::RememberTuples(time) => {
+                let time = time.map(|time| REMEMBER_TUPLES.duration(time)).transpose()?;
+                config.memory.tuples = time;
+            }
+            S::RememberVerdicts(time) => {
+                config.memory.verdicts = REMEMBER_VERDICTS.duration(time)?;
             }
             S::ScanEvery(time) => config.scan_every = SCAN_EVERY.duration(time)?,
             S::Socket(path) => config.socket = bounds::socket(path)?,
             S::SuspectTuples(n) => {
                 config.rules.suspect_tuples = SUSPECT_TUPLES.number(n)?;
+            }
+            S::SuspendRule(percent) => {
+                config.suspend_at = percent.map(bounds::percentage).transpose()?;
             }
             S::SyncKey(path) => config.sync.key = Some(bounds::absolute("sync key", path)?),
             S::SyncMulticast { interface, ttl } => {

@@ -7,6 +7,7 @@ use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;
 use super::parse::Parser;
 use super::problem::Problem;
+use super::rules::NAMES;
 use super::statement::{DnsOption, Statement};
 use super::{EngineChoice, Network, value};
 use std::time::Duration;
@@ -20,10 +21,13 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("engine", |p| Ok(Statement::Engine(p.cursor.choose(ENGINE)?))),
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
     ("max", |p| p.cursor.choose(MAX)?(p)),
+    ("memory", memory),
+    ("observe", observe),
     ("pass", |p| {
         p.cursor.expect("rcpt")?;
         Ok(Statement::PassRcpt(p.cursor.string("a regular expression in quotes")?))
     }),
+    ("remember", |p| p.cursor.choose(REMEMBER)?(p)),
     ("scan", |p| {
         p.cursor.expect("every")?;
         Ok(Statement::ScanEvery(duration(p)?))
@@ -32,6 +36,10 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("suspect", |p| {
         p.cursor.expect("tuples")?;
         Ok(Statement::SuspectTuples(number(p)?))
+    }),
+    ("suspend", |p| {
+        p.cursor.expect("rule")?;
+        Ok(Statement::SuspendRule(suspend_at(p)?))
     }),
     ("sync", |p| p.cursor.choose(SYNC)?(p)),
     ("trap", |p| p.cursor.choose(TRAP)?(p)),
@@ -59,6 +67,11 @@ const MAX: &[(&str, Rule<Statement>)] = &[
 const MAX_SENDER: &[(&str, Rule<Statement>)] = &[
     ("domains", |p| Ok(Statement::MaxSenderDomains(number_or_off(p)?))),
     ("ratio", |p| Ok(Statement::MaxSenderRatio(ratio_or_off(p)?))),
+];
+
+const REMEMBER: &[(&str, Rule<Statement>)] = &[
+    ("tuples", |p| Ok(Statement::RememberTuples(duration_or_no(p)?))),
+    ("verdicts", |p| Ok(Statement::RememberVerdicts(duration(p)?))),
 ];
 
 const SYNC: &[(&str, Rule<Statement>)] = &[
@@ -124,6 +137,43 @@ fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     Ok(Statement::CheckRcpt { program, timeout, control })
 }
 
+fn memory(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    // A path is a string: a macro is not expanded here.
+    if p.cursor.peek_raw()?.value == Token::Word("size".into()) {
+        p.cursor.skip();
+        return Ok(Statement::MemorySize(p.cursor.value("a size such as 1G", value::size)?));
+    }
+    Ok(Statement::Memory(p.cursor.string("\"size\" or a path")?))
+}
+
+fn observe(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    if !p.cursor.take(&Token::Open)? {
+        return Ok(Statement::Observe(p.cursor.choose(YES_OR_NO)?));
+    }
+    // Not as other blocks: the name of a rule may be that of a statement too.
+    let mut names = Vec::new();
+    while !p.cursor.take(&Token::Close)? {
+        match p.cursor.peek()?.value {
+            Token::Newline | Token::Comma => p.cursor.skip(),
+            _ => names.push(rule_name(p)?),
+        }
+    }
+    Ok(Statement::ObserveRules(names))
+}
+
+fn rule_name(p: &mut Parser<'_, '_>) -> Result<&'static str, Fault> {
+    let known = |word: &str| NAMES.into_iter().find(|name| *name == word);
+    Ok(p.cursor.value("the name of a rule", known)?.value)
+}
+
+fn suspend_at(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<f64>>, Fault> {
+    if p.cursor.take_keyword("no")? {
+        return Ok(None);
+    }
+    p.cursor.expect("at")?;
+    p.cursor.value("a percentage such as 1%", value::percentage).map(Some)
+}
+
 fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     p.cursor.expect("on")?;
     let interface = p.cursor.string("an interface")?;
@@ -181,6 +231,13 @@ fn duration(p: &mut Parser<'_, '_>) -> Result<Spanned<Duration>, Fault> {
     p.cursor.value("a duration such as 10m", value::duration)
 }
 
+fn duration_or_no(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<Duration>>, Fault> {
+    if p.cursor.take_keyword("no")? {
+        return Ok(None);
+    }
+    p.cursor.value("a duration such as 14d or \"no\"", value::duration).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +253,7 @@ mod tests {
             words(CHECK_SENDER),
             words(MAX),
             words(MAX_SENDER),
+            words(REMEMBER),
             words(SYNC),
             words(TRAP),
             words(DNS),

@@ -48,9 +48,9 @@ pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
 pub use origin::{Origins, Written};
 pub use rules::{RcptRules, Rules};
-pub use settings::{Checker, Config, Dns, EngineChoice, NameServer, Sync};
+pub use settings::{Checker, Config, Dns, EngineChoice, Memory, NameServer, Sync};
 pub use source::{Disk, Guarded, Source};
-pub(crate) use value::duration_text;
+pub(crate) use value::{duration, duration_text};
 
 /// The default configuration file, beside spamd.conf(5).
 pub const DEFAULT_FILE: &str = "/etc/mail/greytrapper.conf";

@@ -40,6 +40,28 @@ impl Network {
         Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
     }
 
+    /// An address, or a network as in greytrapper.conf(5).
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Network, String> {
+        super::value::network(text).map(|written| written.network).map_err(|what| what.to_string())
+    }
+
+    /// Its first and its last address.
+    pub fn range(self) -> (IpAddr, IpAddr) {
+        let prefix = u32::from(self.prefix);
+        let last = match self.address {
+            IpAddr::V4(a) => {
+                IpAddr::V4((u32::from(a) | u32::MAX.checked_shr(prefix).unwrap_or(0)).into())
+            }
+            IpAddr::V6(a) => {
+                IpAddr::V6((u128::from(a) | u128::MAX.checked_shr(prefix).unwrap_or(0)).into())
+            }
+        };
+        (self.address, last)
+    }
+
     fn unmapped(self) -> Network {
         match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
             (address @ IpAddr::V4(_), Some(prefix)) if self.address.is_ipv6() => {

@@ -8,6 +8,9 @@ use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
 
+/// The names of all rules, in the order in which they are applied; `scan` has the rules themselves.
+pub const NAMES: [&str; 7] = ["syntax", "domains", "senders", "helo", "rcpt", "checker", "dns"];
+
 /// Every rule's setting. `None` switches a rule off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {

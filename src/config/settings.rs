@@ -4,7 +4,7 @@
 //! configuration; the contents of address files are printed instead of the files' names. The strings contain
 //! no newlines, since `check` has seen them.
 
-use super::value::{duration_text, path_text, string_text};
+use super::value::{duration_text, path_text, size_text, string_text};
 use super::{DEFAULT_SOCKET, Networks, Rules};
 use std::fmt;
 use std::net::IpAddr;
@@ -34,6 +34,12 @@ pub struct Config {
     pub socket: PathBuf,
     /// The other MXes to which traps are sent.
     pub sync: Sync,
+    /// What is remembered, and where.
+    pub memory: Memory,
+    /// The share of a rule's traps in percent that may be released before it is only observed; `None`: any.
+    pub suspend_at: Option<f64>,
+    /// The names of rules that are only observed.
+    pub observe: Vec<&'static str>,
 }
 
 impl Default for Config {
@@ -50,6 +56,9 @@ impl Default for Config {
             dns: Dns::default(),
             socket: DEFAULT_SOCKET.into(),
             sync: Sync::default(),
+            memory: Memory::default(),
+            suspend_at: Some(1.0),
+            observe: Vec::new(),
         }
     }
 }
@@ -66,6 +75,11 @@ impl fmt::Display for Config {
             EngineChoice::Libc => writeln!(f, "engine libc")?,
         }
         write!(f, "{}", self.rules)?;
+        observe(f, &self.observe)?;
+        match self.suspend_at {
+            Some(percent) => writeln!(f, "suspend rule at {percent}%")?,
+            None => writeln!(f, "suspend rule no")?,
+        }
         if let Some(checker) = &self.checker {
             let timeout = duration_text(checker.timeout);
             write!(f, "check rcpt with {} timeout {timeout}", path_text(&checker.program))?;
@@ -77,6 +91,7 @@ impl fmt::Display for Config {
         allow(f, &self.rules.allow)?;
         writeln!(f, "socket {}", path_text(&self.socket))?;
         dns(f, &self.dns)?;
+        memory(f, &self.memory)?;
         sync(f, &self.sync)
     }
 }
@@ -90,6 +105,23 @@ fn allow(f: &mut fmt::Formatter<'_>, networks: &Networks) -> fmt::Result {
         writeln!(f, "\t{network}")?;
     }
     writeln!(f, "}}")
+}
+
+fn observe(f: &mut fmt::Formatter<'_>, rules: &[&str]) -> fmt::Result {
+    match rules {
+        [] => writeln!(f, "observe no"),
+        rules => writeln!(f, "observe {{ {} }}", rules.join(", ")),
+    }
+}
+
+fn memory(f: &mut fmt::Formatter<'_>, memory: &Memory) -> fmt::Result {
+    writeln!(f, "memory {}", path_text(&memory.directory))?;
+    writeln!(f, "memory size {}", size_text(memory.size))?;
+    writeln!(f, "remember verdicts {}", duration_text(memory.verdicts))?;
+    match memory.tuples {
+        Some(time) => writeln!(f, "remember tuples {}", duration_text(time)),
+        None => writeln!(f, "remember tuples no"),
+    }
 }
 
 fn dns(f: &mut fmt::Formatter<'_>, dns: &Dns) -> fmt::Result {
@@ -112,6 +144,31 @@ fn sync(f: &mut fmt::Formatter<'_>, sync: &Sync) -> fmt::Result {
     match &sync.key {
         Some(key) => writeln!(f, "sync key {}", path_text(key)),
         None => Ok(()),
+    }
+}
+
+/// `memory …` and `remember …`: what is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The directory of the file.
+    pub directory: PathBuf,
+    /// The largest size of the file, in bytes.
+    pub size: u64,
+    /// How long verdicts are remembered.
+    pub verdicts: Duration,
+    /// How long the tuples that they rest on are remembered; `None` means not at all.
+    pub tuples: Option<Duration>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Memory {
+            directory: "/var/db/greytrapper".into(),
+            size: 1 << 30,
+            verdicts: day.saturating_mul(90),
+            tuples: Some(day.saturating_mul(14)),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn number(word: &str) -> Option<u64> {
 }
 
 /// A number of seconds, or of the unit that its last letter names: `s`, `m`, `h`, `d` or `w`.
-pub(super) fn duration(word: &str) -> Option<Duration> {
+pub(crate) fn duration(word: &str) -> Option<Duration> {
     let unit = UNITS.iter().find(|&&(letter, _)| word.ends_with(letter));
     let (digits, factor) = match unit {
         Some(&(letter, seconds)) => (word.strip_suffix(letter)?, seconds),
@@ -38,6 +38,27 @@ pub(crate) fn duration_text(duration: Duration) -> String {
             }
             None => "0s".into(),
         },
+    }
+}
+
+/// A number of bytes, or of the unit that its last letter names: `K`, `M` or `G`, powers of 1024.
+pub(super) fn size(word: &str) -> Option<u64> {
+    let unit = SIZES.iter().find(|&&(letter, _)| word.ends_with(letter));
+    let (digits, factor) = match unit {
+        Some(&(letter, bytes)) => (word.strip_suffix(letter)?, bytes),
+        None => (word, 1),
+    };
+    Some(number(digits)?.saturating_mul(factor))
+}
+
+/// A size as in the configuration, in the largest unit that divides it.
+pub(super) fn size_text(size: u64) -> String {
+    let fits = |unit: u64| size.is_multiple_of(unit) && size >= unit;
+    match SIZES.iter().rev().find(|&&(_, unit)| fits(unit)) {
+        Some(&(letter, unit)) => {
+            format!("{}{letter}", size.checked_div(unit).unwrap_or_default())
+        }
+        None => size.to_string(),
     }
 }
 
@@ -73,6 +94,11 @@ pub(super) fn ratio(word: &str) -> Option<f64> {
         return None;
     }
     word.parse().ok()
+}
+
+/// A decimal fraction with a percent sign.
+pub(super) fn percentage(word: &str) -> Option<f64> {
+    ratio(word.strip_suffix('%')?)
 }
 
 /// A network as it was written.
@@ -153,6 +179,7 @@ const DAY: u64 = 24 * 60 * 60;
 const WEEK: u64 = 7 * DAY;
 
 /// The units of durations, shortest first.
+const SIZES: [(char, u64); 3] = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30)];
 const UNITS: [(char, u64); 5] = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', DAY), ('w', WEEK)];
 
 fn is_decimal(word: &str) -> bool {

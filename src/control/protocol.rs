@@ -10,10 +10,12 @@
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
+use crate::memory::{Query, Record};
 use crate::scan::{State, Verdict};
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// The maximum size of a request: enough for [`ADDRESSES_MAX`] addresses.
 pub const REQUEST_MAX: usize = 64 * 1024;
@@ -34,8 +36,11 @@ pub enum Request {
     ShowTraps,
     /// Hosts that wait: a [`Reply::Host`] for each.
     ShowHosts,
-    /// The verdict on a host: one [`Reply::Explained`].
+    /// The verdict on a host: one [`Reply::Explained`], if it waits or is trapped, and a [`Reply::Record`] for
+    /// each of the last things that are remembered of it, the newest first.
     Explain(IpAddr),
+    /// What became of hosts: a [`Reply::Record`] for each that is remembered.
+    History(Query),
     /// Scan now: done once the scan has begun.
     Scan,
     /// Read the configuration again: done once it is in force.
@@ -49,11 +54,17 @@ pub enum Request {
         addresses: Vec<String>,
         /// Also those that are whitelisted.
         over_white: bool,
+        /// How long, if not as usual.
+        time: Option<Duration>,
+        /// Why.
+        because: Option<String>,
     },
     /// End traps: a [`Reply::Changed`] for each, in order.
     Release {
         /// The hosts' addresses as they stand in the database; [`ADDRESSES_MAX`] at most.
         addresses: Vec<String>,
+        /// How long they are not trapped again, if not only until their tuples have gone.
+        time: Option<Duration>,
     },
     /// Log more or less from now on.
     Log(Verbosity),
@@ -82,6 +93,8 @@ pub enum Reply {
     Host(Verdict),
     /// What is found about a host.
     Explained(Explained),
+    /// What is remembered.
+    Record(Record),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.
@@ -167,6 +180,8 @@ pub enum What {
     Verdict(Verdict),
     /// A host is trapped.
     Trapped(Verdict),
+    /// A host would be trapped by a rule that is only observed.
+    Observed(Verdict),
     /// A trap was ended.
     Released {
         /// The host's address.

@@ -13,6 +13,7 @@ use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::{Patience, Shown};
+use crate::memory::{Batch, Found, Hold, Place, Query, Recalled};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -113,7 +114,7 @@ pub struct EngineLegacy {
     /// The last traps, the newest last.
     pub traps: Vec<Explained>,
     /// Hosts that were released, and when, in seconds since 1970.
-    pub held: Vec<(IpAddr, i64)>,
+    pub held: Vec<Hold>,
     /// Hosts whose identity had no answer in the last scans.
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
@@ -200,6 +201,8 @@ pub enum ToStore {
     Trap(Change),
     /// Remove traps.
     EndTraps(Change),
+    /// These traps were set before the daemon was started; each with its expiry time in seconds since 1970.
+    Own(Vec<(Address, i64)>),
 }
 
 /// A change of the database.
@@ -222,6 +225,8 @@ pub enum By {
     Operator {
         /// WHITE records are overwritten.
         over_white: bool,
+        /// How long a trap lasts, if not as usual.
+        time: Option<Duration>,
     },
 }
 
@@ -313,6 +318,37 @@ pub struct FromChecker {
     pub number: u64,
     /// Whether the program knows it; `None` without a verdict.
     pub is_good: Option<bool>,
+}
+
+/// From the engine to memory.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToMemory {
+    /// What must an engine know at its start?
+    Recall,
+    /// Write this; there is one answer to each.
+    Write(Batch),
+    /// Find records.
+    Find {
+        /// The number for the answer.
+        ticket: u64,
+        /// Which.
+        query: Query,
+        /// Where the page begins.
+        from: Option<Place>,
+        /// How many at most.
+        most: usize,
+    },
+}
+
+/// From memory to the engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromMemory {
+    /// What an engine must know; nothing if nothing is remembered.
+    Recalled(Recalled),
+    /// The last batch was written, or never will be.
+    Written,
+    /// A page of records, or why there is none.
+    Found(u64, Result<Found, String>),
 }
 
 /// From the store to sync.

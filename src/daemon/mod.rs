@@ -3,11 +3,12 @@
 //! ```text
 //!            parent   starts, watches and stops all others; timer; signals
 //!              |
-//!   +----------+----------+-----------+-----------+
-//!   |          |          |           |           |
-//!  sync <- store <-> engine <-> resolver       checker
-//!              |          | <-------------------> |
-//!          database   control socket
+//!   +----------+----------+-----------+-----------+-----------+
+//!   |          |          |           |           |           |
+//!  sync <- store <-> engine <-> resolver       checker     memory
+//!              |          | <-------------------> |           |
+//!              |          | <-------------------------------> |
+//!          database   control socket                     memory.redb
 //! ```
 //!
 //! As in OpenBSD's daemons, the configuration is checked first, and with `-n` nothing else is done. Then
@@ -24,6 +25,7 @@ mod checker;
 mod engine;
 mod generation;
 mod life;
+mod memory;
 #[doc(hidden)]
 pub mod messages;
 mod options;

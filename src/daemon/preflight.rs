@@ -7,6 +7,7 @@
 //! is a warning as well.
 #![forbid(unsafe_code)]
 
+use super::memory::directory;
 use super::reader::needs;
 use super::roles::ROLES;
 use crate::config::{Config, EngineChoice};
@@ -49,6 +50,7 @@ pub fn check(config: &Config) -> Findings {
         found.checker(&checker.program);
     }
     found.database(&config.database);
+    found.memory(&config.memory.directory);
     found.peers(&config.sync);
     found
 }
@@ -117,6 +119,16 @@ impl Findings {
         }
     }
 
+    /// The daemon goes on without a memory. It makes the directory itself if only that is missing.
+    fn memory(&mut self, path: &Path) {
+        let can_be_made = !path.exists() && path.parent().is_some_and(Path::is_dir);
+        if let Err(failure) = directory::check(path, GREYTRAPPER)
+            && !can_be_made
+        {
+            self.warnings.push(format!("memory: {failure}; nothing would be remembered"));
+        }
+    }
+
     /// The daemon starts without a database and serves it as soon as spamd has created it, but a file of
     /// another kind stays what it is.
     fn database(&mut self, path: &Path) {
@@ -180,6 +192,7 @@ fn is_runnable(program: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
     use crate::config::Checker;
+    use crate::config::Memory;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
@@ -188,7 +201,8 @@ mod tests {
     fn sound(directory: &Path) -> Config {
         let database = directory.join("spamd");
         fs::write(&database, "").unwrap();
-        Config { database, socket: directory.join("sock"), ..Config::default() }
+        let memory = Memory { directory: directory.join("memory"), ..Memory::default() };
+        Config { database, socket: directory.join("sock"), memory, ..Config::default() }
     }
 
     /// What is wrong, apart from the users that only a mail host has.
@@ -204,6 +218,19 @@ mod tests {
         let config = sound(directory.path());
         assert_eq!((errors(&config), check(&config).warnings), (vec![], vec![]));
         assert!(!config.socket.exists());
+    }
+
+    #[test]
+    fn a_memory_that_cannot_be_used_is_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = sound(directory.path());
+        fs::write(&config.memory.directory, "").unwrap();
+        let warnings = check(&config).warnings;
+        assert!(warnings.iter().any(|warning| warning.starts_with("memory: ")), "{warnings:?}");
+        config.memory.directory = "/no/such/place".into();
+        let warnings = check(&config).warnings;
+        assert!(warnings.iter().any(|warning| warning.starts_with("memory: ")), "{warnings:?}");
+        assert_eq!(errors(&config), [""; 0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::life::Life;
 use super::messages::{Needs, ToParent};
 use super::reader::Sources;
 use super::slot::Slot;
-use super::{checker, engine, reader, resolver, store, sync};
+use super::{checker, engine, memory, reader, resolver, store, sync};
 use crate::errno::reason;
 use crate::heap;
 use crate::log;
@@ -33,7 +33,7 @@ const SHORT: Duration = Duration::from_secs(3);
 /// syslog(3). The reason of every other word stands above its row (OpenBSD's kern_pledge.c, and tried on
 /// a kernel).
 #[rustfmt::skip]
-pub const ROLES: [Role; 8] = [
+pub const ROLES: [Role; 9] = [
     // Starts, watches and stops the others.  proc: fork(2), kill(2).  exec: its own binary.  cpath: unlink(2).
     Role { process: Process::Parent, variant: Variant::Usual, user: None, chroot: None, is_needed: |_| false,
         promises: "stdio proc exec cpath", unveils: &[(Place::Program, "x"), (Place::Socket, "c")],
@@ -55,7 +55,7 @@ pub const ROLES: [Role; 8] = [
     Role { process: Process::Engine, variant: Variant::Usual, user: Some(GREYTRAPPER), chroot: Some(EMPTY), is_needed: |_| true,
         promises: "stdio unix", unveils: &[(Place::Root, "")],
         landlock: Landlock::Only(None, Tcp::Nowhere), calls: Calls::Only(&[Group::Accept]),
-        given: &[Slot::Parent, Slot::Store, Slot::Resolver, Slot::Checker, Slot::ImageToRead, Slot::Control],
+        given: &[Slot::Parent, Slot::Store, Slot::Resolver, Slot::Checker, Slot::ImageToRead, Slot::Control, Slot::Memory],
         answers: None, patience: SHORT },
     // Asks name servers.  dns: sockets with SOCK_DNS, connected to port 53.
     Role { process: Process::Resolver, variant: Variant::Usual, user: Some(GREYTRAPPER), chroot: Some(EMPTY), is_needed: |needs| needs.resolver,
@@ -72,6 +72,12 @@ pub const ROLES: [Role; 8] = [
         promises: "stdio proc exec", unveils: &[(Place::Checker, "x")],
         landlock: Landlock::NoSignals, calls: Calls::Usual,
         given: &[Slot::Parent, Slot::Asker], answers: Some((Process::Engine, Slot::Checker)), patience: SHORT },
+    // Remembers over restarts, in a directory of its own.  rpath, wpath, cpath: open(2), also of a new file, and
+    // rename(2) of a bad one.  flock: flock(2) on it.  A write that is interrupted costs its last batch.
+    Role { process: Process::Memory, variant: Variant::Usual, user: Some(GREYTRAPPER), chroot: None, is_needed: |_| true,
+        promises: "stdio rpath wpath cpath flock", unveils: &[(Place::Memory, "rwc")],
+        landlock: Landlock::Within(Place::Memory), calls: Calls::Only(&[Group::MakingFiles]),
+        given: &[Slot::Parent, Slot::Asker], answers: Some((Process::Engine, Slot::Memory)), patience: Duration::from_secs(10) },
     // Tells others of traps by sockets that are connected already.
     Role { process: Process::Sync, variant: Variant::Usual, user: Some(GREYTRAPPER), chroot: Some(EMPTY), is_needed: |needs| needs.sync,
         promises: "stdio", unveils: &[],
@@ -126,6 +132,8 @@ pub enum Place {
     Socket,
     /// The database.
     Database,
+    /// The directory of the memory.
+    Memory,
     /// The external program.
     Checker,
     /// The whole file system.
@@ -171,6 +179,7 @@ pub fn run(process: Process, sources: &Sources) -> ExitCode {
         Process::Resolver => resolver::run(&mut life),
         Process::Checker => checker::run(&mut life),
         Process::Sync => sync::run(&mut life),
+        Process::Memory => memory::run(&mut life),
         Process::Parent => Err("has no parent".into()),
     };
     life.hand_on_log();
@@ -200,6 +209,8 @@ pub enum Process {
     Checker,
     /// Tells others of traps.
     Sync,
+    /// Remembers over restarts.
+    Memory,
 }
 
 impl Process {
@@ -213,6 +224,7 @@ impl Process {
             Process::Resolver => "resolver",
             Process::Checker => "checker",
             Process::Sync => "sync",
+            Process::Memory => "memory",
         }
     }
 

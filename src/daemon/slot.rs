@@ -12,7 +12,7 @@ pub enum Slot {
     /// The channel to the parent; for the parent, to the process that waits in the foreground until all are
     /// ready.
     Parent = 3,
-    /// For store, resolver and checker, the channel to the engine; for sync, the channel to the store.
+    /// For store, resolver, checker and memory, the channel to the engine; for sync, the channel to the store.
     Asker = 4,
     /// For the engine, the channel to the store.
     Store = 5,
@@ -28,10 +28,12 @@ pub enum Slot {
     ImageToRead = 10,
     /// For the engine, the control socket, which is already listening.
     Control = 11,
+    /// For the engine, the channel to memory.
+    Memory = 12,
 }
 
 impl Slot {
-    const ALL: [Slot; 9] = [
+    const ALL: [Slot; 10] = [
         Slot::Parent,
         Slot::Asker,
         Slot::Store,
@@ -41,6 +43,7 @@ impl Slot {
         Slot::ImageToWrite,
         Slot::ImageToRead,
         Slot::Control,
+        Slot::Memory,
     ];
 }
 

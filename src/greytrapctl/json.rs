@@ -141,6 +141,7 @@ enum What<'a> {
     ScanDone(&'a Scan),
     Verdict { address: IpAddr, verdict: &'static str, rule: Option<&'static str>, reason: &'a str },
     Trapped { address: IpAddr, rule: Option<&'static str>, reason: &'a str },
+    Observed { address: IpAddr, rule: Option<&'static str>, reason: &'a str },
     Released { address: IpAddr, reason: &'a str },
     Notice { text: &'a str },
     Failure { text: &'a str },
@@ -250,6 +251,11 @@ impl<'a> From<&'a protocol::Event> for Event<'a> {
             Told::Verdict(verdict) => What::Verdict {
                 address: verdict.address.ip(),
                 verdict: verdict.word(),
+                rule: cause(verdict),
+                reason: &verdict.reason,
+            },
+            Told::Observed(verdict) => What::Observed {
+                address: verdict.address.ip(),
                 rule: cause(verdict),
                 reason: &verdict.reason,
             },

@@ -3,11 +3,15 @@
 //! In: verdicts of a scan or of the daemon. What they have in common has the same names in all of them.
 #![forbid(unsafe_code)]
 
+use super::commands::history::Past;
 use super::json::{Bytes, Why, cause};
+use crate::config::Written;
 use crate::control::protocol;
+use crate::memory::{Deed, Record};
 use crate::scan::{Amount, Check, Given, Measure, Verdict};
 use crate::spamd::Address;
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// A verdict in short.
 #[derive(Debug, Serialize)]
@@ -43,6 +47,35 @@ pub struct Explained<'a> {
     trap: Option<Span>,
     #[serde(flatten)]
     verdict: Judged<'a>,
+    /// What is remembered of the host besides, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    past: Vec<Remembered<'a>>,
+}
+
+/// A host of which there is nothing but what is remembered.
+#[derive(Debug, Serialize)]
+pub struct OnlyPast<'a> {
+    address: IpAddr,
+    past: Vec<Remembered<'a>>,
+}
+
+/// Something that is remembered.
+#[derive(Debug, Serialize)]
+pub struct Remembered<'a> {
+    /// When, in seconds since 1970.
+    time: i64,
+    deed: Deed,
+    /// `null` for what happened to the daemon.
+    address: Option<IpAddr>,
+    rule: Option<&'a str>,
+    reason: &'a str,
+    /// When a trap ends.
+    expire: Option<i64>,
+    statements: Vec<Statement<'a>>,
+    limits: Vec<Limit>,
+    answers: Vec<Answer<'a>>,
+    /// Those that the verdict rests on, as long as they are remembered.
+    tuples: Vec<Tuple<'a>>,
 }
 
 /// The times of a record, in seconds since 1970.
@@ -120,18 +153,7 @@ impl<'a> Judged<'a> {
         });
         Judged {
             host: verdict.into(),
-            statements: evidence
-                .statements
-                .iter()
-                .map(|written| {
-                    let origin = written.origin.as_ref();
-                    Statement {
-                        statement: &written.statement,
-                        file: origin.map(|(file, _)| &**file),
-                        line: origin.map(|(_, line)| *line),
-                    }
-                })
-                .collect(),
+            statements: evidence.statements.iter().map(Statement::from).collect(),
             limits: evidence.measures.iter().map(Limit::from).collect(),
             answers: evidence.answers.iter().map(Answer::from).collect(),
             tuples: tuples.collect(),
@@ -150,7 +172,57 @@ impl<'a> From<&'a protocol::Explained> for Explained<'a> {
         let protocol::Explained { judged, verdict, standing } = explained;
         let mut verdict = Judged::with_times(verdict, &standing.times);
         verdict.host.state = standing.state.word();
-        Explained { judged: *judged, trap: standing.trap.map(Span::from), verdict }
+        let (trap, past) = (standing.trap.map(Span::from), Vec::new());
+        Explained { judged: *judged, trap, verdict, past }
+    }
+}
+
+impl<'a> From<&'a Written> for Statement<'a> {
+    fn from(written: &'a Written) -> Statement<'a> {
+        let origin = written.origin.as_ref();
+        Statement {
+            statement: &written.statement,
+            file: origin.map(|(file, _)| &**file),
+            line: origin.map(|(_, line)| *line),
+        }
+    }
+}
+
+impl<'a> Explained<'a> {
+    /// The same with what is remembered.
+    pub fn with_past(self, past: &'a [Past]) -> Explained<'a> {
+        Explained { past: past.iter().map(Remembered::from).collect(), ..self }
+    }
+}
+
+impl<'a> OnlyPast<'a> {
+    /// The object of a host without a verdict.
+    pub fn new(address: IpAddr, past: &'a [Past]) -> OnlyPast<'a> {
+        OnlyPast { address, past: past.iter().map(Remembered::from).collect() }
+    }
+}
+
+impl<'a> From<&'a Past> for Remembered<'a> {
+    fn from(Past { record, evidence }: &'a Past) -> Remembered<'a> {
+        let Record { time, address, deed, until, .. } = *record;
+        let tuples = record.tuples.iter().map(|tuple| Tuple {
+            helo: Bytes(&tuple.helo),
+            from: Bytes(&tuple.from),
+            to: Bytes(&tuple.to),
+            times: None,
+        });
+        Remembered {
+            time,
+            deed,
+            address,
+            rule: record.rule.as_deref(),
+            reason: &record.reason,
+            expire: until,
+            statements: evidence.statements.iter().map(Statement::from).collect(),
+            limits: evidence.measures.iter().map(Limit::from).collect(),
+            answers: evidence.answers.iter().map(Answer::from).collect(),
+            tuples: tuples.collect(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::control::protocol;
 use crate::spamd::trap::Over;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A command and how to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,12 +124,53 @@ pub enum Request {
     Show(Topic),
     /// Why a host was trapped or not; the address as typed.
     Explain(OsString),
-    /// Report every verdict as it is made.
-    Monitor,
-    /// Trap or release addresses, as typed.
-    Change(Action, Vec<OsString>),
+    /// What became of hosts.
+    History(History),
+    /// Report every verdict as it is made, and those of so long before.
+    Monitor(Option<Duration>),
+    /// A summary of so long.
+    Report(Option<Duration>),
+    /// Trap or release hosts.
+    Change(Order),
+    /// Release what the daemon has trapped.
+    ReleaseOurs(Ours),
     /// Do something that has no answer but that it is done.
     Order(protocol::Request),
+}
+
+/// `history`: what became of hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How far back.
+    pub since: Option<Duration>,
+    /// Only what this rule did; as typed.
+    pub rule: Option<OsString>,
+    /// Only hosts in these networks; as typed.
+    pub hosts: Vec<OsString>,
+}
+
+/// `trap` and `release` with the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Which change.
+    pub action: Action,
+    /// The addresses or networks as typed; at least one.
+    pub hosts: Vec<OsString>,
+    /// How long the trap lasts, or the release holds.
+    pub time: Option<Duration>,
+    /// Why; as typed.
+    pub because: Option<OsString>,
+}
+
+/// `release -a` and `release -r`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ours {
+    /// Only what this rule has trapped; as typed.
+    pub rule: Option<OsString>,
+    /// How far back.
+    pub since: Option<Duration>,
+    /// How long the release holds.
+    pub time: Option<Duration>,
 }
 
 /// What `show` shows.
@@ -225,6 +266,25 @@ mod tests {
         assert_eq!(command("-Fx -t5 trap -f 192.0.2.1 ::1"), Command::Change(forced));
     }
 
+    fn history(hours: Option<u64>, rule: Option<&str>) -> Request {
+        let since = hours.map(|hours| Duration::from_secs(hours * 3600));
+        Request::History(History { since, rule: rule.map(Into::into), hosts: Vec::new() })
+    }
+
+    fn hours(hours: u64) -> Duration {
+        Duration::from_secs(hours * 3600)
+    }
+
+    fn change(action: Action, time: Option<u64>, because: Option<&str>) -> Request {
+        let (time, because) = (time.map(hours), because.map(Into::into));
+        Request::Change(Order { action, hosts: addresses(), time, because })
+    }
+
+    fn ours(rule: Option<&str>, since: Option<u64>, time: Option<u64>) -> Request {
+        let (since, time) = (since.map(hours), time.map(hours));
+        Request::ReleaseOurs(Ours { rule: rule.map(Into::into), since, time })
+    }
+
     #[test]
     fn commands_for_the_daemon() {
         let order = Request::Order;
@@ -235,11 +295,24 @@ mod tests {
             ("show hosts", Request::Show(Topic::Hosts)),
             ("sh m", Request::Show(Topic::Metrics)),
             ("explain ::1", Request::Explain("::1".into())),
+            ("history", history(None, None)),
+            ("hi -s 36h", history(Some(36), None)),
+            ("history -r helo -s1d", history(Some(24), Some("helo"))),
             ("scan", order(protocol::Request::Scan)),
             ("reload", order(protocol::Request::Reload)),
-            ("monitor", Request::Monitor),
-            ("trap 192.0.2.1 ::1", Request::Change(Action::Trap(Over::Trap), addresses())),
-            ("release 192.0.2.1 ::1", Request::Change(Action::Release, addresses())),
+            ("monitor", Request::Monitor(None)),
+            ("monitor -s 2h", Request::Monitor(Some(hours(2)))),
+            ("report", Request::Report(None)),
+            ("report -s 7d", Request::Report(Some(hours(168)))),
+            ("trap 192.0.2.1 ::1", change(Action::Trap(Over::Trap), None, None)),
+            ("release 192.0.2.1 ::1", change(Action::Release, None, None)),
+            ("release 192.0.2.1 for 7d ::1", change(Action::Release, Some(168), None)),
+            (
+                "trap -f for 48h because reason 192.0.2.1 ::1",
+                change(Action::Trap(Over::White), Some(48), Some("reason")),
+            ),
+            ("release -a", ours(None, None, None)),
+            ("release -r helo -s 1h for 7d", ours(Some("helo"), Some(1), Some(168))),
             ("log verbose", log(protocol::Verbosity::Verbose)),
             ("log b", log(protocol::Verbosity::Brief)),
         ];
@@ -276,7 +349,7 @@ mod tests {
             ("-j", "no command"),
             ("frob", "unknown command \"frob\""),
             ("l x", "ambiguous command \"l\" (list, log, lookup)"),
-            ("re", "ambiguous command \"re\" (release, reload)"),
+            ("re", "ambiguous command \"re\" (release, reload, report)"),
             ("s", "ambiguous command \"s\" (scan, show, simulate)"),
             ("show frob", "unknown topic \"frob\""),
             ("log", "log: expected verbose or brief"),
@@ -302,6 +375,17 @@ mod tests {
             ("-t 5 trap ::1", "unknown option -t for trap"),
             ("-s x -F y trap ::1", "unknown option -s for trap"),
             ("list x -t", "option -t needs a value"),
+            ("release -r helo 192.0.2.1", "release: expected no address with -a or -r"),
+            ("release -s 1h 192.0.2.1", "unknown option -s for release"),
+            ("release 192.0.2.1 for", "release: expected a duration after for"),
+            ("trap 192.0.2.1 for ever", "for: not a duration: \"ever\""),
+            ("trap 192.0.2.1 because", "trap: expected a reason after because"),
+            ("release 192.0.2.1 because x", "release: expected no reason"),
+            ("-F x trap for 2d 192.0.2.1", "trap: expected neither for nor because with -F"),
+            ("-F x release -a", "unknown option -a for release"),
+            ("history -s x", "-s: not a duration: \"x\""),
+            ("history -s", "option -s needs a value"),
+            ("-r helo history", "unknown option -r"),
             ("-t x simulate y", "-t: not seconds since 1970: \"x\""),
             ("-t -1 simulate y", "-t: not seconds since 1970: \"-1\""),
             (

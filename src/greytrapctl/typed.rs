@@ -6,12 +6,12 @@
 #![forbid(unsafe_code)]
 
 use super::options::{
-    Action, Change, Check, Clock, Command, Format, Lookup, Options, Readers, Request, Simulate,
-    Topic,
+    Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
+    Request, Simulate, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
-use crate::config::{Config, DEFAULT_SOCKET};
+use crate::config::{self, Config, DEFAULT_SOCKET};
 use crate::control::protocol::{self, Verbosity};
 use crate::escape::escaped;
 use crate::spamd::trap::Over;
@@ -19,16 +19,21 @@ use lexopt::Arg::{Short, Value};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The usage lines: every command.
 pub const USAGE: &str = "\
 usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] [-s socket] explain address
-       greytrapctl [-jv] [-s socket] monitor
+       greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
+       greytrapctl [-jv] [-s socket] monitor [-s time]
+       greytrapctl [-jv] [-s socket] report [-s time]
        greytrapctl [-jv] [-s socket] scan | reload
        greytrapctl [-jv] [-s socket] log brief | verbose
-       greytrapctl [-jv] [-s socket] trap [-f] address ...
-       greytrapctl [-jv] [-s socket] release address ...
+       greytrapctl [-jv] [-s socket] trap [-f] [for time] [because text]
+                   network ...
+       greytrapctl [-jv] [-s socket] release [for time] address ...
+       greytrapctl [-jv] [-s socket] release -a | -r rule [-s time] [for time]
        greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
        greytrapctl [-jv] -F file [-t epoch] release address ...
        greytrapctl [-jv] list file
@@ -50,6 +55,9 @@ pub struct Typed {
     file: Option<OsString>,
     time: Option<OsString>,
     conf: Option<OsString>,
+    since: Option<OsString>,
+    rule: Option<OsString>,
+    all: bool,
     verb: Option<Verb>,
     operands: Vec<OsString>,
 }
@@ -64,6 +72,14 @@ impl Typed {
                 (Short('V'), _) => return Err(UsageError::Version),
                 (Short('j'), _) => typed.json = true,
                 (Short('v'), _) => typed.verbose = true,
+                (
+                    Short('s'),
+                    Some(Verb::Release | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report)),
+                ) => typed.since = Some(parser.value()?),
+                (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
+                    typed.rule = Some(parser.value()?);
+                }
+                (Short('a'), Some(Verb::Release)) => typed.all = true,
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
                 (Short('F'), _) => typed.file = Some(parser.value()?),
                 (Short('t'), _) => typed.time = Some(parser.value()?),
@@ -115,24 +131,69 @@ impl Typed {
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
-        let addresses = std::mem::take(&mut self.operands);
-        if addresses.is_empty() {
+        let (time, because) = self.take_words(verb)?;
+        let hosts = std::mem::take(&mut self.operands);
+        if action == Action::Release && because.is_some() {
+            return Err(expected(verb, "no reason"));
+        }
+        if self.file.is_none() && (self.all || self.rule.is_some()) {
+            if !hosts.is_empty() {
+                return Err(expected(verb, "no address with -a or -r"));
+            }
+            self.all = false;
+            let since = self.since()?;
+            let ours = Ours { rule: self.rule.take(), since, time };
+            return Ok(self.daemon(Request::ReleaseOurs(ours)));
+        }
+        if hosts.is_empty() && !self.all {
             return Err(expected(verb, "an address"));
         }
-        Ok(match self.file.take().map(PathBuf::from) {
-            Some(file) => Command::Change(Change { file, clock: self.clock()?, action, addresses }),
-            None => self.daemon(Request::Change(action, addresses)),
-        })
+        let Some(file) = self.file.take().map(PathBuf::from) else {
+            return Ok(self.daemon(Request::Change(Order { action, hosts, time, because })));
+        };
+        if time.is_some() || because.is_some() {
+            return Err(expected(verb, "neither for nor because with -F"));
+        }
+        Ok(Command::Change(Change { file, clock: self.clock()?, action, addresses: hosts }))
+    }
+
+    /// Takes `for DURATION` and `because TEXT` out of the operands.
+    fn take_words(
+        &mut self,
+        verb: Verb,
+    ) -> Result<(Option<Duration>, Option<OsString>), UsageError> {
+        let (mut time, mut because, mut others) = (None, None, Vec::new());
+        let mut operands = std::mem::take(&mut self.operands).into_iter();
+        while let Some(operand) = operands.next() {
+            if operand == "for" && time.is_none() {
+                let typed = operands.next();
+                let typed = typed.ok_or(expected(verb, "a duration after for"))?;
+                time = Some(duration("for", typed)?);
+            } else if operand == "because" && because.is_none() {
+                let text = operands.next();
+                because = Some(text.ok_or(expected(verb, "a reason after because"))?);
+            } else {
+                others.push(operand);
+            }
+        }
+        self.operands = others;
+        Ok((time, because))
     }
 
     fn request(&mut self, verb: Verb, ask: Ask) -> Result<Request, UsageError> {
         Ok(match ask {
             Ask::Explain => Request::Explain(self.one(verb, "one address")?),
+            Ask::History => Request::History(History {
+                since: self.since()?,
+                rule: self.rule.take(),
+                hosts: std::mem::take(&mut self.operands),
+            }),
             Ask::Log => {
                 let level = self.one(verb, "verbose or brief")?;
                 Request::Order(protocol::Request::Log(choose("level", &level, LEVELS)?))
             }
-            Ask::Monitor => Request::Monitor,
+            Ask::Monitor => Request::Monitor(self.since()?),
+            Ask::Report => Request::Report(self.since()?),
             Ask::Reload => Request::Order(protocol::Request::Reload),
             Ask::Scan => Request::Order(protocol::Request::Scan),
             Ask::Show if self.operands.is_empty() => Request::Show(Topic::State),
@@ -160,6 +221,10 @@ impl Typed {
         }
     }
 
+    fn since(&mut self) -> Result<Option<Duration>, UsageError> {
+        self.since.take().map(|typed| duration("-s", typed)).transpose()
+    }
+
     fn clock(&mut self) -> Result<Clock, UsageError> {
         let Some(typed) = self.time.take() else { return Ok(Clock::System) };
         match typed.to_str().and_then(|typed| typed.parse().ok()) {
@@ -170,13 +235,26 @@ impl Typed {
 
     /// Fails if an option or an operand was not used.
     fn nothing_left(&self, verb: Verb) -> Result<(), UsageError> {
-        let options = [("-s", &self.socket), ("-F", &self.file), ("-t", &self.time)];
+        let all = self.all.then(OsString::new);
+        let options = [
+            ("-s", &self.socket),
+            ("-s", &self.since),
+            ("-F", &self.file),
+            ("-t", &self.time),
+            ("-r", &self.rule),
+            ("-a", &all),
+        ];
         match options.into_iter().find(|(_, value)| value.is_some()) {
             Some((option, _)) => Err(UsageError::Option(format!("{option} for {}", verb.name()))),
             None if !self.operands.is_empty() => Err(expected(verb, "no more arguments")),
             None => Ok(()),
         }
     }
+}
+
+fn duration(word: &'static str, typed: OsString) -> Result<Duration, UsageError> {
+    let wrong = || UsageError::NotADuration(word, escaped(typed.as_bytes()).to_string());
+    typed.to_str().and_then(config::duration).ok_or_else(wrong)
 }
 
 fn expected(verb: Verb, expected: &'static str) -> UsageError {
@@ -199,9 +277,11 @@ enum Verb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     Explain,
+    History,
     Log,
     Monitor,
     Reload,
+    Report,
     Scan,
     Show,
 }
@@ -210,12 +290,14 @@ const VERBS: &Words<Verb> = &[
     ("check", Verb::Check),
     ("convert", Verb::Convert),
     ("explain", Verb::Ask(Ask::Explain)),
+    ("history", Verb::Ask(Ask::History)),
     ("list", Verb::List),
     ("log", Verb::Ask(Ask::Log)),
     ("lookup", Verb::Lookup),
     ("monitor", Verb::Ask(Ask::Monitor)),
     ("release", Verb::Release),
     ("reload", Verb::Ask(Ask::Reload)),
+    ("report", Verb::Ask(Ask::Report)),
     ("scan", Verb::Ask(Ask::Scan)),
     ("show", Verb::Ask(Ask::Show)),
     ("simulate", Verb::Simulate),

@@ -36,6 +36,8 @@ pub enum UsageError {
     NoValue(String),
     /// `-t` with something other than seconds since 1970.
     NotATime(String),
+    /// `-s` or `for` with something other than a duration: which, and what.
+    NotADuration(&'static str, String),
     /// Arguments that the command does not take, or lacks.
     Arguments {
         /// The command.
@@ -58,6 +60,9 @@ impl fmt::Display for UsageError {
             UsageError::Option(option) => write!(f, "unknown option {option}"),
             UsageError::NoValue(option) => write!(f, "option {option} needs a value"),
             UsageError::NotATime(typed) => write!(f, "-t: not seconds since 1970: \"{typed}\""),
+            UsageError::NotADuration(word, typed) => {
+                write!(f, "{word}: not a duration: \"{typed}\"")
+            }
             UsageError::Arguments { command, expected } => {
                 write!(f, "{command}: expected {expected}")
             }

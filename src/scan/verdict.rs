@@ -61,6 +61,10 @@ impl State {
     }
 }
 
+/// The form of [`Evidence::details`]: the order of the fields, and of the variants in them. Whoever changes
+/// one of them changes this.
+const FORM: u8 = 1;
+
 /// The evidence for a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -131,6 +135,28 @@ impl Evidence {
     pub fn new<'t>(count: u32, tuples: impl Iterator<Item = Tuple<'t>>) -> Evidence {
         let keys = tuples.map(|tuple| tuple.encode()).collect();
         Evidence { count, keys, ..Evidence::default() }
+    }
+
+    /// Everything but the tuples as bytes, to be remembered.
+    pub fn details(&self) -> Vec<u8> {
+        let details = Evidence { keys: Vec::new(), ..self.clone() };
+        let mut bytes = vec![FORM];
+        bytes.extend(postcard::to_stdvec(&details).unwrap_or_default());
+        bytes
+    }
+
+    /// Evidence of which this is remembered. Details of another form are left out.
+    pub fn recall<'t>(
+        count: u32,
+        details: &[u8],
+        tuples: impl Iterator<Item = Tuple<'t>>,
+    ) -> Evidence {
+        let known = match details.split_first() {
+            Some((&FORM, bytes)) => postcard::from_bytes(bytes).unwrap_or_default(),
+            _ => Evidence::default(),
+        };
+        let Evidence { keys, .. } = Evidence::new(count, tuples);
+        Evidence { count, keys, ..known }
     }
 
     /// The tuples that the verdict rests on, in file order: the one that a rule hit, those with the sender

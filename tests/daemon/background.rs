@@ -49,7 +49,7 @@ fn who_started_it_returns_once_it_is_ready_and_hears_no_more_of_it() {
     let children = process::children(daemon.0);
     let mut roles: Vec<_> = children.iter().map(|(role, _)| role.as_str()).collect();
     roles.sort();
-    assert_eq!(roles, ["engine", "store"]);
+    assert_eq!(roles, ["engine", "memory", "store"]);
     for (role, pid) in &children {
         assert_eq!((getsid(Some(*pid)), getpgid(Some(*pid))), (Ok(daemon.0), Ok(*pid)), "{role}");
     }

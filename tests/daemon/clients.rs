@@ -98,7 +98,7 @@ fn garbage_ends_nothing_but_its_own_connection() {
 fn requests_cut_anywhere_are_none() {
     let (place, daemon) = idle();
     let addresses = vec!["192.0.2.1".to_owned(); 3];
-    let request = bytes(&Request::Trap { addresses, over_white: true });
+    let request = bytes(&Request::Trap { addresses, over_white: true, time: None, because: None });
     for length in 0..request.len() {
         connect(&place).write_all(&request[..length]).unwrap();
     }
@@ -156,7 +156,7 @@ fn a_flood_of_changes_is_not_kept() {
     let lock = fs::File::open(place.database()).unwrap();
     lock.lock().unwrap();
     let addresses: Vec<_> = (0..1000).map(|n| format!("192.0.2.{}", n % 250)).collect();
-    let request = bytes(&Request::Trap { addresses, over_white: false });
+    let request = bytes(&Request::Trap { addresses, over_white: false, time: None, because: None });
     let before = memory(&daemon);
     for _ in 0..20 {
         let ask = || {

@@ -30,7 +30,8 @@ fn collect(value: &Value, fields: &mut Set) {
         Value::Object(object) => {
             for (name, value) in object {
                 fields.insert(name.clone());
-                if name != "trapped_by_rule" {
+                let by_name = ["trapped_by_rule", "observed_by_rule", "spared_by_reason"];
+                if !by_name.contains(&name.as_str()) {
                     collect(value, fields);
                 }
             }
@@ -87,11 +88,20 @@ fn json_objects_of_the_daemon_have_the_fields_of_the_manual() {
     let hosts: Vec<_> = busy.objects(&["show", "hosts"]);
     let explained =
         hosts.iter().map(|host| fields(&["explain", host["address"].as_str().unwrap()]));
-    assert_eq!(explained.fold(Set::new(), |all, one| &all | &one), documented("explain"));
+    let explained = explained.fold(Set::new(), |all, one| &all | &one);
+    busy.daemon.says(&["trap", "203.0.113.1"]);
+    busy.daemon.says(&["release", "203.0.113.1"]);
+    crate::support::process::until("all is remembered", || {
+        let deeds = busy.daemon.says(&["history"]);
+        deeds.contains("\ttrapped\t") && deeds.contains("\treleased\t")
+    });
+    let past = fields(&["explain", "203.0.113.1"]);
+    assert_eq!(&explained | &past, documented("explain"));
     assert_eq!(fields(&["show", "hosts"]), documented("show hosts"));
     assert_eq!(fields(&["show", "traps"]), documented("show traps"));
     assert_eq!(fields(&["trap", "203.0.113.1"]), documented("trap release"));
     assert_eq!(fields(&["release", "203.0.113.1"]), documented("trap release"));
+    assert_eq!(fields(&["history"]), documented("history"));
     // A name server that is not in use has a field of its own, and a failure several.
     let status = |wanted: &str| {
         for _ in 0..150 {
@@ -107,6 +117,7 @@ fn json_objects_of_the_daemon_have_the_fields_of_the_manual() {
     status("unfit");
     std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
     assert_eq!(status("time"), documented("show"));
+    assert_eq!(fields(&["report"]), documented("report"));
 }
 
 /// What there is to be monitored, in the words of the manual.
@@ -121,9 +132,14 @@ fn events_are_those_of_the_manual() {
     busy.daemon.says(&["trap", "203.0.113.1"]);
     busy.daemon.says(&["release", "203.0.113.1"]);
     lines.extend(monitor.until("released"));
+    // Once more with a rule that is only observed.
+    let conf = std::fs::read_to_string(busy.place.path("conf")).unwrap();
+    busy.place.write("conf", conf + "observe { syntax }\n", 0o644);
+    busy.place.enter(&[grey("198.51.100.2", "h.example", "nobody", "u@example.org")]);
     busy.daemon.says(&["reload"]);
     lines.extend(monitor.until("notice"));
     // The new processes begin with a scan.
+    lines.extend(monitor.until("observed"));
     lines.extend(monitor.until("scan_done"));
     std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
     busy.daemon.says(&["scan"]);

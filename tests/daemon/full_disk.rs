@@ -48,8 +48,10 @@ fn on_a_full_disk() {
     small.resize(&(length.next_multiple_of(4096) + 3 * 4096).to_string());
     let before =
         crate::support::daemon::greytrapctl([OsStr::new("list"), database.as_os_str()]).succeeded();
-    let socket = place.socket();
-    let text = format!("database {database:?}\nsocket {socket:?}\nscan every 1s\n{NO_DNS}");
+    let (socket, memory) = (place.socket(), place.memory());
+    let text = format!(
+        "database {database:?}\nsocket {socket:?}\nmemory {memory:?}\nscan every 1s\n{NO_DNS}"
+    );
     place.write("conf", text, 0o644);
     let mut daemon = place.start();
     let full = format!("scan failed: {}: No space left on device", database.display());

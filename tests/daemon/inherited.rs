@@ -47,10 +47,10 @@ fn descriptors_beyond_standard_error() {
             until("it works", || place.ctl(&["show"]).status == Some(0));
             (pid, Some(child))
         };
-        until("all are there", || children(parent).len() == 2);
+        until("all are there", || children(parent).len() == 3);
         let all: Vec<_> =
             children(parent).into_iter().map(|(_, pid)| pid).chain([parent]).collect();
-        assert_eq!(all.len(), 3);
+        assert_eq!(all.len(), 4);
         for pid in all {
             let found = descriptors(pid);
             assert!(!found.iter().any(|target| target.contains("secret")), "{found:?}");

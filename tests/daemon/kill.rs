@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-const ROLES: [&str; 6] = ["parent", "store", "engine", "resolver", "checker", "sync"];
+const ROLES: [&str; 7] = ["parent", "store", "engine", "resolver", "checker", "memory", "sync"];
 
 /// Kills without `KILLS`.
 const KILLS: usize = 12;

@@ -56,6 +56,7 @@ impl Role {
                     (Slot::Checker, other()),
                     (Slot::ImageToRead, reader),
                     (Slot::Control, control.into()),
+                    (Slot::Memory, other()),
                 ]);
             }
             "store" => slots.extend([
@@ -71,13 +72,18 @@ impl Role {
         let child = command.stderr(Stdio::null()).spawn().unwrap();
         drop(command);
         let mut parent = Channel::<FromParent, ToParent>::new(ours).unwrap();
-        let config = format!("database \"{}\"\n{statements}", place.database().display());
+        let (database, memory) = (place.database(), place.memory());
+        let config = format!("database {database:?}\nmemory {memory:?}\n{statements}");
         let origins = Default::default();
         let start =
             Start { config, origins, verbose: false, foreground: true, since: 0, renewal: None };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{name}: {ready:?}");
+        if name == "memory" {
+            // It waits for the engine's end.
+            others.clear();
+        }
         Role { child, parent, _others: others }
     }
 
@@ -132,7 +138,7 @@ fn the_last_order_and_the_end_in_one_piece_end_every_role() {
         key.display()
     );
     let mut wrong = Vec::new();
-    for name in ["store", "engine", "resolver", "checker", "sync"] {
+    for name in ["store", "engine", "resolver", "checker", "memory", "sync"] {
         let still_there = (0..ends()).filter(|number| {
             let _ = std::fs::remove_file(place.path("control"));
             let role = Role::start(&place, name, &statements);

@@ -85,8 +85,8 @@ impl Drop for Store {
     }
 }
 
-const OPERATOR: By = By::Operator { over_white: false };
-const FORCE: By = By::Operator { over_white: true };
+const OPERATOR: By = By::Operator { over_white: false, time: None };
+const FORCE: By = By::Operator { over_white: true, time: None };
 
 fn refused(refusal: Refusal) -> Option<Outcome> {
     Some(Outcome::Refused(refusal))

@@ -7,6 +7,7 @@ mod support;
 
 mod answers;
 mod background;
+mod by_hand;
 mod clients;
 mod database;
 mod descriptors;
@@ -28,6 +29,7 @@ mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
 mod reload;
+mod remembered;
 mod sandbox;
 mod scan;
 mod slow;

@@ -115,13 +115,13 @@ fn processes_come_and_go_with_what_needs_them() {
         roles
     };
     let (place, daemon) = lenient();
-    assert_eq!(roles(&daemon), ["engine", "store"]);
+    assert_eq!(roles(&daemon), ["engine", "memory", "store"]);
     place.configure("check rcpt with \"/bin/true\"\ndns { nameserver 127.0.0.1 port 1 }\n");
     daemon.says(&["reload"]);
-    until("more", || roles(&daemon) == ["checker", "engine", "resolver", "store"]);
+    until("more", || roles(&daemon) == ["checker", "engine", "memory", "resolver", "store"]);
     strict(&place);
     daemon.says(&["reload"]);
-    until("fewer", || roles(&daemon) == ["engine", "store"]);
+    until("fewer", || roles(&daemon) == ["engine", "memory", "store"]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn many_at_once_end_with_one_configuration() {
     }
     daemon.exact_line("configuration reloaded");
     is_in_force(&place, &mut daemon);
-    until("one generation", || daemon.children().len() == 2);
+    until("one generation", || daemon.children().len() == 3);
     assert_eq!(daemon.stop().status.code(), Some(0));
 }
 
@@ -191,7 +191,10 @@ fn many_at_once_end_with_one_configuration() {
 fn a_new_socket_needs_a_new_start() {
     let (place, mut daemon) = lenient();
     let (database, socket) = (place.database(), place.path("other"));
-    let text = format!("database {database:?}\nsocket {socket:?}\n{NO_DNS}scan every 2h\n");
+    let memory = place.memory();
+    let text = format!(
+        "database {database:?}\nsocket {socket:?}\nmemory {memory:?}\n{NO_DNS}scan every 2h\n"
+    );
     place.write("conf", text, 0o644);
     daemon.says(&["reload"]);
     daemon

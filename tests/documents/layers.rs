@@ -17,8 +17,8 @@ const ROWS: [&[&str]; 8] = [
     &["dns", "spamd"],
     &["db"],
     &["config"],
-    &["frame", "heap", "log", "machine", "name", "threads"],
-    &["errno", "escape", "plural"],
+    &["frame", "heap", "log", "machine", "memory", "name", "threads"],
+    &["date", "errno", "escape", "plural"],
 ];
 
 /// A path in the source: where it is written, and what it leads to, both from the crate's root.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn obedient() -> Daemon {
     Daemon::start(|server, id, request| {
         let addresses = match request {
-            Request::Trap { addresses, .. } | Request::Release { addresses } => &addresses[..],
+            Request::Trap { addresses, .. } | Request::Release { addresses, .. } => &addresses[..],
             _ => &[],
         };
         for address in addresses {
@@ -46,9 +46,19 @@ fn addresses_are_trapped_and_released() {
     assert_eq!(
         daemon.asked(),
         [
-            Request::Trap { addresses: list(&["192.0.2.1", "2001:DB8::1"]), over_white: false },
-            Request::Release { addresses: list(&["192.0.2.1"]) },
-            Request::Trap { addresses: list(&["192.0.2.1"]), over_white: true },
+            Request::Trap {
+                addresses: list(&["192.0.2.1", "2001:DB8::1"]),
+                over_white: false,
+                time: None,
+                because: None
+            },
+            Request::Release { addresses: list(&["192.0.2.1"]), time: None },
+            Request::Trap {
+                addresses: list(&["192.0.2.1"]),
+                over_white: true,
+                time: None,
+                because: None
+            },
         ]
     );
 }
@@ -90,7 +100,7 @@ fn more_addresses_than_a_request_holds_are_asked_in_several() {
     let shown = command.succeeds();
     assert_eq!(shown.iter().filter(|byte| **byte == b'\n').count(), 2500);
     let asked = daemon.asked().into_iter().flat_map(|request| match request {
-        Request::Trap { addresses, over_white: false } => addresses,
+        Request::Trap { addresses, over_white: false, .. } => addresses,
         other => panic!("{other:?}"),
     });
     assert_eq!(asked.collect::<Vec<_>>(), addresses);

@@ -10,5 +10,6 @@ mod db;
 mod dns;
 mod engines;
 mod fuzz_smoke;
+mod memory;
 mod scan;
 mod sync;

@@ -90,6 +90,11 @@ impl Place {
         self.path("spamd")
     }
 
+    /// The directory of what is remembered.
+    pub fn memory(&self) -> PathBuf {
+        self.path("memory")
+    }
+
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.path("socket")
@@ -120,13 +125,13 @@ impl Place {
         path
     }
 
-    /// Writes the configuration: the database and the socket of this place, and these statements.
+    /// Writes the configuration: the database and the socket of this place, these statements from the third
+    /// line on, and its memory.
     pub fn configure(&self, statements: &str) {
         let (database, socket) = (self.database(), self.socket());
         let text = format!(
-            "database \"{}\"\nsocket \"{}\"\n{statements}",
-            database.display(),
-            socket.display()
+            "database {database:?}\nsocket {socket:?}\n{statements}\nmemory {:?}\n",
+            self.memory()
         );
         self.write("conf", text, 0o644);
     }

@@ -198,6 +198,16 @@ impl Server {
         self.send(id, |client| client.push(reply).is_ok());
     }
 
+    /// Whether a client has not gone.
+    pub fn is_there(&mut self, id: ClientId) -> bool {
+        self.client(id).is_some()
+    }
+
+    /// Whether there is something for a client that it has not taken.
+    pub fn is_behind(&mut self, id: ClientId) -> bool {
+        self.client(id).is_some_and(|client| client.is_behind())
+    }
+
     /// Ends an answer.
     pub fn finish(&mut self, id: ClientId) {
         self.end_with(id, &Reply::Done);

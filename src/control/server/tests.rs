@@ -148,7 +148,7 @@ fn a_request_is_handed_out_and_its_answer_brought_back() {
 fn a_request_may_come_byte_by_byte() {
     let mut owner = Owner::new();
     let mut peer = owner.client();
-    let request = Request::Release { addresses: vec!["192.0.2.1".into()] };
+    let request = Request::Release { addresses: vec!["192.0.2.1".into()], time: None };
     let bytes = bytes(&request);
     for byte in &bytes[..bytes.len() - 1] {
         peer.stream.write_all(&[*byte]).unwrap();
@@ -196,7 +196,8 @@ fn the_largest_request_fits_and_no_larger_one() {
     let mut owner = Owner::new();
     let address = "2001:0db8:0000:0000:0000:0000:255.255.255.255".to_string();
     let addresses = vec![address; crate::control::protocol::ADDRESSES_MAX];
-    let (_peer, _) = owner.asks(&Request::Trap { addresses, over_white: true });
+    let (_peer, _) =
+        owner.asks(&Request::Trap { addresses, over_white: true, time: None, because: None });
     let mut peer = owner.client();
     let too_long = u32::try_from(REQUEST_MAX).unwrap() + 1;
     peer.stream.write_all(&too_long.to_le_bytes()).unwrap();

@@ -17,6 +17,7 @@ use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
 use crate::inquiry::{Answered, Findings, Questions};
+use crate::memory::Hold;
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
 use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
@@ -42,8 +43,10 @@ const EXPLAINED: Portion = Portion::Some { tuples: 200, bytes: 32 * 1024 };
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 /// How much later than it should an answer may come.
 const GRACE: Duration = Duration::from_secs(1);
-/// Verdicts that are told to whoever monitors: more than anybody reads.
+/// Verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
+/// Of these, verdicts with their evidence, which takes some kilobytes.
+const WITH_EVIDENCE: usize = 1000;
 
 /// What an image is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ pub struct Found {
     pub waiting: u64,
     /// Of these, hosts that the rules were asked about.
     pub judged: u64,
-    /// Of a scan that somebody monitors, verdicts on hosts that pass for a reason; else all asked for.
+    /// Of a scan verdicts on hosts that pass for a reason; else all asked for.
     pub hosts: Vec<Verdict>,
     /// Of [`Purpose::Host`], that host.
     pub explained: Option<Explained>,
@@ -122,10 +125,8 @@ pub struct Work {
     pub config: Arc<Config>,
     /// What for.
     pub purpose: Purpose,
-    /// Whether somebody monitors.
-    pub is_monitored: bool,
     /// Hosts that were released, and when.
-    pub held: HashMap<IpAddr, i64>,
+    pub held: HashMap<IpAddr, Hold>,
     /// Hosts that were spared before, although they sent a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
     /// What the external program said before.
@@ -331,10 +332,11 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
 
 fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
     let over = work.held.iter().filter(|(address, _)| !held.contains(*address));
+    let over = over.map(|(address, hold)| (address, hold.since));
     Overview {
         counts: report.counts().clone(),
         unknown: report.unknown().iter().map(ToString::to_string).collect(),
-        let_go: over.map(|(address, since)| (*address, *since)).collect(),
+        let_go: over.map(|(address, since)| (*address, since)).collect(),
     }
 }
 
@@ -481,9 +483,10 @@ fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damag
     Ok(found)
 }
 
-/// Of the held hosts those that have live tuples from before their release.
+/// Of the held hosts those that are held for a time, or have live tuples from before their release.
 fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, Damage> {
-    let mut still = HashSet::new();
+    let for_a_time = work.held.values().filter(|hold| hold.until > work.now);
+    let mut still: HashSet<_> = for_a_time.map(|hold| hold.address).collect();
     if work.held.is_empty() {
         return Ok(still);
     }
@@ -491,7 +494,7 @@ fn still_held(snapshot: &Snapshot<'_>, work: &Work) -> Result<HashSet<IpAddr>, D
         let record = record?;
         let host = record.key.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let Ok(address) = Address::parse(host) else { continue };
-        let Some(since) = work.held.get(&address.ip()) else { continue };
+        let Some(Hold { since, .. }) = work.held.get(&address.ip()) else { continue };
         let decoded = Entry::decode(&record.key, &record.value, snapshot.byte_order());
         let Ok((Entry::Grey(_), data)) = decoded else { continue };
         if data.first <= *since && data.expire > work.now {
@@ -541,9 +544,11 @@ fn found(
             Purpose::Hosts => found.hosts.push(verdict),
             Purpose::Host(_) => explained = Some(verdict),
             _ => {
-                let is_noteworthy = is_judged && !matches!(why, None | Some(Why::Nothing));
-                if work.is_monitored && is_noteworthy && found.hosts.len() < NOTEWORTHY {
-                    found.hosts.push(verdict);
+                let is_nothing = matches!(why, None | Some(Why::Nothing));
+                let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held);
+                if is_noteworthy && found.hosts.len() < NOTEWORTHY {
+                    let has_room = found.hosts.len() < WITH_EVIDENCE;
+                    found.hosts.push(if has_room { verdict } else { verdict.without_tuples() });
                 }
             }
         }

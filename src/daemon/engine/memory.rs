@@ -1,20 +1,22 @@
 //! What the engine remembers of its scans: for `show`, for `explain`, and to say nothing twice.
 //!
 //! Bounded: sums, the last scan, the last failure, the last [`REMEMBERED`] traps with their evidence, and
-//! [`HELD`] hosts that were released. It outlives a reload as an engine's [legacy](EngineLegacy).
+//! [`HELD`] hosts that were released. It outlives a reload as an engine's [legacy](EngineLegacy), and most of it a
+//! restart, in the process `memory`.
 #![forbid(unsafe_code)]
 
-use super::now;
+use super::{now, recorded};
 use crate::config::Config;
 use crate::control::protocol::{Explained, Standing, Trap, Verbosity};
 use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
 use crate::daemon::messages::{EngineLegacy, Start};
 use crate::escape::escaped_path;
 use crate::log;
+use crate::memory::{Hold, Recalled};
 use crate::scan::{Rule, Verdict};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Traps whose evidence is kept: some hundred bytes each.
 const REMEMBERED: usize = 1000;
@@ -40,10 +42,15 @@ pub struct Memory {
     /// Traps; the last one is the youngest.
     remembered: VecDeque<Explained>,
     /// Hosts that were released, and when: no scan traps them by what they had sent by then.
-    held: VecDeque<(IpAddr, i64)>,
+    held: VecDeque<Hold>,
     /// What was logged last about a failure, and of which version of the file.
     told: Option<(String, Option<[u64; 5]>)>,
     told_of_dns: Option<String>,
+    has_inherited: bool,
+    /// Whether the held hosts have changed since they were last written.
+    has_new_holds: bool,
+    /// The sums that were last written.
+    written: Totals,
 }
 
 impl Memory {
@@ -68,6 +75,9 @@ impl Memory {
             held: VecDeque::new(),
             told: None,
             told_of_dns: None,
+            has_inherited: false,
+            has_new_holds: false,
+            written: Totals::default(),
         }
     }
 
@@ -90,30 +100,70 @@ impl Memory {
         held.truncate(HELD);
         (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);
         (self.remembered, self.held) = (traps.into(), held.into());
+        // The file may be another one.
+        (self.has_inherited, self.has_new_holds) = (true, true);
+    }
+
+    /// Whether another engine went before, under the same parent.
+    pub fn has_inherited(&self) -> bool {
+        self.has_inherited
+    }
+
+    /// Takes over what the last daemon knew. What has happened since is newer.
+    pub fn recall(&mut self, recalled: Recalled) {
+        let Recalled { holds, counters, standing, rules: _ } = recalled;
+        recorded::add(&mut self.totals, &counters);
+        let newer = std::mem::take(&mut self.held);
+        let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);
+        self.held = holds.into_iter().filter(is_older).take(HELD).collect();
+        self.has_new_holds = !newer.is_empty();
+        self.held.extend(newer);
+        let released = |known: &Explained| self.holds(known.verdict.address.ip());
+        let traps = standing.iter().filter_map(recorded::explained);
+        let mut traps: VecDeque<_> = traps.filter(|known| !released(known)).collect();
+        traps.append(&mut self.remembered);
+        self.remembered = traps;
+    }
+
+    /// All held hosts, if they have changed since this was last asked.
+    pub fn changed_holds(&mut self) -> Option<Vec<Hold>> {
+        let has_changed = std::mem::take(&mut self.has_new_holds);
+        has_changed.then(|| self.held.iter().copied().collect())
+    }
+
+    /// All sums, if they have changed since this was last asked.
+    pub fn changed_totals(&mut self) -> Option<&Totals> {
+        let has_changed = self.written != self.totals;
+        self.written.clone_from(&self.totals);
+        has_changed.then_some(&self.written)
     }
 
     /// A host is released: what it has sent by now does not trap it.
-    pub fn hold(&mut self, address: IpAddr) {
-        self.held.retain(|(held, _)| *held != address);
+    pub fn hold(&mut self, address: IpAddr, time: Option<Duration>) {
+        self.held.retain(|held| held.address != address);
         if self.held.len() >= HELD {
             self.held.pop_front();
         }
-        self.held.push_back((address, now()));
+        let since = now();
+        let until = time.map_or(0, |time| since.saturating_add(time.as_secs().cast_signed()));
+        self.held.push_back(Hold { address, since, until });
+        self.has_new_holds = true;
     }
 
     /// Whether a host is held.
     pub fn holds(&self, address: IpAddr) -> bool {
-        self.held.iter().any(|(held, _)| *held == address)
+        self.held.iter().any(|held| held.address == address)
     }
 
     /// All held hosts, each with the time of its release.
-    pub fn held(&self) -> HashMap<IpAddr, i64> {
-        self.held.iter().copied().collect()
+    pub fn held(&self) -> HashMap<IpAddr, Hold> {
+        self.held.iter().map(|held| (held.address, *held)).collect()
     }
 
     /// Nothing is left of what these hosts had sent before their release.
     pub fn let_go(&mut self, over: &HashMap<IpAddr, i64>) {
-        self.held.retain(|(address, since)| over.get(address) != Some(since));
+        self.held.retain(|held| over.get(&held.address) != Some(&held.since));
+        self.has_new_holds |= !over.is_empty();
     }
 
     /// Something has failed that was logged already.
@@ -154,13 +204,13 @@ impl Memory {
         self.told_of_dns = failure.map(Into::into);
     }
 
-    /// A host is trapped.
-    pub fn remember(&mut self, verdict: Verdict) {
+    /// A host is trapped at this time.
+    pub fn remember(&mut self, verdict: Verdict, judged: i64) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
         let standing = Standing::default();
-        self.remembered.push_back(Explained { judged: now(), verdict, standing });
+        self.remembered.push_back(Explained { judged, verdict, standing });
     }
 
     /// A trap has been ended by hand.
@@ -171,6 +221,12 @@ impl Memory {
     /// Adds to a trap what is known of it.
     pub fn annotate(&self, trap: &mut Trap) {
         trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
+    }
+
+    /// When a trap ends that begins at this time, if it has its own time, or else lasts as long as usual.
+    pub fn end_of_trap(&self, now: i64, time: Option<Duration>) -> i64 {
+        let usual = self.trap_for;
+        now.saturating_add(time.map_or(usual, |time| time.as_secs().cast_signed()))
     }
 
     /// Why a host is in a trap, if it is one of the last.

@@ -9,10 +9,14 @@
 //! a client's question; [`requests`] has the clients' other wishes, [`memory`] what is remembered.
 #![forbid(unsafe_code)]
 
+mod histories;
 mod judging;
+mod ledger;
 mod memory;
+mod recorded;
 mod requests;
 mod standing;
+mod trust;
 mod warnings;
 mod work;
 
@@ -24,8 +28,8 @@ use crate::control::server::{ClientId, Farewell, Server};
 use crate::control::socket::GROUP;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    EngineLegacy, FromChecker, FromParent, FromResolver, FromStore, Legacy, ToChecker, ToParent,
-    ToResolver, ToStore,
+    EngineLegacy, FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, ToChecker,
+    ToParent, ToResolver, ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
@@ -36,9 +40,13 @@ use crate::heap;
 use crate::inquiry::Patience;
 use crate::log;
 use crate::machine::Own;
+use crate::memory::{Deed, Record};
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
+use crate::scan::{Rule, Why};
 use crate::spamd::Address;
+use histories::Histories;
+use ledger::Ledger;
 use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
@@ -46,10 +54,12 @@ use requests::Asked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use trust::Trust;
 use warnings::Warnings;
 use work::{AtWork, Job};
 
@@ -57,6 +67,7 @@ const STORE: Token = Token(1);
 const RESOLVER: Token = Token(2);
 const CHECKER: Token = Token(3);
 const WAKE: Token = Token(4);
+const MEMORY: Token = Token(5);
 /// How long the store's last answer is waited for: less than the parent waits for the engine's end.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// The first of the control socket's.
@@ -81,6 +92,12 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         server: None,
         waker,
         memory: Memory::new(&config, life.start()),
+        ledger: Ledger::new(Peer::new((Slot::Memory, "memory"), registry, MEMORY)?),
+        passed: HashMap::new(),
+        observed: HashMap::new(),
+        observed_before: HashMap::new(),
+        histories: Histories::default(),
+        trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
         heard: Arc::default(),
@@ -108,6 +125,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
+                engine.remember_start(life.start().renewal.is_some());
                 // Whoever came from the engine before, before anything happens here.
                 engine.welcome(life);
             }
@@ -117,6 +135,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         drain(&wake);
         engine.go_on();
         engine.serve(&events, life);
+        engine.keep();
+        engine.tell_more();
         if engine.is_busy_now() {
             continue;
         }
@@ -144,6 +164,17 @@ struct Engine {
     /// With what the judging thread wakes the loop.
     waker: UnixStream,
     memory: Memory,
+    /// What is on its way to the process that remembers.
+    ledger: Ledger,
+    /// Why hosts passed in the last scan, of those that it was remembered of.
+    passed: HashMap<IpAddr, Why>,
+    /// Hosts that rules which are only observed hit in this scan, and in the last one.
+    observed: HashMap<IpAddr, Rule>,
+    observed_before: HashMap<IpAddr, Rule>,
+    /// Who is told what was.
+    histories: Histories,
+    /// How often rules were wrong.
+    trust: Trust,
     /// Hosts whose identity has no answer, scan after scan.
     patience: Patience,
     /// Hosts whose identity has outweighed a bad message.
@@ -222,9 +253,23 @@ impl Engine {
                 FromStore::Peers(peers) => self.memory.peers = peers,
                 FromStore::Exempted(addresses) => {
                     for address in addresses {
-                        self.released(&address, "in allow".into());
+                        self.released(&address, Deed::Allowed, Why::Allowed.text().into());
                     }
                 }
+            }
+        }
+        while let Some(message) = self.ledger.hear()? {
+            match message {
+                FromMemory::Recalled(mut recalled) => {
+                    self.trust.recall(std::mem::take(&mut recalled.rules));
+                    // The store is to end them if `allow` covers them now.
+                    let own = |record: &Record| Some((record.address?.into(), record.until?));
+                    let own = recalled.standing.iter().filter_map(own).collect();
+                    self.store.send(&ToStore::Own(own));
+                    self.memory.recall(recalled);
+                }
+                FromMemory::Found(ticket, found) => self.told(ticket, found),
+                FromMemory::Written => {}
             }
         }
         while let Some(message) = said(&mut self.resolver)? {
@@ -241,7 +286,15 @@ impl Engine {
     fn conclude(&mut self, poll: &mut Poll, events: &mut Events) -> Result<(), String> {
         self.stop_writing();
         let until = Instant::now().checked_add(LAST_ANSWER);
-        while self.awaits_store() && !self.store.has_gone() {
+        loop {
+            let awaits_store = self.awaits_store() && !self.store.has_gone();
+            if !awaits_store {
+                self.count_unfinished();
+                self.keep();
+            }
+            if !awaits_store && !self.ledger.is_behind() {
+                break;
+            }
             let left = until.and_then(|until| until.checked_duration_since(Instant::now()));
             let Some(left) = left else { break };
             match poll.poll(events, Some(left)) {
@@ -270,13 +323,47 @@ impl Engine {
         !self.asked.is_empty() || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
     }
 
+    /// The work begins, with what was remembered.
+    fn remember_start(&mut self, is_renewal: bool) {
+        let has_inherited = self.memory.has_inherited();
+        self.ledger.begin(has_inherited);
+        let deed = if has_inherited { Deed::Reloaded } else { Deed::Started };
+        if !is_renewal {
+            self.ledger.note(recorded::event(deed, None, "", now()));
+        }
+    }
+
+    /// Has everything new remembered.
+    fn keep(&mut self) {
+        if let Some(holds) = self.memory.changed_holds() {
+            self.ledger.note_holds(holds);
+        }
+        if let Some(totals) = self.memory.changed_totals() {
+            self.ledger.note_counters(recorded::counters(totals));
+        }
+        self.ledger.write();
+    }
+
     /// A trap has been ended.
-    fn released(&mut self, address: &Address, reason: String) {
+    fn released(&mut self, address: &Address, deed: Deed, reason: String) {
         log::info(format_args!("Released {address}: {reason}"));
+        self.ledger.note(recorded::event(deed, Some(address.ip()), &reason, now()));
         self.memory.totals.released += 1;
         let address = address.ip();
+        if deed == Deed::Released {
+            self.doubt_rule_of(address);
+        }
         self.memory.forget(address);
         self.publish(What::Released { address, reason });
+    }
+
+    /// An operator has released a host: the rule that had trapped it, if one did, was wrong.
+    fn doubt_rule_of(&mut self, address: IpAddr) {
+        let rule = self.memory.explain(address).and_then(|known| known.verdict.rule);
+        if let Some(suspension) = rule.and_then(|rule| self.trust.released(rule, address)) {
+            log::warning(&suspension);
+            self.publish(What::Notice(suspension.to_string()));
+        }
     }
 
     /// Tells whoever monitors.
@@ -306,7 +393,7 @@ impl Engine {
 
     /// Whether there is something to do that no event will tell of.
     fn is_busy_now(&self) -> bool {
-        self.at_work.is_none() && !self.jobs.is_empty()
+        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.has_recalled()
     }
 }
 

@@ -4,33 +4,48 @@
 //! the parent, whose answer comes later. Nothing waits for a client.
 #![forbid(unsafe_code)]
 
+use super::histories::{History, Without};
 use super::judging::Purpose;
 use super::work::Job;
-use super::{CONTROL, Engine};
+use super::{CONTROL, Engine, now, recorded};
 use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, ToParent, ToStore};
+use crate::escape::escaped;
 use crate::log;
+use crate::memory::Deed;
 use crate::scan::Verdict;
 use crate::spamd::Address;
 use crate::spamd::trap::Outcome;
 use mio::Events;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Jobs that wait; whoever asks for more has to come again.
 const WAITING: usize = 8;
 /// The same of changes that the store was asked for: clients may ask and go faster than it gets the lock.
 const CHANGES: usize = 64;
+/// Characters of an operator's reason.
+const BECAUSE: usize = 200;
 /// What whoever has to come again is told.
 const BUSY: &str = "too many questions, try again";
 
 /// A change that a client wants.
 pub struct Asked {
     client: ClientId,
-    addresses: Vec<String>,
+    wish: Wish,
     /// The name of the client's user.
     user: String,
+}
+
+/// What is to be changed.
+struct Wish {
+    addresses: Vec<String>,
+    by: By,
+    /// How long.
+    time: Option<Duration>,
+    /// Why.
+    because: Option<String>,
 }
 
 impl Engine {
@@ -71,6 +86,14 @@ impl Engine {
             Request::ShowTraps => self.want(client, Purpose::Traps),
             Request::ShowHosts => self.want(client, Purpose::Hosts),
             Request::Explain(address) => self.want(client, Purpose::Host(address)),
+            Request::History(_) if self.histories.is_full() => {
+                self.served(|server| server.fail(client, BUSY));
+            }
+            Request::History(query) => {
+                let ticket = self.ticket();
+                let history = History { client, query, most: usize::MAX, none: Without::Nothing };
+                self.histories.begin(ticket, history, &mut self.ledger);
+            }
             Request::Scan => {
                 let starts = self.want_scan();
                 self.served(|server| match starts {
@@ -86,11 +109,15 @@ impl Engine {
                 life.tell(&ToParent::Reload);
             }
             Request::Monitor => self.served(|server| server.monitor(client)),
-            Request::Trap { addresses, over_white } => {
-                self.ask_store(client, addresses, over_white, ToStore::Trap);
+            Request::Trap { addresses, over_white, time, because } => {
+                let by = By::Operator { over_white, time };
+                let wish = Wish { addresses, by, time, because };
+                self.ask_store(client, wish, ToStore::Trap);
             }
-            Request::Release { addresses } => {
-                self.ask_store(client, addresses, false, ToStore::EndTraps);
+            Request::Release { addresses, time } => {
+                let by = By::Operator { over_white: false, time: None };
+                let wish = Wish { addresses, by, time, because: None };
+                self.ask_store(client, wish, ToStore::EndTraps);
             }
             Request::Log(wanted) => {
                 self.memory.log = wanted;
@@ -118,13 +145,7 @@ impl Engine {
     }
 
     /// Has the store make a change that a client wants.
-    fn ask_store(
-        &mut self,
-        client: ClientId,
-        addresses: Vec<String>,
-        over_white: bool,
-        message: fn(Change) -> ToStore,
-    ) {
+    fn ask_store(&mut self, client: ClientId, wish: Wish, message: fn(Change) -> ToStore) {
         if self.asked.len() >= CHANGES {
             return self.served(|server| server.fail(client, BUSY));
         }
@@ -132,8 +153,8 @@ impl Engine {
         // Asked now, since the client may be gone when the store answers.
         let uid = self.server.as_ref().and_then(|server| server.user(client));
         let user = self.users.name(uid).to_string();
-        self.asked.insert(ticket, Asked { client, addresses: addresses.clone(), user });
-        let by = By::Operator { over_white };
+        let (addresses, by) = (wish.addresses.clone(), wish.by);
+        self.asked.insert(ticket, Asked { client, wish, user });
         self.store.send(&message(Change { ticket, addresses, by }));
     }
 
@@ -144,10 +165,12 @@ impl Engine {
         outcomes: &[Option<Outcome>],
         failure: Option<String>,
     ) {
-        let Some(Asked { client, addresses, user }) = self.asked.remove(&ticket) else { return };
-        for (address, outcome) in addresses.into_iter().zip(outcomes) {
+        let Some(asked) = self.asked.remove(&ticket) else { return };
+        let client = asked.client;
+        for (address, outcome) in asked.wish.addresses.iter().zip(outcomes) {
             let Some(outcome) = outcome else { continue };
-            self.note_change(&address, *outcome, &user);
+            self.note_change(address, *outcome, &asked);
+            let address = address.clone();
             let reply = Reply::Changed(Changed { address, outcome: *outcome });
             self.served(|server| server.reply(client, &reply));
         }
@@ -158,19 +181,28 @@ impl Engine {
     }
 
     /// Logs, counts and tells of a change that a client has made.
-    fn note_change(&mut self, address: &str, outcome: Outcome, user: &str) {
+    fn note_change(&mut self, address: &str, outcome: Outcome, asked: &Asked) {
+        let Asked { wish: Wish { time, because, .. }, user, .. } = asked;
         let Ok(address) = Address::parse(address.as_bytes()) else { return };
         match outcome {
             Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite => {
                 self.memory.totals.trapped_by_hand += 1;
-                let verdict = Verdict::by_hand(address, user);
+                let mut verdict = Verdict::by_hand(address, user);
+                if let Some(because) = because {
+                    let because: String = because.chars().take(BECAUSE).collect();
+                    let because = escaped(because.as_bytes());
+                    verdict.reason = format!("{}: {because}", verdict.reason).into();
+                }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
-                self.memory.remember(verdict.clone());
+                let now = now();
+                let until = Some(self.memory.end_of_trap(now, *time));
+                self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now, until));
+                self.memory.remember(verdict.clone(), now);
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
-                self.memory.hold(address.ip());
-                self.released(&address, format!("by hand ({user})"));
+                self.memory.hold(address.ip(), *time);
+                self.released(&address, Deed::Released, format!("by hand ({user})"));
             }
             Outcome::Refused(_) => {}
         }

@@ -10,8 +10,9 @@
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
+use super::histories::Without;
 use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
-use super::{Engine, now};
+use super::{Engine, now, recorded};
 use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
@@ -21,8 +22,9 @@ use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
+use crate::memory::Deed;
 use crate::plural::counted_here;
-use crate::scan::Verdict;
+use crate::scan::{Rule, Verdict};
 use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::VecDeque;
 use std::io;
@@ -161,6 +163,9 @@ impl Engine {
     }
 
     fn start_next(&mut self) {
+        if !self.ledger.has_recalled() {
+            return;
+        }
         let Some(job) = self.jobs.pop_front() else { return };
         let scan = Scan { began: now(), ..Scan::default() };
         let at_work = AtWork {
@@ -180,6 +185,7 @@ impl Engine {
             is_stopped: false,
         };
         if at_work.is_scan() {
+            self.observed_before = std::mem::take(&mut self.observed);
             log::debug("Scan started");
             self.publish(What::ScanStarted);
         }
@@ -190,7 +196,6 @@ impl Engine {
 
     /// The store has read the database, or not.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
-        let is_monitored = self.is_monitored();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
             at_work.version = Some(image.pass.version);
@@ -205,17 +210,7 @@ impl Engine {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
                 _ => None,
             };
-            let work = Work {
-                config,
-                purpose,
-                is_monitored,
-                spared,
-                recipients,
-                overdue,
-                held,
-                trapped,
-                now,
-            };
+            let work = Work { config, purpose, spared, recipients, overdue, held, trapped, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -337,13 +332,16 @@ impl Engine {
                 traps.iter_mut().for_each(|trap| self.memory.annotate(trap));
                 server.stream(client, traps.into_iter().map(Reply::Trap));
             }
-            Purpose::Host(address) => match found.explained {
-                Some(explained) => {
-                    server.reply(client, &Reply::Explained(explained));
-                    server.finish(client);
-                }
-                None => server.fail(client, format_args!("{address}: does not wait")),
-            },
+            Purpose::Host(address) => {
+                let none = match found.explained {
+                    Some(explained) => {
+                        server.reply(client, &Reply::Explained(explained));
+                        Without::NothingEver
+                    }
+                    None => Without::Failure(format!("{address}: does not wait")),
+                };
+                self.tell_past(client, address, none);
+            }
             Purpose::Scan => {}
         }
     }
@@ -360,6 +358,12 @@ impl Engine {
 
     /// Has hosts trapped that a scan has found so far.
     fn trap(&mut self, traps: Vec<Verdict>) {
+        let names = &self.config.observe;
+        let is_observed =
+            |rule: Rule| names.contains(&rule.name()) || self.trust.is_suspended(rule);
+        let (observed, traps): (Vec<_>, _) =
+            traps.into_iter().partition(|verdict| verdict.rule.is_some_and(is_observed));
+        self.observe(observed);
         for verdict in traps.iter().map(Verdict::without_tuples) {
             self.publish(What::Verdict(verdict));
         }
@@ -370,6 +374,20 @@ impl Engine {
         at_work.left.extend(traps);
         if at_work.wanted.is_none() {
             self.write();
+        }
+    }
+
+    /// Tells of hosts that rules hit which are only observed, each once as long as it is hit.
+    fn observe(&mut self, verdicts: Vec<Verdict>) {
+        for verdict in verdicts {
+            let (address, Some(rule)) = (verdict.address.ip(), verdict.rule) else { continue };
+            self.observed.insert(address, rule);
+            if self.observed_before.get(&address) == Some(&rule) {
+                continue;
+            }
+            log::info(format_args!("Would trap {}: {}", verdict.address, verdict.reason));
+            self.publish(What::Observed(verdict.without_tuples()));
+            self.ledger.note(recorded::record(Deed::Observed, &verdict, now(), None));
         }
     }
 
@@ -387,11 +405,27 @@ impl Engine {
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }
-        for verdict in found.hosts {
-            self.publish(What::Verdict(verdict));
+        self.note_passes(&found.hosts);
+        if self.is_monitored() {
+            for verdict in found.hosts {
+                self.publish(What::Verdict(verdict.without_tuples()));
+            }
         }
         if self.at_work.as_ref().is_some_and(|at_work| at_work.wanted.is_none()) {
             self.write();
+        }
+    }
+
+    /// Has remembered which hosts were spared and why, unless that was so in the last scan.
+    fn note_passes(&mut self, hosts: &[Verdict]) {
+        let now = now();
+        let last = std::mem::take(&mut self.passed);
+        for verdict in hosts {
+            let (address, Some(why)) = (verdict.address.ip(), verdict.passes()) else { continue };
+            if last.get(&address) != Some(&why) {
+                self.ledger.note(recorded::record(Deed::Spared, verdict, now, None));
+            }
+            self.passed.insert(address, why);
         }
     }
 
@@ -458,10 +492,14 @@ impl Engine {
             Some(outcome) if outcome.is_trapped() => {
                 if let Some(rule) = verdict.rule {
                     at_work.scan.trapped.add(rule, 1);
+                    self.trust.trapped(rule);
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
-                self.memory.remember(verdict);
+                let now = now();
+                let until = Some(self.memory.end_of_trap(now, None));
+                self.ledger.note(recorded::record(Deed::Trapped, &verdict, now, until));
+                self.memory.remember(verdict, now);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();

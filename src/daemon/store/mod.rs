@@ -44,6 +44,9 @@ use set::SetTraps;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The bounds of how long a trap lasts that an operator sets, those of `trap for`.
+const SHORTEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(52 * 7 * 24 * 60 * 60);
 const ENGINE: Token = Token(1);
 const SYNC: Token = Token(2);
 
@@ -141,7 +144,7 @@ impl Store {
     /// Answers a message. If the database was replaced by another file that the sandbox does not allow to
     /// be opened, this asks for a new store, and answers only if there will be none.
     fn answer(&mut self, life: &mut Life, message: ToStore) -> Vec<FromStore> {
-        let reads_or_writes = !matches!(message, ToStore::FreeImage);
+        let reads_or_writes = !matches!(message, ToStore::FreeImage | ToStore::Own(_));
         if reads_or_writes && self.known.is_replaced(&self.config.database) {
             if self.deferred.is_empty() {
                 life.tell(&ToParent::Renew(Renewal::Database));
@@ -163,6 +166,10 @@ impl Store {
             }
             ToStore::Trap(change) => vec![self.trap(life, &change)],
             ToStore::EndTraps(change) => vec![self.release(life, &change)],
+            ToStore::Own(traps) => {
+                traps.into_iter().for_each(|(address, expire)| self.set.add(address, expire));
+                Vec::new()
+            }
         }
     }
 
@@ -172,7 +179,7 @@ impl Store {
         let failure = format!("{path}: replaced, and cannot be opened again: {why}");
         let answer = |message| match message {
             ToStore::Read => Some(FromStore::Read(Err(failure.clone()))),
-            ToStore::FreeImage => None,
+            ToStore::FreeImage | ToStore::Own(_) => None,
             ToStore::Trap(change) | ToStore::EndTraps(change) => Some(FromStore::Changed {
                 ticket: change.ticket,
                 outcomes: vec![None; change.addresses.len()],
@@ -231,12 +238,14 @@ impl Store {
     }
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {
-        let (now, seconds) = (now(), self.config.trap_for.as_secs().cast_signed());
-        let over = match change.by {
-            By::Scan => Over::Nothing,
-            By::Operator { over_white: false } => Over::Trap,
-            By::Operator { over_white: true } => Over::White,
+        let (over, time) = match change.by {
+            By::Scan => (Over::Nothing, None),
+            By::Operator { over_white: false, time } => (Over::Trap, time),
+            By::Operator { over_white: true, time } => (Over::White, time),
         };
+        // The engine may be compromised.
+        let time = time.map_or(self.config.trap_for, |time| time.clamp(SHORTEST, LONGEST));
+        let (now, seconds) = (now(), time.as_secs().cast_signed());
         // Hosts found in one file must not be trapped in another.
         self.database.bind(self.judged.filter(|_| change.by == By::Scan));
         let admit = |config: &Config, address: &Address| {

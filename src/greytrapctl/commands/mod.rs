@@ -16,10 +16,12 @@ mod convert;
 #[cfg(libc_db)]
 mod cross_check;
 mod daemon;
+pub(super) mod history;
 mod input;
 mod list;
 mod lookup;
 mod monitor;
+mod report;
 mod show;
 mod simulate;
 

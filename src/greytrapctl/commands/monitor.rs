@@ -2,21 +2,35 @@
 //! of with `-v` only.
 #![forbid(unsafe_code)]
 
+use super::history::{self, Evidence, since};
 use crate::control::client::Answer;
 use crate::control::protocol::{Event, Reply, Request, What};
 use crate::control::status::Scan;
+use crate::date::Date;
 use crate::escape::harmless;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::options::Format;
-use crate::greytrapctl::time::{Date, Short};
+use crate::greytrapctl::time::Short;
+use crate::memory::{Deed, Query};
 use crate::scan::Rule;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Follows the daemon, over its reloads, until it ends, which is a failure, or nobody reads any more.
-pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+///
+/// Before that it tells what is remembered of so long before, if that is given.
+pub fn run(
+    console: &mut Console<'_>,
+    socket: &Path,
+    past: Option<Duration>,
+) -> Result<(), Failure> {
     let mut answer = Answer::to(&Request::Monitor, socket)?;
+    if let Some(past) = past {
+        tell_past(console, socket, past)?;
+        console.flush()?;
+    }
     while let Some(reply) = answer.part()? {
         let Reply::Event(event) = reply else { return Err(answer.unexpected().into()) };
         if console.verbose || !is_pass(&event) {
@@ -27,6 +41,21 @@ pub fn run(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
         }
         if answer.must_wait() {
             console.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// What happened before now; what happens from now on is an event.
+fn tell_past(console: &mut Console<'_>, socket: &Path, past: Duration) -> Result<(), Failure> {
+    let now = since(Some(Duration::ZERO));
+    let query = Query { since: since(Some(past)), ..Query::default() };
+    let mut answer = Answer::to(&Request::History(query), socket)?;
+    while let Some(reply) = answer.part()? {
+        let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
+        let is_wanted = record.deed != Deed::Spared || console.verbose;
+        if record.time < now && is_wanted {
+            history::print(console, &record.into(), Evidence::Omitted)?;
         }
     }
     Ok(())
@@ -49,6 +78,10 @@ impl fmt::Display for Line<'_> {
                 let rule = verdict.rule.filter(|_| verdict.passes().is_none());
                 let rule = rule.map_or("pass", Rule::name);
                 write!(f, "verdict\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
+            }
+            What::Observed(verdict) => {
+                let rule = verdict.rule.map_or("-", Rule::name);
+                write!(f, "observed\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
             What::Trapped(verdict) => {
                 let rule = verdict.rule.map_or("hand", Rule::name);

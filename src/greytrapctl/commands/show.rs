@@ -1,18 +1,19 @@
 //! `show` and `explain`: what the daemon knows. Tables have tabs between their fields.
 #![forbid(unsafe_code)]
 
+use super::history::{self, Past};
 use crate::config::Written;
 use crate::control::client::{Answer, Error};
 use crate::control::protocol::{Explained, Reply, Request, Span, Trap};
 use crate::control::status::Status;
+use crate::date::Date;
 use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
 use crate::greytrapctl::text;
-use crate::greytrapctl::time::Date;
 use crate::greytrapctl::{json, judged};
-use crate::scan::{Given, Measure, Verdict};
+use crate::scan::{Evidence, Given, Measure, Verdict};
 use crate::spamd::{Address, Tuple};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -35,7 +36,7 @@ pub fn metrics(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> 
     console.put(|buffer| buffer.extend(openmetrics(&status).to_string().bytes()))
 }
 
-fn status(socket: &Path) -> Result<Box<Status>, Error> {
+pub(super) fn status(socket: &Path) -> Result<Box<Status>, Error> {
     let mut answer = Answer::to(&Request::Show, socket)?;
     match (answer.part()?, answer.part()?) {
         (Some(Reply::Status(status)), None) => Ok(status),
@@ -88,13 +89,34 @@ pub fn explain(console: &mut Console<'_>, socket: &Path, typed: &OsStr) -> Resul
         .map_err(|invalid| Failure::Because(invalid.to_string()))?
         .ip();
     let mut answer = Answer::to(&Request::Explain(address), socket)?;
-    let (Some(Reply::Explained(explained)), None) = (answer.part()?, answer.part()?) else {
-        return Err(answer.unexpected().into());
-    };
-    match console.format {
-        Format::Text => evidence(console, &explained),
-        Format::Json => console.json(&judged::Explained::from(&explained)),
+    let (mut explained, mut past) = (None, Vec::new());
+    while let Some(reply) = answer.part()? {
+        match reply {
+            Reply::Explained(found) if explained.is_none() && past.is_empty() => {
+                explained = Some(found);
+            }
+            Reply::Record(record) => past.push(Past::from(record)),
+            _ => return Err(answer.unexpected().into()),
+        }
     }
+    if explained.is_none() && past.is_empty() {
+        return Err(answer.unexpected().into());
+    }
+    if let Some(Explained { judged, verdict, .. }) = &explained {
+        // The record of the trap that stands.
+        past.retain(|Past { record, .. }| {
+            record.time != *judged || record.reason != verdict.reason
+        });
+    }
+    match (console.format, explained) {
+        (Format::Text, Some(explained)) => evidence(console, &explained)?,
+        (Format::Text, None) => console.line(format_args!("address\t{address}"))?,
+        (Format::Json, Some(explained)) => {
+            return console.json(&judged::Explained::from(&explained).with_past(&past));
+        }
+        (Format::Json, None) => return console.json(&judged::OnlyPast::new(address, &past)),
+    }
+    past.iter().try_for_each(|past| history::past(console, past))
 }
 
 fn evidence(console: &mut Console<'_>, explained: &Explained) -> Result<(), Failure> {
@@ -112,15 +134,7 @@ fn evidence(console: &mut Console<'_>, explained: &Explained) -> Result<(), Fail
     for check in evidence.unasked.iter() {
         console.line(format_args!("not checked\t{}", check.text()))?;
     }
-    for Written { statement, origin } in &evidence.statements {
-        let place = origin.as_ref().map(|(file, line)| format!("{file}:{line}"));
-        let place = place.as_deref().unwrap_or("-");
-        console.line(format_args!("statement\t{}\t{}", harmless(statement), harmless(place)))?;
-    }
-    for Measure { setting, value, limit } in &evidence.measures {
-        console.line(format_args!("limit\t{}\t{value}\t{limit}", setting.words()))?;
-    }
-    evidence.answers.iter().try_for_each(|given| answer(console, given))?;
+    grounds(console, "", evidence)?;
     console.line(format_args!("tuples\t{}", evidence.count))?;
     let times = standing.times.iter().copied().chain(std::iter::repeat(None));
     for (Tuple { helo, from, to, .. }, times) in evidence.tuples().zip(times) {
@@ -136,17 +150,34 @@ fn evidence(console: &mut Console<'_>, explained: &Explained) -> Result<(), Fail
     Ok(())
 }
 
+/// Statements, limits and answers, each on a line that begins with `indent`.
+pub(super) fn grounds(
+    console: &mut Console<'_>,
+    indent: &str,
+    evidence: &Evidence,
+) -> Result<(), Failure> {
+    for Written { statement, origin } in &evidence.statements {
+        let place = origin.as_ref().map(|(file, line)| format!("{file}:{line}"));
+        let place = harmless(place.as_deref().unwrap_or("-"));
+        console.line(format_args!("{indent}statement\t{}\t{place}", harmless(statement)))?;
+    }
+    for Measure { setting, value, limit } in &evidence.measures {
+        console.line(format_args!("{indent}limit\t{}\t{value}\t{limit}", setting.words()))?;
+    }
+    evidence.answers.iter().try_for_each(|given| answer(console, indent, given))
+}
+
 /// What was answered about a domain, a HELO name or a recipient.
-fn answer(console: &mut Console<'_>, given: &Given) -> Result<(), Failure> {
+fn answer(console: &mut Console<'_>, indent: &str, given: &Given) -> Result<(), Failure> {
     let (about, word) = (escaped(given.about()), given.word());
     match given {
         Given::Domain(_, Some(verdict)) => {
-            console.line(format_args!("domain\t{about}\t{word}\t{}", json::Why(verdict)))
+            console.line(format_args!("{indent}domain\t{about}\t{word}\t{}", json::Why(verdict)))
         }
         Given::Domain(_, None) => {
-            console.line(format_args!("domain\t{about}\t{word}\t{}", judged::NOT_ASKED))
+            console.line(format_args!("{indent}domain\t{about}\t{word}\t{}", judged::NOT_ASKED))
         }
-        Given::Helo(..) => console.line(format_args!("helo\t{about}\t{word}")),
-        Given::Recipient(..) => console.line(format_args!("recipient\t{about}\t{word}")),
+        Given::Helo(..) => console.line(format_args!("{indent}helo\t{about}\t{word}")),
+        Given::Recipient(..) => console.line(format_args!("{indent}recipient\t{about}\t{word}")),
     }
 }

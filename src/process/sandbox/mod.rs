@@ -57,6 +57,8 @@ pub enum Landlock<P> {
     NoSignals,
     /// Only reading and writing one existing file, if given, and TCP.
     Only(Option<P>, Tcp),
+    /// Only the files of one directory: reading, writing, making, removing and renaming them.
+    Within(P),
 }
 
 /// The TCP ports for connect(2). bind(2) is never allowed.
@@ -84,6 +86,8 @@ pub enum Calls {
 pub enum Group {
     /// Opening existing files, stat(2), locks. Landlock decides which files.
     Files,
+    /// Opening files and making them, stat(2), locks, rename(2). Landlock decides which files.
+    MakingFiles,
     /// accept(2).
     Accept,
     /// Internet sockets, which are connected and never bound.
@@ -97,6 +101,7 @@ impl<P> Landlock<P> {
             Landlock::All => Landlock::All,
             Landlock::NoSignals => Landlock::NoSignals,
             Landlock::Only(file, tcp) => Landlock::Only(file.map(path), tcp),
+            Landlock::Within(directory) => Landlock::Within(path(directory)),
         }
     }
 }

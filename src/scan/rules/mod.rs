@@ -327,6 +327,11 @@ impl<'t> Sent<'t> {
 pub(super) mod tests {
     use super::*;
 
+    #[test]
+    fn the_configuration_has_the_same_names() {
+        assert_eq!(crate::config::rules::NAMES, Rule::ALL.map(Rule::name));
+    }
+
     /// A tuple with this sender and recipient.
     pub fn tuple<'t>(from: &'t str, to: &'t str) -> Tuple<'t> {
         Tuple { address: b"192.0.2.1", helo: b"", from: from.as_bytes(), to: to.as_bytes() }

@@ -56,6 +56,18 @@ pub fn find(deed: &str, env: &Env) -> Option<Prepared> {
             move || fs::set_permissions(path, Permissions::from_mode(0o600))
         })),
         "remove a file" => remove(env.own_path("doomed")),
+        "make a file of the memory" => {
+            open(env.own_path("memory/new"), OpenOptions::new().write(true).create_new(true))
+        }
+        "rename a file of the memory" => {
+            let (old, new) = (env.own_path("memory/old"), env.own_path("memory/renamed"));
+            File::create(&old).map_err(Into::into).map(|_| act(move || fs::rename(old, new)))
+        }
+        "remove a file of the memory" => remove(env.own_path("memory/doomed")),
+        "make a directory in the memory" => Ok(act({
+            let directory = env.own_path("memory/directory");
+            move || fs::create_dir(directory)
+        })),
         "remove the control socket" => remove(path("control")),
         "execute the program" => execute(path("program")),
         "execute another program" => execute(path("another")),

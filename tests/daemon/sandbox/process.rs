@@ -186,6 +186,7 @@ impl Env {
             Place::Program | Place::Checker => self.program.clone(),
             Place::Socket => self.socket.clone(),
             Place::Database => self.database.clone(),
+            Place::Memory => self.path("memory"),
             Place::Root => "/".into(),
         }
     }

@@ -70,6 +70,7 @@ impl Scene {
         // 3 is a checker's `bad`; `wait` waits for the end of standard input.
         script(&path("program"), "case $1 in wait) cat;; fine) exit 0;; esac; exit 3");
         script(&path("another"), "exit 0");
+        fs::create_dir(path("memory")).unwrap();
         let unix = (
             UnixListener::bind(path("listener")).unwrap(),
             UnixDatagram::bind(path("datagrams")).unwrap(),

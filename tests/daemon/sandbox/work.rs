@@ -11,6 +11,7 @@ use greytrapper::db::snapshot::Snapshot;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Limits, Transport};
+use greytrapper::memory::{Batch, Hold, Query, Settings, Store};
 use greytrapper::scan::{self, Portion};
 use greytrapper::spamd::Address;
 use greytrapper::spamd::trap::{Over, trap};
@@ -51,8 +52,29 @@ pub fn find(work: &str, env: &Env) -> Option<Prepared> {
         "kill a checker that takes too long" => kill(env),
         "start, watch and stop" => parent(env),
         "send on a connected udp socket" => sync(),
+        "remember" => remember(env),
         _ => return None,
     })
+}
+
+/// Sets a file aside that is none of its own, begins another, writes, closes it, opens it, and reads.
+fn remember(env: &Env) -> Prepared {
+    let directory = env.path("memory");
+    std::fs::write(directory.join("memory.redb"), DATABASE)?;
+    Ok(Box::new(move || {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let settings = Settings { directory, verdicts: day, tuples: Some(day), size: 1 << 30 };
+        let opened = Store::open(settings.clone(), NOW)?;
+        let aside = opened.set_aside.ok_or("not set aside")?;
+        let holds = Some(vec![Hold { address: "192.0.2.1".parse()?, since: NOW, until: 0 }]);
+        opened.store.write(Batch { now: NOW, holds: holds.clone(), ..Batch::default() })?;
+        drop(opened.store);
+        let opened = Store::open(settings, NOW)?;
+        let recalled = opened.store.recall(0, NOW, 1)?;
+        opened.store.find(&Query::default(), None, 1)?;
+        let is_same = Some(recalled.holds) == holds && opened.set_aside.is_none();
+        if is_same { Ok(()) } else { Err(format!("{aside:?}, then not the same").into()) }
+    }))
 }
 
 /// What every process of the daemon does all the time.

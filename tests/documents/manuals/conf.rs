@@ -20,7 +20,7 @@ fn synopses() -> (Vec<Item>, Vec<Item>) {
     let sections = ["Other files", "The database", "What is judged", "DNS"];
     let items = sections
         .into_iter()
-        .chain(["Control and synchronisation"])
+        .chain(["Memory", "Control and synchronisation"])
         .flat_map(|title| manual().section(title).items());
     let options = ["nameserver", "in", "timeout", "attempts"];
     items.partition(|item| !options.contains(&item.head[0].word().unwrap()))
@@ -34,6 +34,9 @@ fn sample(argument: &str) -> &'static str {
         "duration" => "1m",
         "number" => "7",
         "ratio" => "0.5",
+        "rule" => "helo",
+        "percentage" => "5%",
+        "size" => "64M",
         "regex" => "\"^a@\"",
         "network" => "192.0.2.0/24",
         "address" => "192.0.2.1",
@@ -167,6 +170,8 @@ fn beyond(bound: &str, step: i64) -> String {
         "m" => 60,
         "h" => 3600,
         "w" => 7 * 24 * 3600,
+        "M" => return (size(digits, 20) + step).to_string(),
+        "G" => return (size(digits, 30) + step).to_string(),
         other => panic!("{other} in {bound}"),
     };
     let number: i64 = digits.parse().unwrap();
@@ -177,9 +182,13 @@ fn beyond(bound: &str, step: i64) -> String {
     }
 }
 
+fn size(digits: &str, shift: u32) -> i64 {
+    digits.parse::<i64>().unwrap() << shift
+}
+
 #[test]
 fn the_bounds_of_the_manual_are_those_of_the_code() {
-    let between = Regex::new(r"between (\w+) and (\w+)").unwrap();
+    let between = Regex::new(r"[Bb]etween (\w+) and (\w+)").unwrap();
     let (mut items, options) = synopses();
     let statements = items.len();
     items.extend(options);
@@ -189,7 +198,7 @@ fn the_bounds_of_the_manual_are_those_of_the_code() {
         let bounds: Vec<_> = between.captures_iter(&text).map(|b| b.extract().1).collect();
         let is_number = |e: &&Element| {
             let Element::Argument(name) = e else { return false };
-            ["number", "duration", "ratio"].contains(&name.as_str())
+            ["number", "duration", "ratio", "size"].contains(&name.as_str())
         };
         // A port's bounds are no news.
         let numbers = item.head.iter().filter(is_number).count();
@@ -215,7 +224,7 @@ fn the_bounds_of_the_manual_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 13);
+    assert_eq!(checked, 16);
 }
 
 #[test]
@@ -241,7 +250,7 @@ fn the_defaults_of_the_manual_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 16);
+    assert_eq!(checked, 22);
 }
 
 #[test]
@@ -262,12 +271,13 @@ fn every_example_of_the_manual_loads() {
 }
 
 /// The sections with examples.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "Macros",
     "Other files",
     "The database",
     "What is judged",
     "DNS",
+    "Memory",
     "Control and synchronisation",
     "EXAMPLES",
 ];

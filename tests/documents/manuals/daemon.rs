@@ -100,6 +100,11 @@ fn files_are_those_of_the_manual() {
         }
     }
     assert!(manual().section("DESCRIPTION").text().contains(DEFAULT_FILE));
+    let memory = config.memory.directory.to_str().unwrap();
+    assert!(manual().section("FILES").text().contains(memory));
+    let list = fs::read_to_string(format!("{ROOT}/openbsd-port/pkg/PLIST")).unwrap();
+    let sample = format!("@sample {}/\n", memory.replace("/var", "${LOCALSTATEDIR}"));
+    assert!(list.contains(&sample), "{sample}");
 }
 
 #[test]

@@ -9,7 +9,7 @@
 use crate::support::process::as_ordinary_user;
 use greytrapper::config::{
     Checker, Config, Define, Diagnostic, EngineChoice, Loaded, NameServer, Network, Networks,
-    RcptRules, Source, load,
+    RcptRules, Source, load, rules,
 };
 use proptest::prelude::*;
 use regex::Regex;
@@ -261,7 +261,7 @@ fn megabytes_of_anything_are_borne() {
 
 /// Pieces of configurations that fit together now and then.
 fn soup() -> impl Strategy<Value = String> {
-    let pieces = "allow check database dns engine include max pass scan socket suspect sync trap \
+    let pieces = "allow check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
         identity rcpt sender syntax domains ratio helo for limit per every tuples with timeout key \
         multicast on ttl to file native libc yes no off unlisted nameserver port in flight attempts \
         { } , = $a $b a b \" # \\ 5 0.5 10m 192.0.2.0/24 ::1 em0 \"/x\" \"^a\" \"(\" x.conf";
@@ -350,6 +350,18 @@ fn sync() -> impl Strategy<Value = greytrapper::config::Sync> {
         .prop_map(|(peers, multicast, key)| greytrapper::config::Sync { peers, multicast, key })
 }
 
+fn memory() -> impl Strategy<Value = greytrapper::config::Memory> {
+    let time = || seconds(60, 520 * 7 * 86_400);
+    (path(), 16u64 << 20..=64 << 30, time(), prop::option::of(time())).prop_map(
+        |(directory, size, verdicts, tuples)| greytrapper::config::Memory {
+            directory,
+            size,
+            verdicts,
+            tuples,
+        },
+    )
+}
+
 prop_compose! {
     fn config()(
         database in path(),
@@ -363,6 +375,9 @@ prop_compose! {
         checker in prop::option::of((path(), seconds(1, 600))),
         dns in dns(),
         sync in sync(),
+        memory in memory(),
+        suspend_at in prop::option::of(0.0..=100.0f64),
+        observe in prop::sample::subsequence(rules::NAMES.to_vec(), 0..=7),
     ) -> Config {
         Config {
             database,
@@ -379,6 +394,9 @@ prop_compose! {
             dns,
             socket,
             sync,
+            memory,
+            suspend_at,
+            observe,
         }
     }
 }

@@ -39,6 +39,7 @@ pub fn of(calls: Calls) -> List {
     for group in groups {
         list.extend(match group {
             Group::Files => files(),
+            Group::MakingFiles => making_files(),
             Group::Accept => free(&[libc::SYS_accept, libc::SYS_accept4]),
             Group::Internet => internet(),
         });
@@ -163,6 +164,27 @@ fn files() -> Vec<(c_long, Vec<Check>)> {
         (libc::SYS_open, vec![without(1, creating)]),
         (libc::SYS_stat, vec![]),
         (libc::SYS_lstat, vec![]),
+    ]);
+    list
+}
+
+/// See [`Group::MakingFiles`]. Files without a name are not made.
+fn making_files() -> Vec<(c_long, Vec<Check>)> {
+    let nameless = libc::O_TMPFILE & !libc::O_DIRECTORY;
+    let mut list = free(&[
+        libc::SYS_flock,
+        libc::SYS_newfstatat,
+        libc::SYS_statx,
+        libc::SYS_renameat,
+        libc::SYS_renameat2,
+    ]);
+    list.push((libc::SYS_openat, vec![without(2, nameless)]));
+    #[cfg(target_arch = "x86_64")]
+    list.extend([
+        (libc::SYS_open, vec![without(1, nameless)]),
+        (libc::SYS_stat, vec![]),
+        (libc::SYS_lstat, vec![]),
+        (libc::SYS_rename, vec![]),
     ]);
     list
 }

@@ -23,6 +23,7 @@ pub fn restrict(left: &Landlock<PathBuf>) -> Result<Lock, Error> {
         Landlock::All => return Ok(Lock::Whole),
         Landlock::NoSignals => return lock(Ruleset::default().scope(Scope::Signal), Ok),
         Landlock::Only(file, tcp) => (file, *tcp),
+        Landlock::Within(directory) => return within(directory),
     };
     let file = file.as_deref().map_or(Ok(None), opened)?;
     let rules = match tcp {
@@ -38,6 +39,25 @@ pub fn restrict(left: &Landlock<PathBuf>) -> Result<Lock, Error> {
             Tcp::Port(port) => rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp)),
             Tcp::Nowhere | Tcp::Anywhere => Ok(rules),
         }
+    })
+}
+
+/// Forbids everything but files in one directory, if there is one at this path.
+fn within(path: &Path) -> Result<Lock, Error> {
+    let directory = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => PathFd::new(path).ok(),
+        _ => None,
+    };
+    lock(everything(), |rules| match directory {
+        Some(directory) => {
+            let rights = AccessFs::ReadFile
+                | AccessFs::WriteFile
+                | AccessFs::MakeReg
+                | AccessFs::RemoveFile
+                | AccessFs::Truncate;
+            rules.add_rule(PathBeneath::new(directory, rights))
+        }
+        None => Ok(rules),
     })
 }
 
@@ -159,6 +179,33 @@ mod tests {
         }
         assert!(opened(Path::new("no-such-database")).unwrap().is_none());
         assert!(opened(&path("no/such/directory")).is_err());
+    }
+
+    #[test]
+    fn one_directory_and_nothing_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("own")).unwrap();
+        fs::write(path("beside"), "x").unwrap();
+        for own in ["own", "own/"].map(path) {
+            behind(&Landlock::Within(own), || {
+                let file = File::create(path("own/new")).unwrap();
+                file.set_len(5).unwrap();
+                fs::rename(path("own/new"), path("own/old")).unwrap();
+                File::options().read(true).write(true).open(path("own/old")).unwrap();
+                assert!(denied(File::open(path("beside"))));
+                assert!(denied(File::create(path("beside 2"))));
+                assert!(denied(fs::rename(path("own/old"), path("old"))));
+                assert!(denied(fs::rename(path("beside"), path("own/beside"))));
+                assert!(denied(fs::remove_file(path("beside"))));
+                assert!(denied(fs::create_dir(path("own/below"))));
+                assert!(denied(fs::read_dir(path("own"))));
+                fs::remove_file(path("own/old")).unwrap();
+            });
+        }
+        for none in ["missing", "beside"].map(path) {
+            behind(&Landlock::Within(none), || assert!(denied(File::open(path("beside")))));
+        }
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! Verdicts as records for the memory, and back; counters by name.
+#![forbid(unsafe_code)]
+
+use crate::control::protocol::{Explained, Standing};
+use crate::control::status::{ByRule, Totals};
+use crate::memory::{Counter, Deed, Record, Tuple};
+use crate::scan::{Evidence, Rule, Verdict, What};
+use crate::spamd::{self, Address};
+use std::net::IpAddr;
+
+/// The record of a verdict.
+pub fn record(deed: Deed, verdict: &Verdict, time: i64, until: Option<i64>) -> Record {
+    let tuples = verdict.evidence.tuples().map(|tuple| Tuple {
+        helo: tuple.helo.into(),
+        from: tuple.from.into(),
+        to: tuple.to.into(),
+    });
+    Record {
+        time,
+        address: Some(verdict.address.ip()),
+        deed,
+        rule: verdict.rule.map(|rule| rule.name().into()),
+        reason: verdict.reason.clone().into_owned(),
+        until,
+        count: verdict.evidence.count,
+        details: verdict.evidence.details(),
+        tuples: tuples.collect(),
+    }
+}
+
+/// The record of something without a verdict, about a host or the daemon.
+pub fn event(deed: Deed, address: Option<IpAddr>, reason: &str, time: i64) -> Record {
+    let (rule, until, details) = (None, None, Vec::new());
+    let reason = reason.into();
+    Record { time, address, deed, rule, reason, until, count: 0, details, tuples: Vec::new() }
+}
+
+/// Why a host was trapped, from the record of that; `None` of any other record.
+pub fn explained(record: &Record) -> Option<Explained> {
+    let address = Address::from(record.address.filter(|_| record.deed.is_trap() == Some(true))?);
+    let tuples = record.tuples.iter().map(|Tuple { helo, from, to }| spamd::Tuple {
+        address: address.key(),
+        helo,
+        from,
+        to,
+    });
+    let evidence = Evidence::recall(record.count, &record.details, tuples);
+    let rule = record.rule.as_ref().and_then(|name| named(name));
+    let reason = record.reason.clone().into();
+    let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
+    Some(Explained { judged: record.time, verdict, standing: Standing::default() })
+}
+
+/// The rule of that name, if it still exists.
+pub fn named(name: &str) -> Option<Rule> {
+    Rule::ALL.into_iter().find(|rule| rule.name() == name)
+}
+
+/// The prefix of the names of counters by rule.
+const TRAPPED: &str = "trapped.";
+
+/// Sums by name.
+pub fn counters(totals: &Totals) -> Vec<Counter> {
+    let mut copy = totals.clone();
+    let plain = fields(&mut copy).map(|(name, value)| (name.to_owned(), *value));
+    let by_rule = totals.trapped.iter().map(|(rule, count)| (format!("{TRAPPED}{rule}"), count));
+    plain.into_iter().chain(by_rule).collect()
+}
+
+/// Adds sums that were counted before. Those of rules that no longer exist are left out.
+pub fn add(totals: &mut Totals, counters: &[Counter]) {
+    for (name, count) in counters {
+        if let Some(rule) = name.strip_prefix(TRAPPED) {
+            let mut trapped = ByRule::default();
+            named(rule).into_iter().for_each(|rule| trapped.add(rule, *count));
+            totals.trapped.merge(&trapped);
+        } else if let Some((_, value)) = fields(totals).into_iter().find(|(field, _)| field == name)
+        {
+            *value = value.saturating_add(*count);
+        }
+    }
+}
+
+fn fields(totals: &mut Totals) -> [(&'static str, &mut u64); 8] {
+    [
+        ("scans", &mut totals.scans),
+        ("failed_scans", &mut totals.failed_scans),
+        ("trapped_by_hand", &mut totals.trapped_by_hand),
+        ("released", &mut totals.released),
+        ("domains.good", &mut totals.domains.good),
+        ("domains.bad", &mut totals.domains.bad),
+        ("domains.unknown", &mut totals.domains.unknown),
+        ("domains.not_asked", &mut totals.domains.not_asked),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Written;
+
+    #[test]
+    fn a_trap_is_the_same_when_it_is_recalled() {
+        let address = Address::parse(b"192.0.2.1").unwrap();
+        let tuple = spamd::Tuple { address: address.key(), helo: b"h", from: b"<>", to: b"<\xff>" };
+        let mut evidence = Evidence::new(7, [tuple].into_iter());
+        let written = Written { statement: "trap rcpt".into(), origin: None };
+        evidence.statements.push(written);
+        let (rule, reason) = (Some(Rule::Helo), "a reason".into());
+        let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
+        let kept = record(Deed::Trapped, &verdict, 5, Some(10));
+        let standing = Standing::default();
+        assert_eq!(explained(&kept), Some(Explained { judged: 5, verdict, standing }));
+        let foreign = Record { details: b"\x02else".to_vec(), ..kept.clone() };
+        assert!(explained(&foreign).unwrap().verdict.evidence.statements.is_empty());
+        let other = Record { rule: Some("gone".into()), ..kept.clone() };
+        assert_eq!(explained(&other).unwrap().verdict.rule, None);
+        assert_eq!(explained(&Record { deed: Deed::Released, ..kept }), None);
+    }
+
+    #[test]
+    fn sums_are_the_same_when_they_are_recalled() {
+        let mut totals = Totals { scans: 1, failed_scans: 2, released: 3, ..Totals::default() };
+        totals.domains.not_asked = u64::MAX;
+        totals.trapped.add(Rule::Dns, 9);
+        let mut counters = counters(&totals);
+        counters.extend([("trapped.gone".into(), 5), ("gone".into(), 6)]);
+        let mut recalled = Totals::default();
+        add(&mut recalled, &counters);
+        assert_eq!(recalled, totals);
+        add(&mut recalled, &counters);
+        assert_eq!((recalled.scans, recalled.domains.not_asked), (2, u64::MAX));
+        assert_eq!(recalled.trapped.total(), 18);
+    }
+}

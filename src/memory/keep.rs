@@ -1,0 +1,72 @@
+//! Forgets what is too old or too much, a little with each batch.
+
+use super::error::Error;
+use super::key::{self, HOST, HOSTS, PLACE, TUPLES, VERDICTS};
+use super::record;
+use super::store::Settings;
+use redb::{ReadableTable, WriteTransaction};
+use std::time::Duration;
+
+/// Records that a batch forgets at most, so that it does not take long; far more than a scan adds.
+const MOST: usize = 5000;
+/// Of so many bytes of the file one may be a byte of a key or value: the pages of a B-tree are half
+/// full at worst, a transaction needs room beside what it replaces, and redb doubles the file to grow.
+const SHARE: u64 = 4;
+
+/// The bytes that a value and its keys count for.
+pub fn cost(value: &[u8], has_host: bool) -> u64 {
+    let keys = if has_host { PLACE.saturating_add(HOST) } else { PLACE };
+    u64::try_from(value.len().saturating_add(keys)).unwrap_or(u64::MAX)
+}
+
+/// Forgets records and tuples that are too old at `now`, and the oldest of too many; `size` is that of
+/// everything before, the result afterwards.
+pub fn forget(
+    transaction: &WriteTransaction,
+    settings: &Settings,
+    now: i64,
+    mut size: u64,
+) -> Result<u64, Error> {
+    let mut verdicts = transaction.open_table(VERDICTS)?;
+    let mut tuples = transaction.open_table(TUPLES)?;
+    let mut hosts = transaction.open_table(HOSTS)?;
+    let age = settings.tuples.unwrap_or(Duration::ZERO);
+    let before = key::place(cutoff(now, age, settings.tuples.is_some()), 0);
+    for _ in 0..MOST {
+        let Some((place, value)) = tuples.first()? else { break };
+        if *place.value() >= before {
+            break;
+        }
+        size = size.saturating_sub(cost(value.value(), false));
+        drop((place, value));
+        tuples.pop_first()?;
+    }
+    let before = key::place(cutoff(now, settings.verdicts, true), 0);
+    let most = settings.size.checked_div(SHARE).unwrap_or_default();
+    for _ in 0..MOST {
+        let Some((key, value)) = verdicts.first()? else { break };
+        let place = *key.value();
+        if place >= before && size <= most {
+            break;
+        }
+        let address = record::decode(0, value.value(), None).and_then(|record| record.address);
+        size = size.saturating_sub(cost(value.value(), address.is_some()));
+        drop((key, value));
+        verdicts.pop_first()?;
+        if let Some(kept) = tuples.remove(&place)? {
+            size = size.saturating_sub(cost(kept.value(), false));
+        }
+        if let Some(address) = address {
+            hosts.remove(&key::host(address, &place))?;
+        }
+    }
+    Ok(size)
+}
+
+/// Everything before this time is too old.
+fn cutoff(now: i64, age: Duration, is_kept: bool) -> i64 {
+    if !is_kept {
+        return i64::MAX;
+    }
+    now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,198 @@
+//! The file: opened, set aside if it is bad, and written batch by batch.
+
+use super::error::Error;
+use super::file::Locked;
+use super::keep;
+use super::key::{self, HOSTS, LIVE, META, PLACE, Place, TUPLES, VERDICTS};
+use super::record::{self, Batch, Deed, Recalled, Record, VERSION};
+use crate::date::Date;
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file's name in its directory.
+pub const FILE: &str = "memory.redb";
+/// redb's cache, in bytes. Nothing is read often.
+const CACHE: usize = 4 << 20;
+
+/// How much is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The directory.
+    pub directory: PathBuf,
+    /// How long records are kept.
+    pub verdicts: Duration,
+    /// How long their tuples are kept; `None`: not at all.
+    pub tuples: Option<Duration>,
+    /// The largest size of the file in bytes.
+    pub size: u64,
+}
+
+/// A file that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The file.
+    pub store: Store,
+    /// The bad file in its place, renamed, and what is wrong with it.
+    pub set_aside: Option<(PathBuf, Error)>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) database: Database,
+    settings: Settings,
+}
+
+impl Store {
+    /// Opens the file, or makes a new one if there is none or it is bad, at `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// The directory or the file cannot be read or written, or another process has it open.
+    pub fn open(settings: Settings, now: i64) -> Result<Opened, Error> {
+        let path = settings.directory.join(FILE);
+        match open(&path) {
+            Ok(database) => Ok(Opened { store: Store { database, settings }, set_aside: None }),
+            Err(error) if error.is_bad() => {
+                let aside = settings.directory.join(format!("{FILE}.bad-{}", Date(now)));
+                fs::rename(&path, &aside)?;
+                let store = Store { database: open(&path)?, settings };
+                Ok(Opened { store, set_aside: Some((aside, error)) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a batch, and forgets what is too old or too much, in one transaction: all of it is on the disk
+    /// afterwards, or nothing.
+    ///
+    /// # Errors
+    /// Those of the file. It must be opened again.
+    pub fn write(&self, batch: Batch) -> Result<(), Error> {
+        let transaction = self.database.begin_write()?;
+        let size = add(&transaction, batch.records, self.settings.tuples.is_some())?;
+        {
+            let mut live = transaction.open_table(LIVE)?;
+            if let Some(holds) = &batch.holds {
+                live.insert("holds", encoded(holds)?.as_slice())?;
+            }
+            if let Some(counters) = &batch.counters {
+                live.insert("counters", encoded(counters)?.as_slice())?;
+            }
+        }
+        let size = keep::forget(&transaction, &self.settings, batch.now, size)?;
+        transaction.open_table(META)?.insert("bytes", size)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// What an engine must know at its start: at most `most` of the traps that stand at `now`, which are
+    /// looked for among records that are not older than `since`.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn recall(&self, since: i64, now: i64, most: usize) -> Result<Recalled, Error> {
+        let transaction = self.database.begin_read()?;
+        let live = transaction.open_table(LIVE)?;
+        let mut recalled = Recalled::default();
+        // What cannot be decoded is as good as not there.
+        if let Some(bytes) = live.get("holds")? {
+            recalled.holds = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(bytes) = live.get("counters")? {
+            recalled.counters = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        let (verdicts, tuples) =
+            (transaction.open_table(VERDICTS)?, transaction.open_table(TUPLES)?);
+        let mut seen = HashSet::new();
+        for entry in verdicts.range::<&Place>(&key::place(since, 0)..)?.rev() {
+            if recalled.standing.len() >= most {
+                break;
+            }
+            let (place, verdict) = entry?;
+            let (place, kept) = (*place.value(), tuples.get(place.value())?);
+            let kept = kept.as_ref().map(|kept| kept.value());
+            let Some(record) = record::decode(key::time(&place), verdict.value(), kept) else {
+                continue;
+            };
+            let Some(address) = record.address else { continue };
+            let Some(is_trap) = record.deed.is_trap() else { continue };
+            // The last word on each host counts.
+            let is_last = seen.insert(address);
+            let is_ours = record.deed == Deed::Trapped;
+            if is_last && is_trap && is_ours && record.until.is_some_and(|until| until > now) {
+                recalled.standing.push(record);
+            }
+        }
+        recalled.standing.reverse();
+        Ok(recalled)
+    }
+}
+
+/// Opens a file, which may be missing, verifies it, and makes the tables that it lacks.
+fn open(path: &Path) -> Result<Database, Error> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    let database = builder.create_with_backend(Locked::open(path)?)?;
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        let found = meta.get("version")?.map(|found| found.value());
+        match found {
+            Some(VERSION) => {}
+            Some(other) => return Err(Error::Bad(format!("version {other}, not {VERSION}"))),
+            None => drop(meta.insert("version", VERSION)?),
+        }
+        transaction.open_table(VERDICTS)?;
+        transaction.open_table(TUPLES)?;
+        transaction.open_table(HOSTS)?;
+        transaction.open_table(LIVE)?;
+    }
+    transaction.commit()?;
+    Ok(database)
+}
+
+fn encoded(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    postcard::to_stdvec(value).map_err(|error| Error::Other(error.to_string()))
+}
+
+/// Enters records; the bytes that are then remembered.
+fn add(
+    transaction: &WriteTransaction,
+    records: Vec<Record>,
+    with_tuples: bool,
+) -> Result<u64, Error> {
+    let mut verdicts = transaction.open_table(VERDICTS)?;
+    let mut tuples = transaction.open_table(TUPLES)?;
+    let mut hosts = transaction.open_table(HOSTS)?;
+    let before = transaction.open_table(META)?.get("bytes")?.map(|bytes| bytes.value());
+    let mut size = before.unwrap_or_default();
+    for record in records {
+        let place = free(&verdicts, record.time)?;
+        let address = record.address;
+        let (verdict, kept) =
+            record::encode(record).map_err(|error| Error::Other(error.to_string()))?;
+        size = size.saturating_add(keep::cost(&verdict, address.is_some()));
+        verdicts.insert(&place, verdict.as_slice())?;
+        if let Some(address) = address {
+            hosts.insert(&key::host(address, &place), ())?;
+        }
+        if let Some(kept) = kept.filter(|_| with_tuples) {
+            size = size.saturating_add(keep::cost(&kept, false));
+            tuples.insert(&place, kept.as_slice())?;
+        }
+    }
+    Ok(size)
+}
+
+/// The next place of this second.
+fn free(
+    verdicts: &Table<'_, &'static [u8; PLACE], &'static [u8]>,
+    time: i64,
+) -> Result<Place, Error> {
+    let (first, last) = (key::place(time, 0), key::place(time, u32::MAX));
+    let taken = verdicts.range::<&Place>(&first..=&last)?.next_back().transpose()?;
+    let number = taken.map_or(0, |(place, _)| key::number(place.value()).saturating_add(1));
+    Ok(key::place(time, number))
+}
