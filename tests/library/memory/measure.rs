@@ -23,7 +23,6 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 /// Of a process that does nothing else: the resident set is the budget's 32 MB at most, also while the file
 /// is verified.
 #[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
 #[ignore = "takes a minute"]
 fn ninety_days_at_length() {
     if !alone::is_alone() {

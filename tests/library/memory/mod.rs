@@ -2,6 +2,8 @@
 
 mod bad;
 mod kill;
+// Reads /proc.
+#[cfg(target_os = "linux")]
 mod measure;
 mod model;
 
