@@ -237,6 +237,8 @@ pub enum Why {
     Ahead,
     /// A rule hit, but an operator has released the host, and it has live tuples from before that.
     Held,
+    /// A rule hit that is only observed.
+    Observed,
     /// Nominated, but DNS confirms its HELO names.
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
@@ -273,7 +275,8 @@ impl Why {
             Why::Allowed => "in allow",
             Why::Own => "an address of this machine",
             Why::Ahead => "all tuples are from the future",
-            Why::Held => "released, spared until its tuples from before that expire",
+            Why::Held => "released, spared until its old tuples or its time expire",
+            Why::Observed => "only observed",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
             Why::OneMessage => "identity confirmed, one bad message is not enough",

@@ -352,6 +352,10 @@ fn observed_rules_trap_nobody() {
     assert_eq!(totals(&daemon)["trapped_by_rule"]["syntax"], 0);
     assert_eq!(totals(&daemon)["observed_by_rule"]["syntax"], 2);
     assert!(daemon.says(&["show"]).contains("observed only"));
+    let explained = daemon.says(&["explain", "10.0.0.1"]);
+    assert!(explained.contains("verdict\tpass\nrule\tsyntax\nreason\tonly observed: Invalid"));
+    let hosts = daemon.says(&["show", "hosts"]);
+    assert!(hosts.contains("\tpass\tsyntax\tonly observed: Invalid"), "{hosts}");
     place.configure(&format!("{NO_DNS}scan every 1h\nobserve yes\n"));
     daemon.says(&["reload"]);
     daemon.scan_done();

@@ -20,7 +20,7 @@ use crate::inquiry::{Answered, Findings, Questions};
 use crate::memory::Hold;
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Counts, Doubt, Portion, Report, Scan, Verdict, What, Why};
+use crate::scan::{Answers, Counts, Doubt, Portion, Report, Rule, Scan, Verdict, What, Why};
 use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
 use std::collections::{HashMap, HashSet};
@@ -45,8 +45,6 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// Verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
-/// Of these, verdicts with their evidence, which takes some kilobytes.
-const WITH_EVIDENCE: usize = 1000;
 
 /// What an image is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +123,8 @@ pub struct Work {
     pub config: Arc<Config>,
     /// What for.
     pub purpose: Purpose,
+    /// Rules that are only observed.
+    pub observed: Vec<Rule>,
     /// Hosts that were released, and when.
     pub held: HashMap<IpAddr, Hold>,
     /// Hosts that were spared before, although they sent a bad message.
@@ -533,6 +533,11 @@ fn found(
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
             verdict = verdict.passing(Why::Held);
         }
+        // In a scan the engine tells of it.
+        let is_observed = verdict.rule.is_some_and(|rule| work.observed.contains(&rule));
+        if verdict.what == What::Trap && is_observed && work.purpose != Purpose::Scan {
+            verdict = verdict.passing(Why::Observed);
+        }
         found.waiting += 1;
         let why = verdict.passes();
         let is_judged = !why.is_some_and(Why::is_beforehand);
@@ -547,8 +552,7 @@ fn found(
                 let is_nothing = matches!(why, None | Some(Why::Nothing));
                 let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held);
                 if is_noteworthy && found.hosts.len() < NOTEWORTHY {
-                    let has_room = found.hosts.len() < WITH_EVIDENCE;
-                    found.hosts.push(if has_room { verdict } else { verdict.without_tuples() });
+                    found.hosts.push(verdict);
                 }
             }
         }

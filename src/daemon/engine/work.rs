@@ -196,6 +196,7 @@ impl Engine {
 
     /// The store has read the database, or not.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
+        let observed = self.observed_rules();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
             at_work.version = Some(image.pass.version);
@@ -210,7 +211,8 @@ impl Engine {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
                 _ => None,
             };
-            let work = Work { config, purpose, spared, recipients, overdue, held, trapped, now };
+            let work =
+                Work { config, purpose, spared, recipients, overdue, observed, held, trapped, now };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -358,9 +360,8 @@ impl Engine {
 
     /// Has hosts trapped that a scan has found so far.
     fn trap(&mut self, traps: Vec<Verdict>) {
-        let names = &self.config.observe;
-        let is_observed =
-            |rule: Rule| names.contains(&rule.name()) || self.trust.is_suspended(rule);
+        let rules = self.observed_rules();
+        let is_observed = |rule| rules.contains(&rule);
         let (observed, traps): (Vec<_>, _) =
             traps.into_iter().partition(|verdict| verdict.rule.is_some_and(is_observed));
         self.observe(observed);
@@ -375,6 +376,14 @@ impl Engine {
         if at_work.wanted.is_none() {
             self.write();
         }
+    }
+
+    /// Rules that trap nobody: by the configuration, or since they were wrong too often.
+    fn observed_rules(&self) -> Vec<Rule> {
+        let names = &self.config.observe;
+        let is_observed =
+            |rule: &Rule| names.contains(&rule.name()) || self.trust.is_suspended(*rule);
+        Rule::ALL.into_iter().filter(is_observed).collect()
     }
 
     /// Tells of hosts that rules hit which are only observed, each once as long as it is hit.
