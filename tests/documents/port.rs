@@ -229,6 +229,34 @@ fn the_package_has_every_program_manual_and_example() {
 }
 
 #[test]
+fn the_package_has_every_completion() {
+    let (list, makefile) = (read("openbsd-port/pkg/PLIST"), read("openbsd-port/Makefile"));
+    let files = fs::read_dir(Path::new(ROOT).join("completions")).unwrap();
+    let mut installed = 0;
+    for file in files {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let (program, kind) = match name.strip_prefix('_') {
+            Some(program) => (program, "zsh"),
+            None => name.split_once('.').unwrap(),
+        };
+        let (place, source) = match kind {
+            "bash" => (format!("bash-completion/completions/{program}"), "${_program}.bash".into()),
+            "fish" => (format!("fish/vendor_completions.d/{name}"), "${_program}.fish".into()),
+            "zsh" => (format!("zsh/site-functions/{name}"), "_${_program}".into()),
+            _ => (format!("examples/greytrapper/{name}"), name.clone()),
+        };
+        assert!(list.contains(&format!("\nshare/{place}\n")), "{name}");
+        assert!(makefile.contains(&format!("${{WRKSRC}}/completions/{source} ")), "{name}");
+        let folder = format!("${{PREFIX}}/share/{}", place.rsplit_once('/').unwrap().0);
+        assert!(makefile.contains(&folder), "{name}");
+        installed += 1;
+    }
+    let listed = Regex::new("(?m)^share/.*(completion|functions).*[^/]$|\\.ksh$").unwrap();
+    assert_eq!(listed.find_iter(&list).count(), installed);
+    assert!(makefile.contains("\n.for _program in greytrapctl greytrapper\n"));
+}
+
+#[test]
 fn the_makefile_has_the_version_of_the_package() {
     let name = format!("\nDISTNAME =\tgreytrapper-{}\n", env!("CARGO_PKG_VERSION"));
     assert!(read("openbsd-port/Makefile").contains(&name), "{name}");

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-type Set = BTreeSet<String>;
+pub type Set = BTreeSet<String>;
 
 fn manual() -> Manual {
     Manual::read("greytrapctl.8")
@@ -31,7 +31,7 @@ fn parse(before: &[&str], word: &str) -> Result<Options, UsageError> {
 
 /// All words that may stand behind `before`: those that a single letter may mean are named when it is
 /// ambiguous, and a word that is alone can be spelt letter by letter.
-fn known(before: &[&str]) -> Set {
+pub fn known(before: &[&str]) -> Set {
     let is_known = |word: &str| !matches!(parse(before, word), Err(UsageError::Unknown { .. }));
     let mut words = Set::new();
     for letter in ('a'..='z').map(String::from) {

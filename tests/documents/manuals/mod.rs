@@ -6,9 +6,9 @@
 //! reads the manuals.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-mod ask;
+pub mod ask;
 mod conf;
-mod ctl;
+pub mod ctl;
 mod daemon;
 #[path = "../../support/mdoc.rs"]
 mod mdoc;

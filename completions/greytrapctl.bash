@@ -1,0 +1,70 @@
+# Completion of greytrapctl(8) in bash(1).
+
+_greytrapctl()
+{
+	local word= before= command= options= words= i
+	COMPREPLY=()
+
+	# Skip the values of options on the way to the command.
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case $before in
+		-[Fst]) before=; continue ;;
+		esac
+		before=${COMP_WORDS[i]}
+		[[ $before == -* ]] && continue
+		command=$before
+		break
+	done
+	before=${COMP_WORDS[COMP_CWORD - 1]}
+	word=${COMP_WORDS[COMP_CWORD]}
+
+	case $command in
+	'')
+		options='-F -V -h -j -s -t -v'
+		words='check convert explain history list log lookup monitor
+		    release reload report scan show simulate trap' ;;
+	check)
+		options='-x' ;;
+	history)
+		options='-r -s' ;;
+	log)
+		words='brief verbose' ;;
+	lookup)
+		options='-f' ;;
+	monitor)
+		options='-s' ;;
+	release)
+		options='-a -r -s' words='for' ;;
+	report)
+		options='-s' ;;
+	show)
+		words='hosts metrics traps' ;;
+	simulate)
+		options='-f -t' ;;
+	trap)
+		options='-f' words='because for' ;;
+	esac
+
+	case $command:$before in
+	:-[Fs] | lookup:-f | simulate:-f)
+		compopt -o default
+		return ;;
+	*:-t | history:-s | monitor:-s | release:-s | report:-s)
+		return ;;
+	release:for | trap:because | trap:for)
+		return ;;
+	history:-r | release:-r)
+		options= words='syntax domains senders helo rcpt checker dns' ;;
+	esac
+
+	case $command:$word in
+	*:-*)
+		words=$options ;;
+	check:* | convert:* | list:* | simulate:*)
+		compopt -o default
+		return ;;
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$word"))
+}
+
+complete -F _greytrapctl greytrapctl

@@ -1,0 +1,23 @@
+# Completion of greytrapctl(8) and greytrapper(8) in ksh(1): read this file
+# from ~/.kshrc.  Where no word fits, ksh completes names of files.
+
+# Options that stand before a command, and the commands.
+set -A complete_greytrapctl_1 -- \
+	-F -V -h -j -s -t -v \
+	check convert explain history list log lookup monitor \
+	release reload report scan show simulate trap
+
+# What most often follows a command: its options, topics of show, levels of log,
+# and words of trap and release.
+set -A complete_greytrapctl_2 -- \
+	-a -f -r -s -t -x \
+	hosts metrics traps \
+	brief verbose \
+	because for
+
+# Later: words of trap and release, and rules for -r.
+set -A complete_greytrapctl -- \
+	because for \
+	syntax domains senders helo rcpt checker dns
+
+set -A complete_greytrapper -- -D -V -d -f -h -n -v
