@@ -1,4 +1,4 @@
-//! 10,000 traps in batches, in a database with tuples, compared with md5sum of that database; and the
+//! 10,000 traps of a scan in batches, in a database with tuples, compared with md5sum of that database; and the
 //! longest time that the lock was held.
 //!
 //! `cargo bench --bench traps -- [ROUNDS [TUPLES]]`
@@ -48,7 +48,7 @@ fn traps(path: &Path, addresses: &[Address]) -> Duration {
     let mut database = Database::new(path, Creation::Never);
     let changes =
         database.in_batches(addresses, &mut Wait::usual(&mut || {}), &mut |engine, address| {
-            trap(engine, address, NOW, TRAP_SECONDS, Over::Trap)
+            trap(engine, address, NOW, TRAP_SECONDS, Over::Nothing)
         });
     let (_, cost) = changes.whole().expect("traps");
     cost.longest
