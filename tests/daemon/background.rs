@@ -65,9 +65,12 @@ fn a_relative_file_is_found_after_a_reload_too() {
     let place = Place::new();
     place.configure(NO_DNS);
     place.enter(&[]);
-    let mut command = place.greytrapper(["-f", "conf"]);
+    // By its command line the daemon is found: no other test has the same.
+    let name = format!("conf-{}", std::process::id());
+    std::fs::rename(place.path("conf"), place.path(&name)).unwrap();
+    let mut command = place.greytrapper(["-f", name.as_str()]);
     process::run(command.current_dir(place.path(""))).succeeded();
-    let command = format!("{} -f conf", env!("CARGO_BIN_EXE_greytrapper"));
+    let command = format!("{} -f {name}", env!("CARGO_BIN_EXE_greytrapper"));
     let daemon = Background(process::with_command(&command).expect("the daemon"));
     place.ctl(&["reload"]).succeeded();
     kill(daemon.0, Signal::SIGTERM).unwrap();
