@@ -50,14 +50,9 @@ impl Network {
 
     /// Its first and its last address.
     pub fn range(self) -> (IpAddr, IpAddr) {
-        let prefix = u32::from(self.prefix);
         let last = match self.address {
-            IpAddr::V4(a) => {
-                IpAddr::V4((u32::from(a) | u32::MAX.checked_shr(prefix).unwrap_or(0)).into())
-            }
-            IpAddr::V6(a) => {
-                IpAddr::V6((u128::from(a) | u128::MAX.checked_shr(prefix).unwrap_or(0)).into())
-            }
+            IpAddr::V4(a) => IpAddr::V4(last_v4(a, self.prefix).into()),
+            IpAddr::V6(a) => IpAddr::V6(last_v6(a, self.prefix).into()),
         };
         (self.address, last)
     }
@@ -105,16 +100,9 @@ impl Networks {
             else {
                 continue;
             };
-            let prefix = u32::from(prefix);
             match address {
-                IpAddr::V4(a) => {
-                    let last = u32::from(a) | u32::MAX.checked_shr(prefix).unwrap_or(0);
-                    v4.push(((a.into(), last), label));
-                }
-                IpAddr::V6(a) => {
-                    let last = u128::from(a) | u128::MAX.checked_shr(prefix).unwrap_or(0);
-                    v6.push(((a.into(), last), label));
-                }
+                IpAddr::V4(a) => v4.push(((a.into(), last_v4(a, prefix)), label)),
+                IpAddr::V6(a) => v6.push(((a.into(), last_v6(a, prefix)), label)),
             }
         }
         let (v4, mut labels) = outermost(v4);
@@ -157,6 +145,16 @@ impl Networks {
 
 fn address_bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS }
+}
+
+/// The last address with the first `prefix` bits of this one.
+fn last_v4(address: Ipv4Addr, prefix: u8) -> u32 {
+    u32::from(address) | u32::MAX.checked_shr(prefix.into()).unwrap_or(0)
+}
+
+/// The same for IPv6.
+fn last_v6(address: Ipv6Addr, prefix: u8) -> u128 {
+    u128::from(address) | u128::MAX.checked_shr(prefix.into()).unwrap_or(0)
 }
 
 /// Sorts ranges and drops ranges within others. Of ranges with the same beginning the longest comes first,

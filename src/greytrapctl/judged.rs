@@ -8,7 +8,7 @@ use super::json::{Bytes, Why, cause};
 use crate::config::Written;
 use crate::control::protocol;
 use crate::memory::{Deed, Record};
-use crate::scan::{Amount, Check, Given, Measure, Verdict};
+use crate::scan::{Amount, Check, Evidence, Given, Measure, Verdict};
 use crate::spamd::Address;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -32,9 +32,8 @@ pub struct Host<'a> {
 pub struct Judged<'a> {
     #[serde(flatten)]
     host: Host<'a>,
-    statements: Vec<Statement<'a>>,
-    limits: Vec<Limit>,
-    answers: Vec<Answer<'a>>,
+    #[serde(flatten)]
+    grounds: Grounds<'a>,
     tuples: Vec<Tuple<'a>>,
 }
 
@@ -71,11 +70,18 @@ pub struct Remembered<'a> {
     reason: &'a str,
     /// When a trap ends.
     expire: Option<i64>,
+    #[serde(flatten)]
+    grounds: Grounds<'a>,
+    /// Those that the verdict rests on, as long as they are remembered.
+    tuples: Vec<Tuple<'a>>,
+}
+
+/// The evidence of a verdict but the tuples.
+#[derive(Debug, Serialize)]
+struct Grounds<'a> {
     statements: Vec<Statement<'a>>,
     limits: Vec<Limit>,
     answers: Vec<Answer<'a>>,
-    /// Those that the verdict rests on, as long as they are remembered.
-    tuples: Vec<Tuple<'a>>,
 }
 
 /// The times of a record, in seconds since 1970.
@@ -151,13 +157,7 @@ impl<'a> Judged<'a> {
             to: Bytes(tuple.to),
             times: times.map(Span::from),
         });
-        Judged {
-            host: verdict.into(),
-            statements: evidence.statements.iter().map(Statement::from).collect(),
-            limits: evidence.measures.iter().map(Limit::from).collect(),
-            answers: evidence.answers.iter().map(Answer::from).collect(),
-            tuples: tuples.collect(),
-        }
+        Judged { host: verdict.into(), grounds: evidence.into(), tuples: tuples.collect() }
     }
 }
 
@@ -174,6 +174,16 @@ impl<'a> From<&'a protocol::Explained> for Explained<'a> {
         verdict.host.state = standing.state.word();
         let (trap, past) = (standing.trap.map(Span::from), Vec::new());
         Explained { judged: *judged, trap, verdict, past }
+    }
+}
+
+impl<'a> From<&'a Evidence> for Grounds<'a> {
+    fn from(evidence: &'a Evidence) -> Grounds<'a> {
+        Grounds {
+            statements: evidence.statements.iter().map(Statement::from).collect(),
+            limits: evidence.measures.iter().map(Limit::from).collect(),
+            answers: evidence.answers.iter().map(Answer::from).collect(),
+        }
     }
 }
 
@@ -218,9 +228,7 @@ impl<'a> From<&'a Past> for Remembered<'a> {
             rule: record.rule.as_deref(),
             reason: &record.reason,
             expire: until,
-            statements: evidence.statements.iter().map(Statement::from).collect(),
-            limits: evidence.measures.iter().map(Limit::from).collect(),
-            answers: evidence.answers.iter().map(Answer::from).collect(),
+            grounds: evidence.into(),
             tuples: tuples.collect(),
         }
     }

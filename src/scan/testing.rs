@@ -40,7 +40,7 @@ pub(super) fn scan<'r>(records: &[Record<'static>], rules: &'r Rules) -> Scan<'r
 /// A line for each verdict: `address rule reason`, or `address - reason` if the host passes.
 pub(super) fn lines(report: &Report<'_>) -> Vec<String> {
     let line = |verdict: super::Verdict| {
-        let rule = verdict.rule.filter(|_| verdict.passes().is_none());
+        let rule = verdict.trapping_rule();
         let rule = rule.map_or("-", |rule| rule.name());
         format!("{} {rule} {}", verdict.address, verdict.reason)
     };

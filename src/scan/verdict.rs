@@ -104,6 +104,11 @@ impl Verdict {
         Verdict { address: address.clone(), reason: reason.clone(), evidence, ..*self }
     }
 
+    /// The rule that traps the host; `None` if it passes, or is trapped by hand.
+    pub fn trapping_rule(&self) -> Option<Rule> {
+        self.rule.filter(|_| self.what == What::Trap)
+    }
+
     /// Why the host passes; `None` if it is trapped.
     pub fn passes(&self) -> Option<Why> {
         match self.what {

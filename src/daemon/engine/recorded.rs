@@ -45,15 +45,10 @@ pub fn explained(record: &Record) -> Option<Explained> {
         to,
     });
     let evidence = Evidence::recall(record.count, &record.details, tuples);
-    let rule = record.rule.as_ref().and_then(|name| named(name));
+    let rule = record.rule.as_ref().and_then(|name| Rule::named(name));
     let reason = record.reason.clone().into();
     let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
     Some(Explained { judged: record.time, verdict, standing: Standing::default() })
-}
-
-/// The rule of that name, if it still exists.
-pub fn named(name: &str) -> Option<Rule> {
-    Rule::ALL.into_iter().find(|rule| rule.name() == name)
 }
 
 /// The prefixes of the names of counters by rule.
@@ -85,7 +80,7 @@ pub fn add(totals: &mut Totals, counters: &[Counter]) {
 }
 
 fn add_named(counts: &mut ByRule, rule: &str, count: u64) {
-    if let Some(rule) = named(rule) {
+    if let Some(rule) = Rule::named(rule) {
         counts.add(rule, count);
     }
 }

@@ -5,7 +5,6 @@
 //! the last 30 days, and acts on the next release.
 #![forbid(unsafe_code)]
 
-use super::recorded::named;
 use crate::memory::RuleRecord;
 use crate::scan::Rule;
 use std::collections::{BTreeSet, HashMap};
@@ -43,7 +42,7 @@ impl Trust {
     /// Takes over what is remembered.
     pub fn recall(&mut self, records: Vec<RuleRecord>) {
         for RuleRecord { rule, trapped, wrong } in records {
-            let Some(rule) = named(&rule) else { continue };
+            let Some(rule) = Rule::named(&rule) else { continue };
             let (sum, all) = self.records.entry(rule).or_default();
             *sum = sum.saturating_add(trapped);
             all.extend(wrong);

@@ -6,10 +6,9 @@
 
 use super::change;
 use super::history::{self, since};
-use crate::config::Network;
 use crate::control::client::Answer;
 use crate::control::protocol::{ADDRESSES_MAX, Changed, Reply, Request};
-use crate::escape::{escaped, harmless};
+use crate::escape::harmless;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::options::{Action, Order, Ours};
 use crate::memory::{Deed, Query};
@@ -54,18 +53,18 @@ pub fn change(console: &mut Console<'_>, socket: &Path, order: &Order) -> Result
 pub fn release_ours(console: &mut Console<'_>, socket: &Path, ours: &Ours) -> Result<(), Failure> {
     let rule = history::rule(ours.rule.as_deref())?;
     let query = Query { since: since(ours.since), ..Query::default() };
-    let mut answer = Answer::to(&Request::History(query), socket)?;
     // The last word on each host: by whom it was trapped.
     let mut standing: BTreeMap<IpAddr, bool> = BTreeMap::new();
     let now = since(Some(Duration::ZERO));
-    while let Some(reply) = answer.part()? {
-        let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
-        let (Some(address), Some(_)) = (record.address, record.deed.is_trap()) else { continue };
-        let is_rules = rule.is_none() || record.rule == rule;
-        let is_live = record.until.is_none_or(|until| until > now);
-        let is_ours = record.deed == Deed::Trapped && is_rules && is_live;
-        standing.insert(address, is_ours);
-    }
+    history::ask(socket, query, |record| {
+        if let (Some(address), Some(_)) = (record.address, record.deed.is_trap()) {
+            let is_rules = rule.is_none() || record.rule == rule;
+            let is_live = record.until.is_none_or(|until| until > now);
+            let is_ours = record.deed == Deed::Trapped && is_rules && is_live;
+            standing.insert(address, is_ours);
+        }
+        Ok(())
+    })?;
     let ours_standing = standing.into_iter().filter(|(_, is_ours)| *is_ours);
     let addresses: Vec<_> = ours_standing.map(|(address, _)| address.to_string()).collect();
     let request = |addresses| Request::Release { addresses, time: ours.time };
@@ -80,11 +79,7 @@ fn with_networks(socket: &Path, typed: &[OsString]) -> Result<Vec<String>, Failu
     if networks.is_empty() {
         return Ok(addresses);
     }
-    let range = |typed: OsString| {
-        let text = escaped(typed.as_bytes()).to_string();
-        Network::parse(&text).map(Network::range).map_err(Failure::Because)
-    };
-    let ranges = networks.into_iter().map(range).collect::<Result<Vec<_>, _>>()?;
+    let ranges = history::ranges(&networks)?;
     let mut answer = Answer::to(&Request::ShowHosts, socket)?;
     while let Some(reply) = answer.part()? {
         let Reply::Host(host) = reply else { return Err(answer.unexpected().into()) };

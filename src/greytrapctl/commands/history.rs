@@ -12,7 +12,8 @@ use crate::greytrapctl::judged;
 use crate::greytrapctl::options::{Format, History};
 use crate::memory::{Query, Record, Tuple};
 use crate::scan::{self, Rule};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,11 +37,22 @@ impl From<Record> for Past {
 
 /// Asks the daemon at `socket`, and prints every record.
 pub fn run(console: &mut Console<'_>, socket: &Path, history: &History) -> Result<(), Failure> {
-    let mut answer = Answer::to(&Request::History(query(history)?), socket)?;
+    ask(socket, query(history)?, |record| {
+        let evidence = if console.verbose { Evidence::Shown } else { Evidence::Omitted };
+        print(console, &Past::from(record), evidence)
+    })
+}
+
+/// Asks the daemon at `socket` for records, and passes each on.
+pub fn ask(
+    socket: &Path,
+    query: Query,
+    mut take: impl FnMut(Record) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut answer = Answer::to(&Request::History(query), socket)?;
     while let Some(reply) = answer.part()? {
         let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
-        let evidence = if console.verbose { Evidence::Shown } else { Evidence::Omitted };
-        print(console, &Past::from(record), evidence)?;
+        take(record)?;
     }
     Ok(())
 }
@@ -49,14 +61,18 @@ pub fn run(console: &mut Console<'_>, socket: &Path, history: &History) -> Resul
 fn query(history: &History) -> Result<Query, Failure> {
     let History { since, rule, hosts } = history;
     let rule = self::rule(rule.as_deref())?;
-    let because = Failure::Because;
-    let hosts = hosts.iter().map(|typed| {
-        let text = escaped(typed.as_encoded_bytes()).to_string();
-        Network::parse(&text).map(Network::range).map_err(because)
-    });
-    let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+    let hosts = ranges(hosts)?;
     let since = self::since(since.or(hosts.is_empty().then_some(USUAL)));
     Ok(Query { since, rule, hosts, ..Query::default() })
+}
+
+/// The first and the last address of each network, as typed.
+pub fn ranges(typed: &[OsString]) -> Result<Vec<(IpAddr, IpAddr)>, Failure> {
+    let range = |typed: &OsString| {
+        let text = escaped(typed.as_encoded_bytes()).to_string();
+        Network::parse(&text).map(Network::range).map_err(Failure::Because)
+    };
+    typed.iter().map(range).collect()
 }
 
 /// So long ago, in seconds since 1970; without a time, the beginning.
@@ -68,7 +84,7 @@ pub fn since(ago: Option<Duration>) -> i64 {
 /// The name of a rule that exists.
 pub fn rule(typed: Option<&OsStr>) -> Result<Option<String>, Failure> {
     let Some(typed) = typed else { return Ok(None) };
-    let known = Rule::ALL.into_iter().find(|rule| typed == rule.name());
+    let known = typed.to_str().and_then(Rule::named);
     let shown = escaped(typed.as_encoded_bytes());
     let unknown = || Failure::Because(format!("unknown rule \"{shown}\""));
     known.map(|rule| Some(rule.name().to_owned())).ok_or_else(unknown)

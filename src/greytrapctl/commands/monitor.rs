@@ -50,15 +50,13 @@ pub fn run(
 fn tell_past(console: &mut Console<'_>, socket: &Path, past: Duration) -> Result<(), Failure> {
     let now = since(Some(Duration::ZERO));
     let query = Query { since: since(Some(past)), ..Query::default() };
-    let mut answer = Answer::to(&Request::History(query), socket)?;
-    while let Some(reply) = answer.part()? {
-        let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
+    history::ask(socket, query, |record| {
         let is_wanted = record.deed != Deed::Spared || console.verbose;
         if record.time < now && is_wanted {
             history::print(console, &record.into(), Evidence::Omitted)?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn is_pass(event: &Event) -> bool {
@@ -75,8 +73,7 @@ impl fmt::Display for Line<'_> {
             What::ScanStarted => f.write_str("scan\tstarted"),
             What::ScanDone(scan) => done(f, scan),
             What::Verdict(verdict) => {
-                let rule = verdict.rule.filter(|_| verdict.passes().is_none());
-                let rule = rule.map_or("pass", Rule::name);
+                let rule = verdict.trapping_rule().map_or("pass", Rule::name);
                 write!(f, "verdict\t{}\t{rule}\t{}", verdict.address, harmless(&verdict.reason))
             }
             What::Observed(verdict) => {

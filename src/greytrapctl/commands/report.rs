@@ -2,10 +2,8 @@
 //! nothing happened.
 #![forbid(unsafe_code)]
 
-use super::history::since;
+use super::history::{self, since};
 use super::show;
-use crate::control::client::Answer;
-use crate::control::protocol::{Reply, Request};
 use crate::control::status::{self, Fitness, Status};
 use crate::date::Date;
 use crate::escape::harmless;
@@ -67,12 +65,11 @@ pub fn run(
     let since = since(Some(time.unwrap_or(DAY)));
     let mut report = Report { begin: since, ..Report::default() };
     let query = Query { since, ..Query::default() };
-    let mut answer = Answer::to(&Request::History(query), socket)?;
     let mut rules = BTreeMap::new();
-    while let Some(reply) = answer.part()? {
-        let Reply::Record(record) = reply else { return Err(answer.unexpected().into()) };
+    history::ask(socket, query, |record| {
         report.add(record, &mut rules);
-    }
+        Ok(())
+    })?;
     report.add_status(*show::status(socket)?);
     match console.format {
         Format::Json => console.json(&report),

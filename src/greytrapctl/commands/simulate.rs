@@ -54,8 +54,8 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     };
     let mut by_rule = [0; Rule::ALL.len()];
     let mut show = |verdict: Verdict| {
-        let rule = verdict.rule.filter(|_| verdict.passes().is_none());
-        if let Some(count) = rule.and_then(|rule| by_rule.get_mut(rule as usize)) {
+        if let Some(count) = verdict.trapping_rule().and_then(|rule| by_rule.get_mut(rule as usize))
+        {
             *count += 1;
         }
         show(console, &verdict)
@@ -152,8 +152,7 @@ fn show(console: &mut Console<'_>, verdict: &Verdict) -> Result<(), Failure> {
     if console.format == Format::Json {
         return console.json(&Judged::from(verdict));
     }
-    let rule = verdict.rule.filter(|_| verdict.passes().is_none());
-    let rule = rule.map_or(PASS, |rule| rule.name());
+    let rule = verdict.trapping_rule().map_or(PASS, Rule::name);
     let (address, reason) = (verdict.address.to_string(), &verdict.reason);
     match console.is_terminal {
         true => console.line(format_args!("{address:<15} {rule:<8} {reason}")),

@@ -43,6 +43,11 @@ macro_rules! rules {
                 match self { $(Rule::$Rule => $file::$Rule::NAME,)* }
             }
 
+            /// The one of that name.
+            pub fn named(name: &str) -> Option<Rule> {
+                Rule::ALL.into_iter().find(|rule| rule.name() == name)
+            }
+
             /// Whether the configuration has it on.
             pub fn is_on(self, config: &Config) -> bool {
                 match self { $(Rule::$Rule => $file::$Rule::is_on(config),)* }
