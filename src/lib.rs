@@ -42,6 +42,7 @@ pub mod db;
 pub mod dns;
 pub mod errno;
 pub mod escape;
+pub mod export;
 pub mod frame;
 pub mod greytrapctl;
 mod heap;

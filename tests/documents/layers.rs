@@ -12,7 +12,7 @@ use std::path::Path;
 /// its own row. A new part needs a place here.
 const ROWS: [&[&str]; 8] = [
     &["daemon", "greytrapctl"],
-    &["checker", "control", "inquiry", "process", "sync"],
+    &["checker", "control", "export", "inquiry", "process", "sync"],
     &["scan"],
     &["dns", "spamd"],
     &["db"],
