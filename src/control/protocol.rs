@@ -118,6 +118,8 @@ pub struct Trap {
     pub expire: i64,
     /// Why, if it is one of the daemon's and not too long ago.
     pub verdict: Option<Verdict>,
+    /// Whether it is in the trap although `allow` or a release covers it: others are not told of it.
+    pub is_spared: bool,
 }
 
 /// What is found about a host.

@@ -23,6 +23,8 @@ pub enum Failure {
     Because(String),
     /// The reason has been printed.
     Told,
+    /// A file was to be replaced, and is already as it should be.
+    Unchanged,
     /// The reader of the standard output has gone, which is not an error.
     ReaderGone,
 }

@@ -235,7 +235,7 @@ impl<'a> Record<'a> {
 
 impl<'a> From<&'a protocol::Trap> for Trap<'a> {
     fn from(trap: &'a protocol::Trap) -> Trap<'a> {
-        let protocol::Trap { address, first, expire, ref verdict } = *trap;
+        let protocol::Trap { address, first, expire, ref verdict, .. } = *trap;
         let rule = verdict.as_ref().and_then(cause).unwrap_or(UNKNOWN);
         let reason = verdict.as_ref().map_or("", |verdict| &verdict.reason);
         Trap { address, first, expire, rule, reason }

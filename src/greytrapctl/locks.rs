@@ -35,6 +35,24 @@ pub enum Task<'a> {
         /// Whether all of them are on port 53.
         only_dns_port: bool,
     },
+    /// Ask the daemon for its traps.
+    ExportTraps {
+        /// The daemon's socket.
+        socket: &'a Path,
+        /// Where a file is replaced, if one is.
+        directory: Option<&'a Path>,
+        /// Whether a command is run after that.
+        runs: bool,
+    },
+    /// Read the traps in a database.
+    ExportFile {
+        /// The database.
+        database: &'a Path,
+        /// Where a file is replaced, if one is.
+        directory: Option<&'a Path>,
+        /// Whether a command is run after that.
+        runs: bool,
+    },
     /// Ask the daemon.
     Ask {
         /// The daemon's socket.
@@ -49,13 +67,13 @@ impl<'a> Task<'a> {
     /// The directory of a path does not exist.
     pub fn lock_in(self) -> Result<(), Error> {
         let (promises, unveils) = self.row();
-        sandbox::promise(promises, &unveils)
+        sandbox::promise(&promises, &unveils)
     }
 
     /// The table: promises, and paths with permissions. The daemon's roles explain the words.
     #[rustfmt::skip]
-    fn row(self) -> (&'static str, Vec<(&'a Path, &'static str)>) {
-        match self {
+    fn row(self) -> (String, Vec<(&'a Path, &'static str)>) {
+        let (promises, unveils) = match self {
             Task::Read { database } => ("stdio rpath flock", vec![(database, "r")]),
             // cpath: open(2) with O_CREAT.
             Task::Write { database } => ("stdio rpath wpath cpath flock", vec![(database, "rwc")]),
@@ -66,10 +84,34 @@ impl<'a> Task<'a> {
             Task::Convert => ("stdio", vec![]),
             Task::Lookup { only_dns_port: true } => ("stdio dns", vec![]),
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
+            Task::ExportTraps { socket, directory, runs } =>
+                return replacing("unix", (socket, "w"), directory, runs),
+            Task::ExportFile { database, directory, runs } =>
+                return replacing("flock", (database, "r"), directory, runs),
             // unix: connect(2), which needs write access to the socket.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
-        }
+        };
+        (promises.into(), unveils)
     }
+}
+
+/// What is needed to read one path and to replace a file in a directory.
+fn replacing<'a>(
+    promise: &str,
+    path: (&'a Path, &'static str),
+    directory: Option<&'a Path>,
+    runs: bool,
+) -> (String, Vec<(&'a Path, &'static str)>) {
+    let (mut promises, mut unveils) = (format!("stdio rpath {promise}"), vec![path]);
+    if let Some(directory) = directory {
+        promises.push_str(" wpath cpath fattr");
+        unveils.push((directory, "rwc"));
+    }
+    if runs {
+        promises.push_str(" proc exec");
+        unveils.push((Path::new("/bin/sh"), "x"));
+    }
+    (promises, unveils)
 }
 
 #[cfg(test)]
@@ -88,11 +130,14 @@ mod tests {
             Task::Lookup { only_dns_port: true },
             Task::Lookup { only_dns_port: false },
             Task::Ask { socket: path },
+            Task::ExportTraps { socket: path, directory: None, runs: false },
+            Task::ExportTraps { socket: path, directory: Some(path), runs: true },
+            Task::ExportFile { database: path, directory: Some(path), runs: true },
         ];
         for task in tasks {
             let (promises, unveils) = task.row();
             let permissions: Vec<_> = unveils.iter().map(|(_, letters)| *letters).collect();
-            assert_eq!(sandbox::misfits(promises, &permissions), [""; 0], "{task:?}");
+            assert_eq!(sandbox::misfits(&promises, &permissions), [""; 0], "{task:?}");
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`options`] turns the arguments into an [`options::Command`]. [`commands`] carries it out, with a file
 //! for each command, and prints through a [`console`]: text, or the objects in [`json`]. Only [`main`]
-//! decides the exit status: 0 for success, 1 for a failure, 2 for incorrect usage.
+//! decides the exit status: 0 for success, 1 for a failure, 2 for incorrect usage, 3 if a file that `-o` names is
+//! unchanged.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -11,12 +12,14 @@ use std::process::ExitCode;
 
 pub mod commands;
 pub mod console;
+mod export_options;
 pub mod json;
 mod judged;
 mod lines;
 mod locks;
 mod openmetrics;
 pub mod options;
+mod output;
 mod perl;
 mod progress;
 mod text;
@@ -53,6 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let flushed = console.flush();
     match outcome.and(flushed) {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::Unchanged) => ExitCode::from(3),
         Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Because(why)) => {
             console.tell(format_args!("{why}"));

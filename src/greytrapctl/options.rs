@@ -5,6 +5,7 @@
 //! usage.
 #![forbid(unsafe_code)]
 
+pub use super::export_options::{Export, Source, Whose};
 use super::typed::Typed;
 use super::usage::UsageError;
 use crate::control::protocol;
@@ -48,6 +49,8 @@ pub enum Command {
     Lookup(Lookup),
     /// Set or remove traps in a file.
     Change(Change),
+    /// Write the hosts in the trap in a form for another program.
+    Export(Export),
     /// Ask the daemon.
     Daemon {
         /// Where it listens.

@@ -5,9 +5,10 @@
 //! An option that the command does not use is refused, so that nobody believes that it had an effect.
 #![forbid(unsafe_code)]
 
+use super::export_options;
 use super::options::{
-    Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Request, Simulate, Topic,
+    Action, Change, Check, Clock, Command, Export, Format, History, Lookup, Options, Order, Ours,
+    Readers, Request, Simulate, Source, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -34,6 +35,8 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
                    network ...
        greytrapctl [-jv] [-s socket] release [for time] address ...
        greytrapctl [-jv] [-s socket] release -a | -r rule [-s time] [for time]
+       greytrapctl [-v] [-s socket] export -f form [-a] [-r rule] [options]
+       greytrapctl [-v] -F file [-t epoch] export -f form [options]
        greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
        greytrapctl [-jv] -F file [-t epoch] release address ...
        greytrapctl [-jv] list file
@@ -58,6 +61,7 @@ pub struct Typed {
     since: Option<OsString>,
     rule: Option<OsString>,
     all: bool,
+    export: export_options::Typed,
     verb: Option<Verb>,
     operands: Vec<OsString>,
 }
@@ -72,6 +76,9 @@ impl Typed {
                 (Short('V'), _) => return Err(UsageError::Version),
                 (Short('j'), _) => typed.json = true,
                 (Short('v'), _) => typed.verbose = true,
+                (Short(letter), Some(Verb::Export)) if export_options::LETTERS.contains(letter) => {
+                    typed.export.take(letter, &mut parser)?;
+                }
                 (
                     Short('s'),
                     Some(Verb::Release | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report)),
@@ -118,6 +125,7 @@ impl Typed {
                 conf: self.conf.take().map(PathBuf::from),
                 domains: std::mem::take(&mut self.operands),
             }),
+            Verb::Export => Command::Export(self.export()?),
             Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
             Verb::Release => self.change(verb, Action::Release)?,
             Verb::Ask(ask) => {
@@ -205,8 +213,19 @@ impl Typed {
     }
 
     fn daemon(&mut self, request: Request) -> Command {
-        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
-        Command::Daemon { socket, request }
+        Command::Daemon { socket: self.socket(), request }
+    }
+
+    fn socket(&mut self) -> PathBuf {
+        self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into()
+    }
+
+    fn export(&mut self) -> Result<Export, UsageError> {
+        let source = match self.file.take() {
+            Some(file) => Source::File(file.into(), self.clock()?),
+            None => Source::Daemon(self.socket()),
+        };
+        std::mem::take(&mut self.export).check(source)
     }
 
     fn over(&self) -> Over {
@@ -265,6 +284,7 @@ fn expected(verb: Verb, expected: &'static str) -> UsageError {
 enum Verb {
     Check,
     Convert,
+    Export,
     List,
     Lookup,
     Release,
@@ -290,6 +310,7 @@ const VERBS: &Words<Verb> = &[
     ("check", Verb::Check),
     ("convert", Verb::Convert),
     ("explain", Verb::Ask(Ask::Explain)),
+    ("export", Verb::Export),
     ("history", Verb::Ask(Ask::History)),
     ("list", Verb::List),
     ("log", Verb::Ask(Ask::Log)),

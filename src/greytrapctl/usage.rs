@@ -38,6 +38,8 @@ pub enum UsageError {
     NotATime(String),
     /// `-s` or `for` with something other than a duration: which, and what.
     NotADuration(&'static str, String),
+    /// A count that is not a number.
+    NotANumber(String),
     /// Arguments that the command does not take, or lacks.
     Arguments {
         /// The command.
@@ -63,6 +65,7 @@ impl fmt::Display for UsageError {
             UsageError::NotADuration(word, typed) => {
                 write!(f, "{word}: not a duration: \"{typed}\"")
             }
+            UsageError::NotANumber(typed) => write!(f, "-n: not a number: \"{typed}\""),
             UsageError::Arguments { command, expected } => {
                 write!(f, "{command}: expected {expected}")
             }

@@ -478,7 +478,7 @@ fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damag
         let Ok((Entry::Trapped(key), data)) = decoded else { continue };
         let Ok(address) = Address::parse(key).map(|address| address.ip()) else { continue };
         let (first, expire) = (data.first, data.expire);
-        found.trapped.push(Trap { address, first, expire, verdict: None });
+        found.trapped.push(Trap { address, first, expire, verdict: None, is_spared: false });
     }
     Ok(found)
 }

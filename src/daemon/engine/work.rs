@@ -332,7 +332,12 @@ impl Engine {
             Purpose::Hosts => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
             Purpose::Traps => {
                 let mut traps = found.trapped;
-                traps.iter_mut().for_each(|trap| self.memory.annotate(trap));
+                let allow = &self.config.rules.allow;
+                for trap in &mut traps {
+                    self.memory.annotate(trap);
+                    trap.is_spared =
+                        self.memory.holds(trap.address) || allow.contains(trap.address);
+                }
                 server.stream(client, traps.into_iter().map(Reply::Trap));
             }
             Purpose::Host(address) => {

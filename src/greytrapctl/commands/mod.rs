@@ -16,6 +16,7 @@ mod convert;
 #[cfg(libc_db)]
 mod cross_check;
 mod daemon;
+mod export;
 pub(super) mod history;
 mod input;
 mod list;
@@ -34,6 +35,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::Convert(file) => convert::run(console, file),
         Command::Lookup(lookup) => lookup::run(console, lookup),
         Command::Change(change) => change::run(console, change),
+        Command::Export(export) => export::run(console, export),
         Command::Daemon { socket, request } => daemon::run(console, socket, request),
     }
 }
