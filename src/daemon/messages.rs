@@ -10,6 +10,7 @@ use crate::config::Origins;
 use crate::control::protocol::Explained;
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
+use crate::dns::exemption::{Claim, Endorsement};
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::{Patience, Shown};
@@ -268,6 +269,8 @@ pub enum ToResolver {
     Hosts(Vec<Question>),
     /// Sender domains.
     Domains(Vec<Vec<u8>>),
+    /// Hosts that may be exempt, each with a sender.
+    Exemptions(Vec<Claim>),
     /// That was all: ask.
     Ask {
         /// Domains that must exist, with which name servers prove themselves.
@@ -284,6 +287,8 @@ pub enum FromResolver {
     Hosts(Vec<Vec<Confirmation>>),
     /// The answers about the next domains, in the order of the questions.
     Domains(Vec<DomainVerdict>),
+    /// The answers about the next exemptions, in the order of the questions.
+    Exemptions(Vec<Endorsement>),
     /// That was all.
     End {
         /// How the lookups ended.

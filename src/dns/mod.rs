@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod cache;
 mod controls;
+pub mod exemption;
 pub mod failure;
 pub mod identity;
 mod lookup;
@@ -26,6 +27,7 @@ mod random;
 pub mod resolv_conf;
 pub mod resolver;
 mod socket;
+pub mod spf;
 mod table;
 pub mod verdict;
 

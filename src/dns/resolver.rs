@@ -18,6 +18,7 @@ use mio::{Events, Poll, Registry, Token};
 use super::answer::Answer;
 use super::cache::{Bounds, Cache};
 use super::controls::Controls;
+use super::exemption::{Claim, Endorsement};
 use super::failure::Failure;
 use super::identity::{Ask, Identity, Inquiry};
 use super::lookup::{self, Lookup, Step};
@@ -41,6 +42,8 @@ pub enum Found {
     Domain(DomainVerdict),
     /// By [`Resolver::identify`].
     Identity(Identity),
+    /// By [`Resolver::endorse`].
+    Endorsement(Endorsement),
 }
 
 /// A result, and the denials that it rests on.
@@ -187,6 +190,12 @@ impl Resolver {
         let (asked_by, work) = (AskedBy::Ticket(ticket), Work::Host(inquiry));
         let job = self.jobs.insert(Job { asked_by, work, denial: Denial::default() });
         self.put(job, &asks);
+    }
+
+    /// Asks whether the sender's domain says that the host may send its mail.
+    pub fn endorse(&mut self, ticket: u64, claim: &Claim) {
+        let _ = claim;
+        self.tell(ticket, Found::Endorsement(Endorsement::UNKNOWN), Denial::default());
     }
 
     /// The next result.

@@ -1,7 +1,9 @@
 //! The answers to a scan's questions, in the form in which the scan needs them.
 
 use super::Questions;
+use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::identity::Confirmation;
+use crate::dns::spf::SpfResult;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::scan::answers::{Answers, Doubt};
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ pub struct Answered {
     pub hosts: Vec<Vec<Confirmation>>,
     /// For each domain one.
     pub domains: Vec<DomainVerdict>,
+    /// For each claim of an exemption one.
+    pub endorsements: Vec<Endorsement>,
     /// How the lookups of sender domains ended.
     pub tally: Tally,
     /// What the name servers have proved.
@@ -38,6 +42,8 @@ pub struct Findings {
     questions: Questions,
     /// The numbers of the hosts.
     by_address: HashMap<IpAddr, usize>,
+    /// What is known of an address and a sender domain.
+    endorsed: HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>>,
     answered: Answered,
     /// Hosts whose identity could not be found out in the previous scans either.
     overdue: HashSet<IpAddr>,
@@ -46,10 +52,15 @@ pub struct Findings {
 impl Findings {
     /// Combines questions and answers. A name of an `overdue` host that has no answer counts as not
     /// confirmed if the name servers have proved that they can find something.
-    pub fn new(questions: Questions, answered: Answered, overdue: HashSet<IpAddr>) -> Findings {
+    pub fn new(questions: Questions, mut answered: Answered, overdue: HashSet<IpAddr>) -> Findings {
         let numbered = questions.hosts.iter().enumerate();
         let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
-        Findings { questions, by_address, answered, overdue }
+        let endorsed = endorsed(&questions.exemptions, &mut answered.endorsements);
+        Findings { questions, by_address, endorsed, answered, overdue }
+    }
+
+    fn endorsement(&self, address: IpAddr, domain: &[u8]) -> Option<&Endorsement> {
+        self.endorsed.get(&address)?.get(domain)
     }
 
     /// How the lookups of sender domains ended.
@@ -87,6 +98,15 @@ impl Answers for Findings {
         self.answered.domains.get(number).copied()
     }
 
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        let found = self.endorsement(address, domain);
+        found.map_or(Exemption::Unknown, |found| found.exemption.clone())
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.endorsement(address, domain)?.spf
+    }
+
     fn doubt(&self) -> Option<Doubt> {
         let Shown { is_given, controls, dropped } = &self.answered.shown;
         match (dropped, is_given) {
@@ -95,6 +115,23 @@ impl Answers for Findings {
             (&dropped, true) => Some(Doubt::PartlyUnproven(dropped)),
         }
     }
+}
+
+/// What is known of each address and sender domain.
+fn endorsed(
+    claims: &[Claim],
+    found: &mut Vec<Endorsement>,
+) -> HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>> {
+    let mut endorsed: HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>> = HashMap::new();
+    for (claim, endorsement) in claims.iter().zip(found.drain(..)) {
+        let domains = endorsed.entry(claim.address).or_default();
+        let together = match domains.remove(&claim.domain) {
+            Some(other) => other.or(endorsement),
+            None => endorsement,
+        };
+        domains.insert(claim.domain.clone(), together);
+    }
+    endorsed
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub use findings::{Answered, Findings, Shown};
 pub use patience::Patience;
 
 use crate::dns::Notice;
+use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::failure::Failure;
 use crate::dns::identity::Confirmation;
 use crate::dns::name::Name;
@@ -38,6 +39,8 @@ pub struct Questions {
     pub hosts: Vec<Question>,
     /// Sender domains.
     pub domains: Domains,
+    /// Hosts that may be exempt from a trap, each with a sender; the order is kept.
+    pub exemptions: Vec<Claim>,
     /// Domains that must exist, with which name servers prove themselves.
     pub controls: Vec<Vec<u8>>,
 }
@@ -54,6 +57,7 @@ pub struct Inquiry {
     ready: Vec<usize>,
     hosts: Vec<(Vec<Confirmation>, Denial)>,
     domains: Vec<Option<(DomainVerdict, Denial)>>,
+    endorsements: Vec<Option<(Endorsement, Denial)>>,
     /// When to end, answered or not.
     until: Option<Instant>,
 }
@@ -64,7 +68,7 @@ impl Questions {
         let (hosts, domains) = (scan.questions(), scan.domains());
         let is_empty = hosts.is_empty() && domains.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, domains, controls }
+        Questions { hosts, domains, controls, ..Questions::default() }
     }
 
     /// Also the questions on which no verdict depends, for a scan of few hosts whose answers are to be shown.
@@ -72,19 +76,19 @@ impl Questions {
         let (hosts, domains) = (scan.every_question(), scan.every_domain());
         let is_empty = hosts.is_empty() && domains.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, domains, controls }
+        Questions { hosts, domains, controls, ..Questions::default() }
     }
 
     /// The questions about hosts that came up with the answers to the first questions.
     pub fn further(scan: &Scan<'_>) -> Questions {
         let hosts = scan.late_questions();
         let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, controls, domains: Domains::default() }
+        Questions { hosts, controls, ..Questions::default() }
     }
 
     /// The number of questions, without the controls.
     pub fn len(&self) -> usize {
-        self.hosts.len() + self.domains.len()
+        self.hosts.len() + self.domains.len() + self.exemptions.len()
     }
 
     /// Whether there is nothing to ask.
@@ -109,6 +113,7 @@ impl Inquiry {
             ready: Vec::new(),
             hosts: vec![(Vec::new(), Denial::default()); questions.hosts.len()],
             domains: vec![None; questions.domains.len()],
+            endorsements: vec![None; questions.exemptions.len()],
             until: within.and_then(|within| Instant::now().checked_add(within)),
             questions,
         }
@@ -152,8 +157,11 @@ impl Inquiry {
         let domains: Vec<_> = domains.collect();
         let mut tally = Tally::default();
         domains.iter().for_each(|verdict| tally.count(verdict));
+        let endorsements = self.endorsements.into_iter();
+        let endorsements =
+            endorsements.map(|found| believed_endorsement(found, &proof, &mut shown)).collect();
         resolver.end_scan(is_likely(&tally));
-        (self.questions, Answered { hosts, domains, tally, shown })
+        (self.questions, Answered { hosts, domains, endorsements, tally, shown })
     }
 
     /// Asks the next question; returns false if there is none at the moment.
@@ -173,7 +181,12 @@ impl Inquiry {
             return true;
         }
         let place = number - self.hosts.len();
-        let domain = self.questions.domains.get(place).unwrap_or_default();
+        let Some(domain) = self.questions.domains.get(place) else {
+            let place = place.saturating_sub(self.domains.len());
+            let claim = self.questions.exemptions.get(place);
+            claim.into_iter().for_each(|claim| resolver.endorse(number as u64, claim));
+            return true;
+        };
         if self.shares.may_ask(domain, place) {
             self.look_up(place, resolver);
         }
@@ -197,6 +210,12 @@ impl Inquiry {
                 }
                 Found::Domain(verdict) => {
                     self.judged(number.saturating_sub(self.hosts.len()), verdict, denial)
+                }
+                Found::Endorsement(endorsement) => {
+                    let before = self.hosts.len() + self.domains.len();
+                    if let Some(found) = self.endorsements.get_mut(number.saturating_sub(before)) {
+                        *found = Some((endorsement, denial));
+                    }
                 }
             }
         }
@@ -247,6 +266,21 @@ fn believed_names(
     }
     shown.dropped += 1;
     Vec::new()
+}
+
+/// The same for an exemption: what rests on a denial that is not believed is unknown.
+fn believed_endorsement(
+    found: Option<(Endorsement, Denial)>,
+    proof: &Proof,
+    shown: &mut Shown,
+) -> Endorsement {
+    let Some((endorsement, denial)) = found else { return Endorsement::UNKNOWN };
+    let is_exempt = matches!(endorsement.exemption, Exemption::Exempt(_));
+    if is_exempt || endorsement == Endorsement::UNKNOWN || proof.believes(denial) {
+        return endorsement;
+    }
+    shown.dropped += 1;
+    Endorsement::UNKNOWN
 }
 
 /// Whether the denials of a scan with this result are plausible enough to be remembered.

@@ -4,7 +4,9 @@
 //! senders, and a list of recipients for the external program. Whoever asks them gives the answers through
 //! [`Answers`]. `dns` interprets single answers, the scan judges by them.
 
+pub use crate::dns::exemption::{Exemption, Ground};
 pub use crate::dns::identity::Confirmation;
+pub use crate::dns::spf::SpfResult;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
 
 use super::rules::Rule;
@@ -43,6 +45,20 @@ pub trait Answers {
     fn was_spared(&self, address: IpAddr) -> bool {
         let _ = address;
         false
+    }
+
+    /// Whether this domain, in lower case, says that the host with this address may send its mail: by MX,
+    /// by address, or by SPF.
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        let _ = (address, domain);
+        Exemption::Unknown
+    }
+
+    /// What SPF says about a host that sends in the name of this domain, in lower case. `None` if it was
+    /// not asked, since the host is exempt without it, or if the answers are not believed.
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        let _ = (address, domain);
+        None
     }
 }
 

@@ -19,7 +19,7 @@ use crate::db::{ByteOrder, Damage};
 use crate::inquiry::{Answered, Findings, Questions};
 use crate::memory::Hold;
 use crate::process::shared::View;
-use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::{Answers, Counts, Doubt, Portion, Report, Rule, Scan, Verdict, What, Why};
 use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
@@ -225,6 +225,17 @@ impl Answers for Known<'_> {
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         self.findings.as_ref()?.domain(domain)
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        let findings = self.findings.iter().chain(&self.further);
+        let mut found = findings.map(|findings| findings.exemption(address, domain));
+        found.find(|found| *found != Exemption::Unknown).unwrap_or(Exemption::Unknown)
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        let mut findings = self.findings.iter().chain(&self.further);
+        findings.find_map(|findings| findings.spf(address, domain))
     }
 
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
@@ -513,6 +524,8 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
         let chunk = (start..end).filter_map(|number| domains.get(number)).map(<[u8]>::to_vec);
         messages.push(ToResolver::Domains(chunk.collect()));
     }
+    let claims = questions.exemptions.chunks(CHUNK);
+    messages.extend(claims.map(|claims| ToResolver::Exemptions(claims.to_vec())));
     let (controls, within) = (questions.controls.clone(), Some(within));
     messages.push(ToResolver::Ask { controls, within });
     messages

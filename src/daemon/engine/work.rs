@@ -280,6 +280,7 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
+            FromResolver::Exemptions(found) => at_work.answered.endorsements.extend(found),
             FromResolver::End { tally, shown, failure, servers } => {
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);

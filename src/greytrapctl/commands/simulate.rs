@@ -15,7 +15,7 @@ use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
 use crate::plural::counted;
-use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict};
 use std::collections::HashSet;
 use std::io;
@@ -87,6 +87,17 @@ impl Answers for Known {
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         self.findings.as_ref()?.domain(domain)
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        let findings = self.findings.iter().chain(&self.further);
+        let mut found = findings.map(|findings| findings.exemption(address, domain));
+        found.find(|found| *found != Exemption::Unknown).unwrap_or(Exemption::Unknown)
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        let mut findings = self.findings.iter().chain(&self.further);
+        findings.find_map(|findings| findings.spf(address, domain))
     }
 
     fn doubt(&self) -> Option<Doubt> {
