@@ -22,6 +22,7 @@
 //! * [`greytrapctl`] is greytrapctl(8): its commands, its text and its JSON.
 //! * [`control`] is the socket between the two programs; [`frame`] divides the streams on it, and on the
 //!   daemon's own sockets, into messages.
+//! * [`evidence`] is what is known of names and recipients beyond one host: networks and their times.
 //! * [`memory`] is what the daemon remembers over its restarts: verdicts by time and address.
 //! * [`process`] starts processes, gives up root and confines them.
 //! * [`sync`] sends each trap to spamd on other hosts.
@@ -42,6 +43,7 @@ pub mod db;
 pub mod dns;
 pub mod errno;
 pub mod escape;
+pub mod evidence;
 pub mod frame;
 pub mod greytrapctl;
 mod heap;
