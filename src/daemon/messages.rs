@@ -11,7 +11,7 @@ use crate::control::protocol::Explained;
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
 use crate::dns::exemption::{Claim, Endorsement};
-use crate::dns::identity::Confirmation;
+use crate::dns::identity::Identity;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::{Patience, Shown};
 use crate::memory::{Batch, Found, Hold, Place, Query, Recalled};
@@ -284,7 +284,7 @@ pub enum ToResolver {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromResolver {
     /// The answers about the next hosts' names, in the order of the questions.
-    Hosts(Vec<Vec<Confirmation>>),
+    Hosts(Vec<Identity>),
     /// The answers about the next domains, in the order of the questions.
     Domains(Vec<DomainVerdict>),
     /// The answers about the next exemptions, in the order of the questions.

@@ -11,13 +11,13 @@ mod findings;
 mod patience;
 mod shares;
 
-pub use findings::{Answered, Findings, Shown};
+pub use findings::{Answered, Findings, Rounds, Shown};
 pub use patience::Patience;
 
 use crate::dns::Notice;
 use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::failure::Failure;
-use crate::dns::identity::Confirmation;
+use crate::dns::identity::{Confirmation, Identity};
 use crate::dns::name::Name;
 use crate::dns::proof::{Denial, Proof};
 use crate::dns::resolver::{Finding, Found, Resolver};
@@ -55,7 +55,7 @@ pub struct Inquiry {
     shares: Shares,
     /// Domains that waited for others with the same registrable domain, and may be asked for now.
     ready: Vec<usize>,
-    hosts: Vec<(Vec<Confirmation>, Denial)>,
+    hosts: Vec<(Identity, Denial)>,
     domains: Vec<Option<(DomainVerdict, Denial)>>,
     endorsements: Vec<Option<(Endorsement, Denial)>>,
     /// When to end, answered or not.
@@ -79,11 +79,13 @@ impl Questions {
         Questions { hosts, domains, controls, ..Questions::default() }
     }
 
-    /// The questions about hosts that came up with the answers to the first questions.
+    /// The questions that came up with the answers to the first questions: about hosts with a bad message,
+    /// and about hosts that are about to be trapped and may be exempt.
     pub fn further(scan: &Scan<'_>) -> Questions {
-        let hosts = scan.late_questions();
-        let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, controls, ..Questions::default() }
+        let (hosts, exemptions) = (scan.late_questions(), scan.claims());
+        let is_empty = hosts.is_empty() && exemptions.is_empty();
+        let controls = if is_empty { Vec::new() } else { scan.own_domains() };
+        Questions { hosts, exemptions, controls, ..Questions::default() }
     }
 
     /// The number of questions, without the controls.
@@ -111,7 +113,7 @@ impl Inquiry {
             answered: 0,
             shares: Shares::default(),
             ready: Vec::new(),
-            hosts: vec![(Vec::new(), Denial::default()); questions.hosts.len()],
+            hosts: vec![(Identity::default(), Denial::default()); questions.hosts.len()],
             domains: vec![None; questions.domains.len()],
             endorsements: vec![None; questions.exemptions.len()],
             until: within.and_then(|within| Instant::now().checked_add(within)),
@@ -205,7 +207,7 @@ impl Inquiry {
             match found {
                 Found::Identity(identity) => {
                     if let Some(host) = self.hosts.get_mut(number) {
-                        *host = (identity.names, denial);
+                        *host = (identity, denial);
                     }
                 }
                 Found::Domain(verdict) => {
@@ -257,15 +259,17 @@ fn believed(
 
 /// The same for a host's names: all are unknown if one of them is not believed.
 fn believed_names(
-    (names, denial): (Vec<Confirmation>, Denial),
+    (identity, denial): (Identity, Denial),
     proof: &Proof,
     shown: &mut Shown,
-) -> Vec<Confirmation> {
-    if !names.contains(&Confirmation::NotConfirmed) || proof.believes(denial) {
-        return names;
+) -> Identity {
+    let is_denied = identity.names.contains(&Confirmation::NotConfirmed)
+        || identity.reverse.own == Confirmation::NotConfirmed;
+    if !is_denied || proof.believes(denial) {
+        return identity;
     }
     shown.dropped += 1;
-    Vec::new()
+    Identity::default()
 }
 
 /// The same for an exemption: what rests on a denial that is not believed is unknown.

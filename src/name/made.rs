@@ -71,6 +71,24 @@ pub fn is_of_line(name: &[u8], address: IpAddr) -> bool {
     holds_address(name, address) == Held::All && !has_mail_word(name)
 }
 
+/// A fast check that is false for most names that are not of a line.
+pub fn may_be_of_line(name: &[u8], address: IpAddr) -> bool {
+    let digits = || name.iter().filter(|byte| byte.is_ascii_digit()).count();
+    address.is_ipv6() || digits() >= 4 || has_hexadecimal(name, 8)
+}
+
+/// Whether `name` has so many hexadecimal digits in a row.
+fn has_hexadecimal(name: &[u8], digits: usize) -> bool {
+    let is_digit = |at: &usize| name.get(*at).is_some_and(u8::is_ascii_hexdigit);
+    // Each such row has a digit at one of these places.
+    let mut places = (digits.saturating_sub(1)..name.len()).step_by(digits).filter(is_digit);
+    places.any(|place| {
+        let before = (0..place).rev().take_while(is_digit).count();
+        let after = (place..name.len()).take_while(is_digit).count();
+        before.saturating_add(after) >= digits
+    })
+}
+
 /// The number of these octets that the name has as whole numbers.
 fn octets_in(name: &[u8], octets: [u8; 4]) -> usize {
     let mut missing = octets.map(Some);
@@ -190,6 +208,8 @@ mod tests {
             ("1.x.example", "2001:db8::1", Little, "one number"),
         ] {
             assert_eq!(held(name, address), wanted, "{what}: {name} {address}");
+            let may_hold = may_be_of_line(name.as_bytes(), address.parse().unwrap());
+            assert!(wanted != All || may_hold, "{name}");
         }
     }
 
@@ -250,6 +270,13 @@ mod tests {
             parts.pop();
             let name = format!("h{}.example", parts.join("-"));
             prop_assert_eq!(holds_address(name.as_bytes(), IpAddr::from(octets)), Three);
+        }
+
+        #[test]
+        fn the_fast_check_misses_none(name in "[a-f0-9xz.-]{0,40}", address: [u8; 4]) {
+            let name = format!("{name}{:02x}{:02x}{:02x}{:02x}.x", address[0], address[1], address[2], address[3]);
+            let address = address.into();
+            prop_assert!(may_be_of_line(name.as_bytes(), address));
         }
 
         #[test]

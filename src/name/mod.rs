@@ -23,7 +23,7 @@ mod registrable;
 mod special;
 mod text;
 
-pub use made::{Held, has_mail_word, holds_address, is_of_line};
+pub use made::{Held, has_mail_word, holds_address, is_of_line, may_be_of_line};
 pub use registrable::{canonical, is_registered, registrable};
-pub use special::{is_local, is_nobodys, may_exist};
+pub use special::{is_local, is_nobodys, lacks_tld, may_exist};
 pub use text::{NameFault, check, host_name, is_plain, lower};

@@ -5,7 +5,7 @@
 //! [`Answers`]. `dns` interprets single answers, the scan judges by them.
 
 pub use crate::dns::exemption::{Exemption, Ground};
-pub use crate::dns::identity::Confirmation;
+pub use crate::dns::identity::{Confirmation, Reverse};
 pub use crate::dns::spf::SpfResult;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
 
@@ -18,8 +18,26 @@ pub trait Answers {
     /// What is known about `name`, in lower case, which the host with this address used in HELO.
     ///
     /// A name is confirmed if its addresses include the host's, or if the addresses of the host's PTR name
-    /// do and both names are in the same registrable domain.
+    /// do and both names are in the same registrable domain. A name that has had no answer for long counts
+    /// as not confirmed.
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation;
+
+    /// The same for this scan alone: what has no answer is unknown, however long that has been so.
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.helo(address, name)
+    }
+
+    /// Whether neither `name` nor its registrable domain exists.
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        let _ = (address, name);
+        false
+    }
+
+    /// Whether this host has a name of its own, judging by its PTR names; with that name, or the first one.
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let _ = address;
+        (Confirmation::Unknown, None)
+    }
 
     /// The verdict on a sender domain, in lower case; `None` if it was not looked up.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict>;

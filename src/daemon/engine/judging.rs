@@ -16,7 +16,8 @@ use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
-use crate::inquiry::{Answered, Findings, Questions};
+use crate::dns::exemption::Claim;
+use crate::inquiry::{Answered, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
@@ -208,9 +209,8 @@ impl Line {
 /// All that was asked.
 struct Known<'w> {
     work: &'w Work,
-    findings: Option<Findings>,
-    /// About hosts that came up later.
-    further: Option<Findings>,
+    /// What DNS says: first about what was asked at the beginning, then about what came up later.
+    rounds: Rounds,
     /// What the external program said.
     heard: Heard,
 }
@@ -218,24 +218,31 @@ struct Known<'w> {
 /// What was not answered is not known.
 impl Answers for Known<'_> {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.helo(address, name));
-        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+        self.rounds.helo(address, name)
+    }
+
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.rounds.helo_now(address, name)
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.rounds.is_gone(address, name)
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        self.rounds.reverse(address)
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.findings.as_ref()?.domain(domain)
+        self.rounds.domain(domain)
     }
 
     fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.exemption(address, domain));
-        found.find(|found| *found != Exemption::Unknown).unwrap_or(Exemption::Unknown)
+        self.rounds.exemption(address, domain)
     }
 
     fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
-        let mut findings = self.findings.iter().chain(&self.further);
-        findings.find_map(|findings| findings.spf(address, domain))
+        self.rounds.spf(address, domain)
     }
 
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
@@ -251,18 +258,19 @@ impl Answers for Known<'_> {
     }
 
     fn doubt(&self) -> Option<Doubt> {
-        self.findings.as_ref()?.doubt()
+        self.rounds.doubt()
     }
 }
 
 impl Known<'_> {
     /// The hosts of whose names one has no answer, if DNS did its work, or there was nothing to ask.
     fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
-        let mut hosts = match &self.findings {
+        let mut rounds = self.rounds.0.iter();
+        let mut hosts = match rounds.next() {
             Some(findings) => findings.unanswered()?,
             None => is_settled.then(Vec::new)?,
         };
-        hosts.extend(self.further.as_ref().and_then(Findings::unanswered).unwrap_or_default());
+        hosts.extend(rounds.filter_map(Findings::unanswered).flatten());
         Some(hosts)
     }
 }
@@ -310,21 +318,19 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     tell(&scan, None);
     let mut asking = Asking::begin(&scan, work, line);
     let is_settled = asking.questions.is_empty();
-    while asking.wait(line) {
+    loop {
+        asking.wait(line);
         let start = Instant::now();
         scan.settle(Some(&asking.known));
         tell(&scan, Some(&asking.known));
         worked += start.elapsed();
+        asking.ask_more(&scan, line);
+        if !asking.is_open() {
+            break;
+        }
     }
     let start = Instant::now();
-    scan.settle(Some(&asking.known));
-    tell(&scan, Some(&asking.known));
-    worked += start.elapsed();
-    asking.ask_further(&scan, line);
-    let start = Instant::now();
     let answers = asking.known;
-    scan.settle(Some(&answers));
-    tell(&scan, Some(&answers));
     let report = scan.settled();
     let heard = answers.heard.believed();
     let (mut found, verdict) = found(report, &answers, &held);
@@ -334,7 +340,10 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let doubts = report.doubts().iter();
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
-        found.unanswered = answers.unanswered(is_settled);
+        let nominated = scan.nominated();
+        let unanswered = answers.unanswered(is_settled);
+        found.unanswered = unanswered
+            .map(|hosts| hosts.into_iter().filter(|address| nominated.contains(address)).collect());
     }
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);
@@ -373,6 +382,12 @@ struct Asking<'w> {
     until: Instant,
     /// When the first answers of DNS are cut short.
     cut_at: Option<Instant>,
+    /// Whether they were, and the rest is to be asked for again.
+    is_cut: bool,
+    /// What came up with the answers, and is being asked.
+    further: Option<Questions>,
+    /// What has come up so far: hosts, and hosts with a sender domain.
+    came_up: HashSet<(IpAddr, Vec<u8>)>,
     /// Whether DNS and the external program have more to say.
     open: (bool, bool),
     /// The recipients that are asked about, controls first, and what is said of them so far.
@@ -407,20 +422,36 @@ impl<'w> Asking<'w> {
             };
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
-        let known = Known { work, findings: None, further: None, heard };
+        let known = Known { work, rounds: Rounds::default(), heard };
         let (overdue, now) = (work.overdue.clone(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
-        let checked = Vec::new();
-        Asking { known, questions, overdue, until, cut_at, open, recipients, checked }
+        Asking {
+            known,
+            questions,
+            overdue,
+            until,
+            cut_at,
+            is_cut: false,
+            further: None,
+            came_up: HashSet::new(),
+            open,
+            recipients,
+            checked: Vec::new(),
+        }
     }
 
-    /// Waits until more is known than before; false if nothing more is to be known.
-    fn wait(&mut self, line: &Line) -> bool {
-        if self.open == (false, false) {
-            return false;
+    /// Whether more is to be known.
+    fn is_open(&self) -> bool {
+        self.open != (false, false)
+    }
+
+    /// Waits until more is known than before, if more is to be known.
+    fn wait(&mut self, line: &Line) {
+        if !self.is_open() {
+            return;
         }
         match line.answer(self.until + GRACE) {
-            Some(Answer::Dns(answered)) => self.take(answered, line),
+            Some(Answer::Dns(answered)) => self.take(answered),
             Some(Answer::Checked(answers, is_all)) => {
                 self.checked = answers;
                 self.open.1 = !is_all;
@@ -428,27 +459,61 @@ impl<'w> Asking<'w> {
             }
             None => {
                 self.open = (false, false);
+                self.is_cut = false;
                 self.hear();
             }
         }
-        self.open != (false, false)
     }
 
-    /// Takes what DNS says, and asks again for what it has not said yet while there is time.
-    fn take(&mut self, answered: Option<Answered>, line: &Line) {
+    /// Takes what DNS says.
+    fn take(&mut self, answered: Option<Answered>) {
         self.open.0 = false;
-        let Some(answered) = answered else { return };
-        let now = Instant::now();
-        let left = self.until.saturating_duration_since(now);
-        if self.cut_at.take().is_some_and(|cut_at| now >= cut_at) && left > GRACE {
-            line.say(Said::Ask(messages(&self.questions, left)));
-            self.open.0 = true;
+        let further = self.further.take();
+        let Some(answered) = answered else {
+            self.is_cut = false;
+            return;
+        };
+        let rounds = &mut self.known.rounds.0;
+        if let Some(questions) = further {
+            rounds.push(Findings::new(questions, answered, self.overdue.clone()));
+            return;
         }
-        let questions = match self.open.0 {
+        let cut_at = self.cut_at.take();
+        self.is_cut = cut_at.is_some_and(|cut_at| Instant::now() >= cut_at);
+        let questions = match self.is_cut {
             true => self.questions.clone(),
             false => std::mem::take(&mut self.questions),
         };
-        self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
+        let findings = Findings::new(questions, answered, self.overdue.clone());
+        match rounds.first_mut() {
+            Some(first) => *first = findings,
+            None => rounds.push(findings),
+        }
+    }
+
+    /// Asks DNS about what came up with the answers, and then again for what it has not said yet, while
+    /// there is time.
+    fn ask_more(&mut self, scan: &Scan<'_>, line: &Line) {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if self.open.0 || left <= GRACE {
+            return;
+        }
+        let mut further = Questions::further(scan);
+        let came_up = &mut self.came_up;
+        further.hosts.retain(|host| came_up.insert((host.address, Vec::new())));
+        let is_new = |claim: &Claim| came_up.insert((claim.address, claim.domain.clone()));
+        further.exemptions.retain(is_new);
+        if !further.is_empty() {
+            let within = if self.is_cut { left.min(FIRST_ANSWERS) } else { left };
+            line.say(Said::Ask(messages(&further, within)));
+            self.further = Some(further);
+        } else if self.is_cut {
+            self.is_cut = false;
+            line.say(Said::Ask(messages(&self.questions, left)));
+        } else {
+            return;
+        }
+        self.open.0 = true;
     }
 
     /// Takes what the external program has said, all of it or so far.
@@ -460,23 +525,6 @@ impl<'w> Asking<'w> {
             false => Heard::new(said, control),
         };
         self.known.heard = std::mem::take(&mut self.known.heard).and(said);
-    }
-
-    /// Asks about hosts that came up by the answers, as long as there is time.
-    fn ask_further(&mut self, scan: &Scan<'_>, line: &Line) {
-        let questions = Questions::further(scan);
-        let left = self.until.saturating_duration_since(Instant::now());
-        if questions.is_empty() || left.is_zero() {
-            return;
-        }
-        line.say(Said::Ask(messages(&questions, left)));
-        while let Some(answer) = line.answer(self.until + GRACE) {
-            if let Answer::Dns(answered) = answer {
-                let findings = |answered| Findings::new(questions, answered, self.overdue.clone());
-                self.known.further = answered.map(findings);
-                return;
-            }
-        }
     }
 }
 

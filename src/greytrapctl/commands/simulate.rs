@@ -13,13 +13,11 @@ use crate::greytrapctl::judged::Judged;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
-use crate::inquiry::{Findings, Inquiry, Questions, unfit};
+use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
 use crate::plural::counted;
-use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
-use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict};
+use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict};
 use std::collections::HashSet;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 
 /// What stands in the place of a rule's name for a host that passes.
@@ -38,14 +36,14 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let mut scan = begin(&snapshot, simulate.clock.now(), &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
-    let mut known =
-        Known { findings: findings(console, Questions::of(&scan), &mut resolver), further: None };
-    if known.findings.is_some() {
+    let mut known = Rounds::default();
+    known.0.extend(findings(console, Questions::of(&scan), &mut resolver));
+    if !known.0.is_empty() {
         scan.settle(Some(&known));
-        known.further = findings(console, Questions::further(&scan), &mut resolver);
+        known.0.extend(findings(console, Questions::further(&scan), &mut resolver));
     }
     let verbose = console.verbose;
-    let answers = known.findings.is_some().then_some(&known as &dyn Answers);
+    let answers = (!known.0.is_empty()).then_some(&known as &dyn Answers);
     let report = scan.finish(answers);
     tell(console, &simulate.file, &report);
     let portion = match console.format {
@@ -70,39 +68,6 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
     Ok(())
-}
-
-/// What DNS says, of hosts that came up late too.
-struct Known {
-    findings: Option<Findings>,
-    further: Option<Findings>,
-}
-
-impl Answers for Known {
-    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.helo(address, name));
-        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
-    }
-
-    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.findings.as_ref()?.domain(domain)
-    }
-
-    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.exemption(address, domain));
-        found.find(|found| *found != Exemption::Unknown).unwrap_or(Exemption::Unknown)
-    }
-
-    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
-        let mut findings = self.findings.iter().chain(&self.further);
-        findings.find_map(|findings| findings.spf(address, domain))
-    }
-
-    fn doubt(&self) -> Option<Doubt> {
-        self.findings.as_ref()?.doubt()
-    }
 }
 
 /// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
