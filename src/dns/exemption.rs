@@ -7,7 +7,15 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-use super::spf::SpfResult;
+use domain::base::Rtype;
+
+use super::answer::Answer;
+use super::failure::Failure;
+use super::identity::Ask;
+use super::mail_hosts::{MailHosts, Membership};
+use super::name::Name;
+use super::spf::{Check, Explain, Report, SpfResult};
+use crate::escape::escaped;
 
 /// A host that sends mail in the name of a domain: what `check_host()` takes (RFC 7208 4.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,5 +94,140 @@ impl Endorsement {
             (Exemption::NotExempt, _) => 2,
         };
         if kinder(&other) < kinder(&self) { other } else { self }
+    }
+}
+
+/// An inquiry about one claim. In: answers. Out: questions, and an [`Endorsement`].
+#[derive(Debug)]
+pub struct Inquiry {
+    claim: Claim,
+    stage: Stage,
+    /// Whether the mail hosts are known.
+    membership: Membership,
+    /// For how many seconds all answers are valid.
+    ttl: u32,
+    is_for_message: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Hosts(MailHosts),
+    Spf(Box<Check>),
+    Done(Endorsement),
+}
+
+/// The end of an inquiry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The result.
+    pub endorsement: Endorsement,
+    /// For how many seconds it is valid.
+    pub ttl: u32,
+    /// Whether it holds only for this local part and HELO name.
+    pub is_for_message: bool,
+}
+
+impl Inquiry {
+    /// Begins an inquiry. A sender domain that cannot be a name endorses nobody.
+    pub fn new(claim: &Claim) -> (Self, Vec<Ask>) {
+        let Ok(domain) = Name::from_domain(&claim.domain) else {
+            let none = Endorsement { exemption: Exemption::NotExempt, spf: Some(SpfResult::None) };
+            let stage = Stage::Done(none);
+            return (Self::at(claim, stage), Vec::new());
+        };
+        let (hosts, mut asks) = MailHosts::new(claim.address, &domain);
+        let mut inquiry = Self::at(claim, Stage::Hosts(hosts));
+        if asks.is_empty() {
+            asks = inquiry.go_on();
+        }
+        (inquiry, asks)
+    }
+
+    fn at(claim: &Claim, stage: Stage) -> Self {
+        let (claim, membership) = (claim.clone(), Membership::No);
+        Self { claim, stage, membership, ttl: u32::MAX, is_for_message: false }
+    }
+
+    /// Takes the answer to question `number`; returns what to ask next.
+    pub fn answered(&mut self, number: usize, answer: Result<&Answer, Failure>) -> Vec<Ask> {
+        let mut asks = match &mut self.stage {
+            Stage::Hosts(hosts) => hosts.answered(number, answer),
+            Stage::Spf(check) => check.answered(number, answer),
+            Stage::Done(_) => Vec::new(),
+        };
+        if asks.is_empty() {
+            asks = self.go_on();
+        }
+        asks
+    }
+
+    /// The question with this number.
+    pub fn question(&self, number: usize) -> Option<(&Name, Rtype)> {
+        match &self.stage {
+            Stage::Hosts(hosts) => hosts.question(number),
+            Stage::Spf(check) => check.question(number),
+            Stage::Done(_) => None,
+        }
+    }
+
+    /// The result, once there is one.
+    pub fn end(&self) -> Option<End> {
+        let Stage::Done(endorsement) = &self.stage else { return None };
+        Some(End {
+            endorsement: endorsement.clone(),
+            ttl: self.ttl,
+            is_for_message: self.is_for_message,
+        })
+    }
+
+    /// Goes to the next stage if this one has come to its end.
+    fn go_on(&mut self) -> Vec<Ask> {
+        match &self.stage {
+            Stage::Hosts(hosts) => match hosts.end() {
+                None => Vec::new(),
+                Some((membership, ttl)) => self.know_hosts(membership, ttl),
+            },
+            Stage::Spf(check) => {
+                if let Some(report) = check.end() {
+                    self.ttl = self.ttl.min(report.ttl);
+                    self.is_for_message = report.is_for_message;
+                    self.stage = Stage::Done(self.weigh(report));
+                }
+                Vec::new()
+            }
+            Stage::Done(_) => Vec::new(),
+        }
+    }
+
+    fn know_hosts(&mut self, membership: Membership, ttl: u32) -> Vec<Ask> {
+        (self.membership, self.ttl) = (membership, ttl);
+        let ground = match membership {
+            Membership::Mx => Ground::Mx,
+            Membership::Address => Ground::Address,
+            Membership::No | Membership::Unknown => return self.ask_spf(),
+        };
+        let exemption = Exemption::Exempt(ground);
+        self.stage = Stage::Done(Endorsement { exemption, spf: None });
+        Vec::new()
+    }
+
+    fn ask_spf(&mut self) -> Vec<Ask> {
+        let (check, asks) = Check::new(&self.claim, Explain::No);
+        self.stage = Stage::Spf(Box::new(check));
+        if asks.is_empty() { self.go_on() } else { asks }
+    }
+
+    /// What mail hosts and SPF say together.
+    fn weigh(&self, report: &Report) -> Endorsement {
+        if let Some(matched) = report.narrow_pass() {
+            let ground = Ground::Spf(escaped(matched.mechanism.as_bytes()).to_string());
+            let exemption = Exemption::Exempt(ground);
+            return Endorsement { exemption, spf: Some(report.result) };
+        }
+        let is_known = self.membership == Membership::No
+            && report.result != SpfResult::TempError
+            && report.is_sure;
+        let exemption = if is_known { Exemption::NotExempt } else { Exemption::Unknown };
+        Endorsement { exemption, spf: Some(report.result).filter(|_| report.is_sure) }
     }
 }

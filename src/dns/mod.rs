@@ -15,20 +15,26 @@
 pub mod answer;
 pub mod cache;
 mod controls;
+mod endorsed;
 pub mod exemption;
 pub mod failure;
 pub mod identity;
+mod kept;
 mod lookup;
+mod mail_hosts;
+mod memo;
 mod message;
 mod mux;
 pub mod name;
 pub mod proof;
+mod quota;
 mod random;
 pub mod resolv_conf;
 pub mod resolver;
 mod socket;
 pub mod spf;
 mod table;
+pub mod text;
 pub mod verdict;
 
 pub use mux::{Counters, FIRST_TOKEN, Fitness, Health, Limits, Notice, Transport};

@@ -21,6 +21,6 @@ mod registrable;
 mod special;
 mod text;
 
-pub use registrable::{canonical, is_registered, registrable};
+pub use registrable::{canonical, is_registered, is_within_registrable, registrable};
 pub use special::{is_local, is_nobodys, may_exist};
 pub use text::{NameFault, check, host_name, is_plain, lower};
