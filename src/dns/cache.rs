@@ -33,6 +33,13 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// Half as much.
+    pub fn half(self) -> Self {
+        Self { entries: self.entries / 2, octets: self.octets / 2 }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Cache(Kept<DomainVerdict>);

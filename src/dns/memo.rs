@@ -4,7 +4,6 @@
 //! only, with the server that said so: the next scan may find that this server is not to be believed.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use domain::base::Rtype;
@@ -15,9 +14,7 @@ use super::failure::Failure;
 use super::kept::Kept;
 use super::name::Name;
 
-/// The maximum number of answers that are kept for one scan only.
-const MAX_PASSING: usize = 50_000;
-/// No answer is kept for longer.
+/// No answer is kept for longer, and no scan takes longer.
 const MOST: Duration = Duration::from_secs(3600);
 
 /// An answer, and the number of the server that gave it.
@@ -27,38 +24,39 @@ pub(super) type Told = Result<(Answer, usize), Failure>;
 #[derive(Debug)]
 pub(super) struct Memo {
     found: Kept<(Answer, usize)>,
-    passing: HashMap<Vec<u8>, Told>,
+    /// For this scan only.
+    passing: Kept<Told>,
+    bounds: Bounds,
 }
 
 impl Memo {
     /// An empty memo.
     pub fn new(bounds: Bounds) -> Self {
-        Self { found: Kept::new(bounds), passing: HashMap::new() }
+        Self { found: Kept::new(bounds), passing: Kept::new(bounds), bounds }
     }
 
     /// A scan begins.
     pub fn begin_scan(&mut self) {
-        self.passing = HashMap::new();
+        self.passing = Kept::new(self.bounds);
     }
 
     /// The answer to a question, if it is known.
     pub fn find(&self, name: &Name, rtype: Rtype, now: Instant) -> Option<Told> {
         let key = key(name, rtype);
         let found = self.found.find(&key, now).map(|told| Ok(told.clone()));
-        found.or_else(|| self.passing.get(&key).cloned())
+        found.or_else(|| self.passing.find(&key, now).cloned())
     }
 
     /// Notes the answer to a question.
     pub fn note(&mut self, name: &Name, rtype: Rtype, told: Told, now: Instant) {
         let key = key(name, rtype);
+        let octets = told.as_ref().map_or(0, |(answer, _)| octets(&answer.data));
         match told {
             Ok((answer, server)) if !answer.is_denial() && answer.ttl > 0 => {
                 let ttl = Duration::from_secs(answer.ttl.into()).min(MOST);
-                let octets = octets(&answer.data);
                 self.found.insert(&key, (answer, server), octets, ttl, now);
             }
-            told if self.passing.len() < MAX_PASSING => drop(self.passing.insert(key, told)),
-            _ => {}
+            told => self.passing.insert(&key, told, octets, MOST, now),
         }
     }
 }

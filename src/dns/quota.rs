@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
 use domain::base::Rtype;
@@ -19,13 +20,17 @@ const MOST_FOR_HOST: u32 = 300;
 const MOST_FOR_DOMAIN: u32 = 1000;
 /// The number of questions about one registrable domain that may have no definite answer.
 const MOST_FAILED: u32 = 20;
+/// The number of different questions in a scan.
+const MOST: usize = 300_000;
 
 /// What was asked in a scan.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     hosts: HashMap<IpAddr, u32>,
     domains: HashMap<Vec<u8>, Use>,
-    asked: HashSet<(Name, Rtype)>,
+    /// Hashes of questions with a secret key.
+    asked: HashSet<u64>,
+    hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -41,12 +46,13 @@ impl Quota {
         let count = self.hosts.entry(host).or_default();
         *count = count.saturating_add(1);
         let may_ask = *count <= MOST_FOR_HOST;
-        let question = (name.clone(), rtype);
+        let question = self.hasher.hash_one((name, rtype));
         if !may_ask || rtype == Rtype::PTR || self.asked.contains(&question) {
             return may_ask;
         }
         let used = self.domains.entry(registrable(name)).or_default();
-        if used.asked >= MOST_FOR_DOMAIN || used.failed >= MOST_FAILED {
+        let is_full = self.asked.len() >= MOST;
+        if is_full || used.asked >= MOST_FOR_DOMAIN || used.failed >= MOST_FAILED {
             return false;
         }
         used.asked += 1;
