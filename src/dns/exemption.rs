@@ -17,6 +17,9 @@ use super::name::Name;
 use super::spf::{Check, Explain, Report, SpfResult};
 use crate::escape::escaped;
 
+/// Octets of a mechanism that are shown.
+const MAX_MECHANISM: usize = 200;
+
 /// A host that sends mail in the name of a domain: what `check_host()` takes (RFC 7208 4.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
@@ -116,6 +119,9 @@ enum Stage {
     Done(Endorsement),
 }
 
+/// The number of SPF's first question; so an answer never belongs to another stage.
+const SPF: usize = 1000;
+
 /// The end of an inquiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -150,10 +156,10 @@ impl Inquiry {
 
     /// Takes the answer to question `number`; returns what to ask next.
     pub fn answered(&mut self, number: usize, answer: Result<&Answer, Failure>) -> Vec<Ask> {
-        let mut asks = match &mut self.stage {
-            Stage::Hosts(hosts) => hosts.answered(number, answer),
-            Stage::Spf(check) => check.answered(number, answer),
-            Stage::Done(_) => Vec::new(),
+        let mut asks = match (&mut self.stage, number) {
+            (Stage::Hosts(hosts), ..SPF) => hosts.answered(number, answer),
+            (Stage::Spf(check), SPF..) => renumbered(check.answered(number - SPF, answer)),
+            _ => return Vec::new(),
         };
         if asks.is_empty() {
             asks = self.go_on();
@@ -163,10 +169,10 @@ impl Inquiry {
 
     /// The question with this number.
     pub fn question(&self, number: usize) -> Option<(&Name, Rtype)> {
-        match &self.stage {
-            Stage::Hosts(hosts) => hosts.question(number),
-            Stage::Spf(check) => check.question(number),
-            Stage::Done(_) => None,
+        match (&self.stage, number) {
+            (Stage::Hosts(hosts), ..SPF) => hosts.question(number),
+            (Stage::Spf(check), SPF..) => check.question(number - SPF),
+            _ => None,
         }
     }
 
@@ -214,13 +220,15 @@ impl Inquiry {
     fn ask_spf(&mut self) -> Vec<Ask> {
         let (check, asks) = Check::new(&self.claim, Explain::No);
         self.stage = Stage::Spf(Box::new(check));
-        if asks.is_empty() { self.go_on() } else { asks }
+        if asks.is_empty() { self.go_on() } else { renumbered(asks) }
     }
 
     /// What mail hosts and SPF say together.
     fn weigh(&self, report: &Report) -> Endorsement {
         if let Some(matched) = report.narrow_pass() {
-            let ground = Ground::Spf(escaped(matched.mechanism.as_bytes()).to_string());
+            let text = matched.mechanism.as_bytes();
+            let text = text.get(..MAX_MECHANISM).unwrap_or(text);
+            let ground = Ground::Spf(escaped(text).to_string());
             let exemption = Exemption::Exempt(ground);
             return Endorsement { exemption, spf: Some(report.result) };
         }
@@ -229,5 +237,117 @@ impl Inquiry {
             && report.is_sure;
         let exemption = if is_known { Exemption::NotExempt } else { Exemption::Unknown };
         Endorsement { exemption, spf: Some(report.result).filter(|_| report.is_sure) }
+    }
+}
+
+fn renumbered(asks: Vec<Ask>) -> Vec<Ask> {
+    asks.into_iter().map(|ask| Ask { number: ask.number + SPF, ..ask }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::{Data, List};
+    use super::*;
+
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn a_claim_has_the_sender_of_the_message_or_the_postmaster_of_its_helo() {
+        for (sender, local, domain) in [
+            ("u@A.Example", "u", "a.example"),
+            ("<u@a.example.>", "u", "a.example"),
+            ("<\"a@b\"@a.example>", "\"a@b\"", "a.example"),
+            ("@a.example", "", "a.example"),
+            ("<>", "", "mx.helo.example"),
+            ("", "", "mx.helo.example"),
+            ("nobody", "", "mx.helo.example"),
+            ("u@", "u", ""),
+        ] {
+            let claim = Claim::new(HOST, b"MX.helo.example", sender.as_bytes());
+            let wanted = (local.as_bytes().to_vec(), domain.as_bytes().to_vec());
+            assert_eq!((claim.local, claim.domain), wanted, "{sender}");
+            assert_eq!(claim.helo, b"MX.helo.example");
+        }
+    }
+
+    /// The exemption in a world where MX, address and policy are these; `None` is a failure.
+    fn inquire(answers: [Option<Data>; 3]) -> (Exemption, Option<SpfResult>) {
+        let (mut inquiry, mut asks) = Inquiry::new(&Claim::new(HOST, b"x", b"u@a.example"));
+        while let Some(ask) = asks.pop() {
+            let place = match ask.rtype {
+                Rtype::MX => 0,
+                Rtype::A => 1,
+                _ => 2,
+            };
+            let answer = answers[place].clone().map(|data| Answer { ttl: 60, data });
+            let answer = answer.as_ref().ok_or(Failure::Timeout);
+            asks.extend(inquiry.answered(ask.number, answer));
+            assert_eq!(inquiry.answered(ask.number, answer), [], "a second answer changes nothing");
+        }
+        let Endorsement { exemption, spf } = inquiry.end().unwrap().endorsement;
+        (exemption, spf)
+    }
+
+    #[test]
+    fn mail_hosts_come_first_and_doubt_in_either_remains() {
+        let nothing = || Some(Data::NxDomain);
+        let policy = |text: &str| {
+            Some(Data::Texts(List { items: vec![text.as_bytes().to_vec()], more: false }))
+        };
+        let own = || Some(Data::Addresses(List { items: vec![HOST], more: false }));
+        let spf = |mechanism: &str| Exemption::Exempt(Ground::Spf(mechanism.into()));
+        let long = format!("a:{}.example", "b".repeat(300));
+        for (answers, exemption, result) in [
+            ([nothing(), own(), None], Exemption::Exempt(Ground::Address), None),
+            ([None, own(), None], Exemption::Exempt(Ground::Address), None),
+            (
+                [nothing(), nothing(), policy("v=spf1 ip4:192.0.2.1 -all")],
+                spf("ip4:192.0.2.1"),
+                Some(SpfResult::Pass),
+            ),
+            (
+                [None, nothing(), policy("v=spf1 ip4:192.0.2.1 -all")],
+                spf("ip4:192.0.2.1"),
+                Some(SpfResult::Pass),
+            ),
+            (
+                [nothing(), nothing(), policy("v=spf1 -all")],
+                Exemption::NotExempt,
+                Some(SpfResult::Fail),
+            ),
+            ([None, nothing(), policy("v=spf1 -all")], Exemption::Unknown, Some(SpfResult::Fail)),
+            (
+                [nothing(), nothing(), policy("v=spf1 +all")],
+                Exemption::NotExempt,
+                Some(SpfResult::Pass),
+            ),
+            ([nothing(), nothing(), None], Exemption::Unknown, Some(SpfResult::TempError)),
+            (
+                [nothing(), nothing(), policy(&format!("v=spf1 {long} x"))],
+                Exemption::NotExempt,
+                Some(SpfResult::PermError),
+            ),
+            ([nothing(), nothing(), nothing()], Exemption::NotExempt, Some(SpfResult::None)),
+        ] {
+            assert_eq!(inquire(answers.clone()), (exemption, result), "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_messages_what_is_best_for_the_host_counts() {
+        let endorsement = |exemption, spf| Endorsement { exemption, spf };
+        let sorted = [
+            endorsement(Exemption::Exempt(Ground::Mx), None),
+            Endorsement::UNKNOWN,
+            endorsement(Exemption::NotExempt, Some(SpfResult::Neutral)),
+            endorsement(Exemption::NotExempt, Some(SpfResult::SoftFail)),
+            endorsement(Exemption::NotExempt, Some(SpfResult::Fail)),
+        ];
+        for (place, one) in sorted.iter().enumerate() {
+            for other in &sorted[place..] {
+                assert_eq!(one.clone().or(other.clone()), *one);
+                assert_eq!(other.clone().or(one.clone()), *one);
+            }
+        }
     }
 }

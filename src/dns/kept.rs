@@ -41,8 +41,14 @@ impl<V> Kept<V> {
 
     /// The value of a name, if it is still valid.
     pub fn find(&self, name: &[u8], now: Instant) -> Option<&V> {
+        self.find_with_time(name, now).map(|(value, _)| value)
+    }
+
+    /// The same, and for how long it still is.
+    pub fn find_with_time(&self, name: &[u8], now: Instant) -> Option<(&V, Duration)> {
         let entry = self.entries.get(name)?;
-        (entry.until > now).then_some(&entry.value)
+        let left = entry.until.saturating_duration_since(now);
+        (!left.is_zero()).then_some((&entry.value, left))
     }
 
     /// Keeps a value, which points to so many octets, for so long.

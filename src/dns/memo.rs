@@ -40,11 +40,15 @@ impl Memo {
         self.passing = Kept::new(self.bounds);
     }
 
-    /// The answer to a question, if it is known.
+    /// The answer to a question, if it is known, with the time that is left to it.
     pub fn find(&self, name: &Name, rtype: Rtype, now: Instant) -> Option<Told> {
         let key = key(name, rtype);
-        let found = self.found.find(&key, now).map(|told| Ok(told.clone()));
-        found.or_else(|| self.passing.find(&key, now).cloned())
+        let Some(((answer, server), left)) = self.found.find_with_time(&key, now) else {
+            return self.passing.find(&key, now).cloned();
+        };
+        let left = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
+        let ttl = answer.ttl.min(left);
+        Some(Ok((Answer { ttl, ..answer.clone() }, *server)))
     }
 
     /// Notes the answer to a question.
@@ -99,8 +103,12 @@ mod tests {
             assert_eq!(memo.find(&name(text), Rtype::TXT, now).as_ref(), Some(told), "{text}");
             assert_eq!(memo.find(&name(text), Rtype::MX, now), None, "{text}");
         }
-        let late = now + Duration::from_secs(60);
-        assert_eq!(memo.find(&name("a.example"), Rtype::TXT, late), None);
+        let after = |seconds| {
+            let told =
+                memo.find(&name("a.example"), Rtype::TXT, now + Duration::from_secs(seconds));
+            told.map(|told| told.unwrap().0.ttl)
+        };
+        assert_eq!((after(20), after(60)), (Some(40), None));
         memo.begin_scan();
         let known =
             told.iter().filter(|(text, _)| memo.find(&name(text), Rtype::TXT, now).is_some());

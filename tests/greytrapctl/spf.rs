@@ -124,7 +124,7 @@ fn what_is_no_address_is_a_failure_and_what_is_missing_wrong_usage() {
     for arguments in [&["192.0.2.1", "x"][..], &["192.0.2.1", "x", "u@a.example", "more"]] {
         let ran = spf(&[], &server, arguments);
         assert_eq!(ran.status, Some(2));
-        assert!(ran.err.contains("spf expects an address, a HELO name and a sender"), "{ran:?}");
+        assert!(ran.err.contains("spf: expected an address, a HELO name and a sender"), "{ran:?}");
     }
     assert_eq!(server.asked(), 0);
 }
