@@ -134,9 +134,12 @@ pub struct End {
 }
 
 impl Inquiry {
-    /// Begins an inquiry. A sender domain that cannot be a name endorses nobody.
+    /// Begins an inquiry. A sender domain that cannot be a name, or that any network may give to its hosts,
+    /// endorses nobody.
     pub fn new(claim: &Claim) -> (Self, Vec<Ask>) {
-        let Ok(domain) = Name::from_domain(&claim.domain) else {
+        let is_local = crate::name::is_local(&claim.domain);
+        let domain = Name::from_domain(&claim.domain).ok().filter(|_| !is_local);
+        let Some(domain) = domain else {
             let none = Endorsement { exemption: Exemption::NotExempt, spf: Some(SpfResult::None) };
             let stage = Stage::Done(none);
             return (Self::at(claim, stage), Vec::new());

@@ -1,15 +1,16 @@
-//! Our own DNS client. In: sender domains and hosts. Out: verdicts.
+//! Our own DNS client. In: sender domains, hosts, and claims of hosts to send for a domain. Out: verdicts.
 //!
 //! ```text
-//!            resolver ── jobs: lookup (a domain), identity (a host) ── cache
+//!            resolver ── jobs: lookup (a domain), identity (a host), exemption (a claim) ── cache
 //!               │ ask                         ▲ answers
 //!               ▼                             │
 //!              mux ── message ──▶ socket ──▶ name servers ──▶ answer (bytes to meaning)
 //! ```
-//! Others use [`resolver::Resolver`]. [`verdict`] says what its verdicts mean, [`failure`] why something is
-//! unknown, and [`proof`] when a denial counts, for which `controls` are asked. Only a well-formed answer
-//! to our own question is believed, and only a definite `no` from a server that has proved that it can say
-//! yes makes a domain bad.
+//! [`exemption`] asks a domain's mail hosts first, then [`spf`]; `memo`, `endorsed` and `quota` bound what
+//! that costs. Others use [`resolver::Resolver`]. [`verdict`] says what its verdicts mean, [`failure`] why
+//! something is unknown, and [`proof`] when a denial counts, for which `controls` are asked. Only a
+//! well-formed answer to our own question is believed, and only a definite `no` from a server that has
+//! proved that it can say yes makes a domain bad.
 #![forbid(unsafe_code)]
 
 pub mod answer;
