@@ -38,7 +38,7 @@ fn dns_answer() {
 
 #[test]
 fn spf() {
-    smoke("spf", 4_000, targets::spf);
+    smoke("spf", 10_000, targets::spf);
 }
 
 /// Runs a target; an input that makes it panic is kept for the fuzzer.

@@ -5,13 +5,12 @@ mod scan;
 mod shapes;
 mod suite;
 
-use crate::support::responder::Responder;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::exemption::{Claim, Endorsement};
 use greytrapper::dns::resolver::{Finding, Found, Resolver};
 use greytrapper::dns::spf::{Explain, Report};
 use greytrapper::dns::{Limits, Transport};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A question has no answer after 0.4 s.
@@ -23,8 +22,8 @@ const LIMITS: Limits = Limits {
 };
 
 /// A fresh resolver that asks this server.
-fn resolver(server: &Responder) -> Resolver {
-    Resolver::with_servers(&[server.address], LIMITS, Bounds::default()).unwrap()
+fn resolver(server: SocketAddr) -> Resolver {
+    Resolver::with_servers(&[server], LIMITS, Bounds::default()).unwrap()
 }
 
 fn claim(host: &str, helo: &str, sender: &str) -> Claim {
@@ -42,7 +41,7 @@ fn next(resolver: &mut Resolver) -> Found {
 }
 
 /// The result of `check_host()`, asked by a fresh resolver.
-fn check_host(server: &Responder, claim: &Claim) -> Report {
+fn check_host(server: SocketAddr, claim: &Claim) -> Report {
     let mut resolver = resolver(server);
     resolver.check_host(1, claim, Explain::Yes);
     match next(&mut resolver) {

@@ -56,7 +56,7 @@ fn claims() -> Vec<Claim> {
 #[test]
 fn answers_are_found_by_address_and_domain() {
     let server = Zone::new(WORLD).serve();
-    let found = ask(&mut resolver(&server), &claims(), "ours.example");
+    let found = ask(&mut resolver(server.address), &claims(), "ours.example");
     let spf = |mechanism: &str| Exemption::Exempt(Ground::Spf(mechanism.into()));
     let (pass, fail) = (Some(SpfResult::Pass), Some(SpfResult::Fail));
     for (domain, wanted) in [
@@ -85,7 +85,7 @@ fn what_rests_on_denials_of_an_unproven_server_is_unknown() {
         query.control().unwrap_or_else(|| query.reply().rcode(NXDOMAIN).soa(60).send())
     }
     let server = Responder::start(spf_only);
-    let found = ask(&mut resolver(&server), &claims(), "ours.example");
+    let found = ask(&mut resolver(server.address), &claims(), "ours.example");
     assert!(matches!(answer(&found, "spf.example").0, Exemption::Exempt(_)));
     for domain in ["mail.example", "deny.example", "gone.example"] {
         assert_eq!(answer(&found, domain), (Exemption::Unknown, None), "{domain}");
@@ -96,7 +96,7 @@ fn what_rests_on_denials_of_an_unproven_server_is_unknown() {
 #[test]
 fn what_was_found_is_not_asked_for_again() {
     let (server, counts) = Zone::new(WORLD).serve_counting();
-    let mut resolver = resolver(&server);
+    let mut resolver = resolver(server.address);
     let claims = claims();
     ask(&mut resolver, &claims, "ours.example");
     let asked = |name: &str| counts.lock().unwrap().get(name).copied().unwrap_or_default();
@@ -121,7 +121,7 @@ fn big_senders_cost_little() {
     let server = Zone::new(&lines).serve();
     let hosts = (0..2000_u32).map(|n| std::net::Ipv4Addr::from_bits(0xc633_6400 + n).to_string());
     let claims: Vec<_> = hosts.map(|host| claim(&host, "x", "u@spf.example")).collect();
-    let found = ask(&mut resolver(&server), &claims, "ours.example");
+    let found = ask(&mut resolver(server.address), &claims, "ours.example");
     let not = claims
         .iter()
         .filter(|c| found.exemption(c.address, b"spf.example") == Exemption::NotExempt);
