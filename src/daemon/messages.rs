@@ -369,3 +369,24 @@ pub enum FromSync {
     /// The state of the peers, after every message.
     Peers(Vec<Peer>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::exemption::{Exemption, Ground};
+    use crate::dns::spf::SpfResult;
+
+    #[test]
+    fn exemptions_arrive_as_they_were_sent() {
+        let claim = Claim::new([192, 0, 2, 1].into(), b"h\xff", b"<u\0@a.example>");
+        let sent = postcard::to_stdvec(&ToResolver::Exemptions(vec![claim.clone()])).unwrap();
+        let ToResolver::Exemptions(claims) = postcard::from_bytes(&sent).unwrap() else { panic!() };
+        assert_eq!(claims, [claim]);
+        let exemption = Exemption::Exempt(Ground::Spf("mx".into()));
+        let found = [Endorsement { exemption, spf: Some(SpfResult::Pass) }, Endorsement::UNKNOWN];
+        let sent = postcard::to_stdvec(&FromResolver::Exemptions(found.to_vec())).unwrap();
+        let received = postcard::from_bytes(&sent).unwrap();
+        let FromResolver::Exemptions(received) = received else { panic!() };
+        assert_eq!(received, found);
+    }
+}

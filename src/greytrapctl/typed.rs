@@ -7,7 +7,7 @@
 
 use super::options::{
     Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Request, Simulate, Topic,
+    Request, Simulate, Spf, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -40,6 +40,7 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] check [-x] file
        greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
+       greytrapctl [-jv] spf [-f conf] address helo sender
        greytrapctl [-jv] convert file
        greytrapctl -h | -V
 ";
@@ -85,7 +86,7 @@ impl Typed {
                 (Short('t'), _) => typed.time = Some(parser.value()?),
                 (Short('x'), Some(Verb::Check)) => typed.cross = true,
                 (Short('f'), Some(Verb::Trap)) => typed.force = true,
-                (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
+                (Short('f'), Some(Verb::Simulate | Verb::Lookup | Verb::Spf)) => {
                     typed.conf = Some(parser.value()?);
                 }
                 (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
@@ -118,6 +119,7 @@ impl Typed {
                 conf: self.conf.take().map(PathBuf::from),
                 domains: std::mem::take(&mut self.operands),
             }),
+            Verb::Spf => Command::Spf(self.spf()?),
             Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
             Verb::Release => self.change(verb, Action::Release)?,
             Verb::Ask(ask) => {
@@ -128,6 +130,14 @@ impl Typed {
         self.nothing_left(verb)?;
         let format = if self.json { Format::Json } else { Format::Text };
         Ok(Options { format, verbose: self.verbose, command })
+    }
+
+    fn spf(&mut self) -> Result<Spf, UsageError> {
+        let operands = std::mem::take(&mut self.operands);
+        let Ok([address, helo, sender]) = <[OsString; 3]>::try_from(operands) else {
+            return Err(expected(Verb::Spf, "an address, a HELO name and a sender"));
+        };
+        Ok(Spf { conf: self.conf.take().map(PathBuf::from), address, helo, sender })
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
@@ -269,6 +279,7 @@ enum Verb {
     Lookup,
     Release,
     Simulate,
+    Spf,
     Trap,
     Ask(Ask),
 }
@@ -301,6 +312,7 @@ const VERBS: &Words<Verb> = &[
     ("scan", Verb::Ask(Ask::Scan)),
     ("show", Verb::Ask(Ask::Show)),
     ("simulate", Verb::Simulate),
+    ("spf", Verb::Spf),
     ("trap", Verb::Trap),
 ];
 

@@ -213,6 +213,7 @@ impl Inquiry {
                 Found::Domain(verdict) => {
                     self.judged(number.saturating_sub(self.hosts.len()), verdict, denial)
                 }
+                Found::Spf(_) => {}
                 Found::Endorsement(endorsement) => {
                     let before = self.hosts.len() + self.domains.len();
                     if let Some(found) = self.endorsements.get_mut(number.saturating_sub(before)) {

@@ -24,6 +24,6 @@ mod special;
 mod text;
 
 pub use made::{Held, has_mail_word, holds_address, is_of_line, may_be_of_line};
-pub use registrable::{canonical, is_registered, registrable};
+pub use registrable::{canonical, is_registered, is_within_registrable, registrable};
 pub use special::{is_local, is_nobodys, lacks_tld, may_exist};
 pub use text::{NameFault, check, host_name, is_plain, lower};

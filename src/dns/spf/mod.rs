@@ -1,5 +1,24 @@
 //! SPF: whether a domain allows a host to send its mail (RFC 7208).
+//!
+//! ```text
+//! claim ──▶ check ──questions──▶ DNS ──answers──▶ facts ──▶ evaluate ──▶ report
+//!                                                   policy, macros ──▲
+//! ```
+//! [`check`] is `check_host()` as a state machine, which the resolver drives. Strangers choose the policy,
+//! the names that it leads to, and most of what macros stand for.
 #![forbid(unsafe_code)]
+
+pub mod check;
+mod evaluate;
+mod facts;
+pub mod fault;
+pub mod macros;
+pub mod policy;
+pub mod report;
+
+use check::Subject;
+pub use check::{Check, Explain};
+pub use report::{Match, Problem, Report, Width};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,7 +43,7 @@ pub enum SpfResult {
 }
 
 impl SpfResult {
-    /// The word in RFC 7208 8.
+    /// The word in RFC 7208 2.6.
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",

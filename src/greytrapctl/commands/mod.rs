@@ -24,6 +24,7 @@ mod monitor;
 mod report;
 mod show;
 mod simulate;
+mod spf;
 
 /// Carries a command out.
 pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> {
@@ -33,6 +34,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::Simulate(simulate) => simulate::run(console, simulate),
         Command::Convert(file) => convert::run(console, file),
         Command::Lookup(lookup) => lookup::run(console, lookup),
+        Command::Spf(spf) => spf::run(console, spf),
         Command::Change(change) => change::run(console, change),
         Command::Daemon { socket, request } => daemon::run(console, socket, request),
     }
