@@ -1,7 +1,7 @@
 //! Forgets what is too old or too much, a little with each batch.
 
 use super::error::Error;
-use super::key::{self, BLOCKS, HOST, HOSTS, META, PASSED, PLACE, TUPLES, VERDICTS};
+use super::key::{self, BLOCKS, HOST, HOSTS, META, PASSED, PLACE, Place, TUPLES, VERDICTS};
 use super::record;
 use super::store::Settings;
 use redb::{ReadableTable, WriteTransaction};
@@ -11,6 +11,9 @@ use std::time::Duration;
 const MOST: usize = 5000;
 /// A day in seconds.
 const DAY: u64 = 24 * 60 * 60;
+/// Tuples of all hosts, evidence and verdicts share the file: of the first two each has one of so many parts
+/// at most, so that a flood of tuples or names does not drive out verdicts.
+pub const PARTS: u64 = 3;
 /// Of so many bytes of the file one may be a byte of a key or value: the pages of a B-tree are half
 /// full at worst, a transaction needs room beside what it replaces, and redb doubles the file to grow.
 const SHARE: u64 = 4;
@@ -49,16 +52,7 @@ pub fn forget(
         tuples.pop_first()?;
     }
     let most = most(settings);
-    let mut blocks = transaction.open_table(BLOCKS)?;
-    for _ in 0..MOST {
-        let Some((place, value)) = blocks.first()? else { break };
-        if *place.value() >= before && size <= most {
-            break;
-        }
-        size = size.saturating_sub(cost(value.value(), false));
-        drop((place, value));
-        blocks.pop_first()?;
-    }
+    size = forget_blocks(transaction, &before, most.checked_div(PARTS).unwrap_or_default(), size)?;
     let before = cutoff(now, settings.verdicts, true);
     forget_passes(transaction, before)?;
     let before = key::place(before, 0);
@@ -80,6 +74,30 @@ pub fn forget(
         }
     }
     Ok(size)
+}
+
+/// Forgets blocks of before a place, and the oldest if they have more than `most` bytes.
+fn forget_blocks(
+    transaction: &WriteTransaction,
+    before: &Place,
+    most: u64,
+    size: u64,
+) -> Result<u64, Error> {
+    let mut blocks = transaction.open_table(BLOCKS)?;
+    let mut meta = transaction.open_table(META)?;
+    let had = meta.get("blocks")?.map(|bytes| bytes.value()).unwrap_or_default();
+    let mut own = had;
+    for _ in 0..MOST {
+        let Some((place, value)) = blocks.first()? else { break };
+        if place.value() >= before && own <= most {
+            break;
+        }
+        own = own.saturating_sub(cost(value.value(), false));
+        drop((place, value));
+        blocks.pop_first()?;
+    }
+    meta.insert("blocks", own)?;
+    Ok(size.saturating_sub(had.saturating_sub(own)))
 }
 
 /// Forgets hosts that passed before this time, now and then.

@@ -11,9 +11,6 @@ use std::time::Duration;
 
 /// Keys that a batch looks at to find old ones: all in a few hours.
 const SWEPT: usize = 5000;
-/// Of what the file may hold, evidence may be one part in so many. Then no new keys are entered: a flood of
-/// names must not drive out verdicts.
-const SHARE: u64 = 3;
 /// How long it is known at least that a host which passed wrote to a recipient.
 const PASSED: Duration = Duration::from_hours(90 * 24);
 
@@ -43,7 +40,8 @@ pub fn add(
     let mut meta = transaction.open_table(META)?;
     let mut own = meta.get("evidence")?.map(|bytes| bytes.value()).unwrap_or_default();
     let others = size.saturating_sub(own);
-    let most = keep::most(settings).checked_div(SHARE).unwrap_or_default();
+    // If there is no room, no new keys are entered.
+    let most = keep::most(settings).checked_div(keep::PARTS).unwrap_or_default();
     let age = Age::at(now, settings);
     for (key, entry) in evidence {
         let name = key::evidence(key);

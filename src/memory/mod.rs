@@ -39,5 +39,7 @@ pub use block::{PACKED, Seen, pack, unpack};
 pub use error::Error;
 pub use find::{Found, Query};
 pub use key::Place;
-pub use record::{Batch, Block, Counter, Deed, Hold, Recalled, Record, RuleRecord, Tuple, VERSION};
+pub use record::{
+    Batch, Block, Counter, Deed, Hold, Recalled, Record, RuleRecord, Tuple, Tuples, VERSION,
+};
 pub use store::{FILE, Opened, Settings, Store};

@@ -7,6 +7,7 @@
 use super::block::{Seen, unpack};
 use super::error::Error;
 use super::key::{self, BLOCKS, PASSED, Place};
+use super::record::Tuples;
 use super::store::Store;
 use crate::evidence::{Entry, Key};
 use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
@@ -85,28 +86,25 @@ impl Store {
         Ok(found)
     }
 
-    /// A page of at most `most` blocks of tuples in the order of scans, from `from` on, none before `since`, and
-    /// where the next page begins.
+    /// A page of at most `most` blocks of tuples in the order of scans, from `from` on, none of a scan before
+    /// `since`.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn blocks(
-        &self,
-        since: i64,
-        from: Option<Place>,
-        most: usize,
-    ) -> Result<(Vec<(i64, Vec<u8>)>, Option<Place>), Error> {
+    pub fn tuples(&self, since: i64, from: Option<Place>, most: usize) -> Result<Tuples, Error> {
         let transaction = self.database.begin_read()?;
         let table = transaction.open_table(BLOCKS)?;
         let first = from.unwrap_or_else(|| key::place(since, 0));
-        let mut found = Vec::new();
+        let mut found = Tuples::default();
         for entry in table.range::<&Place>(&first..)? {
             let (place, bytes) = entry?;
-            if found.len() >= most {
-                return Ok((found, Some(*place.value())));
+            if found.blocks.len() >= most {
+                found.next = Some(*place.value());
+                return Ok(found);
             }
-            found.push((key::time(place.value()), bytes.value().to_vec()));
+            found.blocks.push((key::time(place.value()), bytes.value().to_vec()));
         }
-        Ok((found, None))
+        found.passed = self.all_passed(since)?;
+        Ok(found)
     }
 }

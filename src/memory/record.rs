@@ -5,6 +5,7 @@
 //! added, removed or moved makes files of another [`VERSION`]. Rules are stored by name, so that the list
 //! of rules can change. Texts from strangers are escaped before they get here; tuples are their bytes.
 
+use super::key::Place;
 use crate::evidence::{Entry, Key};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -115,6 +116,17 @@ pub struct Block {
     pub until: i64,
     /// The tuples.
     pub bytes: Vec<u8>,
+}
+
+/// Tuples of all hosts, as far as they fit into an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuples {
+    /// Blocks, each with the time of its scan in seconds since 1970, in the order of scans.
+    pub blocks: Vec<(i64, Vec<u8>)>,
+    /// Where the next page begins, if there are more.
+    pub next: Option<Place>,
+    /// With the last page: the hosts that passed, and when, in seconds since 1970.
+    pub passed: Vec<(IpAddr, i64)>,
 }
 
 /// What an engine must know at its start.

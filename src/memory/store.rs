@@ -224,12 +224,15 @@ fn add_blocks(
 ) -> Result<u64, Error> {
     let mut table = transaction.open_table(BLOCKS)?;
     let mut meta = transaction.open_table(META)?;
+    let mut own = meta.get("blocks")?.map(|bytes| bytes.value()).unwrap_or_default();
     for Block { time, until, bytes } in blocks {
         let place = free(&table, *time)?;
-        size = size.saturating_add(keep::cost(bytes, false));
+        let cost = keep::cost(bytes, false);
+        (size, own) = (size.saturating_add(cost), own.saturating_add(cost));
         table.insert(&place, bytes.as_slice())?;
         meta.insert("until", u64::try_from(*until).unwrap_or_default())?;
     }
+    meta.insert("blocks", own)?;
     Ok(size)
 }
 

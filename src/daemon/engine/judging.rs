@@ -8,6 +8,7 @@
 //! lives as long as the judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
@@ -113,6 +114,8 @@ pub struct Found {
     pub doubts: Vec<String>,
     /// Hosts whose identity had no answer, if DNS did its work.
     pub unanswered: Option<Vec<IpAddr>>,
+    /// Of a scan what memory is to keep of all hosts.
+    pub news: News,
     /// How long it worked, without waiting.
     pub worked: Duration,
 }
@@ -135,6 +138,8 @@ pub struct Work {
     pub overdue: HashSet<IpAddr>,
     /// Of [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
+    /// Which tuples memory knows; `None` if it is to know none.
+    pub known: Option<Arc<seen::Known>>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -324,6 +329,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
         found.unanswered = answers.unanswered(is_settled);
+    }
+    if let (Purpose::Scan, Some(known)) = (work.purpose, &work.known) {
+        found.news = seen::news(&snapshot, known, work.now)?;
     }
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);

@@ -14,7 +14,9 @@ mod judging;
 mod ledger;
 mod memory;
 mod recorded;
+mod replays;
 mod requests;
+mod seen;
 mod standing;
 mod trust;
 mod warnings;
@@ -50,7 +52,9 @@ use ledger::Ledger;
 use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
+use replays::Replays;
 use requests::Asked;
+use seen::Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
@@ -96,7 +100,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         passed: HashMap::new(),
         observed: HashMap::new(),
         observed_before: HashMap::new(),
+        known: Arc::default(),
         histories: Histories::default(),
+        replays: Replays::default(),
         trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
@@ -137,11 +143,13 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         engine.serve(&events, life);
         engine.keep();
         engine.tell_more();
+        engine.replay_more();
         if engine.is_busy_now() {
             continue;
         }
         engine.tidy();
         let deadline = engine.server.as_ref().and_then(Server::next_deadline);
+        let deadline = deadline.into_iter().chain(engine.ledger.begins_at()).min();
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         life.wait(&mut poll, &mut events, longest)?;
     }
@@ -171,8 +179,12 @@ struct Engine {
     /// Hosts that rules which are only observed hit in this scan, and in the last one.
     observed: HashMap<IpAddr, Rule>,
     observed_before: HashMap<IpAddr, Rule>,
+    /// Which tuples memory knows.
+    known: Arc<Known>,
     /// Who is told what was.
     histories: Histories,
+    /// Who is told the tuples of all hosts.
+    replays: Replays,
     /// How often rules were wrong.
     trust: Trust,
     /// Hosts whose identity has no answer, scan after scan.
@@ -266,8 +278,14 @@ impl Engine {
                     let own = |record: &Record| Some((record.address?.into(), record.until?));
                     let own = recalled.standing.iter().filter_map(own).collect();
                     self.store.send(&ToStore::Own(own));
+                    self.known = Arc::new(Known::until(recalled.until));
+                    if let Some(resolver) = &mut self.resolver {
+                        resolver.send(&ToResolver::Good(std::mem::take(&mut recalled.good)));
+                    }
                     self.memory.recall(recalled);
                 }
+                FromMemory::Tuples(ticket, found) => self.replayed(ticket, found),
+                FromMemory::Known(..) => {}
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
                 FromMemory::Written => {}
             }
@@ -309,12 +327,14 @@ impl Engine {
     /// What the next engine is to know.
     fn legacy(&mut self) -> EngineLegacy {
         let patience = std::mem::take(&mut self.patience);
-        EngineLegacy { patience, warned: self.warnings.legacy(), ..self.memory.legacy() }
+        let (warned, until) = (self.warnings.legacy(), self.known.known_until());
+        EngineLegacy { patience, warned, until, ..self.memory.legacy() }
     }
 
     fn inherit(&mut self, mut legacy: EngineLegacy) {
         self.patience = std::mem::take(&mut legacy.patience);
         self.warnings.inherit(std::mem::take(&mut legacy.warned));
+        self.known = Arc::new(Known::until(legacy.until));
         self.memory.inherit(legacy);
     }
 
@@ -392,8 +412,8 @@ impl Engine {
     }
 
     /// Whether there is something to do that no event will tell of.
-    fn is_busy_now(&self) -> bool {
-        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.has_recalled()
+    fn is_busy_now(&mut self) -> bool {
+        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.may_begin()
     }
 }
 

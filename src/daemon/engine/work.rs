@@ -163,7 +163,7 @@ impl Engine {
     }
 
     fn start_next(&mut self) {
-        if !self.ledger.has_recalled() {
+        if !self.ledger.may_begin() {
             return;
         }
         let Some(job) = self.jobs.pop_front() else { return };
@@ -211,8 +211,19 @@ impl Engine {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
                 _ => None,
             };
-            let work =
-                Work { config, purpose, spared, recipients, overdue, observed, held, trapped, now };
+            let known = config.memory.tuples.map(|_| Arc::clone(&self.known));
+            let work = Work {
+                config,
+                purpose,
+                spared,
+                recipients,
+                overdue,
+                observed,
+                held,
+                trapped,
+                known,
+                now,
+            };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -280,7 +291,8 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
-            FromResolver::End { tally, shown, failure, servers } => {
+            FromResolver::End { tally, shown, failure, servers, good } => {
+                self.ledger.note_good(good);
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
@@ -412,6 +424,9 @@ impl Engine {
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
         Arc::make_mut(&mut self.heard).note(found.heard, now());
+        let mut news = found.news;
+        self.known = Arc::new(std::mem::take(&mut news.known));
+        self.ledger.note_news(news);
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }

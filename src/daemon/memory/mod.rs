@@ -87,6 +87,15 @@ fn answer(keeper: Option<&mut Keeper>, message: ToMemory) -> FromMemory {
             }
             FromMemory::Written
         }
+        (ToMemory::Known { ticket, keys }, keeper) => {
+            FromMemory::Known(ticket, keeper.map_or_else(Vec::new, |keeper| keeper.known(&keys)))
+        }
+        (ToMemory::Tuples { ticket, since, from }, Some(keeper)) => {
+            FromMemory::Tuples(ticket, keeper.tuples(since, from))
+        }
+        (ToMemory::Tuples { ticket, .. }, None) => {
+            FromMemory::Tuples(ticket, Err("nothing is remembered".into()))
+        }
         (ToMemory::Find { ticket, query, from, most }, Some(keeper)) => {
             FromMemory::Found(ticket, keeper.find(&query, from, most))
         }

@@ -86,7 +86,7 @@ fn last(store: &Store) -> Option<u64> {
     let Batch { blocks, evidence, .. } = made(number);
     let Block { time, until, bytes } = blocks[0].clone();
     assert_eq!(
-        (recalled.until, store.blocks(time, None, 9).unwrap().0),
+        (recalled.until, store.tuples(time, None, 9).unwrap().blocks),
         (until, vec![(time, bytes)])
     );
     let keys: Vec<_> = evidence.iter().map(|(key, _)| key.clone()).collect();
