@@ -40,16 +40,16 @@ _greytrapctl()
 	show)
 		words='hosts metrics traps' ;;
 	simulate)
-		options='-f -t' ;;
+		options='-c -f -s -t' ;;
 	trap)
 		options='-f' words='because for' ;;
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | simulate:-f)
+	:-[Fs] | lookup:-f | simulate:-[cf])
 		compopt -o default
 		return ;;
-	*:-t | history:-s | monitor:-s | release:-s | report:-s)
+	*:-t | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)
 		return ;;
 	release:for | trap:because | trap:for)
 		return ;;

@@ -41,9 +41,13 @@ pub enum Request {
     Explain(IpAddr),
     /// What became of hosts: a [`Reply::Record`] for each that is remembered.
     History(Query),
-    /// The tuples of all hosts that are remembered since a time in seconds since 1970: a [`Reply::Tuples`] for
-    /// each page.
-    Tuples(i64),
+    /// The tuples of all hosts that are remembered: a [`Reply::Tuples`] for each page.
+    Tuples {
+        /// Not those of scans before this time, in seconds since 1970.
+        since: i64,
+        /// Only the last page, for the hosts that passed.
+        is_end: bool,
+    },
     /// Scan now: done once the scan has begun.
     Scan,
     /// Read the configuration again: done once it is in force.

@@ -44,6 +44,8 @@ pub enum Command {
     Convert(PathBuf),
     /// Judge the hosts of a file.
     Simulate(Simulate),
+    /// Judge the past again.
+    Replay(Replay),
     /// Ask DNS about sender domains.
     Lookup(Lookup),
     /// Set or remove traps in a file.
@@ -84,6 +86,19 @@ pub struct Simulate {
     pub clock: Clock,
     /// The database.
     pub file: PathBuf,
+}
+
+/// `simulate -s`: the scans of the past judged again, as the daemon remembers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Where the daemon listens.
+    pub socket: PathBuf,
+    /// How far back.
+    pub since: Duration,
+    /// The configuration to judge by; `None` means the default one.
+    pub conf: Option<PathBuf>,
+    /// The configuration to compare with.
+    pub old: Option<PathBuf>,
 }
 
 /// `lookup`: looks up sender domains.

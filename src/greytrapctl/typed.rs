@@ -7,7 +7,7 @@
 
 use super::options::{
     Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Request, Simulate, Topic,
+    Replay, Request, Simulate, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -39,6 +39,7 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] list file
        greytrapctl [-jv] check [-x] file
        greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
+       greytrapctl [-jv] [-s socket] simulate -s time [-c conf] [-f conf]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
        greytrapctl [-jv] convert file
        greytrapctl -h | -V
@@ -55,6 +56,7 @@ pub struct Typed {
     file: Option<OsString>,
     time: Option<OsString>,
     conf: Option<OsString>,
+    old: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
     all: bool,
@@ -74,7 +76,11 @@ impl Typed {
                 (Short('v'), _) => typed.verbose = true,
                 (
                     Short('s'),
-                    Some(Verb::Release | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report)),
+                    Some(
+                        Verb::Release
+                        | Verb::Simulate
+                        | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report),
+                    ),
                 ) => typed.since = Some(parser.value()?),
                 (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
                     typed.rule = Some(parser.value()?);
@@ -88,6 +94,7 @@ impl Typed {
                 (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
                     typed.conf = Some(parser.value()?);
                 }
+                (Short('c'), Some(Verb::Simulate)) => typed.old = Some(parser.value()?),
                 (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
                 (Value(word), Some(_)) => typed.operands.push(word),
                 (option, _) => return Err(option.unexpected().into()),
@@ -105,6 +112,7 @@ impl Typed {
                 readers: if self.cross { Readers::OursAndLibcs } else { Readers::Ours },
                 file: self.one(verb, "one file")?.into(),
             }),
+            Verb::Simulate if self.since.is_some() => self.replay(verb)?,
             Verb::Simulate => Command::Simulate(Simulate {
                 conf: self.conf.take().map(PathBuf::from),
                 clock: self.clock()?,
@@ -128,6 +136,14 @@ impl Typed {
         self.nothing_left(verb)?;
         let format = if self.json { Format::Json } else { Format::Text };
         Ok(Options { format, verbose: self.verbose, command })
+    }
+
+    fn replay(&mut self, verb: Verb) -> Result<Command, UsageError> {
+        let since = self.since()?.ok_or(expected(verb, "a time"))?;
+        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
+        let conf = self.conf.take().map(PathBuf::from);
+        let old = self.old.take().map(PathBuf::from);
+        Ok(Command::Replay(Replay { socket, since, conf, old }))
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
@@ -242,6 +258,7 @@ impl Typed {
             ("-F", &self.file),
             ("-t", &self.time),
             ("-r", &self.rule),
+            ("-c", &self.old),
             ("-a", &all),
         ];
         match options.into_iter().find(|(_, value)| value.is_some()) {

@@ -38,7 +38,7 @@ mod tally;
 pub use block::{PACKED, Seen, pack, unpack};
 pub use error::Error;
 pub use find::{Found, Query};
-pub use key::Place;
+pub use key::{PLACE, Place};
 pub use record::{
     Batch, Block, Counter, Deed, Hold, Recalled, Record, RuleRecord, Tuple, Tuples, VERSION,
 };

@@ -39,4 +39,5 @@ mod sync;
 mod syslog;
 #[cfg(target_os = "linux")]
 mod taken;
+mod what_if;
 mod world;

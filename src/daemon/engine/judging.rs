@@ -8,6 +8,7 @@
 //! lives as long as the judging, and wakes the loop by a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use super::recalling::{self, Wanted};
 use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
@@ -68,6 +69,9 @@ pub enum Said {
     Traps(Vec<Verdict>),
     /// It wants an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
+    /// It wants to know something of memory.
+    #[allow(dead_code, reason = "for the rules that need evidence")]
+    Recall(Wanted),
     /// It wants an [`Answer::Checked`], with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
@@ -116,6 +120,8 @@ pub struct Found {
     pub unanswered: Option<Vec<IpAddr>>,
     /// Of a scan what memory is to keep of all hosts.
     pub news: News,
+    /// Of a scan the evidence that memory is to keep.
+    pub evidence: recalling::Known,
     /// How long it worked, without waiting.
     pub worked: Duration,
 }

@@ -9,6 +9,7 @@ use super::now;
 use super::seen::News;
 use crate::daemon::messages::{FromMemory, ToMemory};
 use crate::daemon::peer::Peer;
+use crate::evidence::{Entry, Key};
 use crate::log;
 use crate::memory::{Batch, Counter, Hold, Record};
 use crate::plural::counted_here;
@@ -24,7 +25,8 @@ const BATCH: usize = 500;
 /// Blocks of tuples that wait, some 100 KB each at most, and in a batch.
 const BLOCKS_GATHERED: usize = 600;
 const BLOCKS: usize = 10;
-/// Entries of evidence in a batch.
+/// Entries of evidence that wait, and in a batch.
+const ENTRIES_GATHERED: usize = 300_000;
 const ENTRIES: usize = 5000;
 /// How long the first scan waits. A file of a gigabyte is verified in less.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,6 +126,12 @@ impl Ledger {
         self.next.blocks.extend(blocks.into_iter().take(room));
         let before = std::mem::replace(&mut self.white, white.iter().map(|(ip, _)| *ip).collect());
         self.next.white.extend(white.into_iter().filter(|(ip, _)| !before.contains(ip)));
+    }
+
+    /// Has the evidence of a scan remembered.
+    pub fn note_evidence(&mut self, evidence: Vec<(Key, Entry)>) {
+        let room = ENTRIES_GATHERED.saturating_sub(self.next.evidence.len());
+        self.next.evidence.extend(evidence.into_iter().take(room));
     }
 
     /// Has the good domains remembered, if they have changed.

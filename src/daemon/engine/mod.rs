@@ -13,13 +13,13 @@ mod histories;
 mod judging;
 mod ledger;
 mod memory;
+mod recalling;
 mod recorded;
 mod replays;
 mod requests;
 mod seen;
 mod standing;
 mod trust;
-mod warnings;
 mod work;
 
 use crate::checker::remembered::Remembered;
@@ -39,7 +39,7 @@ use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
 use crate::heap;
-use crate::inquiry::Patience;
+use crate::inquiry::{Patience, Warnings};
 use crate::log;
 use crate::machine::Own;
 use crate::memory::{Deed, Record};
@@ -52,6 +52,7 @@ use ledger::Ledger;
 use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
+use recalling::Recalls;
 use replays::Replays;
 use requests::Asked;
 use seen::Known;
@@ -64,7 +65,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trust::Trust;
-use warnings::Warnings;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -103,6 +103,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         known: Arc::default(),
         histories: Histories::default(),
         replays: Replays::default(),
+        recalls: Recalls::default(),
         trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
@@ -185,6 +186,8 @@ struct Engine {
     histories: Histories,
     /// Who is told the tuples of all hosts.
     replays: Replays,
+    /// Who waits for what memory knows.
+    recalls: Recalls,
     /// How often rules were wrong.
     trust: Trust,
     /// Hosts whose identity has no answer, scan after scan.
@@ -285,7 +288,7 @@ impl Engine {
                     self.memory.recall(recalled);
                 }
                 FromMemory::Tuples(ticket, found) => self.replayed(ticket, found),
-                FromMemory::Known(..) => {}
+                FromMemory::Known(ticket, known) => self.recalled(ticket, known),
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
                 FromMemory::Written => {}
             }

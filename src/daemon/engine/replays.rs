@@ -6,7 +6,7 @@ use super::ledger::Ledger;
 use crate::control::protocol::Reply;
 use crate::control::server::{ClientId, Server};
 use crate::daemon::messages::ToMemory;
-use crate::memory::{Place, Tuples};
+use crate::memory::{PLACE, Place, Tuples};
 use std::collections::HashMap;
 
 /// Clients at a time.
@@ -31,8 +31,14 @@ impl Replays {
     }
 
     /// Asks for the first page.
-    pub fn begin(&mut self, ticket: u64, client: ClientId, since: i64, ledger: &mut Ledger) {
-        ledger.ask(&ToMemory::Tuples { ticket, since, from: None });
+    pub fn begin(
+        &mut self,
+        ticket: u64,
+        (client, since, is_end): (ClientId, i64, bool),
+        ledger: &mut Ledger,
+    ) {
+        let from = is_end.then_some(Place::from([u8::MAX; PLACE]));
+        ledger.ask(&ToMemory::Tuples { ticket, since, from });
         self.0.insert(ticket, Told { client, since, next: None });
     }
 

@@ -149,6 +149,7 @@ impl Engine {
                 Said::Read(overview) => self.read(*overview),
                 Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
+                Said::Recall(wanted) => self.recall(wanted),
                 Said::Check(messages, count) => self.check(messages, count),
                 Said::Done(outcome) => self.judged(outcome),
             }
@@ -320,6 +321,7 @@ impl Engine {
         if let Some(judging) = at_work.judging.take() {
             judging.join();
         }
+        self.recalls.clear();
         let found = match outcome {
             Ok(found) => *found,
             Err(damage) => {
@@ -427,6 +429,7 @@ impl Engine {
         let mut news = found.news;
         self.known = Arc::new(std::mem::take(&mut news.known));
         self.ledger.note_news(news);
+        self.ledger.note_evidence(found.evidence);
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }

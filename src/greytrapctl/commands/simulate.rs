@@ -73,9 +73,11 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
 }
 
 /// What DNS says, of hosts that came up late too.
-struct Known {
-    findings: Option<Findings>,
-    further: Option<Findings>,
+pub struct Known {
+    /// About hosts and domains.
+    pub findings: Option<Findings>,
+    /// About hosts that came up later.
+    pub further: Option<Findings>,
 }
 
 impl Answers for Known {
@@ -96,7 +98,7 @@ impl Answers for Known {
 
 /// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
 /// rules judge without it.
-fn findings(
+pub fn findings(
     console: &mut Console<'_>,
     questions: Questions,
     resolver: &mut Option<io::Result<Resolver>>,
