@@ -40,13 +40,13 @@ _greytrapctl()
 	show)
 		words='hosts metrics traps' ;;
 	simulate)
-		options='-c -f -s -t' ;;
+		options='-M -c -f -s -t' ;;
 	trap)
 		options='-f' words='because for' ;;
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | simulate:-[cf])
+	:-[Fs] | lookup:-f | simulate:-[Mcf])
 		compopt -o default
 		return ;;
 	*:-t | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)

@@ -38,7 +38,7 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] -F file [-t epoch] release address ...
        greytrapctl [-jv] list file
        greytrapctl [-jv] check [-x] file
-       greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
+       greytrapctl [-jv] simulate [-f conf] [-M memory] [-t epoch] [file]
        greytrapctl [-jv] [-s socket] simulate -s time [-c conf] [-f conf]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
        greytrapctl [-jv] convert file
@@ -57,6 +57,7 @@ pub struct Typed {
     time: Option<OsString>,
     conf: Option<OsString>,
     old: Option<OsString>,
+    memory: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
     all: bool,
@@ -94,6 +95,7 @@ impl Typed {
                 (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
                     typed.conf = Some(parser.value()?);
                 }
+                (Short('M'), Some(Verb::Simulate)) => typed.memory = Some(parser.value()?),
                 (Short('c'), Some(Verb::Simulate)) => typed.old = Some(parser.value()?),
                 (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
                 (Value(word), Some(_)) => typed.operands.push(word),
@@ -116,6 +118,7 @@ impl Typed {
             Verb::Simulate => Command::Simulate(Simulate {
                 conf: self.conf.take().map(PathBuf::from),
                 clock: self.clock()?,
+                memory: self.memory.take().map(PathBuf::from),
                 file: match self.operands.is_empty() {
                     true => Config::default().database,
                     false => self.one(verb, "one file at most")?.into(),
@@ -259,6 +262,7 @@ impl Typed {
             ("-t", &self.time),
             ("-r", &self.rule),
             ("-c", &self.old),
+            ("-M", &self.memory),
             ("-a", &all),
         ];
         match options.into_iter().find(|(_, value)| value.is_some()) {

@@ -104,6 +104,8 @@ pub struct Batch {
     pub blocks: Vec<Block>,
     /// All domains that were found good, if they have changed.
     pub good: Option<Vec<Vec<u8>>>,
+    /// All hosts that were spared once with a bad message, if they have changed.
+    pub warned: Option<Vec<(IpAddr, i64)>>,
 }
 
 /// Tuples that one scan saw for the first time, [packed](super::Seen).
@@ -142,6 +144,8 @@ pub struct Recalled {
     pub rules: Vec<RuleRecord>,
     /// Domains that were found good.
     pub good: Vec<Vec<u8>>,
+    /// Hosts that were spared once with a bad message, and when, in seconds since 1970.
+    pub warned: Vec<(IpAddr, i64)>,
     /// Until when tuples are remembered, in seconds since 1970.
     pub until: i64,
 }

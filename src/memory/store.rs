@@ -101,6 +101,9 @@ impl Store {
             if let Some(good) = &batch.good {
                 live.insert("good", encoded(good)?.as_slice())?;
             }
+            if let Some(warned) = &batch.warned {
+                live.insert("warned", encoded(warned)?.as_slice())?;
+            }
         }
         let size = keep::forget(&transaction, &self.settings, batch.now, size)?;
         transaction.open_table(META)?.insert("bytes", size)?;
@@ -125,6 +128,9 @@ impl Store {
         }
         if let Some(bytes) = live.get("good")? {
             recalled.good = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(bytes) = live.get("warned")? {
+            recalled.warned = postcard::from_bytes(bytes.value()).unwrap_or_default();
         }
         if let Some(until) = transaction.open_table(META)?.get("until")? {
             recalled.until = i64::try_from(until.value()).unwrap_or_default();

@@ -28,6 +28,7 @@ mod monitor;
 mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
+mod recomputed;
 mod reload;
 mod remembered;
 mod sandbox;

@@ -111,11 +111,8 @@ fn fourteen_days_at_length() {
     }
     let mut daemon = place.start();
     daemon.scan_done();
-    let new = place.write(
-        "new.conf",
-        format!("{NO_DNS}suspect tuples 1\nmax sender domains 1\n"),
-        0o600,
-    );
+    let new =
+        place.write("new.conf", format!("{NO_DNS}suspect tuples 1\nmax sender domains 1\n"), 0o600);
     let new = new.display().to_string();
     let begun = Instant::now();
     let socket = place.socket().display().to_string();

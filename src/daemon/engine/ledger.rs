@@ -134,6 +134,11 @@ impl Ledger {
         self.next.evidence.extend(evidence.into_iter().take(room));
     }
 
+    /// Has the hosts remembered that were spared once with a bad message.
+    pub fn note_warned(&mut self, warned: Vec<(IpAddr, i64)>) {
+        self.next.warned = Some(warned);
+    }
+
     /// Has the good domains remembered, if they have changed.
     pub fn note_good(&mut self, mut good: Vec<Vec<u8>>) {
         good.sort_unstable();
@@ -182,8 +187,10 @@ impl Ledger {
     }
 
     fn is_empty(&self) -> bool {
-        let Batch { now: _, records, holds, counters, evidence, white, blocks, good } = &self.next;
-        let is_nothing = holds.is_none() && counters.is_none() && good.is_none();
+        let Batch { now: _, records, holds, counters, evidence, white, blocks, good, warned } =
+            &self.next;
+        let is_nothing =
+            holds.is_none() && counters.is_none() && good.is_none() && warned.is_none();
         is_nothing && [records.len(), evidence.len(), white.len(), blocks.len()] == [0; 4]
     }
 

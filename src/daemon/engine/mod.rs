@@ -282,6 +282,7 @@ impl Engine {
                     let own = recalled.standing.iter().filter_map(own).collect();
                     self.store.send(&ToStore::Own(own));
                     self.known = Arc::new(Known::until(recalled.until));
+                    self.warnings.inherit(std::mem::take(&mut recalled.warned));
                     if let Some(resolver) = &mut self.resolver {
                         resolver.send(&ToResolver::Good(std::mem::take(&mut recalled.good)));
                     }

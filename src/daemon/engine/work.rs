@@ -425,6 +425,7 @@ impl Engine {
         found.doubts.iter().for_each(log::warning);
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
+        self.warnings.changed().into_iter().for_each(|warned| self.ledger.note_warned(warned));
         Arc::make_mut(&mut self.heard).note(found.heard, now());
         let mut news = found.news;
         self.known = Arc::new(std::mem::take(&mut news.known));

@@ -21,6 +21,7 @@ mod input;
 mod list;
 mod lookup;
 mod monitor;
+mod remembering;
 mod replay;
 mod report;
 mod show;

@@ -2,6 +2,7 @@
 //! with `-v` for each that passes. Nothing is written.
 #![forbid(unsafe_code)]
 
+use super::remembering::Remembering;
 use super::{conf, input};
 use crate::db::Error;
 use crate::dns::Promise;
@@ -16,11 +17,12 @@ use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, unfit};
 use crate::plural::counted;
 use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict};
+use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What stands in the place of a rule's name for a host that passes.
 const PASS: &str = "pass";
@@ -29,17 +31,21 @@ const PASS: &str = "pass";
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
     // The file may be another machine's: this one's addresses are hosts like others.
     let config = conf::load(console, simulate.conf.as_deref())?;
+    let now = simulate.clock.now();
+    let open = |path: &Path| Remembering::open(path, &config, now);
+    let memory = simulate.memory.as_deref().map(open).transpose()?;
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
     let begin = if console.verbose { Scan::of_all } else { Scan::of };
-    let mut scan = begin(&snapshot, simulate.clock.now(), &config.rules)
+    let mut scan = begin(&snapshot, now, &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
-    let mut known =
-        Known { findings: findings(console, Questions::of(&scan), &mut resolver), further: None };
+    let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
+    let first = findings(console, Questions::of(&scan), &mut resolver);
+    let mut known = Known { findings: first, further: None, spared };
     if known.findings.is_some() {
         scan.settle(Some(&known));
         known.further = findings(console, Questions::further(&scan), &mut resolver);
@@ -66,6 +72,9 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         report.traps_by(answers, portion).try_for_each(&mut show)?;
     }
     console.flush()?;
+    if let Some(memory) = memory {
+        memory.write(spared_now(&report, answers), Vec::new())?;
+    }
     sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
@@ -78,6 +87,8 @@ pub struct Known {
     pub findings: Option<Findings>,
     /// About hosts that came up later.
     pub further: Option<Findings>,
+    /// Hosts that were spared before with a bad message.
+    pub spared: Arc<HashSet<IpAddr>>,
 }
 
 impl Answers for Known {
@@ -91,9 +102,23 @@ impl Answers for Known {
         self.findings.as_ref()?.domain(domain)
     }
 
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.spared.contains(&address)
+    }
+
     fn doubt(&self) -> Option<Doubt> {
         self.findings.as_ref()?.doubt()
     }
+}
+
+/// The hosts that have one bad message, which their identity outweighs this time; none without answers.
+fn spared_now(report: &Report<'_>, answers: Option<&dyn Answers>) -> Vec<IpAddr> {
+    if answers.is_none() {
+        return Vec::new();
+    }
+    let verdicts = report.verdicts_by(answers, Portion::None);
+    let spared = verdicts.filter(|verdict| verdict.passes().is_some_and(Why::is_warning));
+    spared.map(|verdict| verdict.address.ip()).collect()
 }
 
 /// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other

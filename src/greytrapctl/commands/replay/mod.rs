@@ -50,7 +50,11 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
         found.push(findings(console, std::mem::take(&mut judge.questions), resolver));
     }
     if found.iter().any(Option::is_some) {
-        let known = found.into_iter().map(|findings| Known { findings, further: None });
+        let known = found.into_iter().map(|findings| Known {
+            findings,
+            further: None,
+            spared: Default::default(),
+        });
         let known: Vec<_> = known.collect();
         let answers: Vec<_> = known.iter().map(|known| Some(known as &dyn Answers)).collect();
         judges = configs.iter().map(|config| Judge::new(config)).collect();
