@@ -40,7 +40,7 @@ _greytrapctl()
 	show)
 		words='hosts metrics traps' ;;
 	simulate)
-		options='-f -t' ;;
+		options='-M -c -f -s -t' ;;
 	spf)
 		options='-f' ;;
 	trap)
@@ -48,10 +48,10 @@ _greytrapctl()
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | simulate:-f | spf:-f)
+	:-[Fs] | lookup:-f | simulate:-[Mcf] | spf:-f)
 		compopt -o default
 		return ;;
-	*:-t | history:-s | monitor:-s | release:-s | report:-s)
+	*:-t | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)
 		return ;;
 	release:for | trap:because | trap:for)
 		return ;;

@@ -10,7 +10,7 @@ set -A complete_greytrapctl_1 -- \
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.
 set -A complete_greytrapctl_2 -- \
-	-a -f -r -s -t -x \
+	-M -a -c -f -r -s -t -x \
 	hosts metrics traps \
 	brief verbose \
 	because for

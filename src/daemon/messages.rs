@@ -13,8 +13,9 @@ use crate::db::lock::Pass;
 use crate::dns::exemption::{Claim, Endorsement};
 use crate::dns::identity::Identity;
 use crate::dns::verdict::{DomainVerdict, Tally};
+use crate::evidence::{Entry, Key};
 use crate::inquiry::{Patience, Shown};
-use crate::memory::{Batch, Found, Hold, Place, Query, Recalled};
+use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, Tuples};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -120,6 +121,8 @@ pub struct EngineLegacy {
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
     pub warned: Vec<(IpAddr, i64)>,
+    /// Until when tuples were handed to memory, in seconds since 1970.
+    pub until: i64,
 }
 
 /// From any other process to the parent.
@@ -271,6 +274,8 @@ pub enum ToResolver {
     Domains(Vec<Vec<u8>>),
     /// Hosts that may be exempt, each with a sender.
     Exemptions(Vec<Claim>),
+    /// Domains that were found good before the daemon was started.
+    Good(Vec<Vec<u8>>),
     /// That was all: ask.
     Ask {
         /// Domains that must exist, with which name servers prove themselves.
@@ -299,6 +304,8 @@ pub enum FromResolver {
         failure: Option<String>,
         /// The state of the name servers.
         servers: Vec<NameServer>,
+        /// All domains that serve as controls, since they were found good.
+        good: Vec<Vec<u8>>,
     },
 }
 
@@ -332,6 +339,22 @@ pub enum ToMemory {
     Recall,
     /// Write this; there is one answer to each.
     Write(Batch),
+    /// What is known of these keys?
+    Known {
+        /// The number for the answer.
+        ticket: u64,
+        /// The keys.
+        keys: Vec<Key>,
+    },
+    /// A page of the tuples of all hosts.
+    Tuples {
+        /// The number for the answer.
+        ticket: u64,
+        /// Not those of scans before this time, in seconds since 1970.
+        since: i64,
+        /// Where the page begins.
+        from: Option<Place>,
+    },
     /// Find records.
     Find {
         /// The number for the answer.
@@ -352,6 +375,10 @@ pub enum FromMemory {
     Recalled(Recalled),
     /// The last batch was written, or never will be.
     Written,
+    /// What is known of keys; those of which nothing is known are left out.
+    Known(u64, Vec<(Key, Entry)>),
+    /// A page of tuples, or why there is none.
+    Tuples(u64, Result<Tuples, String>),
     /// A page of records, or why there is none.
     Found(u64, Result<Found, String>),
 }

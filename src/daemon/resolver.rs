@@ -43,6 +43,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
                 ToResolver::Exemptions(claims) => asked.exemptions.extend(claims),
+                ToResolver::Good(domains) => resolver.recall_good(&domains),
                 ToResolver::Ask { controls, within } => {
                     if resolver.has_other_servers() {
                         log::info(format_args!("{}: has changed", resolv_conf::PATH));
@@ -94,7 +95,8 @@ fn answer(
         timeouts: health.timeouts,
     });
     let servers = servers.collect();
-    engine.deliver(&FromResolver::End { tally, shown, failure, servers }, life);
+    let good = resolver.good();
+    engine.deliver(&FromResolver::End { tally, shown, failure, servers, good }, life);
 }
 
 fn fitness(fitness: dns::Fitness) -> Fitness {

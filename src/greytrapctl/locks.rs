@@ -35,6 +35,13 @@ pub enum Task<'a> {
         /// Whether all of them are on port 53.
         only_dns_port: bool,
     },
+    /// Ask the daemon, and name servers.
+    Replay {
+        /// The daemon's socket.
+        socket: &'a Path,
+        /// Whether all name servers are on port 53.
+        only_dns_port: bool,
+    },
     /// Ask the daemon.
     Ask {
         /// The daemon's socket.
@@ -66,6 +73,10 @@ impl<'a> Task<'a> {
             Task::Convert => ("stdio", vec![]),
             Task::Lookup { only_dns_port: true } => ("stdio dns", vec![]),
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
+            Task::Replay { socket, only_dns_port: true } =>
+                ("stdio unix dns", vec![(socket, "w")]),
+            Task::Replay { socket, only_dns_port: false } =>
+                ("stdio unix inet", vec![(socket, "w")]),
             // unix: connect(2), which needs write access to the socket.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
         }
@@ -88,6 +99,8 @@ mod tests {
             Task::Lookup { only_dns_port: true },
             Task::Lookup { only_dns_port: false },
             Task::Ask { socket: path },
+            Task::Replay { socket: path, only_dns_port: true },
+            Task::Replay { socket: path, only_dns_port: false },
         ];
         for task in tasks {
             let (promises, unveils) = task.row();

@@ -7,7 +7,7 @@
 
 use super::options::{
     Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Request, Simulate, Spf, Topic,
+    Replay, Request, Simulate, Spf, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -38,7 +38,8 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] -F file [-t epoch] release address ...
        greytrapctl [-jv] list file
        greytrapctl [-jv] check [-x] file
-       greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
+       greytrapctl [-jv] simulate [-f conf] [-M memory] [-t epoch] [file]
+       greytrapctl [-jv] [-s socket] simulate -s time [-c conf] [-f conf]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
        greytrapctl [-jv] spf [-f conf] address helo sender
        greytrapctl [-jv] convert file
@@ -56,6 +57,8 @@ pub struct Typed {
     file: Option<OsString>,
     time: Option<OsString>,
     conf: Option<OsString>,
+    old: Option<OsString>,
+    memory: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
     all: bool,
@@ -75,7 +78,11 @@ impl Typed {
                 (Short('v'), _) => typed.verbose = true,
                 (
                     Short('s'),
-                    Some(Verb::Release | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report)),
+                    Some(
+                        Verb::Release
+                        | Verb::Simulate
+                        | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report),
+                    ),
                 ) => typed.since = Some(parser.value()?),
                 (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
                     typed.rule = Some(parser.value()?);
@@ -89,6 +96,8 @@ impl Typed {
                 (Short('f'), Some(Verb::Simulate | Verb::Lookup | Verb::Spf)) => {
                     typed.conf = Some(parser.value()?);
                 }
+                (Short('M'), Some(Verb::Simulate)) => typed.memory = Some(parser.value()?),
+                (Short('c'), Some(Verb::Simulate)) => typed.old = Some(parser.value()?),
                 (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
                 (Value(word), Some(_)) => typed.operands.push(word),
                 (option, _) => return Err(option.unexpected().into()),
@@ -106,9 +115,11 @@ impl Typed {
                 readers: if self.cross { Readers::OursAndLibcs } else { Readers::Ours },
                 file: self.one(verb, "one file")?.into(),
             }),
+            Verb::Simulate if self.since.is_some() => self.replay(verb)?,
             Verb::Simulate => Command::Simulate(Simulate {
                 conf: self.conf.take().map(PathBuf::from),
                 clock: self.clock()?,
+                memory: self.memory.take().map(PathBuf::from),
                 file: match self.operands.is_empty() {
                     true => Config::default().database,
                     false => self.one(verb, "one file at most")?.into(),
@@ -138,6 +149,14 @@ impl Typed {
             return Err(expected(Verb::Spf, "an address, a HELO name and a sender"));
         };
         Ok(Spf { conf: self.conf.take().map(PathBuf::from), address, helo, sender })
+    }
+
+    fn replay(&mut self, verb: Verb) -> Result<Command, UsageError> {
+        let since = self.since()?.ok_or(expected(verb, "a time"))?;
+        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
+        let conf = self.conf.take().map(PathBuf::from);
+        let old = self.old.take().map(PathBuf::from);
+        Ok(Command::Replay(Replay { socket, since, conf, old }))
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
@@ -252,6 +271,8 @@ impl Typed {
             ("-F", &self.file),
             ("-t", &self.time),
             ("-r", &self.rule),
+            ("-c", &self.old),
+            ("-M", &self.memory),
             ("-a", &all),
         ];
         match options.into_iter().find(|(_, value)| value.is_some()) {

@@ -10,9 +10,11 @@
 mod findings;
 mod patience;
 mod shares;
+mod warnings;
 
 pub use findings::{Answered, Findings, Rounds, Shown};
 pub use patience::Patience;
+pub use warnings::Warnings;
 
 use crate::dns::Notice;
 use crate::dns::exemption::{Claim, Endorsement, Exemption};
@@ -31,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// With fewer definite answers than this, the share of bad domains means nothing.
 const FEW: u64 = 20;
+/// Controls that the questions of several scans have together.
+const CONTROLS: usize = 32;
 
 /// The questions of a scan.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +90,19 @@ impl Questions {
         let is_empty = hosts.is_empty() && exemptions.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
         Questions { hosts, exemptions, controls, ..Questions::default() }
+    }
+
+    /// Adds the questions of another scan.
+    pub fn add(&mut self, other: Questions) {
+        self.hosts.extend(other.hosts);
+        self.exemptions.extend(other.exemptions);
+        let domains = &other.domains;
+        self.domains.extend((0..domains.len()).filter_map(|number| domains.get(number)));
+        for control in other.controls.into_iter().take(CONTROLS) {
+            if self.controls.len() < CONTROLS && !self.controls.contains(&control) {
+                self.controls.push(control);
+            }
+        }
     }
 
     /// The number of questions, without the controls.

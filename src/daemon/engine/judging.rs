@@ -8,6 +8,8 @@
 //! wakes the loop with a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use super::recalling::{self, Wanted};
+use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
@@ -17,6 +19,7 @@ use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
 use crate::dns::exemption::Claim;
+use crate::evidence::Key;
 use crate::inquiry::{Answered, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
@@ -68,6 +71,8 @@ pub enum Said {
     Traps(Vec<Verdict>),
     /// It needs an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
+    /// It needs to know something of memory.
+    Recall(Wanted),
     /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
@@ -114,6 +119,10 @@ pub struct Found {
     pub doubts: Vec<String>,
     /// Hosts whose identity had no answer, if DNS was usable.
     pub unanswered: Option<Vec<IpAddr>>,
+    /// In a scan, what memory is to keep of all hosts.
+    pub news: News,
+    /// In a scan, the evidence that memory is to keep.
+    pub evidence: recalling::Known,
     /// How long it worked, not counting the time it waited.
     pub worked: Duration,
 }
@@ -136,6 +145,8 @@ pub struct Work {
     pub overdue: HashSet<IpAddr>,
     /// For [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
+    /// Which tuples memory knows; `None` if it is to know none.
+    pub known: Option<Arc<seen::Known>>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -265,7 +276,7 @@ impl Answers for Known<'_> {
 impl Known<'_> {
     /// The hosts with a name that has no answer, if DNS was usable or there was nothing to ask.
     fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
-        let mut rounds = self.rounds.0.iter();
+        let mut rounds = self.rounds.findings.iter();
         let mut hosts = match rounds.next() {
             Some(findings) => findings.unanswered()?,
             None => is_settled.then(Vec::new)?,
@@ -318,10 +329,12 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     tell(&scan, None);
     let mut asking = Asking::begin(&scan, work, line);
     let is_settled = asking.questions.is_empty();
+    let mut recalled = HashSet::new();
     loop {
         asking.wait(line);
         let start = Instant::now();
         scan.settle(Some(&asking.known));
+        recall(&mut scan, &mut recalled, &asking.known, line);
         tell(&scan, Some(&asking.known));
         worked += start.elapsed();
         asking.ask_more(&scan, line);
@@ -345,9 +358,24 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         found.unanswered = unanswered
             .map(|hosts| hosts.into_iter().filter(|address| nominated.contains(address)).collect());
     }
+    if let (Purpose::Scan, Some(known)) = (work.purpose, &work.known) {
+        found.news = seen::news(&snapshot, known, work.now)?;
+        found.evidence = scan.evidence().fresh();
+    }
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);
     Ok(found)
+}
+
+/// Adds what memory knows of the names that anonymous hosts use, as far as it was not asked for before.
+fn recall(scan: &mut Scan<'_>, recalled: &mut HashSet<Key>, known: &Known<'_>, line: &Line) {
+    let keys = scan.keys().into_iter();
+    let new: Vec<_> = keys.filter(|key| recalled.insert(key.clone())).collect();
+    if new.is_empty() {
+        return;
+    }
+    scan.recall(recalling::recall(new, |wanted| line.say(Said::Recall(wanted))));
+    scan.settle(Some(known));
 }
 
 fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
@@ -473,7 +501,7 @@ impl<'w> Asking<'w> {
             self.is_cut = false;
             return;
         };
-        let rounds = &mut self.known.rounds.0;
+        let rounds = &mut self.known.rounds.findings;
         if let Some(questions) = further {
             rounds.push(Findings::new(questions, answered, self.overdue.clone()));
             return;

@@ -282,6 +282,18 @@ impl Resolver {
         self.scan.as_ref().map_or(&[], |scan| &scan.controls)
     }
 
+    /// All domains that earlier scans found good, as far as they are remembered.
+    pub fn good(&self) -> Vec<Vec<u8>> {
+        self.controls.all().map(Name::text).collect()
+    }
+
+    /// Takes over domains that were found good before.
+    pub fn recall_good(&mut self, domains: &[Vec<u8>]) {
+        for name in domains.iter().filter_map(|text| Name::from_domain(text).ok()) {
+            self.controls.remember(&name, &mut self.random);
+        }
+    }
+
     /// Ends the scan; open questions get no answer. Denials are remembered only if they are believed, and
     /// only if `keeps_denials`.
     pub fn end_scan(&mut self, keeps_denials: bool) {

@@ -21,6 +21,8 @@ mod input;
 mod list;
 mod lookup;
 mod monitor;
+mod remembering;
+mod replay;
 mod report;
 mod show;
 mod simulate;
@@ -32,6 +34,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::List(file) => list::run(console, file),
         Command::Check(check) => check::run(console, check),
         Command::Simulate(simulate) => simulate::run(console, simulate),
+        Command::Replay(replay) => replay::run(console, replay),
         Command::Convert(file) => convert::run(console, file),
         Command::Lookup(lookup) => lookup::run(console, lookup),
         Command::Spf(spf) => spf::run(console, spf),
