@@ -22,7 +22,7 @@ _greytrapctl()
 	'')
 		options='-F -V -h -j -s -t -v'
 		words='check convert explain history list log lookup monitor
-		    release reload report scan show simulate trap' ;;
+		    release reload report scan show simulate spf trap' ;;
 	check)
 		options='-x' ;;
 	history)
@@ -41,12 +41,14 @@ _greytrapctl()
 		words='hosts metrics traps' ;;
 	simulate)
 		options='-M -c -f -s -t' ;;
+	spf)
+		options='-f' ;;
 	trap)
 		options='-f' words='because for' ;;
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | simulate:-[Mcf])
+	:-[Fs] | lookup:-f | simulate:-[Mcf] | spf:-f)
 		compopt -o default
 		return ;;
 	*:-t | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)

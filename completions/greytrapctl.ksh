@@ -5,7 +5,7 @@
 set -A complete_greytrapctl_1 -- \
 	-F -V -h -j -s -t -v \
 	check convert explain history list log lookup monitor \
-	release reload report scan show simulate trap
+	release reload report scan show simulate spf trap
 
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.

@@ -10,7 +10,8 @@ use crate::config::Origins;
 use crate::control::protocol::Explained;
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
-use crate::dns::identity::Confirmation;
+use crate::dns::exemption::{Claim, Endorsement};
+use crate::dns::identity::Identity;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::evidence::{Entry, Key};
 use crate::inquiry::{Patience, Shown};
@@ -273,6 +274,8 @@ pub enum ToResolver {
     Domains(Vec<Vec<u8>>),
     /// Domains that were found good before the daemon was started.
     Good(Vec<Vec<u8>>),
+    /// Hosts that may be exempt, each with a sender.
+    Exemptions(Vec<Claim>),
     /// That was all: ask.
     Ask {
         /// Domains that must exist, with which name servers prove themselves.
@@ -286,9 +289,11 @@ pub enum ToResolver {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromResolver {
     /// The answers about the next hosts' names, in the order of the questions.
-    Hosts(Vec<Vec<Confirmation>>),
+    Hosts(Vec<Identity>),
     /// The answers about the next domains, in the order of the questions.
     Domains(Vec<DomainVerdict>),
+    /// The answers about the next exemptions, in the order of the questions.
+    Exemptions(Vec<Endorsement>),
     /// That was all.
     End {
         /// How the lookups ended.
@@ -390,4 +395,25 @@ pub enum ToSync {
 pub enum FromSync {
     /// The state of the peers, after every message.
     Peers(Vec<Peer>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::exemption::{Exemption, Ground};
+    use crate::dns::spf::SpfResult;
+
+    #[test]
+    fn exemptions_arrive_as_they_were_sent() {
+        let claim = Claim::new([192, 0, 2, 1].into(), b"h\xff", b"<u\0@a.example>");
+        let sent = postcard::to_stdvec(&ToResolver::Exemptions(vec![claim.clone()])).unwrap();
+        let ToResolver::Exemptions(claims) = postcard::from_bytes(&sent).unwrap() else { panic!() };
+        assert_eq!(claims, [claim]);
+        let exemption = Exemption::Exempt(Ground::Spf("mx".into()));
+        let found = [Endorsement { exemption, spf: Some(SpfResult::Pass) }, Endorsement::UNKNOWN];
+        let sent = postcard::to_stdvec(&FromResolver::Exemptions(found.to_vec())).unwrap();
+        let received = postcard::from_bytes(&sent).unwrap();
+        let FromResolver::Exemptions(received) = received else { panic!() };
+        assert_eq!(received, found);
+    }
 }

@@ -43,6 +43,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
                 ToResolver::Good(domains) => resolver.recall_good(&domains),
+                ToResolver::Exemptions(claims) => asked.exemptions.extend(claims),
                 ToResolver::Ask { controls, within } => {
                     if resolver.has_other_servers() {
                         log::info(format_args!("{}: has changed", resolv_conf::PATH));
@@ -74,12 +75,15 @@ fn answer(
 ) {
     let notices = resolver.take_notices();
     notices.iter().for_each(|notice| log::verbose(format_args!("DNS: {notice}")));
-    let (_, Answered { hosts, domains, tally, shown }) = inquiry.end(resolver);
+    let (_, Answered { hosts, domains, endorsements, tally, shown }) = inquiry.end(resolver);
     for chunk in hosts.chunks(CHUNK) {
         engine.deliver(&FromResolver::Hosts(chunk.to_vec()), life);
     }
     for chunk in domains.chunks(CHUNK) {
         engine.deliver(&FromResolver::Domains(chunk.to_vec()), life);
+    }
+    for chunk in endorsements.chunks(CHUNK) {
+        engine.deliver(&FromResolver::Exemptions(chunk.to_vec()), life);
     }
     let failure = unfit(&notices, resolver.health().count(), &shown);
     let failure = failure.map(|error| error.to_string());

@@ -1,14 +1,15 @@
 //! The JSON objects that `-j` prints, one a line; those about verdicts are in `judged`.
 //!
-//! Whatever came from strangers stands in them as [`escaped`] text, always: printable UTF-8 as it is,
-//! a backslash doubled, any other byte as a backslash and three octal digits. So every byte can be
-//! had back, and none can harm a terminal.
+//! Whatever comes from strangers is always [`escaped`]: printable UTF-8 as it is, a backslash doubled, any
+//! other byte as a backslash and three octal digits. So every byte can be recovered, and none can harm a
+//! terminal.
 #![forbid(unsafe_code)]
 
 use crate::control::protocol;
 use crate::control::status::Scan;
 use crate::db::{Damage, compare};
 use crate::dns::failure::Failure;
+use crate::dns::spf::Report;
 use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
 use crate::scan::Verdict;
@@ -21,12 +22,12 @@ use std::net::IpAddr;
 
 /// Appends `object` to `buffer`.
 ///
-/// Texts in it are harmless even where whoever made them, the daemon say, did not see to it.
+/// Text in it is harmless even if whoever made it, such as the daemon, did not escape it.
 pub fn write(buffer: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
     object.serialize(&mut serde_json::Serializer::with_formatter(buffer, Harmless))
 }
 
-/// serde_json's compact form, what could disturb a terminal escaped as everywhere.
+/// serde_json's compact form, with everything that could disturb a terminal escaped.
 struct Harmless;
 
 impl Formatter for Harmless {
@@ -35,7 +36,7 @@ impl Formatter for Harmless {
         to: &mut W,
         text: &str,
     ) -> io::Result<()> {
-        // There is no backslash in a fragment, so each that comes out begins an escape.
+        // A fragment has no backslash, so each one in the output begins an escape.
         to.write_all(harmless(text).to_string().replace('\\', "\\\\").as_bytes())
     }
 
@@ -67,7 +68,7 @@ pub enum Record<'a> {
     Grey {
         /// The host.
         address: Bytes<'a>,
-        /// What it said in HELO; empty in records of 2007 and older.
+        /// Its HELO name; empty in records of 2007 and older.
         helo: Bytes<'a>,
         /// The envelope sender.
         from: Bytes<'a>,
@@ -77,7 +78,7 @@ pub enum Record<'a> {
         #[serde(flatten)]
         data: Data,
     },
-    /// A host that may pass.
+    /// A whitelisted host.
     White {
         /// The host.
         address: Bytes<'a>,
@@ -85,16 +86,16 @@ pub enum Record<'a> {
         #[serde(flatten)]
         data: Data,
     },
-    /// A host in a trap.
+    /// A trapped host.
     Trapped {
         /// The host.
         address: Bytes<'a>,
         /// When it was first trapped, in seconds since 1970.
         first: i64,
-        /// When spamd lets it go.
+        /// When the trap ends.
         expire: i64,
     },
-    /// An address whose senders spamd traps by itself.
+    /// A recipient; spamd traps whoever writes to it.
     Spamtrap {
         /// That address.
         address: Bytes<'a>,
@@ -111,16 +112,16 @@ pub struct Data {
     pass_count: i32,
 }
 
-/// A host in a trap.
+/// A trapped host.
 #[derive(Debug, Serialize)]
 pub struct Trap<'a> {
     address: IpAddr,
     /// When it was first trapped, in seconds since 1970.
     first: i64,
-    /// When spamd lets it go.
+    /// When the trap ends.
     expire: i64,
     rule: &'static str,
-    /// Empty where the daemon does not know.
+    /// Empty if the daemon does not know.
     reason: &'a str,
 }
 
@@ -147,18 +148,18 @@ enum What<'a> {
     Failure { text: &'a str },
 }
 
-/// What became of an address that was to be trapped or released.
+/// What became of an address after `trap` or `release`.
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
     /// The address as typed.
     pub address: &'a str,
-    /// Whether it is as was asked.
+    /// Whether it is now as requested.
     pub done: bool,
-    /// What happened, or why nothing did.
+    /// What was done, or why nothing was.
     pub text: &'a str,
 }
 
-/// What is thought of a sender domain.
+/// The verdict on a sender domain.
 #[derive(Debug, Serialize)]
 pub struct Lookup<'a> {
     domain: Bytes<'a>,
@@ -166,7 +167,22 @@ pub struct Lookup<'a> {
     reason: String,
 }
 
-/// Why a sender domain has its verdict.
+/// What SPF says about a host and a sender.
+#[derive(Debug, Serialize)]
+pub struct Spf {
+    result: &'static str,
+    /// Whether it exempts the host from traps.
+    exempts: bool,
+    mechanism: Option<String>,
+    domain: Option<String>,
+    reason: Option<String>,
+    explanation: Option<String>,
+    lookup_count: usize,
+    term_count: u32,
+    void_term_count: u32,
+}
+
+/// The reason for the verdict on a sender domain.
 #[derive(Clone, Copy, Debug)]
 pub struct Why<'a>(pub &'a DomainVerdict);
 
@@ -177,7 +193,7 @@ pub struct Fault {
     fault: String,
 }
 
-/// What libc's walk has and ours has not, or the other way round.
+/// A difference between libc's walk and ours.
 #[derive(Debug, Serialize)]
 pub struct Difference<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,11 +201,11 @@ pub struct Difference<'a> {
     difference: String,
 }
 
-/// The rule in listings of a trap that the daemon knows nothing of.
+/// The rule in listings for a trap that the daemon knows nothing about.
 pub const UNKNOWN: &str = "unknown";
 
-/// What speaks against a host: the name of the rule, or `hand` if an operator has trapped it; `None` if
-/// nothing does.
+/// What speaks against a host: the name of the rule, or `hand` if an operator has trapped it; `None` if nothing
+/// does.
 pub fn cause(verdict: &Verdict) -> Option<&'static str> {
     match verdict.rule {
         Some(rule) => Some(rule.name()),
@@ -277,6 +293,44 @@ impl<'a> Lookup<'a> {
     pub fn new(domain: &'a [u8], verdict: &DomainVerdict) -> Lookup<'a> {
         let reason = Why(verdict).to_string();
         Lookup { domain: Bytes(domain), verdict: verdict.word(), reason }
+    }
+}
+
+impl Spf {
+    /// The object of a report.
+    pub fn new(report: &Report) -> Spf {
+        let matched = report.matched.as_ref();
+        let explanation = report.explanation.as_deref();
+        let reason = report.problem.map(|problem| problem.to_string());
+        let unsure = || (!report.is_sure).then(|| "not all names of the host are known".into());
+        Spf {
+            result: report.result.word(),
+            exempts: report.narrow_pass().is_some(),
+            mechanism: matched.map(|matched| escaped(matched.mechanism.as_bytes()).to_string()),
+            domain: matched.map(|matched| escaped(&matched.domain.text()).to_string()),
+            reason: reason.or_else(unsure),
+            explanation: explanation.map(|text| escaped(text).to_string()),
+            lookup_count: report.lookups,
+            term_count: report.terms,
+            void_term_count: report.voids,
+        }
+    }
+
+    /// A word and a value for each line of text.
+    pub fn lines(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let exempts = if self.exempts { "yes" } else { "no" };
+        let lines = [
+            ("result", Some(self.result.into())),
+            ("exempts", Some(exempts.into())),
+            ("mechanism", self.mechanism.clone()),
+            ("domain", self.domain.clone()),
+            ("reason", self.reason.clone()),
+            ("explanation", self.explanation.clone()),
+            ("lookups", Some(self.lookup_count.to_string())),
+            ("terms", Some(self.term_count.to_string())),
+            ("void terms", Some(self.void_term_count.to_string())),
+        ];
+        lines.into_iter().filter_map(|(word, value)| Some((word, value?)))
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Command {
     Replay(Replay),
     /// Ask DNS about sender domains.
     Lookup(Lookup),
+    /// Ask DNS about a host and a sender.
+    Spf(Spf),
     /// Set or remove traps in a file.
     Change(Change),
     /// Ask the daemon.
@@ -110,6 +112,19 @@ pub struct Lookup {
     pub conf: Option<PathBuf>,
     /// The domains as typed; none means the standard input.
     pub domains: Vec<OsString>,
+}
+
+/// `spf`: what SPF says about a host and a sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spf {
+    /// The configuration with the name servers; `None` means the defaults.
+    pub conf: Option<PathBuf>,
+    /// The host's address as typed.
+    pub address: OsString,
+    /// Its HELO name.
+    pub helo: OsString,
+    /// The sender.
+    pub sender: OsString,
 }
 
 /// `trap` and `release` on a file.

@@ -7,7 +7,7 @@
 
 use super::options::{
     Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Replay, Request, Simulate, Topic,
+    Replay, Request, Simulate, Spf, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -41,6 +41,7 @@ usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
        greytrapctl [-jv] simulate [-f conf] [-M memory] [-t epoch] [file]
        greytrapctl [-jv] [-s socket] simulate -s time [-c conf] [-f conf]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
+       greytrapctl [-jv] spf [-f conf] address helo sender
        greytrapctl [-jv] convert file
        greytrapctl -h | -V
 ";
@@ -92,7 +93,7 @@ impl Typed {
                 (Short('t'), _) => typed.time = Some(parser.value()?),
                 (Short('x'), Some(Verb::Check)) => typed.cross = true,
                 (Short('f'), Some(Verb::Trap)) => typed.force = true,
-                (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
+                (Short('f'), Some(Verb::Simulate | Verb::Lookup | Verb::Spf)) => {
                     typed.conf = Some(parser.value()?);
                 }
                 (Short('M'), Some(Verb::Simulate)) => typed.memory = Some(parser.value()?),
@@ -129,6 +130,7 @@ impl Typed {
                 conf: self.conf.take().map(PathBuf::from),
                 domains: std::mem::take(&mut self.operands),
             }),
+            Verb::Spf => Command::Spf(self.spf()?),
             Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
             Verb::Release => self.change(verb, Action::Release)?,
             Verb::Ask(ask) => {
@@ -147,6 +149,14 @@ impl Typed {
         let conf = self.conf.take().map(PathBuf::from);
         let old = self.old.take().map(PathBuf::from);
         Ok(Command::Replay(Replay { socket, since, conf, old }))
+    }
+
+    fn spf(&mut self) -> Result<Spf, UsageError> {
+        let operands = std::mem::take(&mut self.operands);
+        let Ok([address, helo, sender]) = <[OsString; 3]>::try_from(operands) else {
+            return Err(expected(Verb::Spf, "an address, a HELO name and a sender"));
+        };
+        Ok(Spf { conf: self.conf.take().map(PathBuf::from), address, helo, sender })
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
@@ -290,6 +300,7 @@ enum Verb {
     Lookup,
     Release,
     Simulate,
+    Spf,
     Trap,
     Ask(Ask),
 }
@@ -322,6 +333,7 @@ const VERBS: &Words<Verb> = &[
     ("scan", Verb::Ask(Ask::Scan)),
     ("show", Verb::Ask(Ask::Show)),
     ("simulate", Verb::Simulate),
+    ("spf", Verb::Spf),
     ("trap", Verb::Trap),
 ];
 

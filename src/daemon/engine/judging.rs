@@ -1,11 +1,11 @@
-//! The judging of one image, on a thread of its own, so that the engine's loop answers meanwhile.
+//! Judges one image on a thread of its own, so that the engine's loop can serve others meanwhile.
 //!
-//! The image goes in with the [`Purpose`], [`Found`] comes out. What the judging wants to know in between
-//! it asks the loop for ([`Said::Ask`], [`Said::Check`]). Nobody waits for the slowest: hosts that a scan has
-//! to trap go out as soon as they are settled ([`Said::Traps`]), first those that need no answer, then with
-//! each answer, at first after [`FIRST_ANSWERS`]; and what is not answered in half the time between two scans
-//! is unknown. The bytes are strangers'; what goes out of here is escaped text and plain numbers. The thread
-//! lives as long as the judging, and wakes the loop by a byte on a socketpair.
+//! In: the image and the [`Purpose`]. Out: [`Found`]. Questions that come up meanwhile go to the loop
+//! ([`Said::Ask`], [`Said::Check`]). Nobody waits for the slowest: a scan passes on hosts to trap as soon as
+//! they are settled ([`Said::Traps`]), first those that need no answer, then with each answer, at first after
+//! [`FIRST_ANSWERS`]. What is not answered in half the time between two scans is unknown. The bytes come from
+//! strangers; what leaves this module is escaped text and plain numbers. The thread ends with the judging, and
+//! wakes the loop with a byte on a socketpair.
 #![forbid(unsafe_code)]
 
 use super::recalling::{self, Wanted};
@@ -18,10 +18,12 @@ use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
-use crate::inquiry::{Answered, Findings, Questions};
+use crate::dns::exemption::Claim;
+use crate::evidence::Key;
+use crate::inquiry::{Answered, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
-use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::{Answers, Counts, Doubt, Portion, Report, Rule, Scan, Verdict, What, Why};
 use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
@@ -33,116 +35,115 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Names in a message to the resolver or the checker.
+/// The maximum number of names in a message to the resolver or the checker.
 const CHUNK: usize = 1000;
-/// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
-/// traps stay in memory.
+/// How many tuples are kept as evidence of a trap, and how many bytes of them: strangers choose them, and those
+/// of a thousand traps stay in memory.
 const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
-/// What is included where only one host is explained.
+/// The same if only one host is explained.
 const EXPLAINED: Portion = Portion::Some { tuples: 200, bytes: 32 * 1024 };
-/// After so long what DNS has not answered is unknown for the time being: hosts that are settled by what it
-/// has answered are trapped, and the rest is asked for again.
+/// After this time, what DNS has not answered is unknown for the moment: hosts that are settled by the other
+/// answers are trapped, and the rest is asked again.
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
-/// How much later than it should an answer may come.
+/// How late an answer may come.
 const GRACE: Duration = Duration::from_secs(1);
-/// Verdicts on hosts that pass for a reason: more than anybody reads.
+/// The maximum number of verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
-/// What an image is read for.
+/// The purpose of reading an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A scan: hosts are to be trapped.
+    /// A scan, which traps hosts.
     Scan,
-    /// All hosts that wait, and what a scan would find.
+    /// To show all greylisted hosts, and what a scan would find.
     Hosts,
-    /// What a scan would find about one host.
+    /// To show what a scan would find about one host.
     Host(IpAddr),
-    /// All hosts in a trap.
+    /// To show all trapped hosts.
     Traps,
 }
 
-/// What the thread says.
+/// A message of the thread.
 pub enum Said {
-    /// Of a scan what the records tell, before any host is settled by answers.
+    /// In a scan, what the records say before any host is settled by answers.
     Read(Box<Overview>),
-    /// Hosts to be trapped, whatever the answers that are still to come.
+    /// Hosts to trap, whatever the outstanding answers are.
     Traps(Vec<Verdict>),
-    /// It wants an [`Answer::Dns`].
+    /// It needs an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
     /// It wants to know something of memory.
-    #[allow(dead_code, reason = "for the rules that need evidence")]
     Recall(Wanted),
-    /// It wants an [`Answer::Checked`], with this many answers.
+    /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
     Done(Result<Box<Found>, Damage>),
 }
 
-/// What the thread is told.
+/// An answer to the thread.
 pub enum Answer {
-    /// What DNS says; nothing if it could not be asked.
+    /// What DNS says; `None` if it could not be asked.
     Dns(Option<Answered>),
-    /// What the external program says of each recipient, by number, as far as it has; and whether that is all.
+    /// What the external program has said so far about each recipient, by number, and whether that is all.
     Checked(Vec<Option<bool>>, bool),
 }
 
-/// What the records tell before any host is settled by answers.
+/// What the records say before any host is settled by answers.
 #[derive(Debug, Default)]
 pub struct Overview {
-    /// Records of each kind.
+    /// The number of records of each kind.
     pub counts: Counts,
-    /// Records that are none of spamd's, the first few.
+    /// The first few records that are not spamd's.
     pub unknown: Vec<String>,
-    /// Of the held hosts those that have nothing left of what they had sent before their release.
+    /// The held hosts of which nothing is left that they had sent before their release.
     pub let_go: HashMap<IpAddr, i64>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Hosts with a live tuple.
+    /// The number of hosts with a live tuple.
     pub waiting: u64,
-    /// Of these, hosts that the rules were asked about.
+    /// How many of these were judged by the rules.
     pub judged: u64,
-    /// Of a scan verdicts on hosts that pass for a reason; else all asked for.
+    /// In a scan, verdicts on hosts that pass for a reason; otherwise all that were asked for.
     pub hosts: Vec<Verdict>,
-    /// Of [`Purpose::Host`], that host.
+    /// For [`Purpose::Host`], that host.
     pub explained: Option<Explained>,
-    /// Of [`Purpose::Traps`], the traps.
+    /// For [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
-    /// Hosts with one bad message, which their identity outweighs this time.
+    /// Hosts with one bad message, outweighed by their identity this time.
     pub spared: Vec<IpAddr>,
-    /// What the external program said of recipients, and is believed.
+    /// What the external program said about recipients, as far as it is believed.
     pub heard: Vec<(Vec<u8>, bool)>,
-    /// What was not believed, and why, if so.
+    /// What was not believed, and why.
     pub doubts: Vec<String>,
-    /// Hosts whose identity had no answer, if DNS did its work.
+    /// Hosts whose identity had no answer, if DNS was usable.
     pub unanswered: Option<Vec<IpAddr>>,
-    /// Of a scan what memory is to keep of all hosts.
+    /// In a scan, what memory is to keep of all hosts.
     pub news: News,
-    /// Of a scan the evidence that memory is to keep.
+    /// In a scan, the evidence that memory is to keep.
     pub evidence: recalling::Known,
-    /// How long it worked, without waiting.
+    /// How long it worked, not counting the time it waited.
     pub worked: Duration,
 }
 
-/// What is to be judged.
+/// The task.
 pub struct Work {
     /// The configuration.
     pub config: Arc<Config>,
-    /// What for.
+    /// The purpose.
     pub purpose: Purpose,
     /// Rules that are only observed.
     pub observed: Vec<Rule>,
-    /// Hosts that were released, and when.
+    /// Released hosts, with the time.
     pub held: HashMap<IpAddr, Hold>,
     /// Hosts that were spared before, although they sent a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
-    /// What the external program said before.
+    /// Earlier verdicts of the external program.
     pub recipients: Arc<Remembered>,
-    /// Hosts whose identity has had no answer for long.
+    /// Hosts whose identity has had no answer for a long time.
     pub overdue: HashSet<IpAddr>,
-    /// Of [`Purpose::Host`], why the daemon has trapped that host.
+    /// For [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
     /// Which tuples memory knows; `None` if it is to know none.
     pub known: Option<Arc<seen::Known>>,
@@ -151,13 +152,13 @@ pub struct Work {
 }
 
 impl Work {
-    /// Whom the external program must know to be believed.
+    /// Recipients that the external program must know to be believed.
     fn control(&self) -> Option<&str> {
         self.config.checker.as_ref()?.control.as_deref()
     }
 }
 
-/// The thread, as the loop knows it.
+/// The loop's side of the thread.
 pub struct Judging {
     said: Receiver<Said>,
     answers: Sender<Answer>,
@@ -165,38 +166,38 @@ pub struct Judging {
 }
 
 impl Judging {
-    /// Starts it on `view`; `wake` is written to whenever it has said something.
+    /// Starts it on `view`; it writes a byte to `wake` after each message.
     pub fn start(view: View, work: Work, wake: UnixStream) -> io::Result<Judging> {
         let (to_loop, said) = channel();
         let (answers, from_loop) = channel();
         let line = Line { to_loop, from_loop, wake };
         let thread = thread::Builder::new().name("judging".into()).spawn(move || {
             let outcome = judge(&view, &work, &line);
-            // Before the loop has the memory released.
+            // Before the loop has the image unmapped.
             drop(view);
             line.say(Said::Done(outcome.map(Box::new)));
         })?;
         Ok(Judging { said, answers, thread })
     }
 
-    /// What it has said, if anything.
+    /// Its next message, if there is one.
     pub fn said(&self) -> Option<Said> {
         self.said.try_recv().ok()
     }
 
-    /// Answers it.
+    /// Sends it an answer.
     pub fn answer(&self, answer: Answer) {
-        // It waits for nothing else.
+        // The thread waits for nothing else.
         let _ = self.answers.send(answer);
     }
 
-    /// Waits for its end, after [`Said::Done`].
+    /// Waits until it has ended, after [`Said::Done`].
     pub fn join(self) {
         let _ = self.thread.join();
     }
 }
 
-/// The thread's end.
+/// The thread's side.
 struct Line {
     to_loop: Sender<Said>,
     from_loop: Receiver<Answer>,
@@ -206,7 +207,7 @@ struct Line {
 impl Line {
     fn say(&self, said: Said) {
         let _ = self.to_loop.send(said);
-        // If it does not fit, there is a byte already.
+        // If the socket is full, there is a byte already.
         let _ = (&self.wake).write(&[0]);
     }
 
@@ -216,26 +217,43 @@ impl Line {
     }
 }
 
-/// All that was asked.
+/// All questions and answers so far.
 struct Known<'w> {
     work: &'w Work,
-    findings: Option<Findings>,
-    /// About hosts that came up later.
-    further: Option<Findings>,
-    /// What the external program said.
+    /// What DNS says: first about what was asked at the beginning, then about what came up later.
+    rounds: Rounds,
+    /// The external program's answers.
     heard: Heard,
 }
 
-/// What was not answered is not known.
+/// What was not answered is unknown.
 impl Answers for Known<'_> {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.helo(address, name));
-        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+        self.rounds.helo(address, name)
+    }
+
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.rounds.helo_now(address, name)
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.rounds.is_gone(address, name)
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        self.rounds.reverse(address)
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.findings.as_ref()?.domain(domain)
+        self.rounds.domain(domain)
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        self.rounds.exemption(address, domain)
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.rounds.spf(address, domain)
     }
 
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
@@ -251,25 +269,26 @@ impl Answers for Known<'_> {
     }
 
     fn doubt(&self) -> Option<Doubt> {
-        self.findings.as_ref()?.doubt()
+        self.rounds.doubt()
     }
 }
 
 impl Known<'_> {
-    /// The hosts of whose names one has no answer, if DNS did its work, or there was nothing to ask.
+    /// The hosts with a name that has no answer, if DNS was usable or there was nothing to ask.
     fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
-        let mut hosts = match &self.findings {
+        let mut rounds = self.rounds.0.iter();
+        let mut hosts = match rounds.next() {
             Some(findings) => findings.unanswered()?,
             None => is_settled.then(Vec::new)?,
         };
-        hosts.extend(self.further.as_ref().and_then(Findings::unanswered).unwrap_or_default());
+        hosts.extend(rounds.filter_map(Findings::unanswered).flatten());
         Some(hosts)
     }
 }
 
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if image.is_empty() {
-        // spamd(8) has not written to it yet.
+        // spamd(8) has not written to the database yet.
         if work.purpose == Purpose::Scan {
             line.say(Said::Read(Box::default()));
         }
@@ -308,23 +327,27 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         }
     };
     tell(&scan, None);
+    let mut recalled = Recalled::default();
     let mut asking = Asking::begin(&scan, work, line);
     let is_settled = asking.questions.is_empty();
-    while asking.wait(line) {
+    loop {
+        asking.wait(line);
         let start = Instant::now();
         scan.settle(Some(&asking.known));
+        worked += start.elapsed();
+        let start = recall(&mut scan, &mut recalled, line);
+        if recalled.is_new {
+            scan.settle(Some(&asking.known));
+        }
         tell(&scan, Some(&asking.known));
         worked += start.elapsed();
+        asking.ask_more(&scan, line);
+        if !asking.is_open() {
+            break;
+        }
     }
     let start = Instant::now();
-    scan.settle(Some(&asking.known));
-    tell(&scan, Some(&asking.known));
-    worked += start.elapsed();
-    asking.ask_further(&scan, line);
-    let start = Instant::now();
     let answers = asking.known;
-    scan.settle(Some(&answers));
-    tell(&scan, Some(&answers));
     let report = scan.settled();
     let heard = answers.heard.believed();
     let (mut found, verdict) = found(report, &answers, &held);
@@ -334,7 +357,13 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let doubts = report.doubts().iter();
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
-        found.unanswered = answers.unanswered(is_settled);
+        let nominated = scan.nominated();
+        let unanswered = answers.unanswered(is_settled);
+        found.unanswered = unanswered
+            .map(|hosts| hosts.into_iter().filter(|address| nominated.contains(address)).collect());
+    }
+    if work.purpose == Purpose::Scan {
+        found.evidence = scan.evidence().fresh();
     }
     if let (Purpose::Scan, Some(known)) = (work.purpose, &work.known) {
         found.news = seen::news(&snapshot, known, work.now)?;
@@ -342,6 +371,24 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);
     Ok(found)
+}
+
+/// What memory was asked about.
+#[derive(Default)]
+struct Recalled {
+    keys: HashSet<Key>,
+    /// Whether it knew something the last time.
+    is_new: bool,
+}
+
+/// Asks memory what it knows of the names that anonymous hosts use, each once; when that was done.
+fn recall(scan: &mut Scan<'_>, recalled: &mut Recalled, line: &Line) -> Instant {
+    let new = |key: &Key| recalled.keys.insert(key.clone());
+    let keys: Vec<_> = scan.keys().into_iter().filter(new).collect();
+    let known = recalling::recall(keys, |wanted| line.say(Said::Recall(wanted)));
+    recalled.is_new = !known.is_empty();
+    scan.recall(known);
+    Instant::now()
 }
 
 fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
@@ -354,7 +401,7 @@ fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overvie
     }
 }
 
-/// Hosts to be trapped that were not told yet.
+/// The hosts to trap that were not passed on yet.
 fn fresh(
     scan: &Scan<'_>,
     answers: Option<&Known<'_>>,
@@ -370,21 +417,27 @@ fn fresh(
 /// Questions under way.
 struct Asking<'w> {
     known: Known<'w>,
-    /// Names in question, and a scan's time for them.
+    /// The number of names to ask for, and the time for them.
     questions: Questions,
     overdue: HashSet<IpAddr>,
     until: Instant,
-    /// When the first answers of DNS are cut short.
+    /// When DNS is to return what it has for the first time.
     cut_at: Option<Instant>,
-    /// Whether DNS and the external program have more to say.
+    /// Whether they were, and the rest is to be asked for again.
+    is_cut: bool,
+    /// What came up with the answers, and is being asked.
+    further: Option<Questions>,
+    /// What has come up so far: hosts, and hosts with a sender domain.
+    came_up: HashSet<(IpAddr, Vec<u8>)>,
+    /// Whether answers of DNS and of the external program are outstanding.
     open: (bool, bool),
-    /// The recipients that are asked about, controls first, and what is said of them so far.
+    /// The recipients to check, controls first, and the answers so far.
     recipients: Vec<Vec<u8>>,
     checked: Vec<Option<bool>>,
 }
 
 impl<'w> Asking<'w> {
-    /// Asks all at once.
+    /// Asks everything at once.
     fn begin(scan: &Scan<'_>, work: &'w Work, line: &Line) -> Asking<'w> {
         let within = work.config.scan_every / 2;
         let questions = match work.purpose {
@@ -410,20 +463,36 @@ impl<'w> Asking<'w> {
             };
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
-        let known = Known { work, findings: None, further: None, heard };
+        let known = Known { work, rounds: Rounds::default(), heard };
         let (overdue, now) = (work.overdue.clone(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
-        let checked = Vec::new();
-        Asking { known, questions, overdue, until, cut_at, open, recipients, checked }
+        Asking {
+            known,
+            questions,
+            overdue,
+            until,
+            cut_at,
+            is_cut: false,
+            further: None,
+            came_up: HashSet::new(),
+            open,
+            recipients,
+            checked: Vec::new(),
+        }
     }
 
-    /// Waits until more is known than before; false if nothing more is to be known.
-    fn wait(&mut self, line: &Line) -> bool {
-        if self.open == (false, false) {
-            return false;
+    /// Whether answers are outstanding.
+    fn is_open(&self) -> bool {
+        self.open != (false, false)
+    }
+
+    /// Waits until more is known than before, if an answer is outstanding.
+    fn wait(&mut self, line: &Line) {
+        if !self.is_open() {
+            return;
         }
         match line.answer(self.until + GRACE) {
-            Some(Answer::Dns(answered)) => self.take(answered, line),
+            Some(Answer::Dns(answered)) => self.take(answered),
             Some(Answer::Checked(answers, is_all)) => {
                 self.checked = answers;
                 self.open.1 = !is_all;
@@ -431,30 +500,64 @@ impl<'w> Asking<'w> {
             }
             None => {
                 self.open = (false, false);
+                self.is_cut = false;
                 self.hear();
             }
         }
-        self.open != (false, false)
     }
 
-    /// Takes what DNS says, and asks again for what it has not said yet while there is time.
-    fn take(&mut self, answered: Option<Answered>, line: &Line) {
+    /// Takes what DNS says.
+    fn take(&mut self, answered: Option<Answered>) {
         self.open.0 = false;
-        let Some(answered) = answered else { return };
-        let now = Instant::now();
-        let left = self.until.saturating_duration_since(now);
-        if self.cut_at.take().is_some_and(|cut_at| now >= cut_at) && left > GRACE {
-            line.say(Said::Ask(messages(&self.questions, left)));
-            self.open.0 = true;
+        let further = self.further.take();
+        let Some(answered) = answered else {
+            self.is_cut = false;
+            return;
+        };
+        let rounds = &mut self.known.rounds.0;
+        if let Some(questions) = further {
+            rounds.push(Findings::new(questions, answered, self.overdue.clone()));
+            return;
         }
-        let questions = match self.open.0 {
+        let cut_at = self.cut_at.take();
+        self.is_cut = cut_at.is_some_and(|cut_at| Instant::now() >= cut_at);
+        let questions = match self.is_cut {
             true => self.questions.clone(),
             false => std::mem::take(&mut self.questions),
         };
-        self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
+        let findings = Findings::new(questions, answered, self.overdue.clone());
+        match rounds.first_mut() {
+            Some(first) => *first = findings,
+            None => rounds.push(findings),
+        }
     }
 
-    /// Takes what the external program has said, all of it or so far.
+    /// Asks DNS about what came up with the answers, and then again for what it has not said yet, while
+    /// there is time.
+    fn ask_more(&mut self, scan: &Scan<'_>, line: &Line) {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if self.open.0 || left <= GRACE {
+            return;
+        }
+        let mut further = Questions::further(scan);
+        let came_up = &mut self.came_up;
+        further.hosts.retain(|host| came_up.insert((host.address, Vec::new())));
+        let is_new = |claim: &Claim| came_up.insert((claim.address, claim.domain.clone()));
+        further.exemptions.retain(is_new);
+        if !further.is_empty() {
+            let within = if self.is_cut { left.min(FIRST_ANSWERS) } else { left };
+            line.say(Said::Ask(messages(&further, within)));
+            self.further = Some(further);
+        } else if self.is_cut {
+            self.is_cut = false;
+            line.say(Said::Ask(messages(&self.questions, left)));
+        } else {
+            return;
+        }
+        self.open.0 = true;
+    }
+
+    /// Takes the answers of the external program.
     fn hear(&mut self) {
         let said = self.recipients.iter().cloned().zip(self.checked.iter().copied());
         let control = self.known.work.control();
@@ -463,23 +566,6 @@ impl<'w> Asking<'w> {
             false => Heard::new(said, control),
         };
         self.known.heard = std::mem::take(&mut self.known.heard).and(said);
-    }
-
-    /// Asks about hosts that came up by the answers, as long as there is time.
-    fn ask_further(&mut self, scan: &Scan<'_>, line: &Line) {
-        let questions = Questions::further(scan);
-        let left = self.until.saturating_duration_since(Instant::now());
-        if questions.is_empty() || left.is_zero() {
-            return;
-        }
-        line.say(Said::Ask(messages(&questions, left)));
-        while let Some(answer) = line.answer(self.until + GRACE) {
-            if let Answer::Dns(answered) = answer {
-                let findings = |answered| Findings::new(questions, answered, self.overdue.clone());
-                self.known.further = answered.map(findings);
-                return;
-            }
-        }
     }
 }
 
@@ -527,12 +613,14 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
         let chunk = (start..end).filter_map(|number| domains.get(number)).map(<[u8]>::to_vec);
         messages.push(ToResolver::Domains(chunk.collect()));
     }
+    let claims = questions.exemptions.chunks(CHUNK);
+    messages.extend(claims.map(|claims| ToResolver::Exemptions(claims.to_vec())));
     let (controls, within) = (questions.controls.clone(), Some(within));
     messages.push(ToResolver::Ask { controls, within });
     messages
 }
 
-/// What came of it, with the verdict on the host that is to be explained.
+/// The result, with the verdict on the host that is to be explained.
 fn found(
     report: &Report<'_>,
     answers: &Known<'_>,
@@ -547,7 +635,7 @@ fn found(
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
             verdict = verdict.passing(Why::Held);
         }
-        // In a scan the engine tells of it.
+        // In a scan the engine logs this.
         let is_observed = verdict.rule.is_some_and(|rule| work.observed.contains(&rule));
         if verdict.what == What::Trap && is_observed && work.purpose != Purpose::Scan {
             verdict = verdict.passing(Why::Observed);

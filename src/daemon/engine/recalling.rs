@@ -37,7 +37,6 @@ pub struct Wanted {
 pub type Recalls = HashMap<u64, Sender<Known>>;
 
 /// Asks what memory knows of these keys by way of `say`, and waits for it.
-#[allow(dead_code, reason = "for the rules that need evidence")]
 pub fn recall(mut keys: Vec<Key>, say: impl Fn(Wanted)) -> Known {
     keys.sort_unstable();
     keys.dedup();

@@ -1,8 +1,8 @@
-//! How often a rule was wrong: what it trapped that an operator has released.
+//! How often a rule was wrong: how many hosts that it trapped an operator has released.
 //!
-//! A rule that is wrong too often ([`WRONG`] hosts at least, and more than `suspend rule at`) is only observed
-//! from then on, until a reload, which begins the count anew. A restart goes on with what is remembered of
-//! the last 30 days, and acts on the next release.
+//! A rule that is wrong too often (at least [`WRONG`] hosts, and more than `suspend rule at`) is only observed
+//! until a reload, which starts the count again. After a restart the count continues with what is remembered
+//! of the last 30 days, and the next release acts on it.
 #![forbid(unsafe_code)]
 
 use crate::memory::RuleRecord;
@@ -11,21 +11,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
-/// So many released hosts may be chance.
+/// Fewer wrong traps than this may be chance.
 const WRONG: usize = 3;
-/// Addresses in a message.
+/// The number of addresses in a message.
 const SHOWN: usize = 10;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Trust {
-    /// The share of wrong traps in percent that is too much; `None`: nothing is.
+    /// The share of wrong traps, in percent, that suspends a rule; `None` if none does.
     limit: Option<f64>,
     records: HashMap<Rule, (u64, BTreeSet<IpAddr>)>,
     suspended: Vec<Rule>,
 }
 
-/// A rule has been suspended.
+/// A rule that has just been suspended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Suspension {
     rule: Rule,
@@ -34,12 +34,12 @@ pub struct Suspension {
 }
 
 impl Trust {
-    /// Nothing is known yet.
+    /// Nothing counted yet.
     pub fn new(limit: Option<f64>) -> Trust {
         Trust { limit, ..Trust::default() }
     }
 
-    /// Takes over what is remembered.
+    /// Takes over the counts that are remembered.
     pub fn recall(&mut self, records: Vec<RuleRecord>) {
         for RuleRecord { rule, trapped, wrong } in records {
             let Some(rule) = Rule::named(&rule) else { continue };
@@ -54,13 +54,13 @@ impl Trust {
         self.suspended.contains(&rule)
     }
 
-    /// A rule has trapped a host.
+    /// Counts a trap of a rule.
     pub fn trapped(&mut self, rule: Rule) {
         let (sum, _) = self.records.entry(rule).or_default();
         *sum = sum.saturating_add(1);
     }
 
-    /// An operator has released a host that a rule had trapped; what follows from that.
+    /// Counts the release of a host that a rule trapped; returns the rule if that suspends it.
     pub fn released(&mut self, rule: Rule, address: IpAddr) -> Option<Suspension> {
         let (trapped, wrong) = self.records.entry(rule).or_default();
         wrong.insert(address);

@@ -26,6 +26,7 @@ mod replay;
 mod report;
 mod show;
 mod simulate;
+mod spf;
 
 /// Carries a command out.
 pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> {
@@ -36,6 +37,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::Replay(replay) => replay::run(console, replay),
         Command::Convert(file) => convert::run(console, file),
         Command::Lookup(lookup) => lookup::run(console, lookup),
+        Command::Spf(spf) => spf::run(console, spf),
         Command::Change(change) => change::run(console, change),
         Command::Daemon { socket, request } => daemon::run(console, socket, request),
     }

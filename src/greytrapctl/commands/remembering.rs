@@ -48,7 +48,6 @@ impl Remembering {
     }
 
     /// What is known of these keys.
-    #[allow(dead_code, reason = "for the rules that need evidence")]
     pub fn known(&self, keys: &[Key]) -> Result<Vec<(Key, Entry)>, Failure> {
         self.store.evidence(keys).map_err(|error| failure(&self.path, &error))
     }

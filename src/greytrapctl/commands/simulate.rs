@@ -14,9 +14,9 @@ use crate::greytrapctl::judged::Judged;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
-use crate::inquiry::{Findings, Inquiry, Questions, unfit};
+use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
 use crate::plural::counted;
-use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
 use std::io;
@@ -44,16 +44,20 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
     let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
-    let first = findings(console, Questions::of(&scan), &mut resolver);
-    let mut known = Known { findings: first, further: None, spared };
-    if known.findings.is_some() {
-        scan.settle(Some(&known));
-        known.further = findings(console, Questions::further(&scan), &mut resolver);
+    let mut known = Known { rounds: Rounds::default(), spared };
+    known.rounds.0.extend(findings(console, Questions::of(&scan), &mut resolver));
+    if !known.rounds.0.is_empty() {
+        settle(&mut scan, &known, memory.as_ref())?;
+        known.rounds.0.extend(findings(console, Questions::further(&scan), &mut resolver));
     }
     let verbose = console.verbose;
-    let answers = known.findings.is_some().then_some(&known as &dyn Answers);
-    let report = scan.finish(answers);
-    tell(console, &simulate.file, &report);
+    let answers = known.answers();
+    match answers {
+        Some(answers) => settle(&mut scan, answers, memory.as_ref())?,
+        None => scan.settle(None),
+    }
+    let report = scan.settled();
+    tell(console, &simulate.file, report);
     let portion = match console.format {
         Format::Text => Portion::None,
         Format::Json => Portion::All,
@@ -73,33 +77,57 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     }
     console.flush()?;
     if let Some(memory) = memory {
-        memory.write(spared_now(&report, answers), Vec::new())?;
+        memory.write(spared_now(report, answers), scan.evidence().fresh())?;
     }
     sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
-    std::mem::forget(report);
+    std::mem::forget(scan);
     Ok(())
 }
 
-/// What DNS says, of hosts that came up late too.
+/// What DNS says, and what earlier scans have left.
+#[derive(Default)]
 pub struct Known {
-    /// About hosts and domains.
-    pub findings: Option<Findings>,
-    /// About hosts that came up later.
-    pub further: Option<Findings>,
+    /// What DNS says: first about what was asked at the beginning, then about what came up later.
+    pub rounds: Rounds,
     /// Hosts that were spared before with a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
 }
 
+impl Known {
+    /// These answers, if DNS was asked.
+    pub fn answers(&self) -> Option<&dyn Answers> {
+        (!self.rounds.0.is_empty()).then_some(self as &dyn Answers)
+    }
+}
+
 impl Answers for Known {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.helo(address, name));
-        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+        self.rounds.helo(address, name)
+    }
+
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.rounds.helo_now(address, name)
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.rounds.is_gone(address, name)
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        self.rounds.reverse(address)
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.findings.as_ref()?.domain(domain)
+        self.rounds.domain(domain)
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        self.rounds.exemption(address, domain)
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.rounds.spf(address, domain)
     }
 
     fn was_spared(&self, address: IpAddr) -> bool {
@@ -107,8 +135,24 @@ impl Answers for Known {
     }
 
     fn doubt(&self) -> Option<Doubt> {
-        self.findings.as_ref()?.doubt()
+        self.rounds.doubt()
     }
+}
+
+/// Settles the hosts by the answers, and by what is known of the names that anonymous ones used.
+fn settle(
+    scan: &mut Scan<'_>,
+    answers: &dyn Answers,
+    memory: Option<&Remembering>,
+) -> Result<(), Failure> {
+    scan.settle(Some(answers));
+    let Some(memory) = memory else { return Ok(()) };
+    let keys = scan.keys();
+    if !keys.is_empty() {
+        scan.recall(memory.known(&keys)?);
+        scan.settle(Some(answers));
+    }
+    Ok(())
 }
 
 /// The hosts that have one bad message, which their identity outweighs this time; none without answers.

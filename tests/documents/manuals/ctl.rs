@@ -192,6 +192,7 @@ fn json_objects_have_the_fields_of_the_manual() {
         ("check", fields(&["check", &damaged])),
         ("simulate", fields(&["simulate", "-t", "1795420010", "-f", &conf, &sample])),
         ("lookup", fields(&["lookup", "-f", &conf, "not a domain"])),
+        ("spf", fields(&["spf", "-f", &conf, "192.0.2.1", "mx", "not a domain"])),
         ("trap", fields(&["-F", &new, "trap", "192.0.2.1"])),
     ];
     for (command, mut fields) in printed {

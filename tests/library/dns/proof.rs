@@ -46,7 +46,7 @@ fn questions(domains: &[&str], names: &[&str], controls: &[&str]) -> Questions {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let hosts = if names.is_empty() { vec![] } else { vec![Question { address: HOST, names }] };
     let controls = controls.iter().map(|control| control.as_bytes().to_vec()).collect();
-    Questions { hosts, domains: asked, controls }
+    Questions { hosts, domains: asked, controls, ..Questions::default() }
 }
 
 fn inquire(resolver: &mut Resolver, questions: Questions) -> (Questions, Answered) {

@@ -28,6 +28,9 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+/// How often DNS is asked, each time about what came up with the answers so far.
+const ROUNDS: usize = 2;
+
 /// Judges the past again and prints whom that traps, or what is different from the old configuration.
 pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     let new = conf::load(console, replay.conf.as_deref())?;
@@ -42,24 +45,25 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     Task::Replay { socket: &replay.socket, only_dns_port }.lock_in()?;
     let since = history::since(Some(replay.since));
     let passed = passed(&replay.socket, since)?;
-    let mut judges: Vec<_> = configs.iter().map(|config| Judge::new(config)).collect();
-    let silence: Vec<Option<&dyn Answers>> = vec![None; judges.len()];
-    let mut past = again(console, (&replay.socket, since), &passed, &mut judges, &silence)?;
-    let mut found = Vec::new();
-    for (judge, resolver) in judges.iter_mut().zip(&mut resolvers) {
-        found.push(findings(console, std::mem::take(&mut judge.questions), resolver));
-    }
-    if found.iter().any(Option::is_some) {
-        let known = found.into_iter().map(|findings| Known {
-            findings,
-            further: None,
-            spared: Default::default(),
-        });
-        let known: Vec<_> = known.collect();
-        let answers: Vec<_> = known.iter().map(|known| Some(known as &dyn Answers)).collect();
-        judges = configs.iter().map(|config| Judge::new(config)).collect();
-        past = again(console, (&replay.socket, since), &passed, &mut judges, &answers)?;
-    }
+    let mut known: Vec<_> = configs.iter().map(|_| Known::default()).collect();
+    // First without answers, then with those, then with those to what came up with them.
+    let (past, judges) = loop {
+        let mut judges: Vec<_> = configs.iter().map(|config| Judge::new(config)).collect();
+        let answers = known.iter().map(Known::answers).collect::<Vec<_>>();
+        let past = again(console, (&replay.socket, since), &passed, &mut judges, &answers)?;
+        let mut has_more = false;
+        for ((judge, resolver), known) in judges.iter_mut().zip(&mut resolvers).zip(&mut known) {
+            if known.rounds.0.len() < ROUNDS {
+                let questions = std::mem::take(&mut judge.questions);
+                let found = findings(console, questions, resolver);
+                has_more |= found.is_some();
+                known.rounds.0.extend(found);
+            }
+        }
+        if !has_more {
+            break (past, judges);
+        }
+    };
     let caught = judges.into_iter().map(|judge| judge.caught);
     print(console, &past, &caught.collect::<Vec<_>>())
 }

@@ -7,6 +7,8 @@
 
 use crate::config::Config;
 use crate::db::{ByteOrder, Damage, Record};
+use crate::dns::exemption::Claim;
+use crate::evidence::{Entry, KEPT, Key};
 use crate::inquiry::Questions;
 use crate::memory::Seen;
 use crate::scan::identity::Question;
@@ -18,6 +20,10 @@ use std::net::IpAddr;
 
 /// The byte order of values, which are made here.
 const ORDER: ByteOrder = ByteOrder::Little;
+/// HELO names of a host that are asked about.
+const NAMES: usize = 64;
+/// Entries of evidence among which none is looked for that is too old.
+const EVIDENCE: usize = 100_000;
 /// Scans after which what has expired is removed everywhere.
 const TIDIED: u64 = 36;
 
@@ -103,15 +109,29 @@ pub struct Judge<'c> {
     until: HashMap<IpAddr, i64>,
     /// What DNS is to be asked.
     pub questions: Questions,
-    /// Hosts and their names in it.
-    asked: HashSet<(IpAddr, Vec<String>)>,
+    /// Where in it each host is.
+    asked: HashMap<IpAddr, usize>,
+    /// Hosts and their senders' domains in it.
+    claimed: HashSet<(IpAddr, Vec<u8>)>,
+    /// What is known of names.
+    evidence: HashMap<Key, Entry>,
+    /// With more entries old ones are looked for.
+    most_evidence: usize,
 }
 
 impl<'c> Judge<'c> {
     /// Nobody is trapped.
     pub fn new(config: &'c Config) -> Judge<'c> {
-        let (caught, until) = (BTreeMap::new(), HashMap::new());
-        Judge { config, caught, until, questions: Questions::default(), asked: HashSet::new() }
+        Judge {
+            config,
+            caught: BTreeMap::new(),
+            until: HashMap::new(),
+            questions: Questions::default(),
+            asked: HashMap::new(),
+            claimed: HashSet::new(),
+            evidence: HashMap::new(),
+            most_evidence: EVIDENCE,
+        }
     }
 
     /// Judges the hosts of a scan. Without answers the questions are gathered.
@@ -133,13 +153,10 @@ impl<'c> Judge<'c> {
         if records.is_empty() {
             return Ok(());
         }
-        let scan = Scan::begin(records.into_iter(), ORDER, now, &self.config.rules)?;
-        if answers.is_none() {
-            let mut questions = Questions::of(&scan);
-            // The same host is in question scan after scan.
-            let is_new = |host: &Question| self.asked.insert((host.address, host.names.clone()));
-            questions.hosts.retain(is_new);
-            self.questions.add(questions);
+        let mut scan = Scan::begin(records.into_iter(), ORDER, now, &self.config.rules)?;
+        match answers {
+            None => self.ask(Questions::of(&scan)),
+            Some(answers) => self.settle(&mut scan, now, answers),
         }
         let report = scan.finish(answers);
         for verdict in report.traps_by(answers, Portion::None) {
@@ -150,6 +167,41 @@ impl<'c> Judge<'c> {
             self.caught.entry(address).or_insert(Caught { time: now, rule, reason });
         }
         Ok(())
+    }
+
+    /// Settles the hosts by the answers and by the evidence of earlier scans.
+    fn settle(&mut self, scan: &mut Scan<'_>, now: i64, answers: &dyn Answers) {
+        scan.settle(Some(answers));
+        let known = |key: Key| self.evidence.get(&key).map(|entry| (key.clone(), entry.clone()));
+        scan.recall(scan.keys().into_iter().filter_map(known).collect::<Vec<_>>());
+        scan.settle(Some(answers));
+        self.evidence.extend(scan.evidence().fresh());
+        self.ask(Questions::further(scan));
+        if self.evidence.len() > self.most_evidence {
+            let since = now.saturating_sub(KEPT.as_secs().cast_signed());
+            self.evidence.retain(|_, entry| !entry.forget(since, since));
+            self.most_evidence = EVIDENCE.max(2 * self.evidence.len());
+        }
+    }
+
+    /// Gathers questions, each once: the same host is in question scan after scan, and may have other names.
+    fn ask(&mut self, mut questions: Questions) {
+        for Question { address, names } in std::mem::take(&mut questions.hosts) {
+            let place = *self.asked.entry(address).or_insert(self.questions.hosts.len());
+            match self.questions.hosts.get_mut(place) {
+                Some(asked) => {
+                    let known = asked.names.clone();
+                    let new = names.into_iter().filter(|name| !known.contains(name));
+                    let room = NAMES.saturating_sub(known.len());
+                    asked.names.extend(new.take(room));
+                }
+                None => self.questions.hosts.push(Question { address, names }),
+            }
+        }
+        let claimed = &mut self.claimed;
+        let is_new = |claim: &Claim| claimed.insert((claim.address, claim.domain.clone()));
+        questions.exemptions.retain(is_new);
+        self.questions.add(questions);
     }
 }
 
