@@ -56,7 +56,7 @@ _greytrapctl()
 	release:for | trap:because | trap:for)
 		return ;;
 	history:-r | release:-r)
-		options= words='syntax domains senders helo rcpt checker dns' ;;
+		options= words='syntax domains senders helo address dynamic stranger crowd rcpt checker dns' ;;
 	esac
 
 	case $command:$word in

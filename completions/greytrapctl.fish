@@ -3,7 +3,7 @@
 set -l commands check convert explain history list log lookup monitor \
     release reload report scan show simulate spf trap
 set -l before "not __fish_seen_subcommand_from $commands"
-set -l rules syntax domains senders helo rcpt checker dns
+set -l rules syntax domains senders helo address dynamic stranger crowd rcpt checker dns
 
 complete -c greytrapctl -f
 complete -c greytrapctl -n "$before" -a "$commands"

@@ -18,6 +18,6 @@ set -A complete_greytrapctl_2 -- \
 # Later: words of trap and release, and rules for -r.
 set -A complete_greytrapctl -- \
 	because for \
-	syntax domains senders helo rcpt checker dns
+	syntax domains senders helo address dynamic stranger crowd rcpt checker dns
 
 set -A complete_greytrapper -- -D -V -d -f -h -n -v

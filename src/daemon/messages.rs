@@ -272,10 +272,10 @@ pub enum ToResolver {
     Hosts(Vec<Question>),
     /// Sender domains.
     Domains(Vec<Vec<u8>>),
-    /// Domains that were found good before the daemon was started.
-    Good(Vec<Vec<u8>>),
     /// Hosts that may be exempt, each with a sender.
     Exemptions(Vec<Claim>),
+    /// Domains that were found good before the daemon was started.
+    Good(Vec<Vec<u8>>),
     /// That was all: ask.
     Ask {
         /// Domains that must exist, with which name servers prove themselves.

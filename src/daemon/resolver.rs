@@ -42,8 +42,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             match message {
                 ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
-                ToResolver::Good(domains) => resolver.recall_good(&domains),
                 ToResolver::Exemptions(claims) => asked.exemptions.extend(claims),
+                ToResolver::Good(domains) => resolver.recall_good(&domains),
                 ToResolver::Ask { controls, within } => {
                     if resolver.has_other_servers() {
                         log::info(format_args!("{}: has changed", resolv_conf::PATH));

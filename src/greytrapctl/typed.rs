@@ -143,20 +143,20 @@ impl Typed {
         Ok(Options { format, verbose: self.verbose, command })
     }
 
-    fn replay(&mut self, verb: Verb) -> Result<Command, UsageError> {
-        let since = self.since()?.ok_or(expected(verb, "a time"))?;
-        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
-        let conf = self.conf.take().map(PathBuf::from);
-        let old = self.old.take().map(PathBuf::from);
-        Ok(Command::Replay(Replay { socket, since, conf, old }))
-    }
-
     fn spf(&mut self) -> Result<Spf, UsageError> {
         let operands = std::mem::take(&mut self.operands);
         let Ok([address, helo, sender]) = <[OsString; 3]>::try_from(operands) else {
             return Err(expected(Verb::Spf, "an address, a HELO name and a sender"));
         };
         Ok(Spf { conf: self.conf.take().map(PathBuf::from), address, helo, sender })
+    }
+
+    fn replay(&mut self, verb: Verb) -> Result<Command, UsageError> {
+        let since = self.since()?.ok_or(expected(verb, "a time"))?;
+        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
+        let conf = self.conf.take().map(PathBuf::from);
+        let old = self.old.take().map(PathBuf::from);
+        Ok(Command::Replay(Replay { socket, since, conf, old }))
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {

@@ -9,6 +9,7 @@ use crate::scan::answers::{Answers, Doubt};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The answers to a scan's questions, in their order: plain data that can cross a socket.
 #[derive(Debug, Default)]
@@ -147,12 +148,17 @@ impl Answers for Findings {
 
 /// What several rounds of questions have found.
 #[derive(Debug, Default)]
-pub struct Rounds(pub Vec<Findings>);
+pub struct Rounds {
+    /// What each has found, the first one first.
+    pub findings: Vec<Findings>,
+    /// Hosts that an earlier scan has spared with a bad message.
+    pub spared: Arc<HashSet<IpAddr>>,
+}
 
 impl Rounds {
     /// The first that is known.
     fn first<T: PartialEq>(&self, unknown: T, of: impl Fn(&Findings) -> T) -> T {
-        self.0.iter().map(of).find(|found| *found != unknown).unwrap_or(unknown)
+        self.findings.iter().map(of).find(|found| *found != unknown).unwrap_or(unknown)
     }
 }
 
@@ -170,13 +176,13 @@ impl Answers for Rounds {
     }
 
     fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
-        let found = self.0.iter().map(|findings| findings.reverse(address));
+        let found = self.findings.iter().map(|findings| findings.reverse(address));
         let mut known = found.filter(|(own, _)| *own != Confirmation::Unknown);
         known.next().unwrap_or((Confirmation::Unknown, None))
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.0.first()?.domain(domain)
+        self.findings.first()?.domain(domain)
     }
 
     fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
@@ -187,8 +193,12 @@ impl Answers for Rounds {
         self.first(None, |findings| findings.spf(address, domain))
     }
 
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.spared.contains(&address)
+    }
+
     fn doubt(&self) -> Option<Doubt> {
-        self.0.first()?.doubt()
+        self.findings.first()?.doubt()
     }
 }
 

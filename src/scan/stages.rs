@@ -322,7 +322,12 @@ impl<'r> Scan<'r> {
     /// [Settles](Self::settle) all hosts finally.
     pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
         self.settle(answers);
-        self.report
+        self.end().0
+    }
+
+    /// Ends as the last [`Scan::settle`] has left it, with what is known beyond single hosts.
+    pub fn end(self) -> (Report<'r>, Evidence) {
+        (self.report, self.evidence)
     }
 
     /// Settles all hosts by the answers. Without a definite answer nominees go free, and one bad message is

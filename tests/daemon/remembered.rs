@@ -333,7 +333,7 @@ fn an_exception_ends_traps_from_before_a_restart() {
 /// Judged, logged once and remembered, not written; a reload that ends it traps in the next scan.
 #[test]
 fn observed_rules_trap_nobody() {
-    let place = place("observe { syntax, dns }\nmax helo domains 1\n");
+    let place = place("observe { syntax, dns }\nmax helo names 1\n");
     place.enter(&invalid_senders(2));
     place.enter(&[
         grey("192.0.2.40", "one.example", "a@b.example", "user@example.org"),

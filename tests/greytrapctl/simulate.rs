@@ -12,7 +12,7 @@ const NOW: &str = "1795420000";
 fn simulate<T>(before: &[&str], file: &Path, end: impl Fn(Cmd) -> T) -> T {
     let dir = Dir::new();
     let conf = dir.path("offline.conf");
-    let rules = ["max sender domains off", "max sender ratio off", "max helo domains off"];
+    let rules = ["max sender domains off", "max sender ratio off", "max helo names off"];
     fs::write(&conf, rules.join("\n") + "\ncheck sender dns no\n").unwrap();
     let mut command = ctl(before);
     command.0.args(["simulate", "-t", NOW, "-f"]).arg(conf).arg(file);

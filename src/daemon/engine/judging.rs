@@ -71,7 +71,7 @@ pub enum Said {
     Traps(Vec<Verdict>),
     /// It needs an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
-    /// It wants to know something of memory.
+    /// It needs to know something of memory.
     Recall(Wanted),
     /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
@@ -276,7 +276,7 @@ impl Answers for Known<'_> {
 impl Known<'_> {
     /// The hosts with a name that has no answer, if DNS was usable or there was nothing to ask.
     fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
-        let mut rounds = self.rounds.0.iter();
+        let mut rounds = self.rounds.findings.iter();
         let mut hosts = match rounds.next() {
             Some(findings) => findings.unanswered()?,
             None => is_settled.then(Vec::new)?,
@@ -327,18 +327,14 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         }
     };
     tell(&scan, None);
-    let mut recalled = Recalled::default();
     let mut asking = Asking::begin(&scan, work, line);
     let is_settled = asking.questions.is_empty();
+    let mut recalled = HashSet::new();
     loop {
         asking.wait(line);
         let start = Instant::now();
         scan.settle(Some(&asking.known));
-        worked += start.elapsed();
-        let start = recall(&mut scan, &mut recalled, line);
-        if recalled.is_new {
-            scan.settle(Some(&asking.known));
-        }
+        recall(&mut scan, &mut recalled, &asking.known, line);
         tell(&scan, Some(&asking.known));
         worked += start.elapsed();
         asking.ask_more(&scan, line);
@@ -373,22 +369,15 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     Ok(found)
 }
 
-/// What memory was asked about.
-#[derive(Default)]
-struct Recalled {
-    keys: HashSet<Key>,
-    /// Whether it knew something the last time.
-    is_new: bool,
-}
-
-/// Asks memory what it knows of the names that anonymous hosts use, each once; when that was done.
-fn recall(scan: &mut Scan<'_>, recalled: &mut Recalled, line: &Line) -> Instant {
-    let new = |key: &Key| recalled.keys.insert(key.clone());
-    let keys: Vec<_> = scan.keys().into_iter().filter(new).collect();
-    let known = recalling::recall(keys, |wanted| line.say(Said::Recall(wanted)));
-    recalled.is_new = !known.is_empty();
-    scan.recall(known);
-    Instant::now()
+/// Adds what memory knows of the names that anonymous hosts use, as far as it was not asked for before.
+fn recall(scan: &mut Scan<'_>, recalled: &mut HashSet<Key>, known: &Known<'_>, line: &Line) {
+    let keys = scan.keys().into_iter();
+    let new: Vec<_> = keys.filter(|key| recalled.insert(key.clone())).collect();
+    if new.is_empty() {
+        return;
+    }
+    scan.recall(recalling::recall(new, |wanted| line.say(Said::Recall(wanted))));
+    scan.settle(Some(known));
 }
 
 fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
@@ -514,7 +503,7 @@ impl<'w> Asking<'w> {
             self.is_cut = false;
             return;
         };
-        let rounds = &mut self.known.rounds.0;
+        let rounds = &mut self.known.rounds.findings;
         if let Some(questions) = further {
             rounds.push(Findings::new(questions, answered, self.overdue.clone()));
             return;

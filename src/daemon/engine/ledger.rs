@@ -48,7 +48,7 @@ pub struct Ledger {
     white: HashSet<IpAddr>,
     /// The domains that were last written as good.
     good: Vec<Vec<u8>>,
-    /// The number of records that were lost since this was last logged.
+    /// Records that were lost since this was last logged.
     lost: usize,
 }
 
@@ -149,7 +149,7 @@ impl Ledger {
         }
     }
 
-    /// Adds the list of held hosts.
+    /// Has the held hosts remembered.
     pub fn note_holds(&mut self, holds: Vec<Hold>) {
         self.next.holds = Some(holds);
     }

@@ -16,13 +16,11 @@ use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
 use crate::plural::counted;
-use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
-use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict, Why};
+use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What stands in the place of a rule's name for a host that passes.
 const PASS: &str = "pass";
@@ -44,20 +42,26 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
     let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
-    let mut known = Known { rounds: Rounds::default(), spared };
-    known.rounds.0.extend(findings(console, Questions::of(&scan), &mut resolver));
-    if !known.rounds.0.is_empty() {
-        settle(&mut scan, &known, memory.as_ref())?;
-        known.rounds.0.extend(findings(console, Questions::further(&scan), &mut resolver));
+    let mut known = Rounds { spared, ..Rounds::default() };
+    known.findings.extend(findings(console, Questions::of(&scan), &mut resolver));
+    if !known.findings.is_empty() {
+        scan.settle(Some(&known));
+        if let Some(memory) = &memory {
+            scan.recall(memory.known(&scan.keys())?);
+            scan.settle(Some(&known));
+        }
+        known.findings.extend(findings(console, Questions::further(&scan), &mut resolver));
     }
     let verbose = console.verbose;
-    let answers = known.answers();
-    match answers {
-        Some(answers) => settle(&mut scan, answers, memory.as_ref())?,
-        None => scan.settle(None),
+    let answers = (!known.findings.is_empty()).then_some(&known as &dyn Answers);
+    scan.settle(answers);
+    if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
+        // Of names that came up with the last answers.
+        scan.recall(memory.known(&scan.keys())?);
+        scan.settle(answers);
     }
-    let report = scan.settled();
-    tell(console, &simulate.file, report);
+    let (report, evidence) = scan.end();
+    tell(console, &simulate.file, &report);
     let portion = match console.format {
         Format::Text => Portion::None,
         Format::Json => Portion::All,
@@ -77,81 +81,11 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     }
     console.flush()?;
     if let Some(memory) = memory {
-        memory.write(spared_now(report, answers), scan.evidence().fresh())?;
+        memory.write(spared_now(&report, answers), evidence.fresh())?;
     }
     sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
-    std::mem::forget(scan);
-    Ok(())
-}
-
-/// What DNS says, and what earlier scans have left.
-#[derive(Default)]
-pub struct Known {
-    /// What DNS says: first about what was asked at the beginning, then about what came up later.
-    pub rounds: Rounds,
-    /// Hosts that were spared before with a bad message.
-    pub spared: Arc<HashSet<IpAddr>>,
-}
-
-impl Known {
-    /// These answers, if DNS was asked.
-    pub fn answers(&self) -> Option<&dyn Answers> {
-        (!self.rounds.0.is_empty()).then_some(self as &dyn Answers)
-    }
-}
-
-impl Answers for Known {
-    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        self.rounds.helo(address, name)
-    }
-
-    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
-        self.rounds.helo_now(address, name)
-    }
-
-    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
-        self.rounds.is_gone(address, name)
-    }
-
-    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
-        self.rounds.reverse(address)
-    }
-
-    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.rounds.domain(domain)
-    }
-
-    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
-        self.rounds.exemption(address, domain)
-    }
-
-    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
-        self.rounds.spf(address, domain)
-    }
-
-    fn was_spared(&self, address: IpAddr) -> bool {
-        self.spared.contains(&address)
-    }
-
-    fn doubt(&self) -> Option<Doubt> {
-        self.rounds.doubt()
-    }
-}
-
-/// Settles the hosts by the answers, and by what is known of the names that anonymous ones used.
-fn settle(
-    scan: &mut Scan<'_>,
-    answers: &dyn Answers,
-    memory: Option<&Remembering>,
-) -> Result<(), Failure> {
-    scan.settle(Some(answers));
-    let Some(memory) = memory else { return Ok(()) };
-    let keys = scan.keys();
-    if !keys.is_empty() {
-        scan.recall(memory.known(&keys)?);
-        scan.settle(Some(answers));
-    }
+    std::mem::forget(report);
     Ok(())
 }
 

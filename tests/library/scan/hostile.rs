@@ -34,7 +34,7 @@ fn unlisted() -> Rules {
     let mut rules = offline();
     rules.rcpt.unlisted = true;
     rules.suspect_tuples = 0;
-    rules.max_helo_domains = Some(0);
+    rules.max_helo_names = Some(0);
     rules
 }
 

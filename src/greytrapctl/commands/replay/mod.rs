@@ -7,7 +7,7 @@
 
 mod past;
 
-use super::simulate::{Known, findings};
+use super::simulate::findings;
 use super::{conf, history};
 use crate::config::Config;
 use crate::control::client::Answer;
@@ -18,6 +18,7 @@ use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Replay};
 use crate::greytrapctl::progress::Progress;
+use crate::inquiry::Rounds;
 use crate::memory::{Seen, Tuples, unpack};
 use crate::plural::counted;
 use crate::scan::{Answers, Rule};
@@ -45,25 +46,25 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     Task::Replay { socket: &replay.socket, only_dns_port }.lock_in()?;
     let since = history::since(Some(replay.since));
     let passed = passed(&replay.socket, since)?;
-    let mut known: Vec<_> = configs.iter().map(|_| Known::default()).collect();
-    // First without answers, then with those, then with those to what came up with them.
-    let (past, judges) = loop {
-        let mut judges: Vec<_> = configs.iter().map(|config| Judge::new(config)).collect();
-        let answers = known.iter().map(Known::answers).collect::<Vec<_>>();
-        let past = again(console, (&replay.socket, since), &passed, &mut judges, &answers)?;
-        let mut has_more = false;
+    let mut judges: Vec<_> = configs.iter().map(|config| Judge::new(config)).collect();
+    let silence: Vec<Option<&dyn Answers>> = vec![None; judges.len()];
+    let mut past = again(console, (&replay.socket, since), &passed, &mut judges, &silence)?;
+    let mut known: Vec<_> = judges.iter().map(|_| Rounds::default()).collect();
+    // First who the hosts are, then whether somebody vouches for those that this would trap.
+    for _ in 0..ROUNDS {
+        let mut is_new = false;
         for ((judge, resolver), known) in judges.iter_mut().zip(&mut resolvers).zip(&mut known) {
-            if known.rounds.0.len() < ROUNDS {
-                let questions = std::mem::take(&mut judge.questions);
-                let found = findings(console, questions, resolver);
-                has_more |= found.is_some();
-                known.rounds.0.extend(found);
-            }
+            let found = findings(console, std::mem::take(&mut judge.questions), resolver);
+            is_new |= found.is_some();
+            known.findings.extend(found);
         }
-        if !has_more {
-            break (past, judges);
+        if !is_new {
+            break;
         }
-    };
+        let answers: Vec<_> = known.iter().map(|known| Some(known as &dyn Answers)).collect();
+        judges = configs.iter().map(|config| Judge::new(config)).collect();
+        past = again(console, (&replay.socket, since), &passed, &mut judges, &answers)?;
+    }
     let caught = judges.into_iter().map(|judge| judge.caught);
     print(console, &past, &caught.collect::<Vec<_>>())
 }

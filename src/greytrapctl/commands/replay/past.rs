@@ -111,8 +111,8 @@ pub struct Judge<'c> {
     pub questions: Questions,
     /// Where in it each host is.
     asked: HashMap<IpAddr, usize>,
-    /// Hosts and their senders' domains in it.
-    claimed: HashSet<(IpAddr, Vec<u8>)>,
+    /// Hosts and their senders in it.
+    claimed: HashSet<Claim>,
     /// What is known of names.
     evidence: HashMap<Key, Entry>,
     /// With more entries old ones are looked for.
@@ -134,7 +134,7 @@ impl<'c> Judge<'c> {
         }
     }
 
-    /// Judges the hosts of a scan. Without answers the questions are gathered.
+    /// Judges the hosts of a scan, and gathers the questions to which there is no answer yet.
     ///
     /// # Errors
     /// None that is known.
@@ -155,10 +155,13 @@ impl<'c> Judge<'c> {
         }
         let mut scan = Scan::begin(records.into_iter(), ORDER, now, &self.config.rules)?;
         match answers {
-            None => self.ask(Questions::of(&scan)),
+            None => {
+                self.ask(Questions::of(&scan));
+                scan.settle(None);
+            }
             Some(answers) => self.settle(&mut scan, now, answers),
         }
-        let report = scan.finish(answers);
+        let (report, _) = scan.end();
         for verdict in report.traps_by(answers, Portion::None) {
             let (address, Some(rule)) = (verdict.address.ip(), verdict.rule) else { continue };
             let trap_for = self.config.trap_for.as_secs().cast_signed();
@@ -199,8 +202,7 @@ impl<'c> Judge<'c> {
             }
         }
         let claimed = &mut self.claimed;
-        let is_new = |claim: &Claim| claimed.insert((claim.address, claim.domain.clone()));
-        questions.exemptions.retain(is_new);
+        questions.exemptions.retain(|claim| claimed.insert(claim.clone()));
         self.questions.add(questions);
     }
 }
