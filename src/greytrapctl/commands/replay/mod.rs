@@ -201,7 +201,7 @@ fn line(
     is_compared: bool,
 ) -> Result<(), Failure> {
     let (rule, reason, time) = (caught.rule.name(), &caught.reason, caught.time);
-    let passed = past.passed(address).filter(|passed| *passed > time);
+    let passed = past.passed(address).filter(|passed| *passed >= time);
     if console.format == Format::Json {
         return console.json(&Line { address, fate, rule, reason, time, passed });
     }
@@ -225,7 +225,7 @@ fn sum(past: &Past, caught: &AllCaught) -> String {
     let rules = Rule::ALL.into_iter().map(|rule| (rule, of(&rule))).filter(|(_, count)| *count > 0);
     let rules: Vec<_> = rules.map(|(rule, count)| format!("{rule} {count}")).collect();
     let is_later = |(address, caught): &(&IpAddr, &Caught)| {
-        past.passed(**address).is_some_and(|passed| passed > caught.time)
+        past.passed(**address).is_some_and(|passed| passed >= caught.time)
     };
     let later = caught.iter().filter(is_later).count();
     let hosts = counted(caught.len() as u64, "host");

@@ -67,7 +67,7 @@ impl Past {
         let mut touched = HashSet::new();
         for seen in tuples {
             let address = seen.address.to_canonical();
-            if self.passed(address).is_none_or(|passed| now < passed) {
+            if self.passed(address).is_none_or(|passed| now <= passed) {
                 touched.insert(address);
                 self.waiting.entry(address).or_default().push(record(&seen));
             }
