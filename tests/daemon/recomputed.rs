@@ -7,14 +7,16 @@ use crate::world;
 use greytrapper::config::{Config, Disk, load};
 use greytrapper::db::{ByteOrder, Record};
 use greytrapper::memory::{self, Deed, Query, Settings, Store};
-use greytrapper::scan::answers::{Confirmation, DomainVerdict};
-use greytrapper::scan::{Answers, Evidence, Given, Portion, Rule, Scan};
+use greytrapper::scan::answers::{Confirmation, DomainVerdict, Exemption};
+use greytrapper::scan::{Answers, Evidence, Given, Portion, Scan};
 use greytrapper::spamd::Tuple;
 use greytrapper::spamd::record::Gdata;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
+
+const NAMES: [&str; 6] = ["anna", "bert", "carl", "dora", "emil", "fritz"];
 
 /// The answers of a record, and no others.
 struct Recorded(Vec<Given>);
@@ -39,6 +41,24 @@ impl Answers for Recorded {
             Given::Domain(name, verdict) if name == asked => *verdict,
             _ => None,
         })
+    }
+
+    fn reverse(&self, _: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let found = self.0.iter().find_map(|given| match given {
+            Given::Ptr(name, own) => {
+                Some((*own, Some(name.as_slice()).filter(|name| !name.is_empty())))
+            }
+            _ => None,
+        });
+        found.unwrap_or((Confirmation::Unknown, None))
+    }
+
+    fn exemption(&self, _: IpAddr, asked: &[u8]) -> Exemption {
+        let found = self.find(|given| match given {
+            Given::Exemption(name, exemption) if name == asked => Some(exemption.clone()),
+            _ => None,
+        });
+        found.unwrap_or(Exemption::Unknown)
     }
 
     fn is_recipient(&self, asked: &[u8]) -> Option<bool> {
@@ -85,6 +105,20 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     let unknown =
         |n: u32| grey("192.0.2.90", "liar.example", good, &format!("nobody@d{n}.example"));
     place.enter(&(0..7).map(unknown).collect::<Vec<_>>());
+    let to = |n: u32| format!("to{n}@example.org");
+    let many = |n: u32| {
+        grey(
+            "192.0.2.91",
+            "liar.example",
+            &format!("{}@s{}.example", NAMES[n as usize], n / 2),
+            &to(n),
+        )
+    };
+    place.enter(&(0..6).map(many).collect::<Vec<_>>());
+    place.enter(&[
+        grey("192.0.2.92", "192.0.2.92", good, &to(1)),
+        grey("192.0.2.93", "192-0-2-93.dsl.example", good, &to(1)),
+    ]);
     let mut daemon = place.start();
     daemon.scan_done();
     daemon.stop();
@@ -96,14 +130,15 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     let config = load(Some(&place.path("conf")), &[], &Disk).unwrap().config;
     let mut rules = BTreeSet::new();
     for record in found {
-        let is_confirmed = record.reason.starts_with("identity confirmed");
-        if record.deed != Deed::Trapped && !is_confirmed {
+        if record.deed != Deed::Trapped {
             continue;
         }
         let expected = (record.rule.clone().unwrap(), record.reason.clone());
         assert_eq!(again(&record, &config), Some(expected), "{record:?}");
         rules.insert(record.rule.unwrap());
     }
-    let all = Rule::ALL.into_iter().filter(|rule| rule.is_on(&config));
-    assert_eq!(rules, all.map(|rule| rule.name().to_owned()).collect());
+    // Those of `stranger` and `crowd` rest on other hosts too, whose names are no part of the record.
+    let all =
+        ["address", "checker", "dns", "domains", "dynamic", "helo", "rcpt", "senders", "syntax"];
+    assert_eq!(rules, all.map(String::from).into());
 }

@@ -358,9 +358,11 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
         found.unanswered = unanswered
             .map(|hosts| hosts.into_iter().filter(|address| nominated.contains(address)).collect());
     }
+    if work.purpose == Purpose::Scan {
+        found.evidence = scan.evidence().fresh();
+    }
     if let (Purpose::Scan, Some(known)) = (work.purpose, &work.known) {
         found.news = seen::news(&snapshot, known, work.now)?;
-        found.evidence = scan.evidence().fresh();
     }
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);
