@@ -414,7 +414,8 @@ impl<'w> Judge<'w> {
             let mut case = Case::new(subject, &mut self.scratch, Some(answers));
             match ground.confirm(&mut case) {
                 Opinion::Against(ground) => return Opinion::Against(ground),
-                opinion if kept == Opinion::Nothing || opinion.is_plea() => kept = opinion,
+                opinion if kept == Opinion::Nothing => kept = opinion,
+                opinion if opinion.is_plea() && !kept.is_plea() => kept = opinion,
                 _ => {}
             }
         }
