@@ -41,7 +41,7 @@ pub fn add(
     let mut own = meta.get("evidence")?.map(|bytes| bytes.value()).unwrap_or_default();
     let others = size.saturating_sub(own);
     // If there is no room, no new keys are entered.
-    let most = keep::most(settings).checked_div(keep::PARTS).unwrap_or_default();
+    let most = keep::most_evidence(settings);
     let age = Age::at(now, settings);
     for (key, entry) in evidence {
         let name = key::evidence(key);
