@@ -395,7 +395,7 @@ mod tests {
             ("frob", "unknown command \"frob\""),
             ("l x", "ambiguous command \"l\" (list, log, lookup)"),
             ("re", "ambiguous command \"re\" (release, reload, report)"),
-            ("s", "ambiguous command \"s\" (scan, show, simulate)"),
+            ("s", "ambiguous command \"s\" (scan, show, simulate, spf)"),
             ("show frob", "unknown topic \"frob\""),
             ("log", "log: expected verbose or brief"),
             ("log x", "unknown level \"x\""),

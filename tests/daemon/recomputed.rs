@@ -7,7 +7,7 @@ use crate::world;
 use greytrapper::config::{Config, Disk, load};
 use greytrapper::db::{ByteOrder, Record};
 use greytrapper::memory::{self, Deed, Query, Settings, Store};
-use greytrapper::scan::answers::{Confirmation, DomainVerdict};
+use greytrapper::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use greytrapper::scan::{Answers, Evidence, Given, Portion, Rule, Scan};
 use greytrapper::spamd::Tuple;
 use greytrapper::spamd::record::Gdata;
@@ -37,6 +37,29 @@ impl Answers for Recorded {
     fn domain(&self, asked: &[u8]) -> Option<DomainVerdict> {
         self.find(|given| match given {
             Given::Domain(name, verdict) if name == asked => *verdict,
+            _ => None,
+        })
+    }
+
+    fn reverse(&self, _: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let own = self.find(|given| match given {
+            Given::Ptr(_, own) => Some(*own),
+            _ => None,
+        });
+        (own.unwrap_or(Confirmation::Unknown), None)
+    }
+
+    fn exemption(&self, _: IpAddr, asked: &[u8]) -> Exemption {
+        let found = self.find(|given| match given {
+            Given::Exemption(name, exemption, _) if name == asked => Some(exemption.clone()),
+            _ => None,
+        });
+        found.unwrap_or(Exemption::Unknown)
+    }
+
+    fn spf(&self, _: IpAddr, asked: &[u8]) -> Option<SpfResult> {
+        self.find(|given| match given {
+            Given::Exemption(name, _, spf) if name == asked => *spf,
             _ => None,
         })
     }
@@ -85,6 +108,11 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     let unknown =
         |n: u32| grey("192.0.2.90", "liar.example", good, &format!("nobody@d{n}.example"));
     place.enter(&(0..7).map(unknown).collect::<Vec<_>>());
+    place.enter(&[
+        grey("192.0.2.91", "[198.51.100.1]", good, "user@example.org"),
+        grey("192.0.2.92", "192-0-2-92.dsl.example", good, "user@example.org"),
+        grey("192.0.2.93", "friend", "a@example.org", "user@example.org"),
+    ]);
     let mut daemon = place.start();
     daemon.scan_done();
     daemon.stop();
