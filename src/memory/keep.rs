@@ -11,9 +11,12 @@ use std::time::Duration;
 const MOST: usize = 5000;
 /// A day in seconds.
 const DAY: u64 = 24 * 60 * 60;
-/// Tuples of all hosts, evidence and verdicts share the file: of the first two each has one of so many parts
-/// at most, so that a flood of tuples or names does not drive out verdicts.
-pub const PARTS: u64 = 3;
+/// Tuples of all hosts, evidence and verdicts share the file. Of so many parts of it the first two have at most
+/// these, so that a flood of tuples or names does not drive out verdicts. With the usual size, tuples have room
+/// for 14 days of 100,000, in some 70 bytes each.
+const PARTS: u64 = 20;
+const OF_TUPLES: u64 = 8;
+const OF_EVIDENCE: u64 = 5;
 /// Of so many bytes of the file one may be a byte of a key or value: the pages of a B-tree are half
 /// full at worst, a transaction needs room beside what it replaces, and redb doubles the file to grow.
 const SHARE: u64 = 4;
@@ -25,8 +28,17 @@ pub fn cost(value: &[u8], has_host: bool) -> u64 {
 }
 
 /// The bytes of keys and values that the file may have.
-pub fn most(settings: &Settings) -> u64 {
+fn most(settings: &Settings) -> u64 {
     settings.size.checked_div(SHARE).unwrap_or_default()
+}
+
+/// The bytes of keys and values that evidence may have.
+pub fn most_evidence(settings: &Settings) -> u64 {
+    part(settings, OF_EVIDENCE)
+}
+
+fn part(settings: &Settings, parts: u64) -> u64 {
+    most(settings).saturating_mul(parts).checked_div(PARTS).unwrap_or_default()
 }
 
 /// Forgets records and tuples that are too old at `now`, and the oldest of too many; `size` is that of
@@ -52,7 +64,7 @@ pub fn forget(
         tuples.pop_first()?;
     }
     let most = most(settings);
-    size = forget_blocks(transaction, &before, most.checked_div(PARTS).unwrap_or_default(), size)?;
+    size = forget_blocks(transaction, &before, part(settings, OF_TUPLES), size)?;
     let before = cutoff(now, settings.verdicts, true);
     forget_passes(transaction, before)?;
     let before = key::place(before, 0);

@@ -1,6 +1,7 @@
 //! `simulate -s`: the scans that the daemon remembers, judged again by other configurations.
 
 use crate::support::daemon::{NO_DNS, Place};
+use crate::support::dice::Dice;
 use crate::support::records::{grey, host, now, white};
 use greytrapper::memory::{Batch, Block, PACKED, Seen, Settings, Store, pack};
 use nix::unistd::Uid;
@@ -28,6 +29,8 @@ fn two_configurations_are_compared_over_the_past() {
     place.enter(&many(4, 2));
     let mut daemon = place.start();
     daemon.scan_done();
+    // Scans of the same second are one.
+    std::thread::sleep(Duration::from_millis(1100));
     place.enter(&many(3, 4));
     daemon.says(&["scan"]);
     daemon.scan_done();
@@ -81,15 +84,15 @@ fn fourteen_days_at_length() {
     let settings = Settings { directory, verdicts: 90 * day, tuples, size: 1 << 30 };
     let store = Store::open(settings, now()).unwrap().store;
     let start = now() - 14 * 86_400 + 3600;
-    let mut number = 0u32;
+    let (mut number, mut dice) = (0u32, Dice(7));
     for scan in 0..14 * 144i64 - 8 {
         let time = start + 600 * scan;
         let mut seen = Vec::new();
         while seen.len() < 695 {
             // Most hosts send one message, some several at different times.
             number += 1;
-            let n = number.wrapping_mul(2_654_435_761) >> 8;
-            let address = std::net::Ipv4Addr::from(0x0b00_0000 + n % 400_000).into();
+            let n = u32::try_from(dice.roll(400_000)).unwrap();
+            let address = std::net::Ipv4Addr::from(0x0b00_0000 + n).into();
             seen.push(Seen {
                 address,
                 helo: format!("host{}.example", n % 3000).into_bytes(),
@@ -122,5 +125,7 @@ fn fourteen_days_at_length() {
     let took = begun.elapsed();
     eprintln!("file {size} MB, what if {took:?}: {}", ran.err);
     assert_eq!(ran.status, Some(0));
+    assert!(ran.err.contains("2008 scans, 1395560 tuples"), "{}", ran.err);
+    assert!(!ran.err.contains(": 0 hosts"), "{}", ran.err);
     assert!(took < Duration::from_secs(20), "{took:?}");
 }

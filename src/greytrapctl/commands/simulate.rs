@@ -55,6 +55,11 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let verbose = console.verbose;
     let answers = (!known.findings.is_empty()).then_some(&known as &dyn Answers);
     scan.settle(answers);
+    if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
+        // Of names that came up with the last answers.
+        scan.recall(memory.known(&scan.keys())?);
+        scan.settle(answers);
+    }
     let (report, evidence) = scan.end();
     tell(console, &simulate.file, &report);
     let portion = match console.format {

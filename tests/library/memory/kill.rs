@@ -47,7 +47,8 @@ fn made(number: u64) -> Batch {
         address: host(1),
         helo: b"h".to_vec(),
         from: b"<>".to_vec(),
-        to: format!("<{number}@example.org>").into_bytes(),
+        // So few that evidence never has its share of the file.
+        to: format!("<{}@example.org>", number % 500).into_bytes(),
         first: time,
         expire: time,
     };

@@ -29,6 +29,9 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+/// How often DNS is asked, each time about what came up with the answers so far.
+const ROUNDS: usize = 2;
+
 /// Judges the past again and prints whom that traps, or what is different from the old configuration.
 pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     let new = conf::load(console, replay.conf.as_deref())?;
@@ -48,7 +51,7 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     let mut past = again(console, (&replay.socket, since), &passed, &mut judges, &silence)?;
     let mut known: Vec<_> = judges.iter().map(|_| Rounds::default()).collect();
     // First who the hosts are, then whether somebody vouches for those that this would trap.
-    for _ in 0..2 {
+    for _ in 0..ROUNDS {
         let mut is_new = false;
         for ((judge, resolver), known) in judges.iter_mut().zip(&mut resolvers).zip(&mut known) {
             let found = findings(console, std::mem::take(&mut judge.questions), resolver);
@@ -198,7 +201,7 @@ fn line(
     is_compared: bool,
 ) -> Result<(), Failure> {
     let (rule, reason, time) = (caught.rule.name(), &caught.reason, caught.time);
-    let passed = past.passed(address).filter(|passed| *passed > time);
+    let passed = past.passed(address).filter(|passed| *passed >= time);
     if console.format == Format::Json {
         return console.json(&Line { address, fate, rule, reason, time, passed });
     }
@@ -222,7 +225,7 @@ fn sum(past: &Past, caught: &AllCaught) -> String {
     let rules = Rule::ALL.into_iter().map(|rule| (rule, of(&rule))).filter(|(_, count)| *count > 0);
     let rules: Vec<_> = rules.map(|(rule, count)| format!("{rule} {count}")).collect();
     let is_later = |(address, caught): &(&IpAddr, &Caught)| {
-        past.passed(**address).is_some_and(|passed| passed > caught.time)
+        past.passed(**address).is_some_and(|passed| passed >= caught.time)
     };
     let later = caught.iter().filter(is_later).count();
     let hosts = counted(caught.len() as u64, "host");

@@ -8,6 +8,7 @@
 use crate::config::Config;
 use crate::db::{ByteOrder, Damage, Record};
 use crate::dns::exemption::Claim;
+use crate::evidence::{Entry, KEPT, Key};
 use crate::inquiry::Questions;
 use crate::memory::Seen;
 use crate::scan::identity::Question;
@@ -19,6 +20,10 @@ use std::net::IpAddr;
 
 /// The byte order of values, which are made here.
 const ORDER: ByteOrder = ByteOrder::Little;
+/// HELO names of a host that are asked about.
+const NAMES: usize = 64;
+/// Entries of evidence among which none is looked for that is too old.
+const EVIDENCE: usize = 100_000;
 /// Scans after which what has expired is removed everywhere.
 const TIDIED: u64 = 36;
 
@@ -62,7 +67,7 @@ impl Past {
         let mut touched = HashSet::new();
         for seen in tuples {
             let address = seen.address.to_canonical();
-            if self.passed(address).is_none_or(|passed| now < passed) {
+            if self.passed(address).is_none_or(|passed| now <= passed) {
                 touched.insert(address);
                 self.waiting.entry(address).or_default().push(record(&seen));
             }
@@ -104,10 +109,14 @@ pub struct Judge<'c> {
     until: HashMap<IpAddr, i64>,
     /// What DNS is to be asked.
     pub questions: Questions,
-    /// Hosts and their names in it.
-    asked: HashSet<(IpAddr, Vec<String>)>,
+    /// Where in it each host is.
+    asked: HashMap<IpAddr, usize>,
     /// Hosts and their senders in it.
     claimed: HashSet<Claim>,
+    /// What is known of names.
+    evidence: HashMap<Key, Entry>,
+    /// With more entries old ones are looked for.
+    most_evidence: usize,
 }
 
 impl<'c> Judge<'c> {
@@ -118,8 +127,10 @@ impl<'c> Judge<'c> {
             caught: BTreeMap::new(),
             until: HashMap::new(),
             questions: Questions::default(),
-            asked: HashSet::new(),
+            asked: HashMap::new(),
             claimed: HashSet::new(),
+            evidence: HashMap::new(),
+            most_evidence: EVIDENCE,
         }
     }
 
@@ -143,20 +154,12 @@ impl<'c> Judge<'c> {
             return Ok(());
         }
         let mut scan = Scan::begin(records.into_iter(), ORDER, now, &self.config.rules)?;
-        if answers.is_none() {
-            let mut questions = Questions::of(&scan);
-            // The same host is in question scan after scan.
-            let is_new = |host: &Question| self.asked.insert((host.address, host.names.clone()));
-            questions.hosts.retain(is_new);
-            self.questions.add(questions);
-        }
-        scan.settle(answers);
-        if answers.is_some() {
-            let mut questions = Questions::further(&scan);
-            questions.hosts.clear();
-            let claimed = &mut self.claimed;
-            questions.exemptions.retain(|claim| claimed.insert(claim.clone()));
-            self.questions.add(questions);
+        match answers {
+            None => {
+                self.ask(Questions::of(&scan));
+                scan.settle(None);
+            }
+            Some(answers) => self.settle(&mut scan, now, answers),
         }
         let (report, _) = scan.end();
         for verdict in report.traps_by(answers, Portion::None) {
@@ -167,6 +170,40 @@ impl<'c> Judge<'c> {
             self.caught.entry(address).or_insert(Caught { time: now, rule, reason });
         }
         Ok(())
+    }
+
+    /// Settles the hosts by the answers and by the evidence of earlier scans.
+    fn settle(&mut self, scan: &mut Scan<'_>, now: i64, answers: &dyn Answers) {
+        scan.settle(Some(answers));
+        let known = |key: Key| self.evidence.get(&key).map(|entry| (key.clone(), entry.clone()));
+        scan.recall(scan.keys().into_iter().filter_map(known).collect::<Vec<_>>());
+        scan.settle(Some(answers));
+        self.evidence.extend(scan.evidence().fresh());
+        self.ask(Questions::further(scan));
+        if self.evidence.len() > self.most_evidence {
+            let since = now.saturating_sub(KEPT.as_secs().cast_signed());
+            self.evidence.retain(|_, entry| !entry.forget(since, since));
+            self.most_evidence = EVIDENCE.max(2 * self.evidence.len());
+        }
+    }
+
+    /// Gathers questions, each once: the same host is in question scan after scan, and may have other names.
+    fn ask(&mut self, mut questions: Questions) {
+        for Question { address, names } in std::mem::take(&mut questions.hosts) {
+            let place = *self.asked.entry(address).or_insert(self.questions.hosts.len());
+            match self.questions.hosts.get_mut(place) {
+                Some(asked) => {
+                    let known = asked.names.clone();
+                    let new = names.into_iter().filter(|name| !known.contains(name));
+                    let room = NAMES.saturating_sub(known.len());
+                    asked.names.extend(new.take(room));
+                }
+                None => self.questions.hosts.push(Question { address, names }),
+            }
+        }
+        let claimed = &mut self.claimed;
+        questions.exemptions.retain(|claim| claimed.insert(claim.clone()));
+        self.questions.add(questions);
     }
 }
 
