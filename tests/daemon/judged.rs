@@ -132,10 +132,15 @@ fn explain_says_that_one_bad_letter_is_not_enough() {
     place.enter(&[]);
     let mut daemon = place.start();
     daemon.scan_done();
-    place.enter(&[grey("192.0.2.72", "out.provider.example", "a@gone.example", "u@example.org")]);
+    place.enter(&[grey(
+        "192.0.2.72",
+        "out.provider.example",
+        "a@none.provider.example",
+        "u@example.org",
+    )]);
     let said = daemon.says(&["explain", "192.0.2.72"]);
     let wanted = "verdict\tpass\nrule\tdns\nreason\tidentity confirmed, one bad message is not enough: \
-                  Mailed from sender gone.example with no MX or A\n";
+                  Mailed from sender none.provider.example with no MX or A\n";
     assert!(said.contains(wanted), "{said}");
 }
 

@@ -65,7 +65,7 @@ fn another_file_in_its_place_is_set_aside() {
 fn a_file_that_was_not_complete_is_made_again() {
     let directory = tempfile::tempdir().unwrap();
     let half = directory.path().join("memory.redb.new");
-    for bytes in [&b""[..], &[0; 4096], &b"x".repeat(100_000)] {
+    for bytes in [vec![], vec![0; 4096], vec![b'x'; 100_000]] {
         fs::write(&half, bytes).unwrap();
         let _ = fs::remove_file(directory.path().join("memory.redb"));
         let store = open(&settings(directory.path()));
