@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
-use crate::memory::{Query, Record};
+use crate::memory::{Query, Record, Tuples};
 use crate::scan::{State, Verdict};
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,13 @@ pub enum Request {
     Explain(IpAddr),
     /// What became of hosts: a [`Reply::Record`] for each that is remembered.
     History(Query),
+    /// The tuples of all hosts that are remembered: a [`Reply::Tuples`] for each page.
+    Tuples {
+        /// Not those of scans before this time, in seconds since 1970.
+        since: i64,
+        /// Only the last page, for the hosts that passed.
+        is_end: bool,
+    },
     /// Scan now: done once the scan has begun.
     Scan,
     /// Read the configuration again: done once it is in force.
@@ -95,6 +102,8 @@ pub enum Reply {
     Explained(Explained),
     /// What is remembered.
     Record(Record),
+    /// Tuples of all hosts.
+    Tuples(Tuples),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.

@@ -89,6 +89,10 @@ fn reason(cause: Cause) -> &'static str {
         Rule::Domains => "mail from many sender domains at once",
         Rule::Senders => "a new sender address in nearly every message",
         Rule::Helo => "different names in HELO",
+        Rule::Address => "an address or another host's name in HELO",
+        Rule::Dynamic => "the default name of an access line in HELO",
+        Rule::Stranger => "several signs of a spam source, and no name of its own",
+        Rule::Crowd => "a name in HELO that hosts in many networks use",
         Rule::Rcpt => "mail to an address that only spam is sent to",
         Rule::Checker => "mail to an address that does not exist",
         Rule::Dns => "mail from a domain that cannot receive mail",
@@ -108,6 +112,10 @@ pub fn value(cause: Cause) -> u8 {
         Cause::Rule(Rule::Rcpt) => 8,
         Cause::Rule(Rule::Checker) => 9,
         Cause::Rule(Rule::Dns) => 10,
+        Cause::Rule(Rule::Address) => 11,
+        Cause::Rule(Rule::Dynamic) => 12,
+        Cause::Rule(Rule::Stranger) => 13,
+        Cause::Rule(Rule::Crowd) => 14,
     }
 }
 

@@ -53,6 +53,13 @@ pub enum Task<'a> {
         /// Whether a command is run after that.
         runs: bool,
     },
+    /// Ask the daemon, and name servers.
+    Replay {
+        /// The daemon's socket.
+        socket: &'a Path,
+        /// Whether all name servers are on port 53.
+        only_dns_port: bool,
+    },
     /// Ask the daemon.
     Ask {
         /// The daemon's socket.
@@ -88,6 +95,10 @@ impl<'a> Task<'a> {
                 return replacing("unix", (socket, "w"), directory, runs),
             Task::ExportFile { database, directory, runs } =>
                 return replacing("flock", (database, "r"), directory, runs),
+            Task::Replay { socket, only_dns_port: true } =>
+                ("stdio unix dns", vec![(socket, "w")]),
+            Task::Replay { socket, only_dns_port: false } =>
+                ("stdio unix inet", vec![(socket, "w")]),
             // unix: connect(2), which needs write access to the socket.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
         };
@@ -133,6 +144,8 @@ mod tests {
             Task::ExportTraps { socket: path, directory: None, runs: false },
             Task::ExportTraps { socket: path, directory: Some(path), runs: true },
             Task::ExportFile { database: path, directory: Some(path), runs: true },
+            Task::Replay { socket: path, only_dns_port: true },
+            Task::Replay { socket: path, only_dns_port: false },
         ];
         for task in tasks {
             let (promises, unveils) = task.row();

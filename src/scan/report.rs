@@ -103,6 +103,15 @@ impl<'r> Report<'r> {
         found.filter(|verdict| verdict.what == What::Trap)
     }
 
+    /// The verdicts on hosts that pass although a rule hit them, with the answers about each host.
+    pub fn spared_by<'v>(
+        &'v self,
+        answers: Option<&'v dyn Answers>,
+        portion: Portion,
+    ) -> impl Iterator<Item = Verdict> + use<'v, 'r> {
+        self.in_order(answers, portion, |outcome| matches!(outcome, Outcome::Spared(..)))
+    }
+
     fn in_order<'v>(
         &'v self,
         answers: Option<&'v dyn Answers>,
@@ -248,7 +257,7 @@ fn statements(subject: &Subject<'_>, most: usize) -> Vec<Written> {
 /// The values that are compared with limits.
 fn measures(subject: &Subject<'_>, answers: Option<&dyn Answers>) -> Vec<Measure> {
     let mut scratch = Scratch::new(subject.waiting);
-    let mut case = Case { subject: *subject, scratch: &mut scratch, answers };
+    let mut case = Case::new(*subject, &mut scratch, answers);
     let tuples = u32::try_from(subject.mailboxes()).unwrap_or(u32::MAX);
     let (value, limit) = (tuples.into(), subject.rules.suspect_tuples.into());
     let mut measures = vec![Measure { setting: Setting::SuspectTuples, value, limit }];

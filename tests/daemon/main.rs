@@ -28,6 +28,7 @@ mod monitor;
 mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
+mod recomputed;
 mod reload;
 mod remembered;
 mod sandbox;
@@ -39,4 +40,5 @@ mod sync;
 mod syslog;
 #[cfg(target_os = "linux")]
 mod taken;
+mod what_if;
 mod world;

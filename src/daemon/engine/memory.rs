@@ -111,7 +111,7 @@ impl Memory {
 
     /// Takes over what the last daemon knew. What has happened since then takes precedence.
     pub fn recall(&mut self, recalled: Recalled) {
-        let Recalled { holds, counters, standing, rules: _ } = recalled;
+        let Recalled { holds, counters, standing, .. } = recalled;
         recorded::add(&mut self.totals, &counters);
         let newer = std::mem::take(&mut self.held);
         let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);

@@ -150,6 +150,7 @@ impl Engine {
                 Said::Read(overview) => self.read(*overview),
                 Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
+                Said::Recall(wanted) => self.recall(wanted),
                 Said::Check(messages, count) => self.check(messages, count),
                 Said::Done(outcome) => self.judged(outcome),
             }
@@ -164,7 +165,7 @@ impl Engine {
     }
 
     fn start_next(&mut self) {
-        if !self.ledger.has_recalled() {
+        if !self.ledger.may_begin() {
             return;
         }
         let Some(job) = self.jobs.pop_front() else { return };
@@ -212,8 +213,19 @@ impl Engine {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
                 _ => None,
             };
-            let work =
-                Work { config, purpose, spared, recipients, overdue, observed, held, trapped, now };
+            let known = config.memory.tuples.map(|_| Arc::clone(&self.known));
+            let work = Work {
+                config,
+                purpose,
+                spared,
+                recipients,
+                overdue,
+                observed,
+                held,
+                trapped,
+                known,
+                now,
+            };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -281,7 +293,9 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
-            FromResolver::End { tally, shown, failure, servers } => {
+            FromResolver::Exemptions(found) => at_work.answered.endorsements.extend(found),
+            FromResolver::End { tally, shown, failure, servers, good } => {
+                self.ledger.note_good(good);
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
@@ -309,6 +323,7 @@ impl Engine {
         if let Some(judging) = at_work.judging.take() {
             judging.join();
         }
+        self.recalls.clear();
         let found = match outcome {
             Ok(found) => *found,
             Err(damage) => {
@@ -417,7 +432,12 @@ impl Engine {
         found.doubts.iter().for_each(log::warning);
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
+        self.warnings.changed().into_iter().for_each(|warned| self.ledger.note_warned(warned));
         Arc::make_mut(&mut self.heard).note(found.heard, now());
+        let mut news = found.news;
+        self.known = Arc::new(std::mem::take(&mut news.known));
+        self.ledger.note_news(news);
+        self.ledger.note_evidence(found.evidence);
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }

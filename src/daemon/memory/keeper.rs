@@ -4,14 +4,19 @@
 use crate::daemon::now;
 use crate::errno::reason;
 use crate::escape::escaped_path;
+use crate::evidence::{Entry, Key};
 use crate::log;
-use crate::memory::{Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store};
+use crate::memory::{
+    Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store, Tuples,
+};
 use std::time::{Duration, Instant};
 
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How far back rules are judged by what became of their traps, in seconds.
 const JUDGED: i64 = 30 * 24 * 60 * 60;
+/// Blocks of tuples in a page: fewer bytes than a client may be behind.
+const BLOCKS: usize = 3;
 /// Traps that an engine is told of at its start.
 const STANDING: usize = 1000;
 
@@ -46,6 +51,17 @@ impl Keeper {
     pub fn write(&mut self, batch: Batch) {
         // It has been logged.
         let _ = self.use_store(|store| store.write(batch));
+    }
+
+    /// What is known of these keys; nothing if that cannot be read.
+    pub fn known(&mut self, keys: &[Key]) -> Vec<(Key, Entry)> {
+        self.use_store(|store| store.evidence(keys)).unwrap_or_default()
+    }
+
+    /// A page of the tuples of all hosts.
+    pub fn tuples(&mut self, since: i64, from: Option<Place>) -> Result<Tuples, String> {
+        self.use_store(|store| store.tuples(since, from, BLOCKS))
+            .map_err(|failure| failure.unwrap_or("nothing is remembered".into()))
     }
 
     /// Finds records.
