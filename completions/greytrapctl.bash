@@ -21,10 +21,12 @@ _greytrapctl()
 	case $command in
 	'')
 		options='-F -V -h -j -s -t -v'
-		words='check convert explain history list log lookup monitor
+		words='check convert explain export history list log lookup monitor
 		    release reload report scan show simulate spf trap' ;;
 	check)
 		options='-x' ;;
+	export)
+		options='-a -c -e -f -m -n -o -r -u -x' ;;
 	history)
 		options='-r -s' ;;
 	log)
@@ -48,14 +50,16 @@ _greytrapctl()
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | simulate:-[Mcf] | spf:-f)
+	:-[Fs] | export:-[eo] | lookup:-f | simulate:-[Mcf] | spf:-f)
 		compopt -o default
 		return ;;
-	*:-t | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)
+	*:-t | export:-[cmnux] | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)
 		return ;;
 	release:for | trap:because | trap:for)
 		return ;;
-	history:-r | release:-r)
+	export:-f)
+		options= words='bgpctl bgpd pf plain rbldnsd spamd zone' ;;
+	export:-r | history:-r | release:-r)
 		options= words='syntax domains senders helo address dynamic stranger crowd rcpt checker dns' ;;
 	esac
 

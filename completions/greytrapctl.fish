@@ -1,6 +1,6 @@
 # Completion of greytrapctl(8) in fish(1).
 
-set -l commands check convert explain history list log lookup monitor \
+set -l commands check convert explain export history list log lookup monitor \
     release reload report scan show simulate spf trap
 set -l before "not __fish_seen_subcommand_from $commands"
 set -l rules syntax domains senders helo address dynamic stranger crowd rcpt checker dns
@@ -17,7 +17,16 @@ complete -c greytrapctl -n "$before" -s v -d 'be verbose'
 
 complete -c greytrapctl -n '__fish_seen_subcommand_from check' -s x -d "compare with libc's records"
 complete -c greytrapctl -n '__fish_seen_subcommand_from check convert list simulate' -F
-complete -c greytrapctl -n '__fish_seen_subcommand_from history release' -s r -x -a "$rules" -d rule
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s a -d 'all traps'
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s c -x -d community
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s e -r -F -d 'left out'
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s f -x -a 'bgpctl bgpd pf plain rbldnsd spamd zone' -d form
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s m -x -d 'at most that old'
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s n -x -d 'at most so many'
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s o -r -F -d 'file to replace'
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s u -x -d link
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s x -x -d 'when it has changed'
+complete -c greytrapctl -n '__fish_seen_subcommand_from export history release' -s r -x -a "$rules" -d rule
 complete -c greytrapctl -n '__fish_seen_subcommand_from history monitor release report simulate' -s s -x -d 'within that time'
 complete -c greytrapctl -n '__fish_seen_subcommand_from log' -a 'brief verbose'
 complete -c greytrapctl -n '__fish_seen_subcommand_from lookup simulate spf' -s f -r -F -d configuration

@@ -4,20 +4,21 @@
 # Options that stand before a command, and the commands.
 set -A complete_greytrapctl_1 -- \
 	-F -V -h -j -s -t -v \
-	check convert explain history list log lookup monitor \
+	check convert explain export history list log lookup monitor \
 	release reload report scan show simulate spf trap
 
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.
 set -A complete_greytrapctl_2 -- \
-	-M -a -c -f -r -s -t -x \
+	-M -a -c -e -f -m -n -o -r -s -t -u -x \
 	hosts metrics traps \
 	brief verbose \
 	because for
 
-# Later: words of trap and release, and rules for -r.
+# Later: words of trap and release, rules for -r, and forms for -f of export.
 set -A complete_greytrapctl -- \
 	because for \
-	syntax domains senders helo address dynamic stranger crowd rcpt checker dns
+	syntax domains senders helo address dynamic stranger crowd rcpt checker dns \
+	bgpctl bgpd pf plain rbldnsd spamd zone
 
 set -A complete_greytrapper -- -D -V -d -f -h -n -v

@@ -15,6 +15,7 @@ mod cross_check;
 mod crowd;
 mod damaged;
 mod dns;
+mod export;
 mod fake_daemon;
 mod input;
 mod list;
