@@ -86,8 +86,8 @@ impl Store {
         Ok(found)
     }
 
-    /// A page of at most `most` blocks of tuples in the order of scans, from `from` on, none of a scan before
-    /// `since`.
+    /// A page of blocks of tuples in the order of scans, from `from` on, none of a scan before `since`; it ends
+    /// with the block that has the byte number `most`.
     ///
     /// # Errors
     /// Those of the file.
@@ -95,13 +95,14 @@ impl Store {
         let transaction = self.database.begin_read()?;
         let table = transaction.open_table(BLOCKS)?;
         let first = from.unwrap_or_else(|| key::place(since, 0));
-        let mut found = Tuples::default();
+        let (mut found, mut size) = (Tuples::default(), 0usize);
         for entry in table.range::<&Place>(&first..)? {
             let (place, bytes) = entry?;
-            if found.blocks.len() >= most {
+            if size >= most {
                 found.next = Some(*place.value());
                 return Ok(found);
             }
+            size = size.saturating_add(bytes.value().len());
             found.blocks.push((key::time(place.value()), bytes.value().to_vec()));
         }
         found.passed = self.all_passed(since)?;

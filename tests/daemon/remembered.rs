@@ -452,7 +452,7 @@ fn tuples(place: &Place) -> (Vec<String>, Vec<String>) {
         size: 1 << 30,
     };
     let store = Store::open(settings, now()).unwrap().store;
-    let Tuples { blocks, passed, next } = store.tuples(0, None, 10_000).unwrap();
+    let Tuples { blocks, passed, next } = store.tuples(0, None, usize::MAX).unwrap();
     assert!(next.is_none());
     let seen = blocks.iter().flat_map(|(_, bytes)| unpack(bytes));
     let text = |seen: Seen| format!("{} {}", seen.address, String::from_utf8(seen.to).unwrap());

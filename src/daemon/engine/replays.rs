@@ -20,8 +20,8 @@ pub struct Replays(HashMap<u64, Told>);
 struct Told {
     client: ClientId,
     since: i64,
-    /// Where the next page begins, once the last one was sent.
-    next: Option<Place>,
+    /// A page that the client gets when it has taken the last one; the next one is not asked for before.
+    ready: Option<Tuples>,
 }
 
 impl Replays {
@@ -39,34 +39,38 @@ impl Replays {
     ) {
         let from = is_end.then_some(Place::from([u8::MAX; PLACE]));
         ledger.ask(&ToMemory::Tuples { ticket, since, from });
-        self.0.insert(ticket, Told { client, since, next: None });
+        self.0.insert(ticket, Told { client, since, ready: None });
     }
 
     /// A page is there.
     fn take(&mut self, ticket: u64, found: Result<Tuples, String>, server: &mut Server) {
-        let Some(told) = self.0.remove(&ticket) else { return };
-        match found {
-            Err(failure) => server.fail(told.client, failure),
-            Ok(tuples) => {
-                let next = tuples.next;
-                server.reply(told.client, &Reply::Tuples(tuples));
-                match next {
-                    None => server.finish(told.client),
-                    next => drop(self.0.insert(ticket, Told { next, ..told })),
-                }
+        match (self.0.get_mut(&ticket), found) {
+            (Some(told), Ok(tuples)) => told.ready = Some(tuples),
+            (Some(told), Err(failure)) => {
+                server.fail(told.client, failure);
+                self.0.remove(&ticket);
             }
+            (None, _) => {}
         }
     }
 
-    /// Asks for the next page for everybody who has taken the last one.
+    /// Sends pages to everybody who has taken the last one, and asks for the next, so that it is there when
+    /// that one is taken.
     fn go_on(&mut self, server: &mut Server, ledger: &mut Ledger) {
-        self.0.retain(|_, told| server.is_there(told.client));
-        for (ticket, Told { client, since, next }) in &mut self.0 {
-            if let Some(from) = next.take_if(|_| !server.is_behind(*client)) {
-                let (ticket, since, from) = (*ticket, *since, Some(from));
-                ledger.ask(&ToMemory::Tuples { ticket, since, from });
+        self.0.retain(|ticket, Told { client, since, ready }| {
+            if !server.is_there(*client) {
+                return false;
             }
-        }
+            let Some(tuples) = ready.take_if(|_| !server.is_behind(*client)) else { return true };
+            let from = tuples.next;
+            server.reply(*client, &Reply::Tuples(tuples));
+            if from.is_none() {
+                server.finish(*client);
+                return false;
+            }
+            ledger.ask(&ToMemory::Tuples { ticket: *ticket, since: *since, from });
+            true
+        });
     }
 }
 

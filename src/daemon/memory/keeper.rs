@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(60);
 /// How far back rules are judged by what became of their traps, in seconds.
 const JUDGED: i64 = 30 * 24 * 60 * 60;
-/// Blocks of tuples in a page: fewer bytes than a client may be behind.
-const BLOCKS: usize = 3;
+/// Bytes of tuples in a page: with one block more, fewer than a client may be behind.
+const PAGE: usize = 400 * 1024;
 /// Traps that an engine is told of at its start.
 const STANDING: usize = 1000;
 
@@ -60,7 +60,7 @@ impl Keeper {
 
     /// A page of the tuples of all hosts.
     pub fn tuples(&mut self, since: i64, from: Option<Place>) -> Result<Tuples, String> {
-        self.use_store(|store| store.tuples(since, from, BLOCKS))
+        self.use_store(|store| store.tuples(since, from, PAGE))
             .map_err(|failure| failure.unwrap_or("nothing is remembered".into()))
     }
 

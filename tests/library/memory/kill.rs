@@ -52,7 +52,7 @@ fn made(number: u64) -> Batch {
         first: time,
         expire: time,
     };
-    let bytes = pack(&[seen.clone()]).unwrap();
+    let bytes = pack(std::slice::from_ref(&seen)).unwrap();
     let mut evidence = Evidence::new(time);
     evidence.note(&Sighting {
         address: host(1),
@@ -87,7 +87,7 @@ fn last(store: &Store) -> Option<u64> {
     let Batch { blocks, evidence, .. } = made(number);
     let Block { time, until, bytes } = blocks[0].clone();
     assert_eq!(
-        (recalled.until, store.tuples(time, None, 9).unwrap().blocks),
+        (recalled.until, store.tuples(time, None, usize::MAX).unwrap().blocks),
         (until, vec![(time, bytes)])
     );
     let keys: Vec<_> = evidence.iter().map(|(key, _)| key.clone()).collect();
