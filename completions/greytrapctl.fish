@@ -4,6 +4,7 @@ set -l commands check convert explain export history list log lookup monitor \
     release reload report scan show simulate spf trap
 set -l before "not __fish_seen_subcommand_from $commands"
 set -l rules syntax domains senders helo address dynamic stranger crowd rcpt checker dns
+set -l forms bgpctl bgpd pf plain rbldnsd spamd zone
 
 complete -c greytrapctl -f
 complete -c greytrapctl -n "$before" -a "$commands"
@@ -20,7 +21,7 @@ complete -c greytrapctl -n '__fish_seen_subcommand_from check convert list simul
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s a -d 'all traps'
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s c -x -d community
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s e -r -F -d 'left out'
-complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s f -x -a 'bgpctl bgpd pf plain rbldnsd spamd zone' -d form
+complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s f -x -a "$forms" -d form
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s m -x -d 'at most that old'
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s n -x -d 'at most so many'
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s o -r -F -d 'file to replace'

@@ -15,10 +15,9 @@ set -A complete_greytrapctl_2 -- \
 	brief verbose \
 	because for
 
-# Later: words of trap and release, rules for -r, and forms for -f of export.
+# Later: words of trap and release, and rules for -r.
 set -A complete_greytrapctl -- \
 	because for \
-	syntax domains senders helo address dynamic stranger crowd rcpt checker dns \
-	bgpctl bgpd pf plain rbldnsd spamd zone
+	syntax domains senders helo address dynamic stranger crowd rcpt checker dns
 
 set -A complete_greytrapper -- -D -V -d -f -h -n -v

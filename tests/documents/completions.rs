@@ -66,7 +66,9 @@ fn greytrapctl() -> All {
     let commands = known(&[]).into_iter().map(row).collect();
     let mut all = All { commands, before: Set::new() };
     let line = regex(r"^((?:\[-\w+(?: \w+)?\] |-F file )*)([a-z]+)(?: \| ([a-z]+))?(.*)$");
-    for usage in USAGE.lines().filter_map(|line| line[7..].strip_prefix("greytrapctl ")) {
+    // A long line is continued in the next.
+    let usage = regex(r"\n {19}").replace_all(USAGE, " ");
+    for usage in usage.lines().filter_map(|line| line[7..].strip_prefix("greytrapctl ")) {
         let Some(parts) = line.captures(usage) else {
             all.before.extend(options(usage));
             continue;
