@@ -52,7 +52,7 @@ fn made(number: u64) -> Batch {
         first: time,
         expire: time,
     };
-    let bytes = pack(&[seen.clone()]).unwrap();
+    let bytes = pack(std::slice::from_ref(&seen)).unwrap();
     let mut evidence = Evidence::new(time);
     evidence.note(&Sighting {
         address: host(1),

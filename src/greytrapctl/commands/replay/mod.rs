@@ -37,7 +37,7 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     let new = conf::load(console, replay.conf.as_deref())?;
     let old = replay.old.as_deref().map(|file| conf::load(console, Some(file))).transpose()?;
     let configs: Vec<&Config> = [&new].into_iter().chain(&old).collect();
-    let mut resolvers: Vec<_> = configs.iter().map(|config| resolver(config)).collect();
+    let mut resolvers: Vec<_> = configs.iter().map(resolver).collect();
     let is_dns = |one: &Option<io::Result<Resolver>>| match one {
         Some(Ok(resolver)) => resolver.promise() == Promise::Dns,
         _ => true,
