@@ -295,4 +295,9 @@ impl<'a, R: Iterator<Item = Result<Record<'a>, Damage>>> Iterator for Batches<R>
         let batch: Vec<_> = self.0.by_ref().take(BATCH).collect();
         if batch.is_empty() { None } else { Some(Ok(Piece::Batch(batch.into_iter()))) }
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (least, most) = self.0.size_hint();
+        (least.div_ceil(BATCH), most.map(|most| most.div_ceil(BATCH)))
+    }
 }

@@ -50,6 +50,6 @@ pub use network::Network;
 use std::time::Duration;
 
 /// How long a sighting is evidence.
-pub const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The time in which a crowd comes together.
-pub const DAY: Duration = Duration::from_secs(24 * 3600);
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);

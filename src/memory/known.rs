@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Keys that a batch looks at to find old ones: all in a few hours.
 const SWEPT: usize = 5000;
 /// How long it is known at least that a host which passed wrote to a recipient.
-const PASSED: Duration = Duration::from_secs(90 * 24 * 3600);
+const PASSED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// What evidence is too old.
 #[derive(Clone, Copy)]

@@ -17,6 +17,9 @@ use std::sync::Mutex;
 /// The initial capacity of each share, in notes: a list that grows repeatedly leaves as much memory behind
 /// as it uses, while memory that is never written to costs nothing.
 const ROOM: usize = 4096;
+/// The same where there are few pieces, as in scans of the past, of which there are thousands.
+const LITTLE_ROOM: usize = 64;
+const FEW: usize = 16;
 
 /// Everything that a database tells.
 #[derive(Debug)]
@@ -39,8 +42,10 @@ pub(super) fn gather<'a>(
     rules: &Rules,
     seed: Seed,
 ) -> Result<Gathered<'a>, Damage> {
+    let is_small = pieces.size_hint().1.is_some_and(|most| most <= FEW);
+    let room = if is_small { LITTLE_ROOM } else { ROOM };
     let walk = Mutex::new(Walk { pieces: pieces.fuse(), place: 0, damage: None });
-    let work = || draw(&walk, Notes::new(order, now, rules, seed), seed);
+    let work = || draw(&walk, Notes::new(order, now, rules, seed), (seed, room));
     let [(one, shares), (other, others)] = both(work);
     if let Some((_, damage)) = lock(&walk).damage {
         return Err(damage);
@@ -91,9 +96,9 @@ impl<'a, P: Iterator<Item = Result<Piece<'a>, Damage>>> Walk<P> {
 fn draw<'a, 'r, P: Iterator<Item = Result<Piece<'a>, Damage>>>(
     walk: &Mutex<Walk<P>>,
     mut notes: Notes<'a, 'r>,
-    seed: Seed,
+    (seed, room): (Seed, usize),
 ) -> (Notes<'a, 'r>, Vec<Vec<Note<'a>>>) {
-    let mut shares: Vec<Vec<Note<'a>>> = (0..SHARES).map(|_| Vec::with_capacity(ROOM)).collect();
+    let mut shares: Vec<Vec<Note<'a>>> = (0..SHARES).map(|_| Vec::with_capacity(room)).collect();
     while let Some((place, piece)) = next(walk) {
         piece.fetch();
         for (place, record) in (place..).zip(piece) {

@@ -72,13 +72,16 @@ impl Past {
                 self.waiting.entry(address).or_default().push(record(&seen));
             }
         }
-        let tidies = self.scans.is_multiple_of(TIDIED);
-        self.waiting.retain(|address, records| {
-            if tidies || touched.contains(address) {
-                records.retain(|(_, data)| data.expire > now);
-            }
+        let live = |records: &mut Vec<(_, Gdata)>| {
+            records.retain(|(_, data)| data.expire > now);
             !records.is_empty()
-        });
+        };
+        if self.scans.is_multiple_of(TIDIED) {
+            self.waiting.retain(|_, records| live(records));
+        }
+        for address in &touched {
+            self.waiting.get_mut(address).map(live);
+        }
         let mut touched: Vec<_> = touched.into_iter().collect();
         touched.sort_unstable();
         let records = touched.into_iter().filter_map(|address| {
@@ -98,6 +101,10 @@ fn record(seen: &Seen) -> (Vec<u8>, Gdata) {
     let address = address.to_canonical().to_string();
     let key = Tuple { address: address.as_bytes(), helo, from, to }.encode();
     (key, Gdata { first: *first, pass: *expire, expire: *expire, bcount: 1, pcount: 0 })
+}
+
+fn record_of((key, value): &(Vec<u8>, Vec<u8>)) -> Result<Record<'_>, Damage> {
+    Ok(Record { key: Cow::Borrowed(key), value: Cow::Borrowed(value) })
 }
 
 /// What one configuration does.
@@ -146,10 +153,7 @@ impl<'c> Judge<'c> {
     ) -> Result<(), Damage> {
         let is_free = |address| self.until.get(address).is_none_or(|until| *until <= now);
         let free = hosts.iter().filter(|(address, _)| is_free(address));
-        let record = |(key, value): &'_ (Vec<u8>, Vec<u8>)| {
-            Ok(Record { key: Cow::Owned(key.clone()), value: Cow::Owned(value.clone()) })
-        };
-        let records: Vec<_> = free.flat_map(|(_, records)| records.iter().map(record)).collect();
+        let records: Vec<_> = free.flat_map(|(_, records)| records.iter().map(record_of)).collect();
         if records.is_empty() {
             return Ok(());
         }
