@@ -9,7 +9,7 @@ use super::protocol::Verbosity;
 use crate::dns::verdict::Tally;
 use crate::scan::{Counts, Rule};
 use serde::{Deserialize, Serialize, Serializer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The state of the daemon.
@@ -38,6 +38,8 @@ pub struct Status {
     pub name_servers: Vec<NameServer>,
     /// The hosts to which traps are sent.
     pub peers: Vec<Peer>,
+    /// Every rule, in order.
+    pub rules: Vec<RuleState>,
     /// The most important settings.
     pub config: Configured,
 }
@@ -191,6 +193,56 @@ pub enum Fitness {
     Unfit(String),
 }
 
+/// A rule, and how often it was wrong in the last 30 days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleState {
+    /// Which.
+    pub rule: Rule,
+    /// What it does.
+    pub mode: Mode,
+    /// Hosts that it has trapped.
+    #[serde(rename = "trapped_hosts")]
+    pub trapped: u64,
+    /// Of these, hosts that an operator has released.
+    #[serde(rename = "released_hosts")]
+    pub released: u64,
+    /// Of these, hosts that were whitelisted afterwards.
+    #[serde(rename = "passed_hosts")]
+    pub passed: u64,
+    /// Of these, hosts whose identity DNS has confirmed later.
+    #[serde(rename = "confirmed_hosts")]
+    pub confirmed: u64,
+    /// The first few that proved good in one of these ways.
+    #[serde(rename = "good_hosts")]
+    pub wrong: Vec<IpAddr>,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It traps hosts.
+    On,
+    /// Nothing.
+    Off,
+    /// It only tells of hosts, by the configuration.
+    Observed,
+    /// The same, since it was wrong too often.
+    Suspended,
+}
+
+impl Mode {
+    /// The word in listings and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::On => "on",
+            Mode::Off => "off",
+            Mode::Observed => "observed",
+            Mode::Suspended => "suspended",
+        }
+    }
+}
+
 /// A host to which traps are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
@@ -214,8 +266,6 @@ pub struct Configured {
     /// How long a trap lasts.
     #[serde(rename = "trap_for_us")]
     pub trap_for: Micros,
-    /// The rules that are on, in order.
-    pub rules: Vec<Rule>,
 }
 
 /// A time in microseconds, which is precise enough for everything shown.

@@ -5,6 +5,7 @@
 //! strangers, and the parent accepts from each process only the messages that it may send.
 #![forbid(unsafe_code)]
 
+use super::engine::TrustLegacy;
 use super::roles::Process;
 use crate::config::Origins;
 use crate::control::protocol::Explained;
@@ -119,6 +120,8 @@ pub struct EngineLegacy {
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
     pub warned: Vec<(IpAddr, i64)>,
+    /// How often rules were wrong.
+    pub trust: TrustLegacy,
 }
 
 /// From any other process to the parent.

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::time::Seconds;
-use crate::control::status::{Fitness, NameServer, Peer, Scan, Status};
+use crate::control::status::{Fitness, NameServer, Peer, RuleState, Scan, Status};
 use crate::dns::verdict::Tally;
 use crate::escape::harmless;
 use std::fmt::{self, Display};
@@ -28,6 +28,7 @@ impl fmt::Display for Metrics<'_> {
             last_scan(out, scan)?;
         }
         totals(out, self.0)?;
+        rules(out, &self.0.rules)?;
         name_servers(out, &self.0.name_servers)?;
         peers(out, &self.0.peers)?;
         out.0.write_str("# EOF\n")
@@ -98,6 +99,27 @@ fn totals(out: &mut Writer<'_, '_>, status: &Status) -> fmt::Result {
         [("good", good), ("bad", bad), ("unknown", unknown), ("not asked", not_asked)]
     {
         out.sample("sender_domains_total", &[("verdict", verdict)], count)?;
+    }
+    Ok(())
+}
+
+fn rules(out: &mut Writer<'_, '_>, rules: &[RuleState]) -> fmt::Result {
+    out.family("rule_state", Kind::Gauge, "What a rule does; always 1.")?;
+    for RuleState { rule, mode, .. } in rules {
+        out.sample("rule_state", &[("rule", rule.name()), ("mode", mode.word())], 1)?;
+    }
+    let name = "rule_trapped_hosts";
+    out.family(name, Kind::Gauge, "Hosts that a rule has trapped in 30 days.")?;
+    for RuleState { rule, trapped, .. } in rules {
+        out.sample(name, &[("rule", rule.name())], trapped)?;
+    }
+    let name = "rule_good_hosts";
+    out.family(name, Kind::Gauge, "Of these, hosts that proved good, and how.")?;
+    for RuleState { rule, released, passed, confirmed, .. } in rules {
+        let counts = [("released", released), ("passed", passed), ("confirmed", confirmed)];
+        for (proof, count) in counts {
+            out.sample(name, &[("rule", rule.name()), ("proof", proof)], count)?;
+        }
     }
     Ok(())
 }

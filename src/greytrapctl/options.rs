@@ -184,6 +184,8 @@ pub enum Topic {
     Hosts,
     /// Counters, in OpenMetrics form.
     Metrics,
+    /// Rules, and how often they were wrong.
+    Rules,
 }
 
 /// The source of the time.

@@ -6,7 +6,9 @@
 
 use super::time::{Long, Short};
 use crate::config::duration_text;
-use crate::control::status::{ByRule, Fitness, NameServer, Peer, Phase, Scan, Status};
+use crate::control::status::{
+    ByRule, Fitness, Mode, NameServer, Peer, Phase, RuleState, Scan, Status,
+};
 use crate::dns::verdict::Tally;
 use crate::escape::harmless;
 use crate::scan::Counts;
@@ -20,6 +22,35 @@ pub fn status(status: &Status) -> Shown<'_> {
 /// The result of [`status`]: lines for display.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(&'a Status);
+
+/// Shows the rules, each with its record.
+pub fn rules(rules: &[RuleState]) -> Rules<'_> {
+    Rules(rules)
+}
+
+/// The result of [`rules`]: lines for display.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a>(&'a [RuleState]);
+
+impl fmt::Display for Rules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [trapped, released, passed, confirmed] =
+            ["trapped 30d", "released", "passed", "confirmed"];
+        writeln!(
+            f,
+            "{:<12} {:<10} {trapped:>12} {released:>12} {passed:>12} {confirmed:>12}",
+            "rule", "state"
+        )?;
+        for RuleState { rule, mode, trapped, released, passed, confirmed, .. } in self.0 {
+            let (name, mode) = (rule.name(), mode.word());
+            writeln!(
+                f,
+                "{name:<12} {mode:<10} {trapped:>12} {released:>12} {passed:>12} {confirmed:>12}"
+            )?;
+        }
+        Ok(())
+    }
+}
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,8 +162,12 @@ fn traps(f: &mut fmt::Formatter<'_>, status: &Status) -> fmt::Result {
     let last = status.last_scan.as_ref().map_or_else(ByRule::default, |scan| scan.trapped);
     let totals = &status.totals;
     writeln!(f, "\n{:<18} {:>12} {:>12}", "trapped", "last scan", "in all")?;
+    let is_on = |rule| {
+        let mut states = status.rules.iter();
+        states.any(|state| state.rule == rule && state.mode != Mode::Off)
+    };
     for ((rule, last), (_, all)) in last.iter().zip(totals.trapped.iter()) {
-        if all > 0 || last > 0 || status.config.rules.contains(&rule) {
+        if all > 0 || last > 0 || is_on(rule) {
             writeln!(f, "{:<18} {last:>12} {all:>12}", rule.name())?;
         }
     }

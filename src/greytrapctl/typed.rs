@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// The usage lines: every command.
 pub const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
+usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | rules | traps]
        greytrapctl [-jv] [-s socket] explain address
        greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
        greytrapctl [-jv] [-s socket] monitor [-s time]
@@ -304,8 +304,12 @@ const VERBS: &Words<Verb> = &[
     ("trap", Verb::Trap),
 ];
 
-const TOPICS: &Words<Topic> =
-    &[("hosts", Topic::Hosts), ("metrics", Topic::Metrics), ("traps", Topic::Traps)];
+const TOPICS: &Words<Topic> = &[
+    ("hosts", Topic::Hosts),
+    ("metrics", Topic::Metrics),
+    ("rules", Topic::Rules),
+    ("traps", Topic::Traps),
+];
 
 const LEVELS: &Words<Verbosity> = &[("brief", Verbosity::Brief), ("verbose", Verbosity::Verbose)];
 

@@ -22,6 +22,7 @@
     allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::indexing_slicing)
 )]
 
+mod book;
 mod error;
 mod file;
 mod find;
@@ -31,8 +32,9 @@ mod record;
 mod store;
 mod tally;
 
+pub use book::{Book, RuleRecord, Span};
 pub use error::Error;
 pub use find::{Found, Query};
 pub use key::Place;
-pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, RuleRecord, Tuple, VERSION};
+pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, Tuple, VERSION};
 pub use store::{FILE, Opened, Settings, Store};

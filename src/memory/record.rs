@@ -2,9 +2,10 @@
 //! at its next start.
 //!
 //! **The order of the fields and of the variants in this file is the form on the disk** (postcard): what is
-//! added, removed or moved makes files of another [`VERSION`]. Rules are stored by name, so that the list
+//! added, removed or moved makes files of another [`VERSION`], but for a [`Deed`] at the end. Rules are stored by name, so that the list
 //! of rules can change. Texts from strangers are escaped before they get here; tuples are their bytes.
 
+use super::book::Book;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -54,6 +55,10 @@ pub enum Deed {
     Started,
     /// The configuration was reloaded.
     Reloaded,
+    /// A host that this rule had trapped is whitelisted: it has passed since.
+    Passed,
+    /// DNS has confirmed the identity of a host that this rule had trapped.
+    Confirmed,
 }
 
 /// A tuple without its address.
@@ -68,7 +73,7 @@ pub struct Tuple {
 }
 
 /// A released host, which is not trapped by what it had sent before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The host.
     pub address: IpAddr,
@@ -76,6 +81,8 @@ pub struct Hold {
     pub since: i64,
     /// Until when it is not trapped by anything; 0 if no time was given.
     pub until: i64,
+    /// Why, and by whom.
+    pub reason: String,
 }
 
 /// A counter: its name and its value.
@@ -103,19 +110,8 @@ pub struct Recalled {
     pub counters: Vec<Counter>,
     /// The latest traps that still stand, the newest last.
     pub standing: Vec<Record>,
-    /// How often each rule was wrong.
-    pub rules: Vec<RuleRecord>,
-}
-
-/// What a rule has trapped, and how often that was wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleRecord {
-    /// The rule's name.
-    pub rule: String,
-    /// The number of its traps.
-    pub trapped: u64,
-    /// Of the hosts in them those that an operator has released.
-    pub wrong: Vec<IpAddr>,
+    /// What rules have trapped, and whether that was right.
+    pub book: Book,
 }
 
 impl Deed {
@@ -130,6 +126,8 @@ impl Deed {
             Deed::Observed => "observed",
             Deed::Started => "started",
             Deed::Reloaded => "reloaded",
+            Deed::Passed => "passed",
+            Deed::Confirmed => "confirmed",
         }
     }
 
@@ -137,8 +135,10 @@ impl Deed {
     pub fn is_trap(self) -> Option<bool> {
         match self {
             Deed::Trapped | Deed::TrappedByHand => Some(true),
-            Deed::Released | Deed::Allowed => Some(false),
-            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded => None,
+            Deed::Released | Deed::Allowed | Deed::Passed => Some(false),
+            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded | Deed::Confirmed => {
+                None
+            }
         }
     }
 }

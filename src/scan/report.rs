@@ -18,6 +18,8 @@ use crate::config::{Rules, Written};
 use crate::spamd::{Address, Tuple};
 use crate::threads::each;
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// Statements that a verdict includes: strangers choose the recipients.
 const STATEMENTS: usize = 20;
@@ -71,6 +73,17 @@ impl<'r> Report<'r> {
     /// The first few records that spamd cannot have written.
     pub fn unknown(&self) -> &[UnknownRecord<'r>] {
         &self.unknown
+    }
+
+    /// Of these hosts those with a WHITE record.
+    pub fn whitelisted(&self, among: &HashSet<IpAddr>) -> Vec<IpAddr> {
+        if among.is_empty() {
+            return Vec::new();
+        }
+        let hosts = self.shares.iter().flat_map(|share| share.waiting.hosts());
+        let white = hosts.filter(|host| host.marks.any(Marks::WHITE));
+        let white = white.map(|host| host.address.ip());
+        white.filter(|address| among.contains(address)).collect()
     }
 
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the

@@ -264,6 +264,11 @@ impl Why {
         matches!(self, Why::OneMessage | Why::OneMessageUnknown)
     }
 
+    /// Whether DNS has confirmed the host's identity, which outweighs what speaks against it.
+    pub fn is_identity(self) -> bool {
+        matches!(self, Why::Identity | Why::OneMessage)
+    }
+
     /// Whether no rule was applied.
     pub fn is_beforehand(self) -> bool {
         matches!(

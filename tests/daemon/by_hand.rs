@@ -3,7 +3,7 @@
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
-use crate::support::records::{Record, grey, invalid_senders, now, trapped};
+use crate::support::records::{Record, grey, invalid_senders, now, trapped, white};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 
@@ -168,8 +168,15 @@ fn a_rule_that_is_wrong_too_often_is_suspended() {
     daemon.says(&["release", "10.0.0.1", "10.0.0.2"]);
     daemon.says(&["release", "10.0.0.3"]);
     let told = daemon.line("rule syntax suspended: ");
-    let expected = "3 of 10 hosts that it trapped were released (10.0.0.1, 10.0.0.2, 10.0.0.3)";
+    let expected = "3 of 10 hosts that it trapped proved good, 3 released (10.0.0.1, 10.0.0.2, \
+                    10.0.0.3)";
     assert!(told.contains(expected), "{told}");
+    let record = |daemon: &Daemon| {
+        let shown = daemon.says(&["show", "rules"]);
+        let row = shown.lines().find(|line| line.starts_with("syntax")).unwrap();
+        row.split_whitespace().skip(1).map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(record(&daemon), ["suspended", "10", "3", "0", "0"]);
     let bad = |address: &str| grey(address, "h.example", "no domain", "user@example.org");
     place.enter(&[bad("192.0.2.50")]);
     place.enter(&two_rules().1[2..]);
@@ -178,8 +185,42 @@ fn a_rule_that_is_wrong_too_often_is_suspended() {
     daemon.scan_done();
     let trapped = place.trapped();
     assert!(!trapped.contains(&"192.0.2.50".into()) && trapped.contains(&"192.0.2.1".into()));
+    // A restart changes nothing.
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    let mut daemon = place.start();
+    daemon.line("rule syntax suspended: ");
+    daemon.scan_done();
+    assert!(!place.trapped().contains(&"192.0.2.50".into()));
     daemon.says(&["reload"]);
     daemon.line("Trapped 192.0.2.50: ");
+    assert_eq!(record(&daemon), ["on", "11", "3", "0", "0"]);
+}
+
+/// The same if nobody has released them, but they have passed since.
+#[test]
+fn a_rule_whose_hosts_pass_afterwards_is_suspended() {
+    let (place, mut daemon) = scanned("", &invalid_senders(10));
+    let is_told = |daemon: &Daemon| {
+        let lines = daemon.lines();
+        lines.iter().any(|line| line.starts_with("rule syntax suspended"))
+    };
+    place.enter(&[white("10.0.0.1"), white("10.0.0.2"), white("203.0.113.1")]);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    assert!(!is_told(&daemon));
+    place.enter(&[white("10.0.0.4")]);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    let told = daemon.line("rule syntax suspended: ");
+    let expected = "3 of 10 hosts that it trapped proved good, 3 whitelisted afterwards \
+                    (10.0.0.1, 10.0.0.2, 10.0.0.4)";
+    assert!(told.contains(expected), "{told}");
+    until("it is written", || events(&daemon, "passed") == 3);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    assert_eq!(events(&daemon, "passed"), 3, "each once");
+    let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+    assert_eq!(status["rules"][0]["good_hosts"][2], "10.0.0.4");
 }
 
 #[test]

@@ -51,6 +51,27 @@ fn the_state_at_a_glance() {
 }
 
 #[test]
+fn rules_with_their_records() {
+    let daemon = that_is(status());
+    let shown = text(daemon.ctl(&["show", "rules"]).succeeds());
+    let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap();
+    let words = |name| row(name).split_whitespace().collect::<Vec<_>>();
+    assert_eq!(words("senders"), ["senders", "suspended", "250", "2", "1", "1"]);
+    assert_eq!(words("checker")[..2], ["checker", "off"]);
+    assert_eq!(shown.lines().count(), 1 + Rule::ALL.len());
+    assert!(shown.lines().all(|line| line.len() <= 80));
+    let shown = that_is(status()).ctl(&["-j", "show", "rules"]).succeeds();
+    let objects = objects(&shown);
+    let found = objects.iter().find(|object| object["rule"] == "senders").unwrap();
+    let wanted = json!({
+        "rule": "senders", "mode": "suspended", "trapped_hosts": 250, "released_hosts": 2,
+        "passed_hosts": 1, "confirmed_hosts": 1,
+        "good_hosts": ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+    });
+    assert_eq!(*found, wanted);
+}
+
+#[test]
 fn a_daemon_that_has_done_nothing_yet_shows_that() {
     let phase = Phase::Reading;
     let config = Configured { database: "/var/db/spamd".into(), ..Configured::default() };

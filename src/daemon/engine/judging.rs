@@ -90,6 +90,8 @@ pub struct Overview {
     pub unknown: Vec<String>,
     /// Of the held hosts those that have nothing left of what they had sent before their release.
     pub let_go: HashMap<IpAddr, i64>,
+    /// Of the watched hosts those that are whitelisted.
+    pub passed: Vec<IpAddr>,
 }
 
 /// What came of it.
@@ -133,6 +135,8 @@ pub struct Work {
     pub recipients: Arc<Remembered>,
     /// Hosts whose identity has had no answer for long.
     pub overdue: HashSet<IpAddr>,
+    /// Hosts that rules have trapped.
+    pub watched: HashSet<IpAddr>,
     /// Of [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
     /// Seconds since 1970.
@@ -337,6 +341,7 @@ fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overvie
         counts: report.counts().clone(),
         unknown: report.unknown().iter().map(ToString::to_string).collect(),
         let_go: over.map(|(address, since)| (*address, since)).collect(),
+        passed: report.whitelisted(&work.watched),
     }
 }
 

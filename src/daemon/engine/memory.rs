@@ -8,12 +8,14 @@
 use super::{now, recorded};
 use crate::config::Config;
 use crate::control::protocol::{Explained, Standing, Trap, Verbosity};
-use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
+use crate::control::status::{
+    Configured, Failure, NameServer, Peer, Phase, RuleState, Scan, Status, Totals,
+};
 use crate::daemon::messages::{EngineLegacy, Start};
 use crate::escape::escaped_path;
 use crate::log;
 use crate::memory::{Hold, Recalled};
-use crate::scan::{Rule, Verdict};
+use crate::scan::Verdict;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -67,7 +69,6 @@ impl Memory {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
                 trap_for: config.trap_for.into(),
-                rules: Rule::ALL.into_iter().filter(|rule| rule.is_on(config)).collect(),
             },
             last_scan: None,
             last_failure: None,
@@ -111,7 +112,7 @@ impl Memory {
 
     /// Takes over what the last daemon knew. What has happened since is newer.
     pub fn recall(&mut self, recalled: Recalled) {
-        let Recalled { holds, counters, standing, rules: _ } = recalled;
+        let Recalled { holds, counters, standing, book: _ } = recalled;
         recorded::add(&mut self.totals, &counters);
         let newer = std::mem::take(&mut self.held);
         let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);
@@ -128,7 +129,7 @@ impl Memory {
     /// All held hosts, if they have changed since this was last asked.
     pub fn changed_holds(&mut self) -> Option<Vec<Hold>> {
         let has_changed = std::mem::take(&mut self.has_new_holds);
-        has_changed.then(|| self.held.iter().copied().collect())
+        has_changed.then(|| self.held.iter().cloned().collect())
     }
 
     /// All sums, if they have changed since this was last asked.
@@ -139,14 +140,14 @@ impl Memory {
     }
 
     /// A host is released: what it has sent by now does not trap it.
-    pub fn hold(&mut self, address: IpAddr, time: Option<Duration>) {
+    pub fn hold(&mut self, address: IpAddr, time: Option<Duration>, reason: String) {
         self.held.retain(|held| held.address != address);
         if self.held.len() >= HELD {
             self.held.pop_front();
         }
         let since = now();
         let until = time.map_or(0, |time| since.saturating_add(time.as_secs().cast_signed()));
-        self.held.push_back(Hold { address, since, until });
+        self.held.push_back(Hold { address, since, until, reason });
         self.has_new_holds = true;
     }
 
@@ -157,7 +158,7 @@ impl Memory {
 
     /// All held hosts, each with the time of its release.
     pub fn held(&self) -> HashMap<IpAddr, Hold> {
-        self.held.iter().map(|held| (held.address, *held)).collect()
+        self.held.iter().map(|held| (held.address, held.clone())).collect()
     }
 
     /// Nothing is left of what these hosts had sent before their release.
@@ -237,7 +238,12 @@ impl Memory {
     }
 
     /// How everything is.
-    pub fn status(&self, phase: Phase, next_scan: Option<Instant>) -> Status {
+    pub fn status(
+        &self,
+        phase: Phase,
+        next_scan: Option<Instant>,
+        rules: Vec<RuleState>,
+    ) -> Status {
         let next = next_scan.map(|at| at.saturating_duration_since(Instant::now()).into());
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -251,6 +257,7 @@ impl Memory {
             totals: self.totals.clone(),
             name_servers: self.name_servers.clone(),
             peers: self.peers.clone(),
+            rules,
             config: self.configured.clone(),
         }
     }

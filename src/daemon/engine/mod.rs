@@ -60,6 +60,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trust::Trust;
+pub use trust::TrustLegacy;
 use warnings::Warnings;
 use work::{AtWork, Job};
 
@@ -261,7 +262,7 @@ impl Engine {
         while let Some(message) = self.ledger.hear()? {
             match message {
                 FromMemory::Recalled(mut recalled) => {
-                    self.trust.recall(std::mem::take(&mut recalled.rules));
+                    self.trust.recall(std::mem::take(&mut recalled.book));
                     // The store is to end them if `allow` covers them now.
                     let own = |record: &Record| Some((record.address?.into(), record.until?));
                     let own = recalled.standing.iter().filter_map(own).collect();
@@ -308,13 +309,14 @@ impl Engine {
 
     /// What the next engine is to know.
     fn legacy(&mut self) -> EngineLegacy {
-        let patience = std::mem::take(&mut self.patience);
-        EngineLegacy { patience, warned: self.warnings.legacy(), ..self.memory.legacy() }
+        let (patience, trust) = (std::mem::take(&mut self.patience), self.trust.legacy());
+        EngineLegacy { patience, trust, warned: self.warnings.legacy(), ..self.memory.legacy() }
     }
 
     fn inherit(&mut self, mut legacy: EngineLegacy) {
         self.patience = std::mem::take(&mut legacy.patience);
         self.warnings.inherit(std::mem::take(&mut legacy.warned));
+        self.trust.inherit(std::mem::take(&mut legacy.trust));
         self.memory.inherit(legacy);
     }
 
@@ -329,12 +331,22 @@ impl Engine {
         self.ledger.begin(has_inherited);
         let deed = if has_inherited { Deed::Reloaded } else { Deed::Started };
         if !is_renewal {
-            self.ledger.note(recorded::event(deed, None, "", now()));
+            self.remember(recorded::event(deed, None, "", now()));
         }
     }
 
-    /// Has everything new remembered.
+    /// Has something remembered that happened.
+    fn remember(&mut self, record: Record) {
+        self.trust.note(&record, self.ledger.has_recalled());
+        self.ledger.note(record);
+    }
+
+    /// Has everything new remembered, and draws conclusions from it.
     fn keep(&mut self) {
+        for suspension in self.trust.suspend() {
+            log::warning(&suspension);
+            self.publish(What::Notice(suspension.to_string()));
+        }
         if let Some(holds) = self.memory.changed_holds() {
             self.ledger.note_holds(holds);
         }
@@ -347,23 +359,11 @@ impl Engine {
     /// A trap has been ended.
     fn released(&mut self, address: &Address, deed: Deed, reason: String) {
         log::info(format_args!("Released {address}: {reason}"));
-        self.ledger.note(recorded::event(deed, Some(address.ip()), &reason, now()));
+        self.remember(recorded::event(deed, Some(address.ip()), &reason, now()));
         self.memory.totals.released += 1;
         let address = address.ip();
-        if deed == Deed::Released {
-            self.doubt_rule_of(address);
-        }
         self.memory.forget(address);
         self.publish(What::Released { address, reason });
-    }
-
-    /// An operator has released a host: the rule that had trapped it, if one did, was wrong.
-    fn doubt_rule_of(&mut self, address: IpAddr) {
-        let rule = self.memory.explain(address).and_then(|known| known.verdict.rule);
-        if let Some(suspension) = rule.and_then(|rule| self.trust.released(rule, address)) {
-            log::warning(&suspension);
-            self.publish(What::Notice(suspension.to_string()));
-        }
     }
 
     /// Tells whoever monitors.

@@ -77,7 +77,8 @@ impl Engine {
     fn grant(&mut self, client: ClientId, request: Request, life: &mut Life) {
         match request {
             Request::Show => {
-                let status = self.memory.status(self.phase(), self.next_scan);
+                let rules = self.trust.states(&self.config);
+                let status = self.memory.status(self.phase(), self.next_scan, rules);
                 self.served(|server| {
                     server.reply(client, &Reply::Status(Box::new(status)));
                     server.finish(client);
@@ -196,13 +197,14 @@ impl Engine {
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 let now = now();
                 let until = Some(self.memory.end_of_trap(now, *time));
-                self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now, until));
+                self.remember(recorded::record(Deed::TrappedByHand, &verdict, now, until));
                 self.memory.remember(verdict.clone(), now);
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released => {
-                self.memory.hold(address.ip(), *time);
-                self.released(&address, Deed::Released, format!("by hand ({user})"));
+                let reason = format!("by hand ({user})");
+                self.memory.hold(address.ip(), *time, reason.clone());
+                self.released(&address, Deed::Released, reason);
             }
             Outcome::Refused(_) => {}
         }

@@ -22,12 +22,13 @@ use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
-use crate::memory::Deed;
+use crate::memory::{Deed, Record};
 use crate::plural::counted_here;
-use crate::scan::{Rule, Verdict};
+use crate::scan::{Rule, Verdict, Why};
 use crate::spamd::trap::{Outcome, Refusal};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -206,13 +207,27 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
+            let watched = match purpose {
+                Purpose::Scan => self.trust.book().watched(now),
+                _ => HashSet::new(),
+            };
             let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
             let trapped = match purpose {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
                 _ => None,
             };
-            let work =
-                Work { config, purpose, spared, recipients, overdue, observed, held, trapped, now };
+            let work = Work {
+                config,
+                purpose,
+                observed,
+                held,
+                spared,
+                recipients,
+                overdue,
+                watched,
+                trapped,
+                now,
+            };
             let said = |error: io::Error| format!("image: {}", reason(&error));
             let view = self.image.view(image.length).map_err(said)?;
             let waker = clone(&self.waker).map_err(said)?;
@@ -349,12 +364,38 @@ impl Engine {
     }
 
     /// A scan has read all records.
-    fn read(&mut self, Overview { counts, unknown, let_go }: Overview) {
+    fn read(&mut self, Overview { counts, unknown, let_go, passed }: Overview) {
         log::debug(&counts);
         unknown.iter().for_each(log::verbose);
         self.memory.let_go(&let_go);
+        self.note_passed(&passed);
         if let Some(at_work) = &mut self.at_work {
             at_work.scan.records = counts;
+        }
+    }
+
+    /// Hosts that rules had trapped are whitelisted now.
+    fn note_passed(&mut self, passed: &[IpAddr]) {
+        self.trust.age(now());
+        for address in passed {
+            let rules: Vec<_> = self.trust.book().unpassed(*address).map(String::from).collect();
+            self.note_good(Deed::Passed, *address, rules, "whitelisted after its trap");
+        }
+    }
+
+    /// DNS has confirmed the identity of hosts; rules may have trapped some of them before.
+    fn note_confirmed(&mut self, hosts: &[Verdict]) {
+        let is_confirmed = |verdict: &&Verdict| verdict.passes().is_some_and(Why::is_identity);
+        for address in hosts.iter().filter(is_confirmed).map(|verdict| verdict.address.ip()) {
+            let rules: Vec<_> = self.trust.book().unproven(address).map(String::from).collect();
+            self.note_good(Deed::Confirmed, address, rules, "identity confirmed after its trap");
+        }
+    }
+
+    fn note_good(&mut self, deed: Deed, address: IpAddr, rules: Vec<String>, reason: &str) {
+        for rule in rules {
+            let record = recorded::event(deed, Some(address), reason, now());
+            self.remember(Record { rule: Some(rule), ..record });
         }
     }
 
@@ -397,7 +438,7 @@ impl Engine {
             self.memory.totals.observed.add(rule, 1);
             log::info(format_args!("Would trap {}: {}", verdict.address, verdict.reason));
             self.publish(What::Observed(verdict.without_tuples()));
-            self.ledger.note(recorded::record(Deed::Observed, &verdict, now(), None));
+            self.remember(recorded::record(Deed::Observed, &verdict, now(), None));
         }
     }
 
@@ -416,6 +457,7 @@ impl Engine {
             return self.fail(failure, None);
         }
         self.note_passes(&found.hosts);
+        self.note_confirmed(&found.hosts);
         if self.is_monitored() {
             for verdict in found.hosts {
                 self.publish(What::Verdict(verdict.without_tuples()));
@@ -433,7 +475,7 @@ impl Engine {
         for verdict in hosts {
             let (address, Some(why)) = (verdict.address.ip(), verdict.passes()) else { continue };
             if last.get(&address) != Some(&why) {
-                self.ledger.note(recorded::record(Deed::Spared, verdict, now, None));
+                self.remember(recorded::record(Deed::Spared, verdict, now, None));
             }
             self.passed.insert(address, why);
         }
@@ -502,13 +544,12 @@ impl Engine {
             Some(outcome) if outcome.is_trapped() => {
                 if let Some(rule) = verdict.rule {
                     at_work.scan.trapped.add(rule, 1);
-                    self.trust.trapped(rule);
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
                 let now = now();
                 let until = Some(self.memory.end_of_trap(now, None));
-                self.ledger.note(recorded::record(Deed::Trapped, &verdict, now, until));
+                self.remember(recorded::record(Deed::Trapped, &verdict, now, until));
                 self.memory.remember(verdict, now);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {

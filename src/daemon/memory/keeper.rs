@@ -36,8 +36,8 @@ impl Keeper {
         let trap_for = i64::try_from(self.trap_for.as_secs()).unwrap_or(i64::MAX);
         let since = now.saturating_sub(trap_for);
         let recall = |store: &Store| {
-            let rules = store.rule_records(now.saturating_sub(JUDGED))?;
-            Ok(Recalled { rules, ..store.recall(since, now, STANDING)? })
+            let book = store.book(now.saturating_sub(JUDGED))?;
+            Ok(Recalled { book, ..store.recall(since, now, STANDING)? })
         };
         self.use_store(recall).unwrap_or_default()
     }

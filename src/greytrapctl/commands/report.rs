@@ -35,6 +35,10 @@ struct Report {
     trapped_by_hand: u64,
     /// Traps that were not set, since their rule is only observed.
     observed_by_rule: BTreeMap<String, u64>,
+    /// Hosts that were whitelisted after their trap, by the rule that had trapped them.
+    passed_by_rule: BTreeMap<String, u64>,
+    /// Hosts whose identity DNS confirmed after their trap, by rule.
+    confirmed_by_rule: BTreeMap<String, u64>,
     /// Hosts spared, by reason.
     spared_by_reason: BTreeMap<String, u64>,
     /// Traps ended by operators.
@@ -98,6 +102,8 @@ impl Report {
                 self.released.push(Released { address, rule: rules.remove(&address), reason });
             }
             Deed::Allowed => self.allowed_hosts += 1,
+            Deed::Passed => *self.passed_by_rule.entry(name).or_default() += 1,
+            Deed::Confirmed => *self.confirmed_by_rule.entry(name).or_default() += 1,
             Deed::Started | Deed::Reloaded => {}
         }
     }

@@ -36,6 +36,17 @@ pub fn metrics(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> 
     console.put(|buffer| buffer.extend(openmetrics(&status).to_string().bytes()))
 }
 
+/// `show rules`: what each rule does, and how often it was wrong.
+pub fn rules(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let status = status(socket)?;
+    match console.format {
+        Format::Text => {
+            console.put(|buffer| buffer.extend(text::rules(&status.rules).to_string().bytes()))
+        }
+        Format::Json => status.rules.iter().try_for_each(|rule| console.json(rule)),
+    }
+}
+
 pub(super) fn status(socket: &Path) -> Result<Box<Status>, Error> {
     let mut answer = Answer::to(&Request::Show, socket)?;
     match (answer.part()?, answer.part()?) {
