@@ -3,7 +3,7 @@
 //! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
 use super::value::string_text;
-use super::{Networks, Origins};
+use super::{AllowHelo, AllowUntil, Networks, Origins};
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
@@ -34,6 +34,10 @@ pub struct Rules {
     pub check_rcpt: bool,
     /// Hosts that are never judged.
     pub allow: Networks,
+    /// Hosts that are not judged until a day, the earliest day first.
+    pub allow_until: Vec<AllowUntil>,
+    /// Hosts that are not trapped if DNS confirms their names.
+    pub allow_helo: Vec<AllowHelo>,
     /// The machine's own addresses; no statement sets them.
     pub own: Own,
     /// Where the statements about recipients and `allow` were written.
@@ -48,7 +52,7 @@ impl Rules {
 
     /// Whether name servers are asked about anything.
     pub fn ask_dns(&self) -> bool {
-        self.sender_dns || self.identity
+        self.sender_dns || self.identity || !self.allow_helo.is_empty()
     }
 }
 
@@ -92,6 +96,8 @@ impl Default for Rules {
             rcpt: RcptRules::default(),
             check_rcpt: false,
             allow: Networks::default(),
+            allow_until: Vec::new(),
+            allow_helo: Vec::new(),
             own: Own::default(),
             origins: Origins::default(),
         }

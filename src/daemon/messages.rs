@@ -14,7 +14,7 @@ use crate::db::lock::Pass;
 use crate::dns::identity::Confirmation;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::inquiry::{Patience, Shown};
-use crate::memory::{Batch, Found, Hold, Place, Query, Recalled};
+use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, White};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -101,6 +101,8 @@ pub struct StoreLegacy {
     pub counted: Vec<(Duration, u32)>,
     /// The traps that it has set, each with its expiry time in seconds since 1970.
     pub set: Vec<(Address, i64)>,
+    /// The WHITE records that it has replaced.
+    pub whites: Vec<White>,
 }
 
 /// What an engine remembers.
@@ -122,6 +124,8 @@ pub struct EngineLegacy {
     pub warned: Vec<(IpAddr, i64)>,
     /// How often rules were wrong.
     pub trust: TrustLegacy,
+    /// Hosts that an exception has spared, and which.
+    pub exempted: Vec<(IpAddr, String)>,
 }
 
 /// From any other process to the parent.
@@ -204,8 +208,13 @@ pub enum ToStore {
     Trap(Change),
     /// Remove traps.
     EndTraps(Change),
-    /// These traps were set before the daemon was started; each with its expiry time in seconds since 1970.
-    Own(Vec<(Address, i64)>),
+    /// What was done before the daemon was started.
+    Own {
+        /// The traps, each with its expiry time in seconds since 1970.
+        traps: Vec<(Address, i64)>,
+        /// WHITE records that were replaced.
+        whites: Vec<White>,
+    },
 }
 
 /// A change of the database.
@@ -223,7 +232,10 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
     /// A scan: hosts whose records have changed since are left alone.
-    Scan,
+    Scan {
+        /// How often the hosts were trapped before, which may make their traps longer.
+        before: u32,
+    },
     /// An operator at the control socket.
     Operator {
         /// WHITE records are overwritten.
@@ -251,6 +263,8 @@ pub enum FromStore {
     },
     /// The state of the peers.
     Peers(Vec<Peer>),
+    /// The WHITE records that it has replaced, after each change of them.
+    Whites(Vec<White>),
     /// These are no longer trapped: `allow` covers them, and this daemon had set their traps.
     Exempted(Vec<Address>),
 }

@@ -182,6 +182,8 @@ pub enum Topic {
     Traps,
     /// Hosts waiting.
     Hosts,
+    /// Hosts released, and exceptions.
+    Holds,
     /// Counters, in OpenMetrics form.
     Metrics,
     /// Rules, and how often they were wrong.

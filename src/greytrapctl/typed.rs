@@ -23,7 +23,8 @@ use std::time::Duration;
 
 /// The usage lines: every command.
 pub const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | rules | traps]
+usage: greytrapctl [-jv] [-s socket] show [holds | hosts | metrics | rules |
+                   traps]
        greytrapctl [-jv] [-s socket] explain address
        greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
        greytrapctl [-jv] [-s socket] monitor [-s time]
@@ -305,6 +306,7 @@ const VERBS: &Words<Verb> = &[
 ];
 
 const TOPICS: &Words<Topic> = &[
+    ("holds", Topic::Holds),
     ("hosts", Topic::Hosts),
     ("metrics", Topic::Metrics),
     ("rules", Topic::Rules),

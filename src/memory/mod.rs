@@ -36,5 +36,5 @@ pub use book::{Book, RuleRecord, Span};
 pub use error::Error;
 pub use find::{Found, Query};
 pub use key::Place;
-pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, Tuple, VERSION};
+pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, Tuple, VERSION, White};
 pub use store::{FILE, Opened, Settings, Store};

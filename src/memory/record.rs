@@ -85,6 +85,23 @@ pub struct Hold {
     pub reason: String,
 }
 
+/// A WHITE record that a trap by hand has replaced, and that its release gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct White {
+    /// The host.
+    pub address: IpAddr,
+    /// When the record was made, in seconds since 1970.
+    pub first: i64,
+    /// When the host passed.
+    pub pass: i64,
+    /// When the record expires.
+    pub expire: i64,
+    /// How often the host was deferred.
+    pub bcount: i32,
+    /// How often it passed.
+    pub pcount: i32,
+}
+
 /// A counter: its name and its value.
 pub type Counter = (String, u64);
 
@@ -99,6 +116,8 @@ pub struct Batch {
     pub holds: Option<Vec<Hold>>,
     /// All counters, if they have changed.
     pub counters: Option<Vec<Counter>>,
+    /// All replaced WHITE records, if they have changed.
+    pub whites: Option<Vec<White>>,
 }
 
 /// What an engine must know at its start.
@@ -108,6 +127,8 @@ pub struct Recalled {
     pub holds: Vec<Hold>,
     /// All counters.
     pub counters: Vec<Counter>,
+    /// All replaced WHITE records.
+    pub whites: Vec<White>,
     /// The latest traps that still stand, the newest last.
     pub standing: Vec<Record>,
     /// What rules have trapped, and whether that was right.

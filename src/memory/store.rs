@@ -81,6 +81,9 @@ impl Store {
             if let Some(counters) = &batch.counters {
                 live.insert("counters", encoded(counters)?.as_slice())?;
             }
+            if let Some(whites) = &batch.whites {
+                live.insert("whites", encoded(whites)?.as_slice())?;
+            }
         }
         let size = keep::forget(&transaction, &self.settings, batch.now, size)?;
         transaction.open_table(META)?.insert("bytes", size)?;
@@ -102,6 +105,9 @@ impl Store {
         }
         if let Some(bytes) = live.get("counters")? {
             recalled.counters = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(bytes) = live.get("whites")? {
+            recalled.whites = postcard::from_bytes(bytes.value()).unwrap_or_default();
         }
         let (verdicts, tuples) =
             (transaction.open_table(VERDICTS)?, transaction.open_table(TUPLES)?);

@@ -81,7 +81,7 @@ fn one_of_each_domain_first(names: &mut Vec<String>) {
 }
 
 /// The name to ask about; `None` for a name that any network may give to its hosts, which confirms nothing.
-pub(super) fn lower_name(helo: &[u8]) -> Option<String> {
+pub fn lower_name(helo: &[u8]) -> Option<String> {
     let name = name::host_name(helo).filter(|name| !name::is_local(name))?;
     str::from_utf8(name).ok().map(str::to_ascii_lowercase)
 }

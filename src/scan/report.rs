@@ -7,6 +7,7 @@ use super::answers::{Answers, Doubt};
 use super::ballot::{Ballot, Believed};
 use super::given::{Given, given};
 use super::hosts::Waiting;
+use super::identity::{Question, lower_name};
 use super::judge::{Whom, left_alone};
 use super::measure::{Measure, Setting};
 use super::notes::{Counts, Marks, UnknownRecord};
@@ -86,6 +87,19 @@ impl<'r> Report<'r> {
         white.filter(|address| among.contains(address)).collect()
     }
 
+    /// Questions about those HELO names of waiting hosts that are `wanted`, which are in lower case.
+    pub fn questions_about(&self, wanted: impl Fn(&str) -> bool) -> Vec<Question> {
+        let is_wanted =
+            |tuple: &Tuple<'_>| lower_name(tuple.helo).is_some_and(|name| wanted(&name));
+        let hosts = self.shares.iter().flat_map(|Judged { waiting, .. }| {
+            waiting.hosts().iter().filter(|host| host.is_waiting()).map(move |host| (waiting, host))
+        });
+        let questions = hosts.map(|(waiting, host)| {
+            Question::new(host.address.ip(), waiting.tuples_of(host).filter(is_wanted))
+        });
+        questions.filter(|question| !question.names.is_empty()).collect()
+    }
+
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
     /// file.
     pub fn verdicts(&self, portion: Portion) -> impl Iterator<Item = Verdict> {
@@ -152,7 +166,7 @@ impl<'r> Report<'r> {
         };
         let left_alone = match self.whom {
             Whom::Candidates => None,
-            Whom::All => left_alone(subject.host, self.rules),
+            Whom::Exempt | Whom::All => left_alone(subject.host, self.rules),
         };
         let unasked = unasked(subject, outcome);
         let found = ground.map(|ground| ground.reason(subject));

@@ -9,7 +9,7 @@ use super::now;
 use crate::daemon::messages::{FromMemory, ToMemory};
 use crate::daemon::peer::Peer;
 use crate::log;
-use crate::memory::{Batch, Counter, Hold, Record};
+use crate::memory::{Batch, Counter, Hold, Record, White};
 use crate::plural::counted_here;
 
 /// Records that wait for the batch before them: some ten megabytes at most.
@@ -79,6 +79,11 @@ impl Ledger {
         self.next.holds = Some(holds);
     }
 
+    /// Has the replaced WHITE records remembered.
+    pub fn note_whites(&mut self, whites: Vec<White>) {
+        self.next.whites = Some(whites);
+    }
+
     /// Has the counters remembered.
     pub fn note_counters(&mut self, counters: Vec<Counter>) {
         self.next.counters = Some(counters);
@@ -107,8 +112,8 @@ impl Ledger {
     }
 
     fn is_empty(&self) -> bool {
-        let Batch { records, holds, counters, .. } = &self.next;
-        records.is_empty() && holds.is_none() && counters.is_none()
+        let Batch { now: _, records, holds, counters, whites } = &self.next;
+        records.is_empty() && holds.is_none() && counters.is_none() && whites.is_none()
     }
 
     fn tell_lost(&mut self) {

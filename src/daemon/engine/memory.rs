@@ -7,7 +7,7 @@
 
 use super::{now, recorded};
 use crate::config::Config;
-use crate::control::protocol::{Explained, Standing, Trap, Verbosity};
+use crate::control::protocol::{Explained, Trap, Verbosity};
 use crate::control::status::{
     Configured, Failure, NameServer, Peer, Phase, RuleState, Scan, Status, Totals,
 };
@@ -37,7 +37,7 @@ pub struct Memory {
     /// Sums.
     pub totals: Totals,
     since: i64,
-    trap_for: i64,
+    trap_for: Duration,
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
@@ -64,7 +64,7 @@ impl Memory {
             log: if start.verbose { Verbosity::Verbose } else { Verbosity::Brief },
             totals: Totals::default(),
             since: start.since,
-            trap_for: config.trap_for.as_secs().cast_signed(),
+            trap_for: config.trap_for,
             configured: Configured {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
@@ -112,7 +112,7 @@ impl Memory {
 
     /// Takes over what the last daemon knew. What has happened since is newer.
     pub fn recall(&mut self, recalled: Recalled) {
-        let Recalled { holds, counters, standing, book: _ } = recalled;
+        let Recalled { holds, counters, standing, whites: _, book: _ } = recalled;
         recorded::add(&mut self.totals, &counters);
         let newer = std::mem::take(&mut self.held);
         let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);
@@ -154,6 +154,11 @@ impl Memory {
     /// Whether a host is held.
     pub fn holds(&self, address: IpAddr) -> bool {
         self.held.iter().any(|held| held.address == address)
+    }
+
+    /// The held hosts whose time is not over at `now`.
+    pub fn holds_now(&self, now: i64) -> impl Iterator<Item = &Hold> {
+        self.held.iter().filter(move |held| held.until == 0 || held.until > now)
     }
 
     /// All held hosts, each with the time of its release.
@@ -205,12 +210,12 @@ impl Memory {
         self.told_of_dns = failure.map(Into::into);
     }
 
-    /// A host is trapped at this time.
-    pub fn remember(&mut self, verdict: Verdict, judged: i64) {
+    /// A host is trapped at this time, until another.
+    pub fn remember(&mut self, verdict: Verdict, judged: i64, until: i64) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        let standing = Standing::default();
+        let standing = recorded::standing(judged, Some(until));
         self.remembered.push_back(Explained { judged, verdict, standing });
     }
 
@@ -226,15 +231,24 @@ impl Memory {
 
     /// When a trap ends that begins at this time, if it has its own time, or else lasts as long as usual.
     pub fn end_of_trap(&self, now: i64, time: Option<Duration>) -> i64 {
-        let usual = self.trap_for;
-        now.saturating_add(time.map_or(usual, |time| time.as_secs().cast_signed()))
+        let time = time.unwrap_or(self.trap_for);
+        now.saturating_add(time.as_secs().cast_signed())
     }
 
     /// Why a host is in a trap, if it is one of the last.
     pub fn explain(&self, address: IpAddr) -> Option<&Explained> {
         let is_it = |known: &&Explained| known.verdict.address.ip() == address;
         let known = self.remembered.iter().rfind(is_it)?;
-        (now() < known.judged.saturating_add(self.trap_for)).then_some(known)
+        let until = known.standing.trap.map_or(i64::MAX, |trap| trap.expire);
+        (now() < until).then_some(known)
+    }
+
+    /// The traps that are remembered.
+    pub fn traps(&self) -> impl Iterator<Item = &Verdict> {
+        let now = now();
+        let stands =
+            move |known: &&Explained| known.standing.trap.is_some_and(|trap| now < trap.expire);
+        self.remembered.iter().filter(stands).map(|known| &known.verdict)
     }
 
     /// How everything is.

@@ -9,6 +9,7 @@
 //! a client's question; [`requests`] has the clients' other wishes, [`memory`] what is remembered.
 #![forbid(unsafe_code)]
 
+mod exempt;
 mod histories;
 mod judging;
 mod ledger;
@@ -95,6 +96,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         memory: Memory::new(&config, life.start()),
         ledger: Ledger::new(Peer::new((Slot::Memory, "memory"), registry, MEMORY)?),
         passed: HashMap::new(),
+        exempted: HashMap::new(),
+        freeing: HashMap::new(),
         observed: HashMap::new(),
         observed_before: HashMap::new(),
         histories: Histories::default(),
@@ -169,6 +172,10 @@ struct Engine {
     ledger: Ledger,
     /// Why hosts passed in the last scan, of those that it was remembered of.
     passed: HashMap<IpAddr, Why>,
+    /// Hosts that an exception has spared, and which.
+    exempted: HashMap<IpAddr, String>,
+    /// Hosts that the store was asked to free since an exception covers them, by ticket.
+    freeing: HashMap<u64, Vec<Address>>,
     /// Hosts that rules which are only observed hit in this scan, and in the last one.
     observed: HashMap<IpAddr, Rule>,
     observed_before: HashMap<IpAddr, Rule>,
@@ -252,6 +259,7 @@ impl Engine {
                     self.changed(ticket, &outcomes, failure, longest);
                 }
                 FromStore::Peers(peers) => self.memory.peers = peers,
+                FromStore::Whites(whites) => self.ledger.note_whites(whites),
                 FromStore::Exempted(addresses) => {
                     for address in addresses {
                         self.released(&address, Deed::Allowed, Why::Allowed.text().into());
@@ -265,8 +273,9 @@ impl Engine {
                     self.trust.recall(std::mem::take(&mut recalled.book));
                     // The store is to end them if `allow` covers them now.
                     let own = |record: &Record| Some((record.address?.into(), record.until?));
-                    let own = recalled.standing.iter().filter_map(own).collect();
-                    self.store.send(&ToStore::Own(own));
+                    let traps = recalled.standing.iter().filter_map(own).collect();
+                    let whites = std::mem::take(&mut recalled.whites);
+                    self.store.send(&ToStore::Own { traps, whites });
                     self.memory.recall(recalled);
                 }
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
@@ -310,19 +319,24 @@ impl Engine {
     /// What the next engine is to know.
     fn legacy(&mut self) -> EngineLegacy {
         let (patience, trust) = (std::mem::take(&mut self.patience), self.trust.legacy());
-        EngineLegacy { patience, trust, warned: self.warnings.legacy(), ..self.memory.legacy() }
+        let exempted = std::mem::take(&mut self.exempted).into_iter().collect();
+        let warned = self.warnings.legacy();
+        EngineLegacy { patience, trust, exempted, warned, ..self.memory.legacy() }
     }
 
     fn inherit(&mut self, mut legacy: EngineLegacy) {
         self.patience = std::mem::take(&mut legacy.patience);
         self.warnings.inherit(std::mem::take(&mut legacy.warned));
         self.trust.inherit(std::mem::take(&mut legacy.trust));
+        self.exempted = std::mem::take(&mut legacy.exempted).into_iter().collect();
         self.memory.inherit(legacy);
     }
 
     /// Whether the store has still to say what became of a change.
     fn awaits_store(&self) -> bool {
-        !self.asked.is_empty() || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
+        !self.asked.is_empty()
+            || !self.freeing.is_empty()
+            || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
     }
 
     /// The work begins, with what was remembered.

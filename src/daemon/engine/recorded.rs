@@ -1,7 +1,7 @@
 //! Verdicts as records for the memory, and back; counters by name.
 #![forbid(unsafe_code)]
 
-use crate::control::protocol::{Explained, Standing};
+use crate::control::protocol::{Explained, Span, Standing};
 use crate::control::status::{ByRule, Totals};
 use crate::memory::{Counter, Deed, Record, Tuple};
 use crate::scan::{Evidence, Rule, Verdict, What};
@@ -48,7 +48,14 @@ pub fn explained(record: &Record) -> Option<Explained> {
     let rule = record.rule.as_ref().and_then(|name| Rule::named(name));
     let reason = record.reason.clone().into();
     let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
-    Some(Explained { judged: record.time, verdict, standing: Standing::default() })
+    let standing = standing(record.time, record.until);
+    Some(Explained { judged: record.time, verdict, standing })
+}
+
+/// What the database says of a host that was trapped, as far as it is known without looking.
+pub fn standing(first: i64, until: Option<i64>) -> Standing {
+    let trap = until.map(|expire| Span { first, expire });
+    Standing { trap, ..Standing::default() }
 }
 
 /// The prefixes of the names of counters by rule.
@@ -113,7 +120,7 @@ mod tests {
         let (rule, reason) = (Some(Rule::Helo), "a reason".into());
         let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
         let kept = record(Deed::Trapped, &verdict, 5, Some(10));
-        let standing = Standing::default();
+        let standing = standing(5, Some(10));
         assert_eq!(explained(&kept), Some(Explained { judged: 5, verdict, standing }));
         let foreign = Record { details: b"\x02else".to_vec(), ..kept.clone() };
         assert!(explained(&foreign).unwrap().verdict.evidence.statements.is_empty());

@@ -12,7 +12,7 @@
 
 use super::histories::Without;
 use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
-use super::{Engine, now, recorded};
+use super::{Engine, exempt, now, recorded};
 use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
@@ -25,6 +25,7 @@ use crate::log;
 use crate::memory::{Deed, Record};
 use crate::plural::counted_here;
 use crate::scan::{Rule, Verdict, Why};
+use crate::spamd::Address;
 use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -34,6 +35,9 @@ use std::time::{Duration, Instant};
 
 /// Hosts in one request to the store: others get their turn between two, clients here too.
 const CHUNK: usize = 500;
+
+/// Hosts of which it is known which exception has spared them.
+const EXEMPTED: usize = 10_000;
 
 /// How long the checker's answers are gathered before hosts are judged by them.
 const BATCH: Duration = Duration::from_secs(2);
@@ -61,13 +65,21 @@ pub struct AtWork {
     checked: Checked,
     /// What is to be trapped, and the store was not yet asked for.
     left: VecDeque<Verdict>,
-    /// What the store was asked for last, and under which ticket.
-    wanted: Option<(u64, Vec<Verdict>)>,
+    /// What the store was asked for last.
+    wanted: Option<Wanted>,
     over_limit: usize,
     /// Why the store wrote not all, and nothing more is written.
     failure: Option<String>,
     /// Whether the engine ends before the scan does.
     is_stopped: bool,
+}
+
+/// Traps that the store was asked for.
+struct Wanted {
+    ticket: u64,
+    verdicts: Vec<Verdict>,
+    /// How long they last.
+    time: Duration,
 }
 
 /// What the checker has said of a scan's recipients.
@@ -197,6 +209,7 @@ impl Engine {
 
     /// The store has read the database, or not.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
+        self.end_exceptions();
         let observed = self.observed_rules();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
@@ -207,10 +220,14 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
-            let watched = match purpose {
-                Purpose::Scan => self.trust.book().watched(now),
-                _ => HashSet::new(),
-            };
+            let (mut watched, mut exempt) = (HashSet::new(), Vec::new());
+            if purpose == Purpose::Scan {
+                watched = self.trust.book().watched(now);
+            }
+            if purpose == Purpose::Scan && config.rules.has_allowed_names() {
+                let traps = self.memory.traps();
+                exempt = traps.filter_map(|trap| exempt::question(trap, &config.rules)).collect();
+            }
             let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
             let trapped = match purpose {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
@@ -224,6 +241,7 @@ impl Engine {
                 spared,
                 recipients,
                 overdue,
+                exempt,
                 watched,
                 trapped,
                 now,
@@ -236,6 +254,14 @@ impl Engine {
         match started {
             Ok(judging) => at_work.judging = Some(judging),
             Err(failure) => self.fail(failure, None),
+        }
+    }
+
+    /// What `allow` said until a day that is over no longer counts.
+    pub(super) fn end_exceptions(&mut self) {
+        let now = now();
+        if self.config.rules.has_ended_exceptions(now) {
+            Arc::make_mut(&mut self.config).rules.end_exceptions(now);
         }
     }
 
@@ -458,6 +484,7 @@ impl Engine {
         }
         self.note_passes(&found.hosts);
         self.note_confirmed(&found.hosts);
+        self.free(found.freed);
         if self.is_monitored() {
             for verdict in found.hosts {
                 self.publish(What::Verdict(verdict.without_tuples()));
@@ -474,10 +501,56 @@ impl Engine {
         let last = std::mem::take(&mut self.passed);
         for verdict in hosts {
             let (address, Some(why)) = (verdict.address.ip(), verdict.passes()) else { continue };
-            if last.get(&address) != Some(&why) {
+            if why.is_exception() {
+                self.note_exempt(verdict, why);
+            } else if last.get(&address) != Some(&why) {
                 self.remember(recorded::record(Deed::Spared, verdict, now, None));
             }
             self.passed.insert(address, why);
+        }
+    }
+
+    /// Has remembered which exception spares a host, once.
+    fn note_exempt(&mut self, verdict: &Verdict, why: Why) {
+        let address = verdict.address.ip();
+        let mut verdict = verdict.clone();
+        if why == Why::Allowed {
+            verdict.evidence.statements.extend(self.config.rules.allowing(address));
+        }
+        let statement = verdict.evidence.statements.first();
+        let statement = statement.map_or(String::new(), |written| written.statement.clone());
+        if self.exempted.get(&address) == Some(&statement) {
+            return;
+        }
+        if self.exempted.len() >= EXEMPTED {
+            self.exempted.clear();
+        }
+        self.exempted.insert(address, statement);
+        self.remember(recorded::record(Deed::Spared, &verdict, now(), None));
+    }
+
+    /// Ends the traps of hosts that an exception covers by name.
+    fn free(&mut self, hosts: Vec<IpAddr>) {
+        if hosts.is_empty() {
+            return;
+        }
+        let addresses: Vec<_> = hosts.into_iter().map(Address::from).collect();
+        let (ticket, by) = (self.ticket(), By::Scan { before: 0 });
+        let texts = addresses.iter().map(ToString::to_string).collect();
+        self.freeing.insert(ticket, addresses);
+        self.store.send(&ToStore::EndTraps(Change { ticket, addresses: texts, by }));
+    }
+
+    fn note_freed(&mut self, addresses: Vec<Address>, outcomes: &[Option<Outcome>]) {
+        for (address, outcome) in addresses.iter().zip(outcomes) {
+            match outcome {
+                Some(outcome) if outcome.is_released() => {
+                    self.released(address, Deed::Allowed, Why::AllowedName.text().into());
+                }
+                // It is in no trap any more.
+                Some(_) => self.memory.forget(address.ip()),
+                None => {}
+            }
         }
     }
 
@@ -489,17 +562,25 @@ impl Engine {
         };
         // Released since the image was read.
         at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
-        let count = at_work.left.len().min(CHUNK);
-        if count == 0 {
+        let book = self.trust.book();
+        let again = self.config.trap_again.is_some();
+        let before = |verdict: &Verdict| if again { book.times(verdict.address.ip()) } else { 0 };
+        let Some(count) = at_work.left.front().map(before) else {
             if at_work.judging.is_none() {
                 self.finish();
             }
             return;
-        }
-        let verdicts: Vec<_> = at_work.left.drain(..count).collect();
+        };
+        // Those whose traps last as long as the first one's.
+        let (mut verdicts, others): (Vec<_>, Vec<_>) =
+            at_work.left.drain(..).partition(|verdict| before(verdict) == count);
+        at_work.left.extend(verdicts.split_off(verdicts.len().min(CHUNK)));
+        at_work.left.extend(others);
         let addresses = verdicts.iter().map(|verdict| verdict.address.to_string()).collect();
-        at_work.wanted = Some((ticket, verdicts));
-        self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
+        let time = self.config.trap_time(count);
+        at_work.wanted = Some(Wanted { ticket, verdicts, time });
+        let by = By::Scan { before: count };
+        self.store.send(&ToStore::Trap(Change { ticket, addresses, by }));
     }
 
     /// The store has done what a ticket stands for, as far as it could.
@@ -511,15 +592,18 @@ impl Engine {
         longest: Duration,
     ) {
         let wanted = self.at_work.as_mut().and_then(|at_work| {
-            let (_, verdicts) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
+            let wanted = at_work.wanted.take_if(|wanted| wanted.ticket == ticket)?;
             at_work.scan.lock_held = at_work.scan.lock_held.max(longest.into());
-            Some(verdicts)
+            Some(wanted)
         });
-        let Some(verdicts) = wanted else {
+        if let Some(addresses) = self.freeing.remove(&ticket) {
+            return self.note_freed(addresses, outcomes);
+        }
+        let Some(Wanted { verdicts, time, .. }) = wanted else {
             return self.changed_for_client(ticket, outcomes, failure);
         };
         for (verdict, outcome) in verdicts.into_iter().zip(outcomes) {
-            self.note_outcome(verdict, *outcome);
+            self.note_outcome(verdict, *outcome, time);
         }
         match failure {
             // The rest would fail as well, after as long a wait for the lock.
@@ -538,7 +622,7 @@ impl Engine {
         at_work.failure = Some(failure);
     }
 
-    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>) {
+    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>, time: Duration) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
             Some(outcome) if outcome.is_trapped() => {
@@ -548,9 +632,9 @@ impl Engine {
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
                 let now = now();
-                let until = Some(self.memory.end_of_trap(now, None));
-                self.remember(recorded::record(Deed::Trapped, &verdict, now, until));
-                self.memory.remember(verdict, now);
+                let until = self.memory.end_of_trap(now, Some(time));
+                self.remember(recorded::record(Deed::Trapped, &verdict, now, Some(until)));
+                self.memory.remember(verdict, now, until);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();

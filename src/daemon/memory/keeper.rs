@@ -18,23 +18,24 @@ const STANDING: usize = 1000;
 /// See the module.
 pub struct Keeper {
     settings: Settings,
-    trap_for: Duration,
+    longest: Duration,
     store: Option<Store>,
     /// When the last failure was, if that was not yet put right.
     failed_at: Option<Instant>,
 }
 
 impl Keeper {
-    /// Opens nothing yet. A trap lasts for `trap_for`.
-    pub fn new(settings: Settings, trap_for: Duration) -> Keeper {
-        Keeper { settings, trap_for, store: None, failed_at: None }
+    /// Opens nothing yet. A scan's traps last as long as `longest`.
+    pub fn new(settings: Settings, longest: Duration) -> Keeper {
+        Keeper { settings, longest, store: None, failed_at: None }
     }
 
     /// What an engine must know at its start.
     pub fn recall(&mut self) -> Recalled {
         let now = now();
-        let trap_for = i64::try_from(self.trap_for.as_secs()).unwrap_or(i64::MAX);
-        let since = now.saturating_sub(trap_for);
+        let longest = i64::try_from(self.longest.as_secs()).unwrap_or(i64::MAX);
+        // An operator's may last longer than usual.
+        let since = now.saturating_sub(longest.max(JUDGED));
         let recall = |store: &Store| {
             let book = store.book(now.saturating_sub(JUDGED))?;
             Ok(Recalled { book, ..store.recall(since, now, STANDING)? })

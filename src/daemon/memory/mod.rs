@@ -44,8 +44,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         log::warning(format_args!("memory: {failure}; going on without"));
     }
     life.ready(poll.registry())?;
-    let trap_for = config.trap_for;
-    let mut keeper = made.is_ok().then(|| Keeper::new(settings(config), trap_for));
+    let longest = config.longest_trap();
+    let mut keeper = made.is_ok().then(|| Keeper::new(settings(config), longest));
     let mut events = Events::with_capacity(8);
     let mut has_begun = false;
     let mut until = None;

@@ -22,6 +22,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Show(Topic::State) => show::state(console, socket),
         Request::Show(Topic::Metrics) => show::metrics(console, socket),
         Request::Show(Topic::Traps) => show::traps(console, socket),
+        Request::Show(Topic::Holds) => show::holds(console, socket),
         Request::Show(Topic::Rules) => show::rules(console, socket),
         Request::Show(Topic::Hosts) => show::hosts(console, socket),
         Request::Explain(address) => show::explain(console, socket, address),

@@ -107,7 +107,9 @@ fn what_stands_is_the_last_word_on_each_host() {
         record(NOW + 8, 2),
     ];
     let live = (Some(holds.clone()), Some(counters.clone()));
-    store.write(Batch { now: NOW, records, holds: live.0, counters: live.1 }).unwrap();
+    store
+        .write(Batch { now: NOW, records, holds: live.0, counters: live.1, whites: None })
+        .unwrap();
     // A batch without them leaves them.
     store.write(batch(NOW, vec![record(NOW + 9, 6)])).unwrap();
     drop(store);
