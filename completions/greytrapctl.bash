@@ -36,9 +36,9 @@ _greytrapctl()
 	release)
 		options='-a -r -s' words='for' ;;
 	report)
-		options='-s' ;;
+		options='-H -s' ;;
 	show)
-		words='hosts metrics traps' ;;
+		words='holds hosts metrics rules traps' ;;
 	simulate)
 		options='-f -t' ;;
 	trap)
@@ -46,7 +46,7 @@ _greytrapctl()
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | simulate:-f)
+	:-[Fs] | lookup:-f | report:-H | simulate:-f)
 		compopt -o default
 		return ;;
 	*:-t | history:-s | monitor:-s | release:-s | report:-s)

@@ -10,8 +10,8 @@ set -A complete_greytrapctl_1 -- \
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.
 set -A complete_greytrapctl_2 -- \
-	-a -f -r -s -t -x \
-	hosts metrics traps \
+	-H -a -f -r -s -t -x \
+	holds hosts metrics rules traps \
 	brief verbose \
 	because for
 

@@ -32,6 +32,10 @@ pub struct Status {
     pub last_scan: Option<Scan>,
     /// The last failure.
     pub last_failure: Option<Failure>,
+    /// What does not work at present.
+    pub troubles: Vec<Trouble>,
+    /// Sums of this day, in UTC.
+    pub today: Totals,
     /// Sums, over restarts as long as they are remembered.
     pub totals: Totals,
     /// The name servers; empty if none is asked.
@@ -151,6 +155,61 @@ pub struct Totals {
     /// Sender domains, each counted once per scan.
     #[serde(rename = "sender_domains")]
     pub domains: Tally,
+}
+
+/// Something that does not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What.
+    pub about: About,
+    /// How that shows.
+    pub text: String,
+}
+
+/// What may not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// The last scan.
+    Scan,
+    /// The last reload.
+    Reload,
+    /// Name servers.
+    Dns,
+    /// The external program that checks recipients.
+    Recipients,
+    /// The memory.
+    Memory,
+    /// A rule is suspended.
+    Rule,
+    /// `trap limit` was reached.
+    Limit,
+}
+
+impl About {
+    /// Everything that may not work.
+    pub const ALL: [About; 7] = [
+        About::Scan,
+        About::Reload,
+        About::Dns,
+        About::Recipients,
+        About::Memory,
+        About::Rule,
+        About::Limit,
+    ];
+
+    /// The word in metrics and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            About::Scan => "scan",
+            About::Reload => "reload",
+            About::Dns => "dns",
+            About::Recipients => "recipients",
+            About::Memory => "memory",
+            About::Rule => "rule",
+            About::Limit => "limit",
+        }
+    }
 }
 
 /// What went wrong.
@@ -288,6 +347,35 @@ impl From<Micros> for Duration {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ByRule([u64; Rule::ALL.len()]);
 
+impl Totals {
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Totals) {
+        let counts = [
+            (&mut self.scans, other.scans),
+            (&mut self.failed_scans, other.failed_scans),
+            (&mut self.trapped_by_hand, other.trapped_by_hand),
+            (&mut self.released, other.released),
+        ];
+        counts.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        self.trapped.merge(&other.trapped);
+        self.observed.merge(&other.observed);
+        self.domains.add(&other.domains);
+    }
+
+    /// What was added to earlier sums.
+    pub fn since(&self, before: &Totals) -> Totals {
+        Totals {
+            scans: self.scans.saturating_sub(before.scans),
+            failed_scans: self.failed_scans.saturating_sub(before.failed_scans),
+            trapped: self.trapped.minus(&before.trapped),
+            observed: self.observed.minus(&before.observed),
+            trapped_by_hand: self.trapped_by_hand.saturating_sub(before.trapped_by_hand),
+            released: self.released.saturating_sub(before.released),
+            domains: self.domains.minus(&before.domains),
+        }
+    }
+}
+
 impl ByRule {
     /// Counts `many` more for `rule`.
     pub fn add(&mut self, rule: Rule, many: u64) {
@@ -299,6 +387,15 @@ impl ByRule {
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &ByRule) {
         other.iter().for_each(|(rule, count)| self.add(rule, count));
+    }
+
+    /// The counts without those of `other`.
+    pub fn minus(&self, other: &ByRule) -> ByRule {
+        let mut counts = ByRule::default();
+        for ((rule, count), (_, less)) in self.iter().zip(other.iter()) {
+            counts.add(rule, count.saturating_sub(less));
+        }
+        counts
     }
 
     /// The counts in the rules' order.

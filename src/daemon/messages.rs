@@ -124,6 +124,8 @@ pub struct EngineLegacy {
     pub warned: Vec<(IpAddr, i64)>,
     /// How often rules were wrong.
     pub trust: TrustLegacy,
+    /// A day since 1970, and the sums at its beginning.
+    pub day: (i64, Totals),
     /// Hosts that an exception has spared, and which.
     pub exempted: Vec<(IpAddr, String)>,
 }
@@ -362,8 +364,8 @@ pub enum ToMemory {
 pub enum FromMemory {
     /// What an engine must know; nothing if nothing is remembered.
     Recalled(Recalled),
-    /// The last batch was written, or never will be.
-    Written,
+    /// The last batch was written, or never will be, and why.
+    Written(Option<String>),
     /// A page of records, or why there is none.
     Found(u64, Result<Found, String>),
 }

@@ -35,6 +35,13 @@ pub enum Task<'a> {
         /// Whether all of them are on port 53.
         only_dns_port: bool,
     },
+    /// Ask the daemon, and write a file.
+    AskAndWrite {
+        /// The daemon's socket.
+        socket: &'a Path,
+        /// The directory of the file.
+        folder: &'a Path,
+    },
     /// Ask the daemon.
     Ask {
         /// The daemon's socket.
@@ -66,6 +73,9 @@ impl<'a> Task<'a> {
             Task::Convert => ("stdio", vec![]),
             Task::Lookup { only_dns_port: true } => ("stdio dns", vec![]),
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
+            // wpath cpath: a new file beside the old one, and rename(2).
+            Task::AskAndWrite { socket, folder } =>
+                ("stdio unix rpath wpath cpath", vec![(socket, "w"), (folder, "rwc")]),
             // unix: connect(2), which needs write access to the socket.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
         }
@@ -88,6 +98,7 @@ mod tests {
             Task::Lookup { only_dns_port: true },
             Task::Lookup { only_dns_port: false },
             Task::Ask { socket: path },
+            Task::AskAndWrite { socket: path, folder: path },
         ];
         for task in tasks {
             let (promises, unveils) = task.row();

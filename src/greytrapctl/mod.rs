@@ -19,6 +19,7 @@ mod openmetrics;
 pub mod options;
 mod perl;
 mod progress;
+mod rule_table;
 mod text;
 mod time;
 mod typed;

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::time::Seconds;
-use crate::control::status::{Fitness, NameServer, Peer, RuleState, Scan, Status};
+use crate::control::status::{About, Fitness, NameServer, Peer, RuleState, Scan, Status, Trouble};
 use crate::dns::verdict::Tally;
 use crate::escape::harmless;
 use std::fmt::{self, Display};
@@ -29,6 +29,7 @@ impl fmt::Display for Metrics<'_> {
         }
         totals(out, self.0)?;
         rules(out, &self.0.rules)?;
+        troubles(out, &self.0.troubles)?;
         name_servers(out, &self.0.name_servers)?;
         peers(out, &self.0.peers)?;
         out.0.write_str("# EOF\n")
@@ -104,9 +105,9 @@ fn totals(out: &mut Writer<'_, '_>, status: &Status) -> fmt::Result {
 }
 
 fn rules(out: &mut Writer<'_, '_>, rules: &[RuleState]) -> fmt::Result {
-    out.family("rule_state", Kind::Gauge, "What a rule does; always 1.")?;
+    out.family("rule_mode", Kind::Gauge, "What a rule does; always 1.")?;
     for RuleState { rule, mode, .. } in rules {
-        out.sample("rule_state", &[("rule", rule.name()), ("mode", mode.word())], 1)?;
+        out.sample("rule_mode", &[("rule", rule.name()), ("mode", mode.word())], 1)?;
     }
     let name = "rule_trapped_hosts";
     out.family(name, Kind::Gauge, "Hosts that a rule has trapped in 30 days.")?;
@@ -120,6 +121,15 @@ fn rules(out: &mut Writer<'_, '_>, rules: &[RuleState]) -> fmt::Result {
         for (proof, count) in counts {
             out.sample(name, &[("rule", rule.name()), ("proof", proof)], count)?;
         }
+    }
+    Ok(())
+}
+
+fn troubles(out: &mut Writer<'_, '_>, troubles: &[Trouble]) -> fmt::Result {
+    out.family("troubles", Kind::Gauge, "Things that do not work at present.")?;
+    for about in About::ALL {
+        let count = troubles.iter().filter(|trouble| trouble.about == about).count();
+        out.sample("troubles", &[("about", about.word())], count)?;
     }
     Ok(())
 }

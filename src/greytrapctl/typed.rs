@@ -7,7 +7,7 @@
 
 use super::options::{
     Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Request, Simulate, Topic,
+    Report, Request, Simulate, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -28,7 +28,7 @@ usage: greytrapctl [-jv] [-s socket] show [holds | hosts | metrics | rules |
        greytrapctl [-jv] [-s socket] explain address
        greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
        greytrapctl [-jv] [-s socket] monitor [-s time]
-       greytrapctl [-jv] [-s socket] report [-s time]
+       greytrapctl [-jv] [-s socket] report [-H file] [-s time]
        greytrapctl [-jv] [-s socket] scan | reload
        greytrapctl [-jv] [-s socket] log brief | verbose
        greytrapctl [-jv] [-s socket] trap [-f] [for time] [because text]
@@ -58,6 +58,7 @@ pub struct Typed {
     conf: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
+    page: Option<OsString>,
     all: bool,
     verb: Option<Verb>,
     operands: Vec<OsString>,
@@ -80,6 +81,7 @@ impl Typed {
                 (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
                     typed.rule = Some(parser.value()?);
                 }
+                (Short('H'), Some(Verb::Ask(Ask::Report))) => typed.page = Some(parser.value()?),
                 (Short('a'), Some(Verb::Release)) => typed.all = true,
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
                 (Short('F'), _) => typed.file = Some(parser.value()?),
@@ -194,7 +196,10 @@ impl Typed {
                 Request::Order(protocol::Request::Log(choose("level", &level, LEVELS)?))
             }
             Ask::Monitor => Request::Monitor(self.since()?),
-            Ask::Report => Request::Report(self.since()?),
+            Ask::Report => {
+                let page = self.page.take().map(PathBuf::from);
+                Request::Report(Report { since: self.since()?, page })
+            }
             Ask::Reload => Request::Order(protocol::Request::Reload),
             Ask::Scan => Request::Order(protocol::Request::Scan),
             Ask::Show if self.operands.is_empty() => Request::Show(Topic::State),

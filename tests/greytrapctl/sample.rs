@@ -2,8 +2,8 @@
 
 use greytrapper::control::protocol::Verbosity;
 use greytrapper::control::status::{
-    ByRule, Configured, Failure, Fitness, Micros, Mode, NameServer, Peer, Phase, RuleState, Scan,
-    Status, Took, Totals,
+    About, ByRule, Configured, Failure, Fitness, Micros, Mode, NameServer, Peer, Phase, RuleState,
+    Scan, Status, Took, Totals, Trouble,
 };
 use greytrapper::dns::verdict::Tally;
 use greytrapper::scan::{Counts, Rule};
@@ -91,6 +91,11 @@ pub fn status() -> Status {
             time: NOW - 7869,
             text: "/var/db/spamd: locked for more than 30 s".into(),
         }),
+        troubles: vec![
+            Trouble { about: About::Scan, text: "scan failed: locked".into() },
+            Trouble { about: About::Rule, text: format!("{}\u{1b}", "x".repeat(90)) },
+        ],
+        today: Totals { scans: 22, trapped: by_rule(&[(Rule::Dns, 31)]), ..Totals::default() },
         totals: Totals {
             scans: 456,
             failed_scans: 1,

@@ -27,13 +27,16 @@ pub struct Ledger {
     has_recalled: bool,
     /// Records that were lost since this was last logged.
     lost: usize,
+    /// Why the last batch was not written.
+    failure: Option<String>,
 }
 
 impl Ledger {
     /// Nothing to be remembered yet.
     pub fn new(memory: Peer<ToMemory, FromMemory>) -> Ledger {
         let next = Batch::default();
-        Ledger { memory, next, is_writing: false, has_recalled: false, lost: 0 }
+        let (is_writing, has_recalled) = (false, false);
+        Ledger { memory, next, is_writing, has_recalled, lost: 0, failure: None }
     }
 
     /// Asks what an engine must know at its start, unless its predecessor has told it.
@@ -49,12 +52,18 @@ impl Ledger {
         self.has_recalled
     }
 
+    /// Why the last batch was not written, if it was not.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     /// The next message, but what became of a batch.
     pub fn hear(&mut self) -> Result<Option<FromMemory>, String> {
         loop {
             match self.memory.receive()? {
-                Some(FromMemory::Written) => {
+                Some(FromMemory::Written(failure)) => {
                     self.is_writing = false;
+                    self.failure = failure;
                     self.tell_lost();
                 }
                 message => {

@@ -9,9 +9,10 @@ use super::{now, recorded};
 use crate::config::Config;
 use crate::control::protocol::{Explained, Trap, Verbosity};
 use crate::control::status::{
-    Configured, Failure, NameServer, Peer, Phase, RuleState, Scan, Status, Totals,
+    Configured, Failure, NameServer, Peer, Phase, RuleState, Scan, Status, Totals, Trouble,
 };
 use crate::daemon::messages::{EngineLegacy, Start};
+use crate::date::Day;
 use crate::escape::escaped_path;
 use crate::log;
 use crate::memory::{Hold, Recalled};
@@ -36,6 +37,14 @@ pub struct Memory {
     pub log: Verbosity,
     /// Sums.
     pub totals: Totals,
+    /// Why the last reload failed.
+    pub reload_failure: Option<String>,
+    /// What the last scan did not believe.
+    pub doubts: Vec<String>,
+    /// Hosts that the last scan did not trap because of `trap limit`.
+    pub over_limit: usize,
+    /// A day, and the sums at its beginning.
+    day: (Day, Totals),
     since: i64,
     trap_for: Duration,
     configured: Configured,
@@ -63,6 +72,10 @@ impl Memory {
             peers: Vec::new(),
             log: if start.verbose { Verbosity::Verbose } else { Verbosity::Brief },
             totals: Totals::default(),
+            reload_failure: None,
+            doubts: Vec::new(),
+            over_limit: 0,
+            day: (Day(i64::MIN), Totals::default()),
             since: start.since,
             trap_for: config.trap_for,
             configured: Configured {
@@ -90,13 +103,15 @@ impl Memory {
             last_failure: self.last_failure.take(),
             traps: std::mem::take(&mut self.remembered).into(),
             held: std::mem::take(&mut self.held).into(),
+            day: (self.day.0.0, self.day.1.clone()),
             ..EngineLegacy::default()
         }
     }
 
     /// Takes over what the engine before knew; that is before the first scan.
     pub fn inherit(&mut self, legacy: EngineLegacy) {
-        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held, .. } = legacy;
+        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held, day, .. } = legacy;
+        self.day = (Day(day.0), day.1);
         traps.truncate(REMEMBERED);
         held.truncate(HELD);
         (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);
@@ -113,7 +128,12 @@ impl Memory {
     /// Takes over what the last daemon knew. What has happened since is newer.
     pub fn recall(&mut self, recalled: Recalled) {
         let Recalled { holds, counters, standing, whites: _, book: _ } = recalled;
+        let since_start = std::mem::take(&mut self.totals);
         recorded::add(&mut self.totals, &counters);
+        let today = Day::of(now());
+        let begin = recorded::begin_of(&counters, today.0);
+        self.day = (today, begin.unwrap_or_else(|| self.totals.clone()));
+        self.totals.add(&since_start);
         let newer = std::mem::take(&mut self.held);
         let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);
         self.held = holds.into_iter().filter(is_older).take(HELD).collect();
@@ -124,6 +144,29 @@ impl Memory {
         let mut traps: VecDeque<_> = traps.filter(|known| !released(known)).collect();
         traps.append(&mut self.remembered);
         self.remembered = traps;
+    }
+
+    /// Begins a new day if it is time for that.
+    pub fn begin_day(&mut self, now: i64) {
+        let today = Day::of(now);
+        if self.day.0 != today {
+            self.day = (today, self.totals.clone());
+        }
+    }
+
+    /// A day since 1970, and the sums at its beginning.
+    pub fn day(&self) -> (i64, &Totals) {
+        (self.day.0.0, &self.day.1)
+    }
+
+    /// Why the last scan failed, if it did.
+    pub fn scan_failure(&self) -> Option<&str> {
+        self.told.as_ref().map(|(failure, _)| failure.as_str())
+    }
+
+    /// Why the last scan had no DNS, if it needed it.
+    pub fn dns_failure(&self) -> Option<&str> {
+        self.told_of_dns.as_deref()
     }
 
     /// All held hosts, if they have changed since this was last asked.
@@ -256,7 +299,7 @@ impl Memory {
         &self,
         phase: Phase,
         next_scan: Option<Instant>,
-        rules: Vec<RuleState>,
+        (rules, troubles): (Vec<RuleState>, Vec<Trouble>),
     ) -> Status {
         let next = next_scan.map(|at| at.saturating_duration_since(Instant::now()).into());
         Status {
@@ -268,6 +311,8 @@ impl Memory {
             next_scan: next,
             last_scan: self.last_scan.clone(),
             last_failure: self.last_failure.clone(),
+            troubles,
+            today: self.totals.since(&self.day.1),
             totals: self.totals.clone(),
             name_servers: self.name_servers.clone(),
             peers: self.peers.clone(),

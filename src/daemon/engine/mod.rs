@@ -17,6 +17,7 @@ mod memory;
 mod recorded;
 mod requests;
 mod standing;
+mod troubles;
 mod trust;
 mod warnings;
 mod work;
@@ -221,6 +222,7 @@ impl Engine {
             FromParent::Reloaded(outcome) => {
                 if let Err(failure) = &outcome {
                     self.memory.note_failure(format!("reload: {failure}"));
+                    self.memory.reload_failure = Some(failure.clone());
                 }
                 let what = match &outcome {
                     Ok(()) => What::Notice("configuration reloaded".into()),
@@ -279,7 +281,7 @@ impl Engine {
                     self.memory.recall(recalled);
                 }
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
-                FromMemory::Written => {}
+                FromMemory::Written(_) => {}
             }
         }
         while let Some(message) = said(&mut self.resolver)? {
@@ -357,6 +359,7 @@ impl Engine {
 
     /// Has everything new remembered, and draws conclusions from it.
     fn keep(&mut self) {
+        self.memory.begin_day(now());
         for suspension in self.trust.suspend() {
             log::warning(&suspension);
             self.publish(What::Notice(suspension.to_string()));
@@ -365,7 +368,8 @@ impl Engine {
             self.ledger.note_holds(holds);
         }
         if let Some(totals) = self.memory.changed_totals() {
-            self.ledger.note_counters(recorded::counters(totals));
+            let counters = recorded::counters(totals);
+            self.ledger.note_counters(recorded::with_day(counters, self.memory.day()));
         }
         self.ledger.write();
     }

@@ -72,6 +72,30 @@ pub fn counters(totals: &Totals) -> Vec<Counter> {
     plain.into_iter().chain(trapped).chain(observed).collect()
 }
 
+/// The prefix of the names of the counters at the beginning of a day, and the name of its number.
+const BEGIN: &str = "begin.";
+const DAY: &str = "day";
+
+/// Adds a day since 1970 and the sums at its beginning.
+pub fn with_day(counters: Vec<Counter>, (day, begin): (i64, &Totals)) -> Vec<Counter> {
+    let begin = self::counters(begin).into_iter();
+    let begin = begin.map(|(name, value)| (format!("{BEGIN}{name}"), value));
+    let day = (DAY.into(), u64::try_from(day).unwrap_or_default());
+    counters.into_iter().chain(begin).chain([day]).collect()
+}
+
+/// The sums at the beginning of this day since 1970, if they were counted.
+pub fn begin_of(counters: &[Counter], day: i64) -> Option<Totals> {
+    let is_day = |(name, value): &&Counter| name == DAY && i64::try_from(*value) == Ok(day);
+    counters.iter().find(is_day)?;
+    let begin = counters
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(BEGIN)?.to_owned(), *value)));
+    let mut totals = Totals::default();
+    add(&mut totals, &begin.collect::<Vec<_>>());
+    Some(totals)
+}
+
 /// Adds sums that were counted before. Those of rules that no longer exist are left out.
 pub fn add(totals: &mut Totals, counters: &[Counter]) {
     for (name, count) in counters {
@@ -135,6 +159,13 @@ mod tests {
         totals.domains.not_asked = u64::MAX;
         totals.trapped.add(Rule::Dns, 9);
         totals.observed.add(Rule::Helo, 4);
+        let begin = Totals { scans: 7, ..Totals::default() };
+        let both = with_day(counters(&totals), (20_000, &begin));
+        assert_eq!(begin_of(&both, 20_000), Some(begin));
+        assert_eq!(begin_of(&both, 20_001), None);
+        let mut alone = Totals::default();
+        add(&mut alone, &both);
+        assert_eq!(alone, totals);
         let mut counters = counters(&totals);
         counters.extend([("trapped.gone".into(), 5), ("gone".into(), 6)]);
         let mut recalled = Totals::default();

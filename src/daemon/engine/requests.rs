@@ -79,7 +79,9 @@ impl Engine {
         match request {
             Request::Show => {
                 let rules = self.trust.states(&self.config);
-                let status = self.memory.status(self.phase(), self.next_scan, rules);
+                let troubles = self.troubles(&rules);
+                let (phase, next) = (self.phase(), self.next_scan);
+                let status = self.memory.status(phase, next, (rules, troubles));
                 self.served(|server| {
                     server.reply(client, &Reply::Status(Box::new(status)));
                     server.finish(client);

@@ -476,6 +476,7 @@ impl Engine {
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
         found.doubts.iter().for_each(log::warning);
+        self.memory.doubts = found.doubts;
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
         Arc::make_mut(&mut self.heard).note(found.heard, now());
@@ -649,6 +650,7 @@ impl Engine {
     fn finish(&mut self) {
         let Some(mut at_work) = self.at_work.take() else { return };
         at_work.scan.took.write = at_work.enter(Phase::Idle);
+        self.memory.over_limit = at_work.over_limit;
         if at_work.over_limit > 0 {
             let count = at_work.over_limit;
             let hosts = counted_here(count, "host");

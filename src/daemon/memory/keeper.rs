@@ -8,6 +8,8 @@ use crate::log;
 use crate::memory::{Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store};
 use std::time::{Duration, Instant};
 
+/// What is said while nothing is tried.
+const NOTHING: &str = "nothing is remembered";
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How far back rules are judged by what became of their traps, in seconds.
@@ -43,10 +45,10 @@ impl Keeper {
         self.use_store(recall).unwrap_or_default()
     }
 
-    /// Writes a batch. What cannot be written is lost.
-    pub fn write(&mut self, batch: Batch) {
-        // It has been logged.
-        let _ = self.use_store(|store| store.write(batch));
+    /// Writes a batch. What cannot be written is lost, and why is logged and returned.
+    pub fn write(&mut self, batch: Batch) -> Option<String> {
+        let written = self.use_store(|store| store.write(batch));
+        written.err().map(|failure| failure.unwrap_or_else(|| NOTHING.into()))
     }
 
     /// Finds records.
@@ -57,7 +59,7 @@ impl Keeper {
         most: usize,
     ) -> Result<Found, String> {
         self.use_store(|store| store.find(query, from, most))
-            .map_err(|failure| failure.unwrap_or("nothing is remembered".into()))
+            .map_err(|failure| failure.unwrap_or_else(|| NOTHING.into()))
     }
 
     /// Works with the file, which is opened if it is time for that. The failure, if there was one now.

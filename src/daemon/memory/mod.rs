@@ -82,10 +82,8 @@ fn answer(keeper: Option<&mut Keeper>, message: ToMemory) -> FromMemory {
         (ToMemory::Recall, Some(keeper)) => FromMemory::Recalled(keeper.recall()),
         (ToMemory::Recall, None) => FromMemory::Recalled(Default::default()),
         (ToMemory::Write(batch), keeper) => {
-            if let Some(keeper) = keeper {
-                keeper.write(batch);
-            }
-            FromMemory::Written
+            let unusable = || Some("its directory cannot be used".into());
+            FromMemory::Written(keeper.map_or_else(unusable, |keeper| keeper.write(batch)))
         }
         (ToMemory::Find { ticket, query, from, most }, Some(keeper)) => {
             FromMemory::Found(ticket, keeper.find(&query, from, most))

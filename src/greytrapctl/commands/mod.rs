@@ -21,6 +21,7 @@ mod input;
 mod list;
 mod lookup;
 mod monitor;
+mod place;
 mod report;
 mod show;
 mod simulate;

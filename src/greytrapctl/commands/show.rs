@@ -11,8 +11,8 @@ use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
-use crate::greytrapctl::text;
-use crate::greytrapctl::{json, judged};
+use crate::greytrapctl::text::{self, Detail};
+use crate::greytrapctl::{json, judged, rule_table};
 use crate::memory::Hold;
 use crate::scan::{Evidence, Given, Measure, Verdict};
 use crate::spamd::{Address, Tuple};
@@ -23,9 +23,10 @@ use std::path::Path;
 /// `show`: the daemon's state.
 pub fn state(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let status = status(socket)?;
+    let detail = if console.verbose { Detail::All } else { Detail::Screen };
     match console.format {
         Format::Text => {
-            console.put(|buffer| buffer.extend(text::status(&status).to_string().bytes()))
+            console.put(|buffer| buffer.extend(text::status(&status, detail).to_string().bytes()))
         }
         Format::Json => console.json(&status),
     }
@@ -68,9 +69,8 @@ pub fn holds(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
 pub fn rules(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let status = status(socket)?;
     match console.format {
-        Format::Text => {
-            console.put(|buffer| buffer.extend(text::rules(&status.rules).to_string().bytes()))
-        }
+        Format::Text => console
+            .put(|buffer| buffer.extend(rule_table::rules(&status.rules).to_string().bytes())),
         Format::Json => status.rules.iter().try_for_each(|rule| console.json(rule)),
     }
 }
