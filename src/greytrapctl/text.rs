@@ -169,7 +169,7 @@ struct Parts<'a>(&'a Scan);
 impl fmt::Display for Parts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
-        for (name, part) in self.0.took.parts() {
+        for (name, part) in self.0.took.parts().into_iter().filter(|(_, part)| part.0 > 0) {
             write!(f, "{comma}{name} {}", Short(part))?;
             comma = ", ";
         }

@@ -179,9 +179,9 @@ impl Book {
         (0..=u8::MAX).take(self.rules.len()).map(|number| u32::from(times(number))).sum()
     }
 
-    /// Hosts that have not yet been WHITE after their trap, if that was before `time`.
-    pub fn watched(&self, time: i64) -> HashSet<IpAddr> {
-        let open = self.hosts.iter().filter(|(_, caught)| !caught.passed && caught.time < time);
+    /// Hosts that have not yet been WHITE after their trap.
+    pub fn watched(&self) -> HashSet<IpAddr> {
+        let open = self.hosts.iter().filter(|(_, caught)| !caught.passed);
         open.map(|((address, _), _)| *address).collect()
     }
 
@@ -252,8 +252,7 @@ mod tests {
         assert_eq!(counts(&book, "helo", Span::All), [2, 1, 1, 1, 1]);
         assert_eq!(counts(&book, "dns", Span::All), [1, 0, 0, 0, 0]);
         assert_eq!(counts(&book, "gone", Span::All), [0; 5]);
-        assert_eq!(book.watched(9), HashSet::from([host(2), host(3)]));
-        assert_eq!(book.watched(1), HashSet::new(), "not those of this scan");
+        assert_eq!(book.watched(), HashSet::from([host(2), host(3)]));
     }
 
     /// The release of an operator's own trap, or of one that was ended, says nothing about a rule.

@@ -223,6 +223,81 @@ fn a_rule_whose_hosts_pass_afterwards_is_suspended() {
     assert_eq!(status["rules"][0]["good_hosts"][2], "10.0.0.4");
 }
 
+/// A page that is whole, in a file that others may read.
+#[test]
+fn a_report_may_be_a_page() {
+    let (place, daemon) = scanned("", &invalid_senders(3));
+    daemon.says(&["release", "10.0.0.2"]);
+    until("it is written", || events(&daemon, "released") == 1);
+    let path = place.write("page.html", "old", 0o644);
+    let name = path.to_str().unwrap();
+    assert_eq!(daemon.says(&["report", "-H", name]), "");
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "{page}");
+    assert!(page.contains("<title>20") || page.contains("<svg"), "{page}");
+    assert!(page.contains("<td>10.0.0.2</td><td>syntax</td><td>by hand ("), "{page}");
+    let missing = place.path("missing/page.html");
+    let failed = daemon.ctl(&["report", "-H", missing.to_str().unwrap()]);
+    assert_eq!(failed.status, Some(1));
+    // Without an answer the old page stays.
+    drop(daemon);
+    let failed = place.ctl(&["report", "-H", name]);
+    assert_eq!(failed.status, Some(1));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
+}
+
+#[test]
+fn show_says_what_does_not_work() {
+    let (place, mut daemon) = scanned("", &invalid_senders(2));
+    let shown = |daemon: &Daemon| daemon.says(&["show"]);
+    let troubles = |daemon: &Daemon| {
+        let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+        let about = |trouble: &Value| trouble["about"].as_str().unwrap().to_owned();
+        status["troubles"].as_array().unwrap().iter().map(about).collect::<Vec<_>>()
+    };
+    assert!(shown(&daemon).contains("\nstate              all is well\n"));
+    let conf = std::fs::read_to_string(place.path("conf")).unwrap();
+    place.write("conf", "nonsense\n", 0o644);
+    assert_eq!(daemon.ctl(&["reload"]).status, Some(1));
+    assert_eq!(troubles(&daemon), ["reload"]);
+    assert!(shown(&daemon).contains("\nstate              reload failed: "));
+    assert!(daemon.says(&["show", "metrics"]).contains("greytrapper_troubles{about=\"reload\"} 1"));
+    place.write("conf", conf, 0o644);
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    assert_eq!(troubles(&daemon), [""; 0]);
+    std::fs::write(place.database(), [0xff; 5000]).unwrap();
+    daemon.says(&["scan"]);
+    until("the scan has failed", || troubles(&daemon) == ["scan"]);
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    std::fs::remove_file(place.database()).unwrap();
+    std::fs::remove_dir_all(place.memory()).unwrap();
+    std::fs::write(place.memory(), "").unwrap();
+    place.enter(&[]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    until("a batch was not written", || troubles(&daemon) == ["memory"]);
+}
+
+#[test]
+fn today_goes_on_after_a_restart() {
+    let (place, daemon) = scanned("", &invalid_senders(3));
+    let traps = |daemon: &Daemon| {
+        let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+        ["today", "totals"].map(|sums| status[sums]["trapped_by_rule"]["syntax"].clone())
+    };
+    assert_eq!(traps(&daemon), [3, 3]);
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    place.enter(&[grey("192.0.2.1", "h.example", "no domain", "user@example.org")]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    // Unless it is midnight.
+    assert_eq!(traps(&daemon), [4, 4]);
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    assert_eq!(traps(&daemon), [4, 4]);
+}
+
 #[test]
 fn monitor_may_begin_in_the_past() {
     let (place, daemon) = scanned("", &invalid_senders(1));

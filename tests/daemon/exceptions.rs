@@ -181,7 +181,9 @@ fn a_white_record_comes_back_when_the_trap_over_it_ends() {
 
 /// How long the trap of a host lasts, in hours.
 fn hours(place: &Place, address: &str) -> i64 {
-    let line = record(place, address).unwrap();
+    let listing = place.listing();
+    let start = format!("TRAPPED|{address}|");
+    let line = listing.iter().find(|line| line.starts_with(&start)).unwrap();
     let end: i64 = line.rsplit('|').next().unwrap().parse().unwrap();
     (end - now() + 60) / 3600
 }

@@ -46,7 +46,10 @@ fn the_state_at_a_glance() {
     let daemon = that_is(status());
     let shown = text(daemon.ctl(&["show"]).succeeds());
     assert_eq!(shown, include_str!("show.txt"));
-    assert!(shown.lines().all(|line| line.len() <= 100 && line.trim_end() == line));
+    assert!(shown.lines().all(|line| line.len() <= 80 && line.trim_end() == line));
+    assert!(shown.lines().count() <= 24, "one screen");
+    let all = text(that_is(status()).ctl(&["-v", "show"]).succeeds());
+    assert!(all.contains(&"x".repeat(90)) && all.contains("\nmx2.example.org  "), "{all}");
     assert_eq!(daemon.asked(), [Request::Show]);
 }
 
@@ -80,12 +83,13 @@ fn a_daemon_that_has_done_nothing_yet_shows_that() {
     let wanted = "\
 greytrapper 0.1.0  up 00:00:00, log brief
 database           /var/db/spamd
+state              all is well
 scan               reading the database, every 0s
-scans              0 done, 0 failed
+scans              0 done, 0 failed; today 0 done, 0 failed
 
-trapped               last scan       in all
-by hand                                    0
-released                                   0
+trapped                   last scan        today       in all
+by hand                                        0            0
+released                                       0            0
 ";
     assert_eq!(shown, wanted);
 }
@@ -113,7 +117,10 @@ fn the_state_as_an_object() {
     ]);
     assert_eq!(object["name_servers"], servers);
     assert_eq!(object["peers"][0], json!({"peer": "mx2.example.org", "sent": 2915, "failed": 0}));
-    assert_eq!(object["config"]["rules"][5], "dns");
+    let dns = &object["rules"][Rule::Dns as usize];
+    assert_eq!((&dns["rule"], &dns["mode"]), (&json!("dns"), &json!("observed")));
+    assert_eq!(object["troubles"][0], json!({"about": "scan", "text": "scan failed: locked"}));
+    assert_eq!(object["today"]["trapped_by_rule"]["dns"], 31);
 }
 
 #[test]

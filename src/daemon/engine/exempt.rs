@@ -52,6 +52,11 @@ impl Exempt {
         }
     }
 
+    /// Whether an exception covers a name of this host, so that no answer is never taken for a denial.
+    pub fn covers(&self, address: IpAddr) -> bool {
+        self.waiting.contains_key(&address)
+    }
+
     /// Whether a host that is to be trapped is spared; `None` if no exception covers it, or if DNS denies
     /// that its name is its own.
     pub fn spares(&self, address: IpAddr, answers: Option<&dyn Answers>) -> Option<Why> {

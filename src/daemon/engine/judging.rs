@@ -417,7 +417,8 @@ impl<'w> Asking<'w> {
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
         let known = Known { work, findings: None, further: None, heard };
-        let (overdue, now) = (work.overdue.clone(), Instant::now());
+        let overdue = work.overdue.iter().copied().filter(|address| !exempt.covers(*address));
+        let (overdue, now) = (overdue.collect(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
         let checked = Vec::new();
         Asking { known, questions, overdue, until, cut_at, open, recipients, checked }

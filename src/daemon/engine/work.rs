@@ -222,7 +222,7 @@ impl Engine {
             let now = at_work.scan.began;
             let (mut watched, mut exempt) = (HashSet::new(), Vec::new());
             if purpose == Purpose::Scan {
-                watched = self.trust.book().watched(now);
+                watched = self.trust.book().watched();
             }
             if purpose == Purpose::Scan && config.rules.has_allowed_names() {
                 let traps = self.memory.traps();
@@ -487,7 +487,9 @@ impl Engine {
         self.note_confirmed(&found.hosts);
         self.free(found.freed);
         if self.is_monitored() {
-            for verdict in found.hosts {
+            // What exceptions are good for is in the history.
+            let is_news = |verdict: &Verdict| verdict.passes() != Some(Why::Allowed);
+            for verdict in found.hosts.into_iter().filter(is_news) {
                 self.publish(What::Verdict(verdict.without_tuples()));
             }
         }

@@ -188,7 +188,7 @@ fn what_the_example_has_in_comments_is_right_too() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(uncommented, 12);
+    assert_eq!(uncommented, 14);
     let mut texts = Texts::one(text);
     texts.0.insert("/etc/mail/nospamd".into(), b"198.51.100.0/24\n".to_vec());
     let loaded = load(Some(Path::new("x.conf")), &[], &texts).unwrap();

@@ -109,14 +109,16 @@ fn bars(
     now: i64,
     of: fn(&Hour) -> &BTreeMap<String, u64>,
 ) -> (i64, Vec<(i64, BTreeMap<&str, u64>)>) {
-    let hours = now.saturating_sub(report.begin).div_euclid(HOUR);
+    let hours = now.saturating_sub(report.begin).max(0) / HOUR;
     let step = STEPS.into_iter().find(|step| hours / step < BARS).unwrap_or(7 * 24);
     let width = step * HOUR;
-    let first = report.begin.div_euclid(width);
-    let count = now.div_euclid(width).saturating_sub(first).saturating_add(1).clamp(1, BARS + 1);
-    let mut bars: Vec<_> = (0..count).map(|bar| ((first + bar) * width, BTreeMap::new())).collect();
+    let last = now.div_euclid(width);
+    let first = report.begin.div_euclid(width).max(last.saturating_sub(BARS));
+    let mut bars: Vec<_> =
+        (first..=last).map(|bar| (bar.saturating_mul(width), BTreeMap::new())).collect();
     for hour in &report.hours {
-        let place = usize::try_from(hour.time.div_euclid(width) - first).ok();
+        let place = hour.time.div_euclid(width).saturating_sub(first);
+        let place = usize::try_from(place).ok();
         let Some((_, sums)) = place.and_then(|place| bars.get_mut(place)) else { continue };
         for (rule, count) in of(hour) {
             *sums.entry(rule.as_str()).or_default() += count;
