@@ -19,6 +19,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The group that may use the socket: that of the operators on the BSDs (group(5)).
 pub const GROUP: &str = "wheel";
@@ -28,6 +30,10 @@ const MODE: u32 = 0o660;
 const MODE_ALONE: u32 = 0o600;
 /// The number of connections that may wait to be accepted: more than any operator makes at once.
 const BACKLOG: i32 = 64;
+/// How long a process may still listen after its daemon was killed: it notices that and exits.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The time between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why there is no socket.
 #[derive(Debug)]
@@ -65,7 +71,8 @@ impl std::error::Error for Error {}
 /// Listens at `path`, for the owner and `group`. If the group does not exist, or this user may not give
 /// files to it, only the owner has access.
 ///
-/// A socket on which no process listens is replaced.
+/// A socket on which no process listens is replaced. If one listens, it has three seconds to exit, since its
+/// daemon may have been killed a moment ago.
 ///
 /// # Errors
 /// A process is listening there, the path is not a socket, or the system refuses.
@@ -75,7 +82,7 @@ pub fn bind(path: &Path, group: &str) -> Result<UnixListener, Error> {
 
 fn try_bind(path: &Path, group: &str) -> Result<UnixListener, ErrorKind> {
     let address = UnixAddr::new(path)?;
-    clear(path, &address)?;
+    clear_soon(path, &address)?;
     let socket = fresh(SockFlag::SOCK_CLOEXEC)?;
     bind_to(socket.as_raw_fd(), &address)?;
     let ready = give(path, group).and_then(|()| Ok(listen(&socket, Backlog::new(BACKLOG)?)?));
@@ -90,6 +97,17 @@ fn try_bind(path: &Path, group: &str) -> Result<UnixListener, ErrorKind> {
 
 fn fresh(flags: SockFlag) -> Result<OwnedFd, Errno> {
     socket(AddressFamily::Unix, SockType::Stream, flags, None)
+}
+
+/// The same as [`clear`], but waits a little for a process that listens.
+fn clear_soon(path: &Path, address: &UnixAddr) -> Result<(), ErrorKind> {
+    let start = Instant::now();
+    loop {
+        match clear(path, address) {
+            Err(ErrorKind::InUse) if start.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
 }
 
 /// Removes a socket that an earlier daemon left.
@@ -176,6 +194,21 @@ mod tests {
         UnixStream::connect(&path).unwrap();
         drop(listener);
         bind(&path, "no-such-group").unwrap();
+    }
+
+    /// Started at once after a kill, the daemon said that another was listening.
+    #[test]
+    fn a_process_of_a_killed_daemon_may_exit_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = bind(&path, "no-such-group").unwrap();
+        let old = thread::spawn(move || {
+            thread::sleep(10 * PAUSE);
+            drop(listener);
+        });
+        let _new = bind(&path, "no-such-group").unwrap();
+        UnixStream::connect(&path).unwrap();
+        old.join().unwrap();
     }
 
     /// The queue of connections is full, and connect(2) would wait.

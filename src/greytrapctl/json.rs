@@ -1,8 +1,8 @@
 //! The JSON objects that `-j` prints, one a line; those about verdicts are in `judged`.
 //!
-//! Whatever came from strangers stands in them as [`escaped`] text, always: printable UTF-8 as it is,
-//! a backslash doubled, any other byte as a backslash and three octal digits. So every byte can be
-//! had back, and none can harm a terminal.
+//! Whatever comes from strangers is always [`escaped`]: printable UTF-8 as it is, a backslash doubled, any
+//! other byte as a backslash and three octal digits. So every byte can be recovered, and none can harm a
+//! terminal.
 #![forbid(unsafe_code)]
 
 use crate::control::protocol;
@@ -22,12 +22,12 @@ use std::net::IpAddr;
 
 /// Appends `object` to `buffer`.
 ///
-/// Texts in it are harmless even where whoever made them, the daemon say, did not see to it.
+/// Text in it is harmless even if whoever made it, such as the daemon, did not escape it.
 pub fn write(buffer: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
     object.serialize(&mut serde_json::Serializer::with_formatter(buffer, Harmless))
 }
 
-/// serde_json's compact form, what could disturb a terminal escaped as everywhere.
+/// serde_json's compact form, with everything that could disturb a terminal escaped.
 struct Harmless;
 
 impl Formatter for Harmless {
@@ -36,7 +36,7 @@ impl Formatter for Harmless {
         to: &mut W,
         text: &str,
     ) -> io::Result<()> {
-        // There is no backslash in a fragment, so each that comes out begins an escape.
+        // A fragment has no backslash, so each one in the output begins an escape.
         to.write_all(harmless(text).to_string().replace('\\', "\\\\").as_bytes())
     }
 
@@ -68,7 +68,7 @@ pub enum Record<'a> {
     Grey {
         /// The host.
         address: Bytes<'a>,
-        /// What it said in HELO; empty in records of 2007 and older.
+        /// Its HELO name; empty in records of 2007 and older.
         helo: Bytes<'a>,
         /// The envelope sender.
         from: Bytes<'a>,
@@ -78,7 +78,7 @@ pub enum Record<'a> {
         #[serde(flatten)]
         data: Data,
     },
-    /// A host that may pass.
+    /// A whitelisted host.
     White {
         /// The host.
         address: Bytes<'a>,
@@ -86,16 +86,16 @@ pub enum Record<'a> {
         #[serde(flatten)]
         data: Data,
     },
-    /// A host in a trap.
+    /// A trapped host.
     Trapped {
         /// The host.
         address: Bytes<'a>,
         /// When it was first trapped, in seconds since 1970.
         first: i64,
-        /// When spamd lets it go.
+        /// When the trap ends.
         expire: i64,
     },
-    /// An address whose senders spamd traps by itself.
+    /// A recipient; spamd traps whoever writes to it.
     Spamtrap {
         /// That address.
         address: Bytes<'a>,
@@ -112,16 +112,16 @@ pub struct Data {
     pass_count: i32,
 }
 
-/// A host in a trap.
+/// A trapped host.
 #[derive(Debug, Serialize)]
 pub struct Trap<'a> {
     address: IpAddr,
     /// When it was first trapped, in seconds since 1970.
     first: i64,
-    /// When spamd lets it go.
+    /// When the trap ends.
     expire: i64,
     rule: &'static str,
-    /// Empty where the daemon does not know.
+    /// Empty if the daemon does not know.
     reason: &'a str,
 }
 
@@ -184,18 +184,18 @@ enum What<'a> {
     Failure { text: &'a str },
 }
 
-/// What became of an address that was to be trapped or released.
+/// What became of an address after `trap` or `release`.
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
     /// The address as typed.
     pub address: &'a str,
-    /// Whether it is as was asked.
+    /// Whether it is now as requested.
     pub done: bool,
-    /// What happened, or why nothing did.
+    /// What was done, or why nothing was.
     pub text: &'a str,
 }
 
-/// What is thought of a sender domain.
+/// The verdict on a sender domain.
 #[derive(Debug, Serialize)]
 pub struct Lookup<'a> {
     domain: Bytes<'a>,
@@ -203,7 +203,7 @@ pub struct Lookup<'a> {
     reason: String,
 }
 
-/// Why a sender domain has its verdict.
+/// The reason for the verdict on a sender domain.
 #[derive(Clone, Copy, Debug)]
 pub struct Why<'a>(pub &'a DomainVerdict);
 
@@ -214,7 +214,7 @@ pub struct Fault {
     fault: String,
 }
 
-/// What libc's walk has and ours has not, or the other way round.
+/// A difference between libc's walk and ours.
 #[derive(Debug, Serialize)]
 pub struct Difference<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -222,11 +222,11 @@ pub struct Difference<'a> {
     difference: String,
 }
 
-/// The rule in listings of a trap that the daemon knows nothing of.
+/// The rule in listings for a trap that the daemon knows nothing about.
 pub const UNKNOWN: &str = "unknown";
 
-/// What speaks against a host: the name of the rule, or `hand` if an operator has trapped it; `None` if
-/// nothing does.
+/// What speaks against a host: the name of the rule, or `hand` if an operator has trapped it; `None` if nothing
+/// does.
 pub fn cause(verdict: &Verdict) -> Option<&'static str> {
     match verdict.rule {
         Some(rule) => Some(rule.name()),

@@ -1,6 +1,7 @@
 //! Traps are sent to the other MXes, in spamd's protocol.
 
 use crate::support::daemon::{NO_DNS, PATIENCE, Place};
+use crate::support::process::until;
 use crate::support::records::{grey, now};
 use crate::support::sync_decoder::{Entry, decode, key_text};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -75,10 +76,13 @@ fn traps_of_scans_and_by_hand_are_told() {
     daemon.exact_line("sync: 2 traps of IPv6 hosts not sent so far");
     daemon.says(&["trap", "192.0.2.4"]);
     assert_eq!(told(&receiver), (second + 1, vec![Ipv4Addr::new(192, 0, 2, 4)]));
-    let shown = daemon.says(&["-j", "show"]);
-    let status: serde_json::Value = serde_json::from_str(&shown).unwrap();
     let peer = serde_json::json!({"peer": format!("sync to {peer}"), "sent": 3, "failed": 0});
-    assert_eq!(status["peers"], serde_json::json!([peer]));
+    // The daemon counts a datagram a moment after it is sent.
+    until("counted", || {
+        let status: serde_json::Value =
+            serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+        status["peers"] == serde_json::json!([peer])
+    });
 }
 
 /// The name server of the machine comes up later: the daemon starts, works, and sends to reachable peers.

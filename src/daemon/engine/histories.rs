@@ -1,4 +1,4 @@
-//! Clients who are told what was: a page of records at a time, the next when they have taken the last.
+//! Sends remembered records to clients, a page at a time: the next one when the client has taken the last.
 #![forbid(unsafe_code)]
 
 use super::Engine;
@@ -10,49 +10,49 @@ use crate::memory::{Found, Place, Query};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Records in a page: fewer bytes than a client may be behind.
+/// The number of records in a page: fewer bytes than a client may have pending.
 const PAGE: usize = 100;
-/// Records of one host that `explain` shows.
+/// The number of records about one host that `explain` shows.
 const PAST: usize = 20;
-/// Clients at a time.
+/// The maximum number of clients at a time.
 const MOST: usize = 8;
 
-/// Who wants to know what, by ticket.
+/// The clients and their requests, by ticket.
 #[derive(Default)]
 pub struct Histories(HashMap<u64, Told>);
 
-/// How far a client was told.
+/// How far a client has been served.
 struct Told {
     history: History,
     is_any: bool,
-    /// Where the next page begins, once the last one was sent.
+    /// Where the next page begins, once the last one has been sent.
     next: Option<Place>,
 }
 
-/// What a client is told.
+/// A client's request.
 pub struct History {
-    /// Who.
+    /// The client.
     pub client: ClientId,
-    /// Of what.
+    /// Which records.
     pub query: Query,
-    /// So many records at most, that is, or so many more.
+    /// The maximum number of records still to be sent.
     pub most: usize,
-    /// What is said if there is none.
+    /// The reply if there are no records.
     pub none: Without,
 }
 
-/// What is said to a client without any record.
+/// The reply to a client for whom there are no records.
 pub enum Without {
-    /// Nothing, unless that is a failure of the memory.
+    /// Nothing, unless memory has failed.
     Nothing,
     /// Nothing.
     NothingEver,
-    /// This, as a failure.
+    /// This failure.
     Failure(String),
 }
 
 impl Without {
-    /// How an answer without records ends, if memory has failed for this reason, or not at all.
+    /// How an answer without records ends; `failure` is why memory failed, if it did.
     fn end(self, server: &mut Server, client: ClientId, failure: Option<String>) {
         match (self, failure) {
             (Without::Failure(why), _) | (Without::Nothing, Some(why)) => server.fail(client, why),
@@ -62,7 +62,7 @@ impl Without {
 }
 
 impl Histories {
-    /// Whether no more can be served.
+    /// Whether no more clients can be served.
     pub fn is_full(&self) -> bool {
         self.0.len() >= MOST
     }
@@ -73,7 +73,7 @@ impl Histories {
         self.0.insert(ticket, Told { history, is_any: false, next: None });
     }
 
-    /// A page is there.
+    /// Sends a page to its client.
     fn take(&mut self, ticket: u64, found: Result<Found, String>, server: &mut Server) {
         let Some(mut told) = self.0.remove(&ticket) else { return };
         let client = told.history.client;
@@ -93,7 +93,7 @@ impl Histories {
         }
     }
 
-    /// Asks for the next page for everybody who has taken the last one.
+    /// Asks for the next page for every client that has taken the last one.
     fn go_on(&mut self, server: &mut Server, ledger: &mut Ledger) {
         self.0.retain(|_, told| server.is_there(told.history.client));
         for (ticket, Told { history, next, .. }) in &mut self.0 {
@@ -110,14 +110,14 @@ fn ask(ledger: &mut Ledger, ticket: u64, history: &History, from: Option<Place>)
 }
 
 impl Engine {
-    /// Memory has found a page of records, or not.
+    /// Handles a page of records, or the reason why there is none.
     pub(super) fn told(&mut self, ticket: u64, found: Result<Found, String>) {
         if let Some(server) = &mut self.server {
             self.histories.take(ticket, found, server);
         }
     }
 
-    /// Ends what a client is told of a host with what is remembered of it, the newest first.
+    /// Ends an answer about a host with what is remembered of the host, newest first.
     pub(super) fn tell_past(&mut self, client: ClientId, address: IpAddr, none: Without) {
         if self.histories.is_full() {
             return self.served(|server| none.end(server, client, None));
@@ -128,7 +128,7 @@ impl Engine {
         self.histories.begin(ticket, history, &mut self.ledger);
     }
 
-    /// Has clients told more who have taken what there was.
+    /// Continues with clients that have taken their last page.
     pub(super) fn tell_more(&mut self) {
         if let Some(server) = &mut self.server {
             self.histories.go_on(server, &mut self.ledger);

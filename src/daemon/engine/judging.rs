@@ -1,11 +1,11 @@
-//! The judging of one image, on a thread of its own, so that the engine's loop answers meanwhile.
+//! Judges one image on a thread of its own, so that the engine's loop can serve others meanwhile.
 //!
-//! The image goes in with the [`Purpose`], [`Found`] comes out. What the judging wants to know in between
-//! it asks the loop for ([`Said::Ask`], [`Said::Check`]). Nobody waits for the slowest: hosts that a scan has
-//! to trap go out as soon as they are settled ([`Said::Traps`]), first those that need no answer, then with
-//! each answer, at first after [`FIRST_ANSWERS`]; and what is not answered in half the time between two scans
-//! is unknown. The bytes are strangers'; what goes out of here is escaped text and plain numbers. The thread
-//! lives as long as the judging, and wakes the loop by a byte on a socketpair.
+//! In: the image and the [`Purpose`]. Out: [`Found`]. Questions that come up meanwhile go to the loop
+//! ([`Said::Ask`], [`Said::Check`]). Nobody waits for the slowest: a scan passes on hosts to trap as soon as
+//! they are settled ([`Said::Traps`]), first those that need no answer, then with each answer, at first after
+//! [`FIRST_ANSWERS`]. What is not answered in half the time between two scans is unknown. The bytes come from
+//! strangers; what leaves this module is escaped text and plain numbers. The thread ends with the judging, and
+//! wakes the loop with a byte on a socketpair.
 #![forbid(unsafe_code)]
 
 use super::exempt::Exempt;
@@ -33,130 +33,130 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Names in a message to the resolver or the checker.
+/// The maximum number of names in a message to the resolver or the checker.
 const CHUNK: usize = 1000;
-/// Tuples that are kept as evidence of a trap, and their bytes, which strangers choose: those of a thousand
-/// traps stay in memory.
+/// How many tuples are kept as evidence of a trap, and how many bytes of them: strangers choose them, and those
+/// of a thousand traps stay in memory.
 const EVIDENCE: Portion = Portion::Some { tuples: 20, bytes: 1024 };
-/// What is included where only one host is explained.
+/// The same if only one host is explained.
 const EXPLAINED: Portion = Portion::Some { tuples: 200, bytes: 32 * 1024 };
-/// After so long what DNS has not answered is unknown for the time being: hosts that are settled by what it
-/// has answered are trapped, and the rest is asked for again.
+/// After this time, what DNS has not answered is unknown for the moment: hosts that are settled by the other
+/// answers are trapped, and the rest is asked again.
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
-/// How much later than it should an answer may come.
+/// How late an answer may come.
 const GRACE: Duration = Duration::from_secs(1);
-/// Verdicts on hosts that pass for a reason: more than anybody reads.
+/// The maximum number of verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
 
-/// What an image is read for.
+/// The purpose of reading an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A scan: hosts are to be trapped.
+    /// A scan, which traps hosts.
     Scan,
-    /// All hosts that wait, and what a scan would find.
+    /// To show all greylisted hosts, and what a scan would find.
     Hosts,
-    /// What a scan would find about one host.
+    /// To show what a scan would find about one host.
     Host(IpAddr),
-    /// All hosts in a trap.
+    /// To show all trapped hosts.
     Traps,
 }
 
-/// What the thread says.
+/// A message of the thread.
 pub enum Said {
-    /// Of a scan what the records tell, before any host is settled by answers.
+    /// In a scan, what the records say before any host is settled by answers.
     Read(Box<Overview>),
-    /// Hosts to be trapped, whatever the answers that are still to come.
+    /// Hosts to trap, whatever the outstanding answers are.
     Traps(Vec<Verdict>),
-    /// It wants an [`Answer::Dns`].
+    /// It needs an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
-    /// It wants an [`Answer::Checked`], with this many answers.
+    /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
     Done(Result<Box<Found>, Damage>),
 }
 
-/// What the thread is told.
+/// An answer to the thread.
 pub enum Answer {
-    /// What DNS says; nothing if it could not be asked.
+    /// What DNS says; `None` if it could not be asked.
     Dns(Option<Answered>),
-    /// What the external program says of each recipient, by number, as far as it has; and whether that is all.
+    /// What the external program has said so far about each recipient, by number, and whether that is all.
     Checked(Vec<Option<bool>>, bool),
 }
 
-/// What the records tell before any host is settled by answers.
+/// What the records say before any host is settled by answers.
 #[derive(Debug, Default)]
 pub struct Overview {
-    /// Records of each kind.
+    /// The number of records of each kind.
     pub counts: Counts,
-    /// Records that are none of spamd's, the first few.
+    /// The first few records that are not spamd's.
     pub unknown: Vec<String>,
-    /// Of the held hosts those that have nothing left of what they had sent before their release.
+    /// The held hosts of which nothing is left that they had sent before their release.
     pub let_go: HashMap<IpAddr, i64>,
     /// Of the watched hosts those that are whitelisted.
     pub passed: Vec<IpAddr>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Hosts with a live tuple.
+    /// The number of hosts with a live tuple.
     pub waiting: u64,
-    /// Of these, hosts that the rules were asked about.
+    /// How many of these were judged by the rules.
     pub judged: u64,
-    /// Of a scan verdicts on hosts that pass for a reason; else all asked for.
+    /// In a scan, verdicts on hosts that pass for a reason; otherwise all that were asked for.
     pub hosts: Vec<Verdict>,
-    /// Of [`Purpose::Host`], that host.
+    /// For [`Purpose::Host`], that host.
     pub explained: Option<Explained>,
-    /// Of [`Purpose::Traps`], the traps.
+    /// For [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
     /// Trapped hosts whose names DNS confirms, and an exception covers.
     pub freed: Vec<IpAddr>,
-    /// Hosts with one bad message, which their identity outweighs this time.
+    /// Hosts with one bad message, outweighed by their identity this time.
     pub spared: Vec<IpAddr>,
-    /// What the external program said of recipients, and is believed.
+    /// What the external program said about recipients, as far as it is believed.
     pub heard: Vec<(Vec<u8>, bool)>,
-    /// What was not believed, and why, if so.
+    /// What was not believed, and why.
     pub doubts: Vec<String>,
-    /// Hosts whose identity had no answer, if DNS did its work.
+    /// Hosts whose identity had no answer, if DNS was usable.
     pub unanswered: Option<Vec<IpAddr>>,
-    /// How long it worked, without waiting.
+    /// How long it worked, not counting the time it waited.
     pub worked: Duration,
 }
 
-/// What is to be judged.
+/// The task.
 pub struct Work {
     /// The configuration.
     pub config: Arc<Config>,
-    /// What for.
+    /// The purpose.
     pub purpose: Purpose,
     /// Rules that are only observed.
     pub observed: Vec<Rule>,
-    /// Hosts that were released, and when.
+    /// Released hosts, with the time.
     pub held: HashMap<IpAddr, Hold>,
     /// Hosts that were spared before, although they sent a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
-    /// What the external program said before.
+    /// Earlier verdicts of the external program.
     pub recipients: Arc<Remembered>,
-    /// Hosts whose identity has had no answer for long.
+    /// Hosts whose identity has had no answer for a long time.
     pub overdue: HashSet<IpAddr>,
     /// Trapped hosts with names that an exception covers.
     pub exempt: Vec<Question>,
     /// Hosts that rules have trapped.
     pub watched: HashSet<IpAddr>,
-    /// Of [`Purpose::Host`], why the daemon has trapped that host.
+    /// For [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
     /// Seconds since 1970.
     pub now: i64,
 }
 
 impl Work {
-    /// Whom the external program must know to be believed.
+    /// Recipients that the external program must know to be believed.
     fn control(&self) -> Option<&str> {
         self.config.checker.as_ref()?.control.as_deref()
     }
 }
 
-/// The thread, as the loop knows it.
+/// The loop's side of the thread.
 pub struct Judging {
     said: Receiver<Said>,
     answers: Sender<Answer>,
@@ -164,38 +164,38 @@ pub struct Judging {
 }
 
 impl Judging {
-    /// Starts it on `view`; `wake` is written to whenever it has said something.
+    /// Starts it on `view`; it writes a byte to `wake` after each message.
     pub fn start(view: View, work: Work, wake: UnixStream) -> io::Result<Judging> {
         let (to_loop, said) = channel();
         let (answers, from_loop) = channel();
         let line = Line { to_loop, from_loop, wake };
         let thread = thread::Builder::new().name("judging".into()).spawn(move || {
             let outcome = judge(&view, &work, &line);
-            // Before the loop has the memory released.
+            // Before the loop has the image unmapped.
             drop(view);
             line.say(Said::Done(outcome.map(Box::new)));
         })?;
         Ok(Judging { said, answers, thread })
     }
 
-    /// What it has said, if anything.
+    /// Its next message, if there is one.
     pub fn said(&self) -> Option<Said> {
         self.said.try_recv().ok()
     }
 
-    /// Answers it.
+    /// Sends it an answer.
     pub fn answer(&self, answer: Answer) {
-        // It waits for nothing else.
+        // The thread waits for nothing else.
         let _ = self.answers.send(answer);
     }
 
-    /// Waits for its end, after [`Said::Done`].
+    /// Waits until it has ended, after [`Said::Done`].
     pub fn join(self) {
         let _ = self.thread.join();
     }
 }
 
-/// The thread's end.
+/// The thread's side.
 struct Line {
     to_loop: Sender<Said>,
     from_loop: Receiver<Answer>,
@@ -205,7 +205,7 @@ struct Line {
 impl Line {
     fn say(&self, said: Said) {
         let _ = self.to_loop.send(said);
-        // If it does not fit, there is a byte already.
+        // If the socket is full, there is a byte already.
         let _ = (&self.wake).write(&[0]);
     }
 
@@ -215,17 +215,17 @@ impl Line {
     }
 }
 
-/// All that was asked.
+/// All questions and answers so far.
 struct Known<'w> {
     work: &'w Work,
     findings: Option<Findings>,
-    /// About hosts that came up later.
+    /// The answers about hosts that came up later.
     further: Option<Findings>,
-    /// What the external program said.
+    /// The external program's answers.
     heard: Heard,
 }
 
-/// What was not answered is not known.
+/// What was not answered is unknown.
 impl Answers for Known<'_> {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
         let findings = self.findings.iter().chain(&self.further);
@@ -255,7 +255,7 @@ impl Answers for Known<'_> {
 }
 
 impl Known<'_> {
-    /// The hosts of whose names one has no answer, if DNS did its work, or there was nothing to ask.
+    /// The hosts with a name that has no answer, if DNS was usable or there was nothing to ask.
     fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
         let mut hosts = match &self.findings {
             Some(findings) => findings.unanswered()?,
@@ -268,7 +268,7 @@ impl Known<'_> {
 
 fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if image.is_empty() {
-        // spamd(8) has not written to it yet.
+        // spamd(8) has not written to the database yet.
         if work.purpose == Purpose::Scan {
             line.say(Said::Read(Box::default()));
         }
@@ -353,7 +353,7 @@ fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overvie
     }
 }
 
-/// Hosts to be trapped that were not told yet.
+/// The hosts to trap that were not passed on yet.
 fn fresh(
     scan: &Scan<'_>,
     answers: Option<&Known<'_>>,
@@ -372,21 +372,21 @@ fn fresh(
 /// Questions under way.
 struct Asking<'w> {
     known: Known<'w>,
-    /// Names in question, and a scan's time for them.
+    /// The number of names to ask for, and the time for them.
     questions: Questions,
     overdue: HashSet<IpAddr>,
     until: Instant,
-    /// When the first answers of DNS are cut short.
+    /// When DNS is to return what it has for the first time.
     cut_at: Option<Instant>,
-    /// Whether DNS and the external program have more to say.
+    /// Whether answers of DNS and of the external program are outstanding.
     open: (bool, bool),
-    /// The recipients that are asked about, controls first, and what is said of them so far.
+    /// The recipients to check, controls first, and the answers so far.
     recipients: Vec<Vec<u8>>,
     checked: Vec<Option<bool>>,
 }
 
 impl<'w> Asking<'w> {
-    /// Asks all at once.
+    /// Asks everything at once.
     fn begin(scan: &Scan<'_>, (work, exempt): (&'w Work, &Exempt), line: &Line) -> Asking<'w> {
         let within = work.config.scan_every / 2;
         let mut questions = match work.purpose {
@@ -424,7 +424,7 @@ impl<'w> Asking<'w> {
         Asking { known, questions, overdue, until, cut_at, open, recipients, checked }
     }
 
-    /// Waits until more is known than before; false if nothing more is to be known.
+    /// Waits until more is known than before; false if no answer is outstanding.
     fn wait(&mut self, line: &Line) -> bool {
         if self.open == (false, false) {
             return false;
@@ -444,7 +444,7 @@ impl<'w> Asking<'w> {
         self.open != (false, false)
     }
 
-    /// Takes what DNS says, and asks again for what it has not said yet while there is time.
+    /// Takes the answers of DNS, and asks again for the missing ones while there is time.
     fn take(&mut self, answered: Option<Answered>, line: &Line) {
         self.open.0 = false;
         let Some(answered) = answered else { return };
@@ -461,7 +461,7 @@ impl<'w> Asking<'w> {
         self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
     }
 
-    /// Takes what the external program has said, all of it or so far.
+    /// Takes the answers of the external program.
     fn hear(&mut self) {
         let said = self.recipients.iter().cloned().zip(self.checked.iter().copied());
         let control = self.known.work.control();
@@ -472,7 +472,7 @@ impl<'w> Asking<'w> {
         self.known.heard = std::mem::take(&mut self.known.heard).and(said);
     }
 
-    /// Asks about hosts that came up by the answers, as long as there is time.
+    /// Asks about hosts that came up with the answers, as long as there is time.
     fn ask_further(&mut self, scan: &Scan<'_>, line: &Line) {
         let questions = Questions::further(scan);
         let left = self.until.saturating_duration_since(Instant::now());
@@ -539,7 +539,7 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     messages
 }
 
-/// What came of it, with the verdict on the host that is to be explained.
+/// The result, with the verdict on the host that is to be explained.
 fn found(
     report: &Report<'_>,
     answers: &Known<'_>,
@@ -555,7 +555,7 @@ fn found(
             verdict = verdict.passing(Why::Held);
         }
         verdict = exempt.apply(verdict, answers, &work.config.rules);
-        // In a scan the engine tells of it.
+        // In a scan the engine logs this.
         let is_observed = verdict.rule.is_some_and(|rule| work.observed.contains(&rule));
         if verdict.what == What::Trap && is_observed && work.purpose != Purpose::Scan {
             verdict = verdict.passing(Why::Observed);

@@ -1,8 +1,8 @@
-//! What is to be remembered over restarts, on its way to the process `memory`, and the way back.
+//! Records on their way to the process `memory`, which keeps them over restarts, and the way back.
 //!
-//! Nothing waits for a write: records are gathered while a batch is being written, and are the next one. If the
-//! disk is so slow that there are more than [`GATHERED`], the newest are lost, and this is logged. Only
-//! the first scan waits, until it is known which hosts are held.
+//! Nothing waits for a write: records that come while a batch is being written are the next batch. If the disk
+//! is so slow that there are more than [`GATHERED`], the newest are lost, which is logged. Only the first scan
+//! waits, until it is known which hosts are held.
 #![forbid(unsafe_code)]
 
 use super::now;
@@ -12,9 +12,10 @@ use crate::log;
 use crate::memory::{Batch, Counter, Hold, Record, White};
 use crate::plural::counted_here;
 
-/// Records that wait for the batch before them: some ten megabytes at most.
+/// The maximum number of records that wait for the previous batch: some ten megabytes.
 const GATHERED: usize = 10_000;
-/// Records of a batch, each of which may have some kilobytes of evidence: far less than a message may have.
+/// The maximum number of records in a batch. Each may have some kilobytes of evidence, and a message can be
+/// much larger than all of them.
 const BATCH: usize = 500;
 
 /// See the module.
@@ -23,23 +24,23 @@ pub struct Ledger {
     next: Batch,
     /// Whether a batch is being written.
     is_writing: bool,
-    /// Whether it is known what an engine must know at its start.
+    /// Whether the engine has all that it needs at its start.
     has_recalled: bool,
-    /// Records that were lost since this was last logged.
+    /// The number of records that were lost since this was last logged.
     lost: usize,
     /// Why the last batch was not written.
     failure: Option<String>,
 }
 
 impl Ledger {
-    /// Nothing to be remembered yet.
+    /// An empty ledger.
     pub fn new(memory: Peer<ToMemory, FromMemory>) -> Ledger {
         let next = Batch::default();
         let (is_writing, has_recalled) = (false, false);
         Ledger { memory, next, is_writing, has_recalled, lost: 0, failure: None }
     }
 
-    /// Asks what an engine must know at its start, unless its predecessor has told it.
+    /// Asks for what an engine needs at its start, unless its predecessor has passed it on.
     pub fn begin(&mut self, has_inherited: bool) {
         match has_inherited {
             true => self.has_recalled = true,
@@ -47,7 +48,7 @@ impl Ledger {
         }
     }
 
-    /// Whether hosts can be judged.
+    /// Whether hosts can be judged already.
     pub fn has_recalled(&self) -> bool {
         self.has_recalled
     }
@@ -57,7 +58,7 @@ impl Ledger {
         self.failure.as_deref()
     }
 
-    /// The next message, but what became of a batch.
+    /// The next message, except for those about batches.
     pub fn hear(&mut self) -> Result<Option<FromMemory>, String> {
         loop {
             match self.memory.receive()? {
@@ -74,7 +75,7 @@ impl Ledger {
         }
     }
 
-    /// Has something remembered.
+    /// Adds a record.
     pub fn note(&mut self, record: Record) {
         if self.next.records.len() < GATHERED {
             self.next.records.push(record);
@@ -83,7 +84,7 @@ impl Ledger {
         }
     }
 
-    /// Has the held hosts remembered.
+    /// Adds the list of held hosts.
     pub fn note_holds(&mut self, holds: Vec<Hold>) {
         self.next.holds = Some(holds);
     }
@@ -93,13 +94,13 @@ impl Ledger {
         self.next.whites = Some(whites);
     }
 
-    /// Has the counters remembered.
+    /// Adds the counters.
     pub fn note_counters(&mut self, counters: Vec<Counter>) {
         self.next.counters = Some(counters);
     }
 
-    /// Sends what was gathered, if the batch before it was written. Not before everything is known: an empty
-    /// list of holds would replace that in the file.
+    /// Sends what was gathered if the previous batch has been written; nothing before memory has been read: an
+    /// empty list of holds would replace the one in the file.
     pub fn write(&mut self) {
         if self.is_empty() || self.is_writing || !self.has_recalled {
             return;
@@ -115,7 +116,7 @@ impl Ledger {
         self.memory.send(question);
     }
 
-    /// Whether there is something that was not yet written, and somebody to write it.
+    /// Whether something has not been written yet, and memory is there to write it.
     pub fn is_behind(&self) -> bool {
         (self.is_writing || !self.is_empty()) && !self.memory.has_gone()
     }

@@ -1,7 +1,7 @@
-//! What the engine remembers of its scans: for `show`, for `explain`, and to say nothing twice.
+//! What the engine remembers of its scans, for `show` and `explain`, and to log nothing twice.
 //!
 //! Bounded: sums, the last scan, the last failure, the last [`REMEMBERED`] traps with their evidence, and
-//! [`HELD`] hosts that were released. It outlives a reload as an engine's [legacy](EngineLegacy), and most of it a
+//! [`HELD`] released hosts. It outlives a reload as an engine's [legacy](EngineLegacy), and most of it a
 //! restart, in the process `memory`.
 #![forbid(unsafe_code)]
 
@@ -21,19 +21,19 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Traps whose evidence is kept: some hundred bytes each.
+/// The number of traps whose evidence is kept: some hundred bytes each.
 const REMEMBERED: usize = 1000;
 
-/// Released hosts that are known; of more the oldest are forgotten.
+/// The maximum number of released hosts; the oldest are forgotten.
 const HELD: usize = 10_000;
 
 /// See the module.
 pub struct Memory {
-    /// The name servers, as the resolver last saw them.
+    /// The name servers, as the resolver last reported them.
     pub name_servers: Vec<NameServer>,
-    /// Who is told of traps, as the store last heard.
+    /// The sync peers, as the store last reported them.
     pub peers: Vec<Peer>,
-    /// How much is logged.
+    /// The verbosity of the log.
     pub log: Verbosity,
     /// Sums.
     pub totals: Totals,
@@ -50,22 +50,22 @@ pub struct Memory {
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
-    /// Traps; the last one is the youngest.
+    /// The last traps, newest last.
     remembered: VecDeque<Explained>,
-    /// Hosts that were released, and when: no scan traps them by what they had sent by then.
+    /// Released hosts with the time: no scan traps them for what they had sent by then.
     held: VecDeque<Hold>,
-    /// What was logged last about a failure, and of which version of the file.
+    /// The failure that was last logged, and the version of the file.
     told: Option<(String, Option<[u64; 5]>)>,
     told_of_dns: Option<String>,
     has_inherited: bool,
-    /// Whether the held hosts have changed since they were last written.
+    /// Whether the held hosts have changed since they were last saved.
     has_new_holds: bool,
-    /// The sums that were last written.
+    /// The sums that were last saved.
     written: Totals,
 }
 
 impl Memory {
-    /// Nothing yet.
+    /// An empty memory.
     pub fn new(config: &Config, start: &Start) -> Memory {
         Memory {
             name_servers: Vec::new(),
@@ -108,7 +108,7 @@ impl Memory {
         }
     }
 
-    /// Takes over what the engine before knew; that is before the first scan.
+    /// Takes over what the previous engine knew, before the first scan.
     pub fn inherit(&mut self, legacy: EngineLegacy) {
         let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held, day, .. } = legacy;
         self.day = (Day(day.0), day.1);
@@ -116,16 +116,16 @@ impl Memory {
         held.truncate(HELD);
         (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);
         (self.remembered, self.held) = (traps.into(), held.into());
-        // The file may be another one.
+        // The database may be another file now.
         (self.has_inherited, self.has_new_holds) = (true, true);
     }
 
-    /// Whether another engine went before, under the same parent.
+    /// Whether there was another engine before, under the same parent.
     pub fn has_inherited(&self) -> bool {
         self.has_inherited
     }
 
-    /// Takes over what the last daemon knew. What has happened since is newer.
+    /// Takes over what the last daemon knew. What has happened since then takes precedence.
     pub fn recall(&mut self, recalled: Recalled) {
         let Recalled { holds, counters, standing, whites: _, book: _ } = recalled;
         let since_start = std::mem::take(&mut self.totals);
@@ -169,20 +169,20 @@ impl Memory {
         self.told_of_dns.as_deref()
     }
 
-    /// All held hosts, if they have changed since this was last asked.
+    /// All held hosts, if they have changed since the last call.
     pub fn changed_holds(&mut self) -> Option<Vec<Hold>> {
         let has_changed = std::mem::take(&mut self.has_new_holds);
         has_changed.then(|| self.held.iter().cloned().collect())
     }
 
-    /// All sums, if they have changed since this was last asked.
+    /// All sums, if they have changed since the last call.
     pub fn changed_totals(&mut self) -> Option<&Totals> {
         let has_changed = self.written != self.totals;
         self.written.clone_from(&self.totals);
         has_changed.then_some(&self.written)
     }
 
-    /// A host is released: what it has sent by now does not trap it.
+    /// Notes that a host is released: what it has sent by now does not trap it.
     pub fn hold(&mut self, address: IpAddr, time: Option<Duration>, reason: String) {
         self.held.retain(|held| held.address != address);
         if self.held.len() >= HELD {
@@ -209,18 +209,18 @@ impl Memory {
         self.held.iter().map(|held| (held.address, held.clone())).collect()
     }
 
-    /// Nothing is left of what these hosts had sent before their release.
+    /// Forgets these hosts: nothing is left of what they had sent before their release.
     pub fn let_go(&mut self, over: &HashMap<IpAddr, i64>) {
         self.held.retain(|held| over.get(&held.address) != Some(&held.since));
         self.has_new_holds |= !over.is_empty();
     }
 
-    /// Something has failed that was logged already.
+    /// Notes a failure that was logged already.
     pub fn note_failure(&mut self, text: String) {
         self.last_failure = Some(Failure { time: now(), text });
     }
 
-    /// A scan has ended well.
+    /// Notes a complete scan.
     pub fn completed(&mut self, scan: &Scan) {
         let totals = &mut self.totals;
         totals.scans += 1;
@@ -230,7 +230,7 @@ impl Memory {
         self.told = None;
     }
 
-    /// A scan has failed; with the version of the file if that is damaged. Logs it, unless that is known.
+    /// Notes a failed scan, and logs it unless the failure is known; `version` is that of a damaged file.
     pub fn failed(&mut self, failure: &str, version: Option<[u64; 5]>) {
         self.totals.failed_scans += 1;
         self.last_failure = Some(Failure { time: now(), text: failure.into() });
@@ -243,7 +243,7 @@ impl Memory {
         }
     }
 
-    /// How DNS did in a scan. Logs what is wrong, once.
+    /// Notes how DNS fared in a scan. Logs what is wrong, once.
     pub fn note_dns(&mut self, failure: Option<&str>) {
         if let Some(failure) =
             failure.filter(|failure| self.told_of_dns.as_deref() != Some(failure))
@@ -253,7 +253,7 @@ impl Memory {
         self.told_of_dns = failure.map(Into::into);
     }
 
-    /// A host is trapped at this time, until another.
+    /// Notes that a host was trapped at this time, until another.
     pub fn remember(&mut self, verdict: Verdict, judged: i64, until: i64) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
@@ -262,23 +262,23 @@ impl Memory {
         self.remembered.push_back(Explained { judged, verdict, standing });
     }
 
-    /// A trap has been ended by hand.
+    /// Notes that a trap was ended by hand.
     pub fn forget(&mut self, address: IpAddr) {
         self.remembered.retain(|known| known.verdict.address.ip() != address);
     }
 
-    /// Adds to a trap what is known of it.
+    /// Adds to a trap what is known about it.
     pub fn annotate(&self, trap: &mut Trap) {
         trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
     }
 
-    /// When a trap ends that begins at this time, if it has its own time, or else lasts as long as usual.
+    /// When a trap ends that begins at this time: after its own duration or else the usual one.
     pub fn end_of_trap(&self, now: i64, time: Option<Duration>) -> i64 {
         let time = time.unwrap_or(self.trap_for);
         now.saturating_add(time.as_secs().cast_signed())
     }
 
-    /// Why a host is in a trap, if it is one of the last.
+    /// Why a host is trapped, if it is one of the last traps.
     pub fn explain(&self, address: IpAddr) -> Option<&Explained> {
         let is_it = |known: &&Explained| known.verdict.address.ip() == address;
         let known = self.remembered.iter().rfind(is_it)?;
@@ -294,7 +294,7 @@ impl Memory {
         self.remembered.iter().filter(stands).map(|known| &known.verdict)
     }
 
-    /// How everything is.
+    /// The state of the daemon, for `show`.
     pub fn status(
         &self,
         phase: Phase,
@@ -321,7 +321,7 @@ impl Memory {
         }
     }
 
-    /// The same in a line for the log.
+    /// The same as a line for the log.
     pub fn summary(&self) -> String {
         let totals = &self.totals;
         let (scans, failed) = (totals.scans, totals.failed_scans);

@@ -1,12 +1,13 @@
-//! The engine: it decodes what strangers left in the database, judges, and answers at the control socket.
+//! The engine: decodes what strangers have left in the database, judges hosts, and serves the control socket.
 //!
 //! It has access to its socketpairs, to the database's image in memory, which it can only read, and to the
 //! listening control socket. It opens nothing. An attacker who compromises it with the bytes that it
 //! decodes can ask the store for traps, at the store's rate and by its rules, and see nothing else.
 //!
-//! One loop waits for everything: the parent's orders, the answers of store, resolver and checker, clients.
-//! [`judging`] works on a thread beside it. An image is read for one [`Job`] at a time ([`work`]), a scan or
-//! a client's question; [`requests`] has the clients' other wishes, [`memory`] what is remembered.
+//! One loop waits for everything: orders of the parent, answers of store, resolver and checker, clients.
+//! [`judging`] runs on a thread of its own. The database is read for one [`Job`] at a time ([`work`]): a scan
+//! or a client's question. [`requests`] handles all other requests of clients, [`memory`] keeps what the engine
+//! remembers.
 #![forbid(unsafe_code)]
 
 mod exempt;
@@ -71,12 +72,12 @@ const RESOLVER: Token = Token(2);
 const CHECKER: Token = Token(3);
 const WAKE: Token = Token(4);
 const MEMORY: Token = Token(5);
-/// How long the store's last answer is waited for: less than the parent waits for the engine's end.
+/// How long to wait for the store's last answer: less than the parent waits for the engine to exit.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
-/// The first of the control socket's.
+/// The first token of the control socket.
 const CONTROL: Token = Token(16);
 
-/// The engine's part, until its parent is gone.
+/// Runs the engine until its parent closes the channel.
 pub fn run(life: &mut Life) -> Result<(), String> {
     let said = |error: std::io::Error| reason(&error).to_string();
     let mut config = life.config()?;
@@ -88,7 +89,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     registry.register(&mut wake, WAKE, Interest::READABLE).map_err(said)?;
     let mut engine = Engine {
         store: Peer::new((Slot::Store, "store"), registry, STORE)?,
-        // These are there only if they are needed.
+        // These processes exist only if the configuration needs them.
         resolver: Peer::new((Slot::Resolver, "resolver"), registry, RESOLVER).ok(),
         checker: Peer::new((Slot::Checker, "checker"), registry, CHECKER).ok(),
         image: Reader::new(inherited(Slot::ImageToRead).map_err(said)?),
@@ -124,14 +125,14 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut events = Events::with_capacity(128);
     while !life.is_over() {
         while let Ok(Some(order)) = life.orders() {
-            // Nobody is served before the whole daemon is ready.
+            // Serves nobody before the whole daemon is ready.
             if matches!(order, FromParent::Go)
                 && let Some(listener) = listener.take()
             {
                 let registry = poll.registry().try_clone().map_err(said)?;
                 engine.server = Some(Server::new(listener, registry, CONTROL).map_err(said)?);
                 engine.remember_start(life.start().renewal.is_some());
-                // Whoever came from the engine before, before anything happens here.
+                // Clients of the previous engine, before anything happens here.
                 engine.welcome(life);
             }
             engine.obey(order);
@@ -164,49 +165,49 @@ struct Engine {
     resolver: Option<Peer<ToResolver, FromResolver>>,
     checker: Option<Peer<ToChecker, FromChecker>>,
     image: Reader,
-    /// Once the daemon is ready.
+    /// Whether the daemon is ready.
     server: Option<Server>,
-    /// With what the judging thread wakes the loop.
+    /// The socket with which the judging thread wakes the loop.
     waker: UnixStream,
     memory: Memory,
-    /// What is on its way to the process that remembers.
+    /// Records on their way to the process `memory`.
     ledger: Ledger,
-    /// Why hosts passed in the last scan, of those that it was remembered of.
+    /// Why hosts passed in the last scan, for those where this is remembered.
     passed: HashMap<IpAddr, Why>,
     /// Hosts that an exception has spared, and which.
     exempted: HashMap<IpAddr, String>,
     /// Hosts that the store was asked to free since an exception covers them, by ticket.
     freeing: HashMap<u64, Vec<Address>>,
-    /// Hosts that rules which are only observed hit in this scan, and in the last one.
+    /// Hosts that were hit by observed rules in this scan, and in the last one.
     observed: HashMap<IpAddr, Rule>,
     observed_before: HashMap<IpAddr, Rule>,
-    /// Who is told what was.
+    /// Clients that are sent the history.
     histories: Histories,
-    /// How often rules were wrong.
+    /// How often each rule was wrong.
     trust: Trust,
-    /// Hosts whose identity has no answer, scan after scan.
+    /// Hosts whose identity had no answer in scan after scan.
     patience: Patience,
     /// Hosts whose identity has outweighed a bad message.
     warnings: Warnings,
-    /// What the external program said not long ago.
+    /// Recent verdicts of the external program.
     heard: Arc<Remembered>,
-    /// What the database is to be read for.
+    /// Jobs that need the database.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,
-    /// The names of clients' users.
+    /// The user names of clients.
     users: Users,
-    /// Who wanted which change, by its ticket.
+    /// Which client asked for which change, by ticket.
     asked: HashMap<u64, Asked>,
-    /// Who wants to know how the reload ends.
+    /// The clients that wait for the end of a reload.
     reloader: Option<ClientId>,
     next_scan: Option<Instant>,
     /// The last ticket.
     tickets: u64,
     /// The number of the next recipient that the checker is asked about.
     recipients: u64,
-    /// Whether a job has left free memory behind.
+    /// Whether the last job has left free memory behind.
     is_untidy: bool,
-    /// Whether another engine goes on.
+    /// Whether another engine takes over.
     hands_over: bool,
 }
 
@@ -238,12 +239,12 @@ impl Engine {
             }
             FromParent::HandOver => {
                 self.hands_over = true;
-                // They are the next engine's, which knows the new configuration.
+                // These belong to the next engine, which knows the new configuration.
                 self.served(Server::leave_newcomers);
             }
             FromParent::Inherit(Legacy::Engine(legacy)) => self.inherit(*legacy),
             FromParent::Summary => log::info(self.memory.summary()),
-            // The log's verbosity is the life's; the rest does not come.
+            // `life` sets the verbosity of the log; the other orders do not arrive here.
             FromParent::Go
             | FromParent::Verbose(_)
             | FromParent::Start(_)
@@ -252,7 +253,7 @@ impl Engine {
         }
     }
 
-    /// Everything that the other processes have to say.
+    /// Takes all messages of the other processes.
     fn hear(&mut self) -> Result<(), String> {
         while let Some(message) = self.store.receive()? {
             match message {
@@ -273,7 +274,7 @@ impl Engine {
             match message {
                 FromMemory::Recalled(mut recalled) => {
                     self.trust.recall(std::mem::take(&mut recalled.book));
-                    // The store is to end them if `allow` covers them now.
+                    // The store ends those that `allow` now covers.
                     let own = |record: &Record| Some((record.address?.into(), record.until?));
                     let traps = recalled.standing.iter().filter_map(own).collect();
                     let whites = std::mem::take(&mut recalled.whites);
@@ -293,8 +294,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes what the store has still to say of changes that it was asked for: what is in the database must
-    /// be in the log, and counted, and whoever wanted it must hear of it.
+    /// Takes the store's remaining answers about changes: what is in the database must be logged and counted,
+    /// and its client must be told.
     fn conclude(&mut self, poll: &mut Poll, events: &mut Events) -> Result<(), String> {
         self.stop_writing();
         let until = Instant::now().checked_add(LAST_ANSWER);
@@ -318,7 +319,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What the next engine is to know.
+    /// What the next engine needs to know.
     fn legacy(&mut self) -> EngineLegacy {
         let (patience, trust) = (std::mem::take(&mut self.patience), self.trust.legacy());
         let exempted = std::mem::take(&mut self.exempted).into_iter().collect();
@@ -334,14 +335,14 @@ impl Engine {
         self.memory.inherit(legacy);
     }
 
-    /// Whether the store has still to say what became of a change.
+    /// Whether the store has not yet said what became of a change.
     fn awaits_store(&self) -> bool {
         !self.asked.is_empty()
             || !self.freeing.is_empty()
             || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
     }
 
-    /// The work begins, with what was remembered.
+    /// Begins to work, with what was remembered.
     fn remember_start(&mut self, is_renewal: bool) {
         let has_inherited = self.memory.has_inherited();
         self.ledger.begin(has_inherited);
@@ -351,13 +352,13 @@ impl Engine {
         }
     }
 
-    /// Has something remembered that happened.
+    /// Sends to memory what happened, and counts it.
     fn remember(&mut self, record: Record) {
         self.trust.note(&record, self.ledger.has_recalled());
         self.ledger.note(record);
     }
 
-    /// Has everything new remembered, and draws conclusions from it.
+    /// Sends everything new to memory, and suspends rules that were wrong too often.
     fn keep(&mut self) {
         self.memory.begin_day(now());
         for suspension in self.trust.suspend() {
@@ -374,7 +375,7 @@ impl Engine {
         self.ledger.write();
     }
 
-    /// A trap has been ended.
+    /// Notes that a trap has been ended.
     fn released(&mut self, address: &Address, deed: Deed, reason: String) {
         log::info(format_args!("Released {address}: {reason}"));
         self.remember(recorded::event(deed, Some(address.ip()), &reason, now()));
@@ -384,7 +385,7 @@ impl Engine {
         self.publish(What::Released { address, reason });
     }
 
-    /// Tells whoever monitors.
+    /// Sends an event to all monitors.
     fn publish(&mut self, what: What) {
         if let Some(server) = self.server.as_mut().filter(|server| server.is_monitored()) {
             server.publish(&crate::control::protocol::Event { time: now(), what });
@@ -400,7 +401,7 @@ impl Engine {
         self.tickets
     }
 
-    /// Gives back the memory that the last job needed, once nobody has need of it.
+    /// Frees the memory of the last job, once nobody needs it.
     fn tidy(&mut self) {
         let is_streaming = self.server.as_ref().is_some_and(Server::is_streaming);
         if self.is_untidy && self.at_work.is_none() && !is_streaming {
@@ -409,13 +410,13 @@ impl Engine {
         }
     }
 
-    /// Whether there is something to do that no event will tell of.
+    /// Whether there is something to do that no event announces.
     fn is_busy_now(&self) -> bool {
         self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.has_recalled()
     }
 }
 
-/// What one of the others says, if it is there.
+/// The next message of another process, if it exists.
 fn said<Out: Serialize, In: DeserializeOwned>(
     peer: &mut Option<Peer<Out, In>>,
 ) -> Result<Option<In>, String> {

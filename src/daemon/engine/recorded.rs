@@ -8,7 +8,7 @@ use crate::scan::{Evidence, Rule, Verdict, What};
 use crate::spamd::{self, Address};
 use std::net::IpAddr;
 
-/// The record of a verdict.
+/// Makes the record of a verdict.
 pub fn record(deed: Deed, verdict: &Verdict, time: i64, until: Option<i64>) -> Record {
     let tuples = verdict.evidence.tuples().map(|tuple| Tuple {
         helo: tuple.helo.into(),
@@ -28,14 +28,14 @@ pub fn record(deed: Deed, verdict: &Verdict, time: i64, until: Option<i64>) -> R
     }
 }
 
-/// The record of something without a verdict, about a host or the daemon.
+/// Makes a record about a host or the daemon that has no verdict.
 pub fn event(deed: Deed, address: Option<IpAddr>, reason: &str, time: i64) -> Record {
     let (rule, until, details) = (None, None, Vec::new());
     let reason = reason.into();
     Record { time, address, deed, rule, reason, until, count: 0, details, tuples: Vec::new() }
 }
 
-/// Why a host was trapped, from the record of that; `None` of any other record.
+/// Why a host was trapped, from the record of the trap; `None` for any other record.
 pub fn explained(record: &Record) -> Option<Explained> {
     let address = Address::from(record.address.filter(|_| record.deed.is_trap() == Some(true))?);
     let tuples = record.tuples.iter().map(|Tuple { helo, from, to }| spamd::Tuple {
@@ -62,7 +62,7 @@ pub fn standing(first: i64, until: Option<i64>) -> Standing {
 const TRAPPED: &str = "trapped.";
 const OBSERVED: &str = "observed.";
 
-/// Sums by name.
+/// The sums by name.
 pub fn counters(totals: &Totals) -> Vec<Counter> {
     let mut copy = totals.clone();
     let plain = fields(&mut copy).map(|(name, value)| (name.to_owned(), *value));
@@ -96,7 +96,7 @@ pub fn begin_of(counters: &[Counter], day: i64) -> Option<Totals> {
     Some(totals)
 }
 
-/// Adds sums that were counted before. Those of rules that no longer exist are left out.
+/// Adds sums of an earlier daemon. Those of rules that no longer exist are left out.
 pub fn add(totals: &mut Totals, counters: &[Counter]) {
     for (name, count) in counters {
         if let Some(rule) = name.strip_prefix(TRAPPED) {

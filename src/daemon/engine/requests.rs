@@ -22,16 +22,16 @@ use crate::spamd::trap::Outcome;
 use mio::Events;
 use std::time::{Duration, Instant};
 
-/// Jobs that wait; whoever asks for more has to come again.
+/// The maximum number of waiting jobs; further clients are told to try again.
 const WAITING: usize = 8;
-/// The same of changes that the store was asked for: clients may ask and go faster than it gets the lock.
+/// The same for changes that the store has not made yet: clients may come and go faster than it gets the lock.
 const CHANGES: usize = 64;
-/// Characters of an operator's reason.
+/// The maximum number of characters in an operator's reason.
 const BECAUSE: usize = 200;
-/// What whoever has to come again is told.
+/// The reply to clients that must try again.
 const BUSY: &str = "too many questions, try again";
 
-/// A change that a client wants.
+/// A change that a client asks for.
 pub struct Asked {
     client: ClientId,
     wish: Wish,
@@ -39,18 +39,18 @@ pub struct Asked {
     user: String,
 }
 
-/// What is to be changed.
+/// What to change.
 struct Wish {
     addresses: Vec<String>,
     by: By,
-    /// How long.
+    /// For how long.
     time: Option<Duration>,
-    /// Why.
+    /// The reason.
     because: Option<String>,
 }
 
 impl Engine {
-    /// Serves whoever waits at a socket that was not served for a moment.
+    /// Serves clients on sockets that were not served for a moment.
     pub(super) fn welcome(&mut self, life: &mut Life) {
         let Some(server) = &mut self.server else { return };
         for (client, request) in server.ready(CONTROL, Instant::now()) {
@@ -58,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// Serves whoever is ready, and whoever was silent for too long.
+    /// Serves clients that are ready, and ends those that were silent for too long.
     pub(super) fn serve(&mut self, events: &Events, life: &mut Life) {
         let Some(server) = &mut self.server else { return };
         let now = Instant::now();
@@ -127,7 +127,7 @@ impl Engine {
             Request::Log(wanted) => {
                 self.memory.log = wanted;
                 let is_verbose = wanted == Verbosity::Verbose;
-                // Here at once, since the client is told that it is so; the others hear of it.
+                // Here at once, since the client is told that it is done; the other processes are told later.
                 log::set_verbose(is_verbose);
                 life.tell(&ToParent::Verbose(is_verbose));
                 self.served(|server| server.finish(client));
@@ -151,7 +151,7 @@ impl Engine {
         }
     }
 
-    /// Has a client's question answered as soon as the database was read for it.
+    /// Answers a client's question once the database has been read for it.
     fn want(&mut self, client: ClientId, purpose: Purpose) {
         if self.jobs.len() < WAITING {
             return self.jobs.push_back(Job { purpose, client: Some(client) });
@@ -159,13 +159,13 @@ impl Engine {
         self.served(|server| server.fail(client, BUSY));
     }
 
-    /// Has the store make a change that a client wants.
+    /// Asks the store for a change that a client wants.
     fn ask_store(&mut self, client: ClientId, wish: Wish, message: fn(Change) -> ToStore) {
         if self.asked.len() >= CHANGES {
             return self.served(|server| server.fail(client, BUSY));
         }
         let ticket = self.ticket();
-        // Asked now, since the client may be gone when the store answers.
+        // Looked up now, since the client may be gone when the store answers.
         let uid = self.server.as_ref().and_then(|server| server.user(client));
         let user = self.users.name(uid).to_string();
         let (addresses, by) = (wish.addresses.clone(), wish.by);
@@ -173,7 +173,7 @@ impl Engine {
         self.store.send(&message(Change { ticket, addresses, by }));
     }
 
-    /// The store has done what a client wanted, as far as it could.
+    /// Tells a client what became of its change.
     pub(super) fn changed_for_client(
         &mut self,
         ticket: u64,
@@ -195,7 +195,7 @@ impl Engine {
         });
     }
 
-    /// Logs, counts and tells of a change that a client has made.
+    /// Logs, counts and announces a change that a client has made.
     fn note_change(&mut self, address: &str, outcome: Outcome, asked: &Asked) {
         let Asked { wish: Wish { time, because, .. }, user, .. } = asked;
         let Ok(address) = Address::parse(address.as_bytes()) else { return };

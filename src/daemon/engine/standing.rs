@@ -1,7 +1,7 @@
 //! What the records say about one host, for `explain`: its state, its trap, and the times of its tuples.
 //!
-//! In: the records of an image, and the verdict on the host. Out: both as [`Explained`]. The verdict on a host
-//! that no rule was asked about, since it has no live tuple, is made here too.
+//! In: the records of an image, and the verdict on the host. Out: both as [`Explained`]. A host without live
+//! tuples has not been judged; its verdict is made here too.
 #![forbid(unsafe_code)]
 
 use super::judging::Work;
@@ -12,8 +12,8 @@ use crate::scan::{Evidence, State, Verdict, What, Why};
 use crate::spamd::{Address, Entry};
 use std::net::IpAddr;
 
-/// What is to be said of one host. One that is still in the trap in which this daemon has put it has the
-/// verdict of then.
+/// Everything about one host. If it is still in a trap that this daemon has set, the verdict is that of the
+/// trap.
 pub fn explained(
     snapshot: &Snapshot<'_>,
     address: IpAddr,
@@ -31,7 +31,7 @@ pub fn explained(
             let mut explained = Explained { standing, ..trapped.clone() };
             let answers = &mut explained.verdict.evidence.answers;
             if let Some(verdict) = verdict.filter(|_| answers.is_empty()) {
-                // The host was trapped without asking; these were asked for to be shown.
+                // The host was trapped without these answers; they are asked for only to be shown.
                 *answers = verdict.evidence.answers;
             }
             return Ok(Some(explained));
@@ -83,7 +83,7 @@ pub fn is_of(key: &[u8], address: IpAddr) -> bool {
     Address::parse(host).is_ok_and(|host| host.ip() == address)
 }
 
-/// The verdict on a host without a live tuple; `None` if it has no record that could spare it.
+/// The verdict on a host without live tuples; `None` if it has no record that could spare it.
 fn without_tuples(address: IpAddr, state: State) -> Option<Verdict> {
     let why = match state {
         State::Trapped => Why::Trapped,

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
-/// So many hosts may be chance.
+/// Fewer wrong traps than this may be chance.
 const WRONG: usize = 3;
-/// Addresses in a message.
+/// The number of addresses in a message.
 const SHOWN: usize = 10;
 /// How far back rules are judged, in seconds.
 const JUDGED: i64 = 30 * 24 * 60 * 60;
@@ -23,7 +23,7 @@ const JUDGED: i64 = 30 * 24 * 60 * 60;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Trust {
-    /// The share of wrong traps in percent that is too much; `None`: nothing is.
+    /// The share of wrong traps, in percent, that suspends a rule; `None` if none does.
     limit: Option<f64>,
     book: Book,
     suspended: Vec<Rule>,
@@ -39,7 +39,7 @@ pub struct TrustLegacy {
     suspended: Vec<Rule>,
 }
 
-/// A rule has been suspended.
+/// A rule that has just been suspended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Suspension {
     rule: Rule,

@@ -23,14 +23,14 @@ pub struct Warnings {
 }
 
 impl Warnings {
-    /// Takes over what the engine before knew.
+    /// Takes over what the previous engine knew.
     pub fn inherit(&mut self, mut since: Vec<(IpAddr, i64)>) {
         since.truncate(MOST);
         self.since = since.into_iter().collect();
         self.hosts = Arc::new(self.since.keys().copied().collect());
     }
 
-    /// What the next engine is to know.
+    /// What the next engine needs to know.
     pub fn legacy(&mut self) -> Vec<(IpAddr, i64)> {
         std::mem::take(&mut self.since).into_iter().collect()
     }

@@ -1,4 +1,4 @@
-//! One job at a time: the database is read, judged, and, if it is a scan, hosts are trapped.
+//! Does one job at a time: has the database read and judged and, in a scan, has hosts trapped.
 //!
 //! ```text
 //! jobs --ToStore::Read--> image --thread--> found --ToStore::Trap--> changes --> memory, log, clients
@@ -6,7 +6,7 @@
 //!                                  v  | answers of resolver and checker
 //! ```
 //!
-//! A job that fails is over; the next one starts again. The same failure is logged once until something
+//! A job that fails is over, and the next one starts afresh. The same failure is logged once until something
 //! else happens, damage once for every change of the file.
 #![forbid(unsafe_code)]
 
@@ -33,44 +33,45 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Hosts in one request to the store: others get their turn between two, clients here too.
+/// The number of hosts in one request to the store: between two requests others get the lock, and clients
+/// are served.
 const CHUNK: usize = 500;
 
 /// Hosts of which it is known which exception has spared them.
 const EXEMPTED: usize = 10_000;
 
-/// How long the checker's answers are gathered before hosts are judged by them.
+/// How long answers of the checker are collected before hosts are judged by them.
 const BATCH: Duration = Duration::from_secs(2);
 
-/// Something the database is to be read for.
+/// Something that needs the database.
 pub struct Job {
-    /// What for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// Who wants to know; nobody for a scan.
+    /// The client that asked; `None` for a scan.
     pub client: Option<ClientId>,
 }
 
-/// The job that is being done.
+/// The job under way.
 pub struct AtWork {
     job: Job,
-    /// How it goes so far; phases are timed by `since`.
+    /// Its figures so far; `since` is when the current phase began.
     scan: Scan,
     phase: Phase,
     since: Instant,
     version: Option<[u64; 5]>,
     judging: Option<Judging>,
     answered: Answered,
-    /// When DNS was asked last.
+    /// When DNS was last asked.
     asked_at: Option<Instant>,
     checked: Checked,
-    /// What is to be trapped, and the store was not yet asked for.
+    /// The hosts to trap that the store has not been asked for yet.
     left: VecDeque<Verdict>,
-    /// What the store was asked for last.
+    /// The last request to the store.
     wanted: Option<Wanted>,
     over_limit: usize,
-    /// Why the store wrote not all, and nothing more is written.
+    /// Why the store could not write everything; nothing more is written then.
     failure: Option<String>,
-    /// Whether the engine ends before the scan does.
+    /// Whether the engine exits before the scan is complete.
     is_stopped: bool,
 }
 
@@ -82,14 +83,14 @@ struct Wanted {
     time: Duration,
 }
 
-/// What the checker has said of a scan's recipients.
+/// The checker's answers about the recipients of a scan.
 struct Checked {
-    /// The number of the first one; no two scans have the same.
+    /// The number of the first recipient, different in every scan.
     first: u64,
     answers: Vec<Option<bool>>,
     missing: usize,
     since: Instant,
-    /// When the judging was told last.
+    /// When the judging thread was last told.
     told: Instant,
 }
 
@@ -99,13 +100,13 @@ impl Checked {
         Checked { first, answers: vec![None; count], missing: count, since: now, told: now }
     }
 
-    /// The number of the next scan's first.
+    /// The number of the next scan's first recipient.
     fn next(&self) -> u64 {
         self.first.saturating_add(self.answers.len() as u64)
     }
 
-    /// All answers so far, if it is time to tell the judging, and whether that is all. What an earlier scan
-    /// has asked for is nobody's any more.
+    /// All answers so far if it is time to pass them on, and whether they are complete. Answers to questions of
+    /// an earlier scan are dropped.
     fn note(&mut self, number: u64, is_good: Option<bool>) -> Option<(Vec<Option<bool>>, bool)> {
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
         *self.answers.get_mut(place)? = is_good;
@@ -120,12 +121,12 @@ impl Checked {
 }
 
 impl AtWork {
-    /// What it is doing.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Ends a phase; how long it took.
+    /// Ends a phase, and returns how long it took.
     fn enter(&mut self, phase: Phase) -> Micros {
         let now = Instant::now();
         let took = now.saturating_duration_since(self.since);
@@ -133,7 +134,7 @@ impl AtWork {
         took.into()
     }
 
-    /// Whether the store has still to say what became of traps.
+    /// Whether the store has not yet said what became of some traps.
     pub fn awaits_store(&self) -> bool {
         self.wanted.is_some()
     }
@@ -144,7 +145,7 @@ impl AtWork {
 }
 
 impl Engine {
-    /// Has a scan made as soon as may be; false if one waits or is under way.
+    /// Asks for a scan as soon as possible; false if one is waiting or under way.
     pub(super) fn want_scan(&mut self) -> bool {
         let is_scan = |job: &Job| job.purpose == Purpose::Scan;
         let is_wanted =
@@ -155,7 +156,7 @@ impl Engine {
         !is_wanted
     }
 
-    /// Does what can be done without waiting.
+    /// Does all that can be done without waiting.
     pub(super) fn go_on(&mut self) {
         while let Some(said) = self.said() {
             match said {
@@ -207,7 +208,7 @@ impl Engine {
         self.store.send(&ToStore::Read);
     }
 
-    /// The store has read the database, or not.
+    /// Handles an image from the store, or the reason why there is none.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
         self.end_exceptions();
         let observed = self.observed_rules();
@@ -315,7 +316,7 @@ impl Engine {
         }
     }
 
-    /// The resolver has something to say.
+    /// Handles an answer of the resolver.
     pub(super) fn resolved(&mut self, message: FromResolver) {
         let Some(at_work) = &mut self.at_work else { return };
         match message {
@@ -325,7 +326,7 @@ impl Engine {
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
-                // Nothing but hosts are asked about the last time.
+                // The last questions are about hosts only.
                 if tally != Tally::default() {
                     at_work.scan.domains = tally;
                 }
@@ -335,7 +336,7 @@ impl Engine {
         }
     }
 
-    /// The checker has something to say.
+    /// Handles an answer of the checker.
     pub(super) fn checked(&mut self, FromChecker { number, is_good }: FromChecker) {
         let Some(at_work) = &mut self.at_work else { return };
         if let Some((answers, is_all)) = at_work.checked.note(number, is_good) {
@@ -389,7 +390,7 @@ impl Engine {
         }
     }
 
-    /// A scan has read all records.
+    /// Handles what a scan has read in the records.
     fn read(&mut self, Overview { counts, unknown, let_go, passed }: Overview) {
         log::debug(&counts);
         unknown.iter().for_each(log::verbose);
@@ -425,7 +426,7 @@ impl Engine {
         }
     }
 
-    /// Has hosts trapped that a scan has found so far.
+    /// Has the hosts trapped that a scan has found so far.
     fn trap(&mut self, traps: Vec<Verdict>) {
         let rules = self.observed_rules();
         let is_observed = |rule| rules.contains(&rule);
@@ -445,7 +446,7 @@ impl Engine {
         }
     }
 
-    /// Rules that trap nobody: by the configuration, or since they were wrong too often.
+    /// Rules that are only observed: by the configuration, or because they were wrong too often.
     fn observed_rules(&self) -> Vec<Rule> {
         let names = &self.config.observe;
         let is_observed =
@@ -453,7 +454,7 @@ impl Engine {
         Rule::ALL.into_iter().filter(is_observed).collect()
     }
 
-    /// Tells of hosts that rules hit which are only observed, each once as long as it is hit.
+    /// Logs and remembers hosts that observed rules hit, each once for as long as it is hit.
     fn observe(&mut self, verdicts: Vec<Verdict>) {
         for verdict in verdicts {
             let (address, Some(rule)) = (verdict.address.ip(), verdict.rule) else { continue };
@@ -468,7 +469,7 @@ impl Engine {
         }
     }
 
-    /// A scan has found all that there is to be found.
+    /// Handles the result of a scan.
     fn found(&mut self, found: Found) {
         let Some(at_work) = &mut self.at_work else { return };
         at_work.scan.took.judge = found.worked.into();
@@ -498,7 +499,7 @@ impl Engine {
         }
     }
 
-    /// Has remembered which hosts were spared and why, unless that was so in the last scan.
+    /// Sends to memory which hosts were spared and why, unless that is as in the last scan.
     fn note_passes(&mut self, hosts: &[Verdict]) {
         let now = now();
         let last = std::mem::take(&mut self.passed);
@@ -557,13 +558,13 @@ impl Engine {
         }
     }
 
-    /// Asks the store for the next traps. Without any the scan is done, if no more can be found.
+    /// Asks the store for the next traps. If there are none, and no more can be found, the scan is complete.
     fn write(&mut self) {
         let ticket = self.ticket();
         let Some(at_work) = self.at_work.as_mut().filter(|at_work| !at_work.is_stopped) else {
             return;
         };
-        // Released since the image was read.
+        // These were released after the image was read.
         at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
         let book = self.trust.book();
         let again = self.config.trap_again.is_some();
@@ -586,7 +587,7 @@ impl Engine {
         self.store.send(&ToStore::Trap(Change { ticket, addresses, by }));
     }
 
-    /// The store has done what a ticket stands for, as far as it could.
+    /// Handles what became of the request with this ticket.
     pub(super) fn changed(
         &mut self,
         ticket: u64,
@@ -609,13 +610,13 @@ impl Engine {
             self.note_outcome(verdict, *outcome, time);
         }
         match failure {
-            // The rest would fail as well, after as long a wait for the lock.
+            // The rest would fail too, after waiting for the lock again.
             Some(failure) => self.give_up_writing(failure),
             None => self.write(),
         }
     }
 
-    /// Nothing more is trapped in this scan, which ends when the image is no longer looked at.
+    /// Traps nothing more in this scan, which ends when the image is no longer in use.
     fn give_up_writing(&mut self, failure: String) {
         let Some(at_work) = &mut self.at_work else { return };
         if at_work.judging.is_none() {
@@ -663,7 +664,7 @@ impl Engine {
         self.publish(What::ScanDone(Box::new(at_work.scan)));
     }
 
-    /// The job is over and has failed; with the version of a file that is damaged.
+    /// Ends a job that has failed; `version` is that of a damaged file.
     fn fail(&mut self, failure: String, version: Option<[u64; 5]>) {
         let Some(at_work) = self.at_work.take() else { return };
         match at_work.job.client {
@@ -673,7 +674,7 @@ impl Engine {
                 }
             }
             None => {
-                // What it did before counts nevertheless.
+                // What it has done before counts nevertheless.
                 self.memory.totals.trapped.merge(&at_work.scan.trapped);
                 self.memory.failed(&failure, version);
                 self.publish(What::Failure(failure));
@@ -681,14 +682,14 @@ impl Engine {
         }
     }
 
-    /// Asks the store for no more traps of the scan under way.
+    /// Stops asking the store for traps of the scan under way.
     pub(super) fn stop_writing(&mut self) {
         if let Some(at_work) = &mut self.at_work {
             at_work.is_stopped = true;
         }
     }
 
-    /// Counts what a scan did that does not come to its end.
+    /// Counts what an unfinished scan has done.
     pub(super) fn count_unfinished(&mut self) {
         if let Some(at_work) = self.at_work.take() {
             self.memory.totals.trapped.merge(&at_work.scan.trapped);
