@@ -103,12 +103,11 @@ fn sums(report: &Report) -> Markup {
     }
 }
 
-/// What the bars of a chart stand for: counts by rule, and when each begins.
-fn bars(
-    report: &Report,
-    now: i64,
-    of: fn(&Hour) -> &BTreeMap<String, u64>,
-) -> (i64, Vec<(i64, BTreeMap<&str, u64>)>) {
+/// What a bar of a chart stands for: when it begins, and counts by rule.
+type Bar<'r> = (i64, BTreeMap<&'r str, u64>);
+
+/// The hours that a bar stands for, and all bars.
+fn bars(report: &Report, now: i64, of: fn(&Hour) -> &BTreeMap<String, u64>) -> (i64, Vec<Bar<'_>>) {
     let hours = now.saturating_sub(report.begin).max(0) / HOUR;
     let step = STEPS.into_iter().find(|step| hours / step < BARS).unwrap_or(7 * 24);
     let width = step * HOUR;
@@ -226,7 +225,7 @@ fn table(title: &str, what: &str, counts: &BTreeMap<String, u64>) -> Markup {
 fn records(rules: &[RuleState]) -> Markup {
     html! {
         @if !rules.is_empty() {
-            table {
+            div.wide { table {
                 caption { "Rules that were wrong in the last 30 days" }
                 thead {
                     tr {
@@ -248,7 +247,7 @@ fn records(rules: &[RuleState]) -> Markup {
                         }
                     }
                 }
-            }
+            } }
         }
     }
 }
