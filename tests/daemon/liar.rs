@@ -63,12 +63,16 @@ impl Store {
         let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
         let change = Change { ticket: self.tickets, addresses, by };
         self.engine.deliver(&message(change)).unwrap();
-        match self.engine.wait_for_message().unwrap() {
-            FromStore::Changed { ticket, outcomes, failure, .. } => {
-                assert_eq!((ticket, failure), (self.tickets, None));
-                outcomes
+        loop {
+            match self.engine.wait_for_message().unwrap() {
+                // What became of WHITE records in the change before.
+                FromStore::Whites(_) => {}
+                FromStore::Changed { ticket, outcomes, failure, .. } => {
+                    assert_eq!((ticket, failure), (self.tickets, None));
+                    return outcomes;
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
     }
 
@@ -138,6 +142,24 @@ fn what_is_no_address_is_no_key() {
     }
     assert_eq!(place.listing(), before);
     store.end();
+}
+
+/// However often a host is said to have been trapped before, its trap does not last longer than it may.
+#[test]
+fn no_trap_is_longer_than_the_configuration_says() {
+    for (statements, hours) in [("", 24), ("trap for 1h, again 2h, most 36h\n", 36)] {
+        let place = Place::new();
+        place.enter(&[grey("192.0.2.1", "h.example", "a@d.example", "user@example.org")]);
+        let mut store = Store::of(&place, statements);
+        let trapped = [Some(Outcome::Trapped)];
+        let by = By::Scan { before: u32::MAX };
+        assert_eq!(store.ask(ToStore::Trap, by, &["192.0.2.1"]), trapped);
+        let listing = place.listing();
+        let line = listing.iter().find(|line| line.starts_with("TRAPPED|192.0.2.1|")).unwrap();
+        let end: i64 = line.rsplit('|').next().unwrap().parse().unwrap();
+        assert!((end - now() - hours * 3600).abs() < 60, "{line}");
+        store.end();
+    }
 }
 
 #[test]
