@@ -22,7 +22,7 @@ _greytrapctl()
 	'')
 		options='-F -V -h -j -s -t -v'
 		words='check convert explain history list log lookup monitor
-		    release reload report scan show simulate trap' ;;
+		    release reload report scan show simulate spf trap' ;;
 	check)
 		options='-x' ;;
 	history)
@@ -40,21 +40,23 @@ _greytrapctl()
 	show)
 		words='holds hosts metrics rules traps' ;;
 	simulate)
-		options='-f -t' ;;
+		options='-M -c -f -s -t' ;;
+	spf)
+		options='-f' ;;
 	trap)
 		options='-f' words='because for' ;;
 	esac
 
 	case $command:$before in
-	:-[Fs] | lookup:-f | report:-H | simulate:-f)
+	:-[Fs] | lookup:-f | report:-H | simulate:-[Mcf] | spf:-f)
 		compopt -o default
 		return ;;
-	*:-t | history:-s | monitor:-s | release:-s | report:-s)
+	*:-t | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)
 		return ;;
 	release:for | trap:because | trap:for)
 		return ;;
 	history:-r | release:-r)
-		options= words='syntax domains senders helo rcpt checker dns' ;;
+		options= words='syntax domains senders helo address dynamic stranger crowd rcpt checker dns' ;;
 	esac
 
 	case $command:$word in

@@ -1,9 +1,9 @@
 # Completion of greytrapctl(8) in fish(1).
 
 set -l commands check convert explain history list log lookup monitor \
-    release reload report scan show simulate trap
+    release reload report scan show simulate spf trap
 set -l before "not __fish_seen_subcommand_from $commands"
-set -l rules syntax domains senders helo rcpt checker dns
+set -l rules syntax domains senders helo address dynamic stranger crowd rcpt checker dns
 
 complete -c greytrapctl -f
 complete -c greytrapctl -n "$before" -a "$commands"
@@ -18,13 +18,15 @@ complete -c greytrapctl -n "$before" -s v -d 'be verbose'
 complete -c greytrapctl -n '__fish_seen_subcommand_from check' -s x -d "compare with libc's records"
 complete -c greytrapctl -n '__fish_seen_subcommand_from check convert list simulate' -F
 complete -c greytrapctl -n '__fish_seen_subcommand_from history release' -s r -x -a "$rules" -d rule
-complete -c greytrapctl -n '__fish_seen_subcommand_from history monitor release report' -s s -x -d 'within that time'
+complete -c greytrapctl -n '__fish_seen_subcommand_from history monitor release report simulate' -s s -x -d 'within that time'
 complete -c greytrapctl -n '__fish_seen_subcommand_from log' -a 'brief verbose'
-complete -c greytrapctl -n '__fish_seen_subcommand_from lookup simulate' -s f -r -F -d configuration
+complete -c greytrapctl -n '__fish_seen_subcommand_from lookup simulate spf' -s f -r -F -d configuration
 complete -c greytrapctl -n '__fish_seen_subcommand_from release' -s a -d 'all that the daemon trapped'
 complete -c greytrapctl -n '__fish_seen_subcommand_from release trap' -a for
 complete -c greytrapctl -n '__fish_seen_subcommand_from report' -s H -r -F -d 'write HTML'
 complete -c greytrapctl -n '__fish_seen_subcommand_from show' -a 'holds hosts metrics rules traps'
+complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s M -r -F -d memory
+complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s c -r -F -d 'old configuration'
 complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s t -x -d 'assume that time'
 complete -c greytrapctl -n '__fish_seen_subcommand_from trap' -a because
 complete -c greytrapctl -n '__fish_seen_subcommand_from trap' -s f -d 'trap whitelisted addresses too'

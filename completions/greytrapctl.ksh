@@ -5,12 +5,12 @@
 set -A complete_greytrapctl_1 -- \
 	-F -V -h -j -s -t -v \
 	check convert explain history list log lookup monitor \
-	release reload report scan show simulate trap
+	release reload report scan show simulate spf trap
 
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.
 set -A complete_greytrapctl_2 -- \
-	-H -a -f -r -s -t -x \
+	-H -M -a -c -f -r -s -t -x \
 	holds hosts metrics rules traps \
 	brief verbose \
 	because for
@@ -18,6 +18,6 @@ set -A complete_greytrapctl_2 -- \
 # Later: words of trap and release, and rules for -r.
 set -A complete_greytrapctl -- \
 	because for \
-	syntax domains senders helo rcpt checker dns
+	syntax domains senders helo address dynamic stranger crowd rcpt checker dns
 
 set -A complete_greytrapper -- -D -V -d -f -h -n -v

@@ -18,8 +18,14 @@ use greytrapper::db::snapshot::{Snapshot, format_of};
 use greytrapper::db::{
     ByteOrder, Damage, Engine, EngineError, Fault, Format, Record, btree as tree, hash as table,
 };
-use greytrapper::dns::answer::{self, Answer, Data, MAX_RECORDS};
+use greytrapper::dns::answer::{self, Answer, Data, List, MAX_RECORDS};
+use greytrapper::dns::exemption::{Claim, Inquiry};
+use greytrapper::dns::failure::Failure;
+use greytrapper::dns::identity::Ask;
 use greytrapper::dns::name::Name;
+use greytrapper::dns::spf::policy::Policy;
+use greytrapper::dns::spf::{Check, Explain, SpfResult};
+use greytrapper::dns::text::{MAX_TEXT, MAX_TEXTS};
 use greytrapper::escape::escaped;
 use greytrapper::scan::{Portion, Scan};
 use greytrapper::spamd::{Address, Entry, Gdata, Tuple, listing};
@@ -94,6 +100,80 @@ pub fn dns_answer(data: &[u8]) {
         name_is_name(&name);
         assert_eq!(Name::from_domain(&name.text()), Ok(name));
     }
+}
+
+/// A sender, a HELO name, and policies, with NULs between them: each question about TXT is answered with the
+/// next policy, others in ways that depend on their names.
+pub fn spf(data: &[u8]) {
+    let mut parts = data.split(|byte| *byte == 0);
+    let (sender, helo) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let policies: Vec<_> = parts.collect();
+    for text in &policies {
+        let spaced: Vec<u8> =
+            text.iter().flat_map(|b| [*b, *b][..1 + usize::from(*b == b' ')].to_vec()).collect();
+        if spaced.len() <= MAX_TEXT {
+            assert_eq!(Policy::parse(text), Policy::parse(&spaced), "blanks matter");
+        }
+    }
+    let host = if data.len().is_multiple_of(2) { HOST4.into() } else { HOST6.into() };
+    let claim = Claim::new(host, helo, sender);
+    let (mut check, asks) = Check::new(&claim, Explain::Yes);
+    answered(asks, &policies, |number, answer| check.answered(number, answer));
+    let report = check.end().expect("a result");
+    assert!(report.terms <= 10 && report.voids <= 3, "{report:?}");
+    let is_error = matches!(report.result, SpfResult::TempError | SpfResult::PermError);
+    assert_eq!(report.problem.is_some(), is_error, "{report:?}");
+    assert!(
+        report.matched.is_none() || !is_error && report.result != SpfResult::None,
+        "{report:?}"
+    );
+    let (mut inquiry, asks) = Inquiry::new(&claim);
+    answered(asks, &policies, |number, answer| inquiry.answered(number, answer));
+    assert!(inquiry.end().is_some());
+}
+
+const HOST4: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 0, 2, 1);
+const HOST6: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+/// Answers questions until there are no more, which must be soon.
+fn answered(
+    mut asks: Vec<Ask>,
+    policies: &[&[u8]],
+    mut answer: impl FnMut(usize, Result<&Answer, Failure>) -> Vec<Ask>,
+) {
+    let (mut asked, mut texts) = (0, policies.iter().cycle());
+    while let Some(ask) = asks.pop() {
+        asked += 1;
+        assert!(asked <= 200, "{asked} questions");
+        name_is_name(&ask.name);
+        let found = found(&ask, texts.next().copied());
+        asks.extend(answer(ask.number, found.as_ref().map_err(|failure| *failure)));
+    }
+}
+
+fn found(ask: &Ask, text: Option<&[u8]>) -> Result<Answer, Failure> {
+    let count = ask.name.wire().len();
+    let one = |item: &str| item.parse().expect("address");
+    let data = match (ask.rtype.to_int(), count % 5) {
+        (16, _) => match text {
+            Some(text) => Data::Texts(List { items: vec![text.to_vec()], more: false }),
+            None => Data::NxDomain,
+        },
+        (_, 0) => return Err(Failure::Timeout),
+        (_, 1) => Data::NoData,
+        (15 | 12, _) => {
+            let names =
+                (0..count % 13).map(|n| [&b"abcdefghijklm"[n..=n], &ask.name.text()].join(&b'.'));
+            let items: Vec<_> = names.filter_map(|name| Name::from_octets(&name).ok()).collect();
+            let list = List { items, more: count.is_multiple_of(13) };
+            if ask.rtype.to_int() == 15 { Data::Exchange(list) } else { Data::Names(list) }
+        }
+        (28, 2) => Data::Addresses(List { items: vec![one("2001:db8::1")], more: false }),
+        (28, _) => Data::Addresses(List { items: vec![one("2001:db8::9")], more: true }),
+        (_, 2) => Data::Addresses(List { items: vec![one("192.0.2.1")], more: false }),
+        _ => Data::Addresses(List { items: vec![one("198.51.100.1")], more: false }),
+    };
+    Ok(Answer { ttl: 60, data })
 }
 
 /// No shorter key is too big for a page of any btree.
@@ -301,7 +381,11 @@ fn answer_is_bounded(Answer { data, .. }: &Answer) {
             assert!((1..=MAX_RECORDS).contains(&list.items.len()));
             assert!(!list.more || list.items.len() == MAX_RECORDS);
         }
-        Data::Names(list) => {
+        Data::Texts(list) => {
+            assert!((1..=MAX_TEXTS).contains(&list.items.len()));
+            assert!(list.items.iter().all(|text| text.len() <= MAX_TEXT + 1));
+        }
+        Data::Names(list) | Data::Exchange(list) => {
             assert!((1..=MAX_RECORDS).contains(&list.items.len()));
             list.items.iter().for_each(name_is_name);
         }

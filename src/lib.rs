@@ -16,12 +16,13 @@
 //! * [`scan`] gathers hosts with their tuples and judges them, with one file for each rule.
 //! * [`name`] knows which names are valid, which part of them is registrable, and which nobody can
 //!   register.
-//! * [`dns`] asks name servers about sender domains and about a host's identity; [`inquiry`] passes the
-//!   questions of a scan to it.
+//! * [`dns`] asks name servers about sender domains, about a host's identity, and whether a domain lets a
+//!   host send its mail; [`inquiry`] passes the questions of a scan to it.
 //! * [`checker`] runs the administrator's program on recipients.
 //! * [`greytrapctl`] is greytrapctl(8): its commands, its text and its JSON.
 //! * [`control`] is the socket between the two programs; [`frame`] divides the streams on it, and on the
 //!   daemon's own sockets, into messages.
+//! * [`evidence`] is what is known of names and recipients beyond one host: networks and their times.
 //! * [`memory`] is what the daemon remembers over its restarts: verdicts by time and address.
 //! * [`process`] starts processes, gives up root and confines them.
 //! * [`sync`] sends each trap to spamd on other hosts.
@@ -42,6 +43,7 @@ pub mod db;
 pub mod dns;
 pub mod errno;
 pub mod escape;
+pub mod evidence;
 pub mod frame;
 pub mod greytrapctl;
 mod heap;

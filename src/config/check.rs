@@ -29,7 +29,7 @@ const TRAP_LIMIT: Range = range("trap limit", 1, MILLION);
 const TRAP_LIMIT_TIME: Range = range("time of trap limit", 1, DAY);
 const SUSPECT_TUPLES: Range = range("suspect tuples", 1, MILLION);
 const MAX_SENDER_DOMAINS: Range = range("max sender domains", 1, MILLION);
-const MAX_HELO_DOMAINS: Range = range("max helo domains", 1, MILLION);
+const MAX_HELO_NAMES: Range = range("max helo names", 1, MILLION);
 const MEMORY_SIZE: Range = range("memory size", 16 << 20, 64 << 30);
 const REMEMBER_VERDICTS: Range = range("remember verdicts", 60, 10 * YEAR);
 const REMEMBER_TUPLES: Range = range("remember tuples", 60, 10 * YEAR);
@@ -113,9 +113,14 @@ impl Check<'_, '_> {
             }
             S::AllowHelo(names) => names.into_iter().for_each(|entry| self.allow_name(entry)),
             S::CheckIdentity(yes) => config.rules.identity = yes,
-            S::CheckRcpt { program, timeout, control } => {
+            S::CheckCrowd(yes) => config.rules.crowd = yes,
+            S::CheckHeloAddress(yes) => config.rules.helo_address = yes,
+            S::CheckHeloDynamic(yes) => config.rules.helo_dynamic = yes,
+            S::CheckRcpt { program, hosts, timeout, control } => {
+                config.rules.check_rcpt_for = hosts;
                 self.checker(program, timeout, control)?
             }
+            S::CheckStranger(yes) => config.rules.stranger = yes,
             S::CheckSenderDns(yes) => config.rules.sender_dns = yes,
             S::CheckSenderSyntax(yes) => config.rules.sender_syntax = yes,
             S::Database(path) => config.database = bounds::absolute("database", path)?,
@@ -123,9 +128,9 @@ impl Check<'_, '_> {
             S::Engine(engine) => config.engine = engine,
             // Read by `parse`.
             S::Include(_) => {}
-            S::MaxHeloDomains(most) => {
-                let most = most.map(|n| MAX_HELO_DOMAINS.number(n)).transpose()?;
-                config.rules.max_helo_domains = most;
+            S::MaxHeloNames(most) => {
+                let most = most.map(|n| MAX_HELO_NAMES.number(n)).transpose()?;
+                config.rules.max_helo_names = most;
             }
             S::MaxSenderDomains(most) => {
                 let most = most.map(|n| MAX_SENDER_DOMAINS.number(n)).transpose()?;

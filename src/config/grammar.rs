@@ -7,7 +7,7 @@ use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;
 use super::parse::Parser;
 use super::problem::{Problem, quoted};
-use super::rules::NAMES;
+use super::rules::{Hosts, NAMES};
 use super::statement::{Dated, DnsOption, Statement};
 use super::{EngineChoice, HeloName, Network, value};
 use crate::date::Day;
@@ -47,9 +47,17 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
 ];
 
 const CHECK: &[(&str, Rule<Statement>)] = &[
+    ("crowd", |p| Ok(Statement::CheckCrowd(p.cursor.choose(YES_OR_NO)?))),
+    ("helo", |p| p.cursor.choose(CHECK_HELO)?(p)),
     ("identity", |p| Ok(Statement::CheckIdentity(p.cursor.choose(YES_OR_NO)?))),
     ("rcpt", check_rcpt),
     ("sender", |p| p.cursor.choose(CHECK_SENDER)?(p)),
+    ("stranger", |p| Ok(Statement::CheckStranger(p.cursor.choose(YES_OR_NO)?))),
+];
+
+const CHECK_HELO: &[(&str, Rule<Statement>)] = &[
+    ("address", |p| Ok(Statement::CheckHeloAddress(p.cursor.choose(YES_OR_NO)?))),
+    ("dynamic", |p| Ok(Statement::CheckHeloDynamic(p.cursor.choose(YES_OR_NO)?))),
 ];
 
 const CHECK_SENDER: &[(&str, Rule<Statement>)] = &[
@@ -59,8 +67,8 @@ const CHECK_SENDER: &[(&str, Rule<Statement>)] = &[
 
 const MAX: &[(&str, Rule<Statement>)] = &[
     ("helo", |p| {
-        p.cursor.expect("domains")?;
-        Ok(Statement::MaxHeloDomains(number_or_off(p)?))
+        p.cursor.expect("names")?;
+        Ok(Statement::MaxHeloNames(number_or_off(p)?))
     }),
     ("sender", |p| p.cursor.choose(MAX_SENDER)?(p)),
 ];
@@ -96,6 +104,8 @@ const DNS: &[(&str, Rule<DnsOption>)] = &[
 
 const ENGINE: &[(&str, EngineChoice)] =
     &[("libc", EngineChoice::Libc), ("native", EngineChoice::Native)];
+
+const HOSTS: &[(&str, Hosts)] = &[("all", Hosts::All), ("suspect", Hosts::Suspect)];
 
 const YES_OR_NO: &[(&str, bool)] = &[("no", false), ("yes", true)];
 
@@ -164,10 +174,17 @@ fn network(p: &mut Parser<'_, '_>) -> Result<Dated<Spanned<Network>>, Fault> {
 fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     p.cursor.expect("with")?;
     let program = p.cursor.string(A_PATH)?;
+    let hosts = if p.cursor.take_keyword("for")? { hosts(p)? } else { Hosts::All };
     let timeout = if p.cursor.take_keyword("timeout")? { Some(duration(p)?) } else { None };
     let is_controlled = p.cursor.take_keyword("control")?;
     let control = if is_controlled { Some(p.cursor.string("an address")?) } else { None };
-    Ok(Statement::CheckRcpt { program, timeout, control })
+    Ok(Statement::CheckRcpt { program, hosts, timeout, control })
+}
+
+fn hosts(p: &mut Parser<'_, '_>) -> Result<Hosts, Fault> {
+    let hosts = p.cursor.choose(HOSTS)?;
+    p.cursor.expect("hosts")?;
+    Ok(hosts)
 }
 
 fn memory(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
@@ -296,6 +313,7 @@ mod tests {
         vec![
             words(STATEMENTS),
             words(CHECK),
+            words(CHECK_HELO),
             words(CHECK_SENDER),
             words(MAX),
             words(MAX_SENDER),
@@ -304,6 +322,7 @@ mod tests {
             words(TRAP),
             words(DNS),
             words(ENGINE),
+            words(HOSTS),
             words(YES_OR_NO),
         ]
     }

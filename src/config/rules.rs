@@ -9,7 +9,10 @@ use regex::bytes::{Regex, RegexSet};
 use std::fmt;
 
 /// The names of all rules, in the order in which they are applied; `scan` has the rules themselves.
-pub const NAMES: [&str; 7] = ["syntax", "domains", "senders", "helo", "rcpt", "checker", "dns"];
+pub const NAMES: [&str; 11] = [
+    "syntax", "domains", "senders", "helo", "address", "dynamic", "stranger", "crowd", "rcpt",
+    "checker", "dns",
+];
 
 /// Every rule's setting. `None` switches a rule off.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +23,19 @@ pub struct Rules {
     pub max_sender_domains: Option<u32>,
     /// A higher ratio of senders to tuples than this nominates a host.
     pub max_sender_ratio: Option<f64>,
-    /// More registrable domains than this among unconfirmed HELO names nominate a host.
-    pub max_helo_domains: Option<u32>,
-    /// Whether a nominated host whose HELO name DNS confirms goes free.
+    /// More unconfirmed HELO names than this nominate a host.
+    pub max_helo_names: Option<u32>,
+    /// Whether an anonymous host that calls itself by an address or by the recipient's domain is
+    /// trapped.
+    pub helo_address: bool,
+    /// Whether a host without a name of its own that calls itself by its address is trapped.
+    pub helo_dynamic: bool,
+    /// Whether anonymous hosts are judged by signs in two fields.
+    pub stranger: bool,
+    /// Whether anonymous hosts are judged by a HELO name that many use.
+    pub crowd: bool,
+    /// Whether a nominated host whose HELO name DNS confirms goes free. Without it nobody is known to be
+    /// anonymous.
     pub identity: bool,
     /// Whether the syntax of senders is judged.
     pub sender_syntax: bool,
@@ -30,8 +43,10 @@ pub struct Rules {
     pub sender_dns: bool,
     /// Which recipients trap a host.
     pub rcpt: RcptRules,
-    /// Whether an external program is asked about recipients.
+    /// Whether an external program is asked about recipients,
     pub check_rcpt: bool,
+    /// and of which hosts.
+    pub check_rcpt_for: Hosts,
     /// Hosts that are never judged.
     pub allow: Networks,
     /// Hosts that are not judged until a day, the earliest day first.
@@ -50,9 +65,35 @@ impl Rules {
         self.check_rcpt || self.rcpt.unlisted || !self.rcpt.trap.is_empty()
     }
 
+    /// Whether hosts are judged by single letters and by who they are.
+    pub fn judge_letters(&self) -> bool {
+        let Rules { helo_address, helo_dynamic, stranger, crowd, .. } = *self;
+        self.identity && (helo_address || helo_dynamic || stranger || crowd)
+    }
+
     /// Whether name servers are asked about anything.
     pub fn ask_dns(&self) -> bool {
         self.sender_dns || self.identity || !self.allow_helo.is_empty()
+    }
+}
+
+/// Which hosts an external program is asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hosts {
+    /// All of them.
+    #[default]
+    All,
+    /// Those with more tuples than `suspect tuples`.
+    Suspect,
+}
+
+impl Hosts {
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Hosts::All => "all",
+            Hosts::Suspect => "suspect",
+        }
     }
 }
 
@@ -83,18 +124,23 @@ impl Default for RcptRules {
 }
 
 impl Default for Rules {
-    /// The defaults in greytrapper.conf(5), which are those of the original.
+    /// The defaults in greytrapper.conf(5); those of the original where it has the setting.
     fn default() -> Self {
         Rules {
             suspect_tuples: 5,
             max_sender_domains: Some(3),
             max_sender_ratio: Some(0.75),
-            max_helo_domains: Some(1),
+            max_helo_names: Some(1),
+            helo_address: true,
+            helo_dynamic: true,
+            stranger: true,
+            crowd: false,
             identity: true,
             sender_syntax: true,
             sender_dns: true,
             rcpt: RcptRules::default(),
             check_rcpt: false,
+            check_rcpt_for: Hosts::All,
             allow: Networks::default(),
             allow_until: Vec::new(),
             allow_helo: Vec::new(),
@@ -110,7 +156,11 @@ impl fmt::Display for Rules {
         writeln!(f, "suspect tuples {}", self.suspect_tuples)?;
         writeln!(f, "max sender domains {}", or_off(self.max_sender_domains))?;
         writeln!(f, "max sender ratio {}", or_off(self.max_sender_ratio))?;
-        writeln!(f, "max helo domains {}", or_off(self.max_helo_domains))?;
+        writeln!(f, "max helo names {}", or_off(self.max_helo_names))?;
+        writeln!(f, "check helo address {}", yes_or_no(self.helo_address))?;
+        writeln!(f, "check helo dynamic {}", yes_or_no(self.helo_dynamic))?;
+        writeln!(f, "check stranger {}", yes_or_no(self.stranger))?;
+        writeln!(f, "check crowd {}", yes_or_no(self.crowd))?;
         writeln!(f, "check identity {}", yes_or_no(self.identity))?;
         writeln!(f, "check sender syntax {}", yes_or_no(self.sender_syntax))?;
         writeln!(f, "check sender dns {}", yes_or_no(self.sender_dns))?;

@@ -92,7 +92,8 @@ impl fmt::Display for Config {
         }
         if let Some(checker) = &self.checker {
             let timeout = duration_text(checker.timeout);
-            write!(f, "check rcpt with {} timeout {timeout}", path_text(&checker.program))?;
+            let (program, hosts) = (path_text(&checker.program), self.rules.check_rcpt_for.word());
+            write!(f, "check rcpt with {program} for {hosts} hosts timeout {timeout}")?;
             match &checker.control {
                 Some(control) => writeln!(f, " control {}", string_text(control))?,
                 None => writeln!(f)?,
@@ -223,7 +224,7 @@ pub enum EngineChoice {
     Libc,
 }
 
-/// `check rcpt with`: an external program that checks each recipient of suspect hosts.
+/// `check rcpt with`: an external program that checks recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checker {
     /// Its absolute path.

@@ -4,6 +4,7 @@
 //! Made by `parse`, used by `check`.
 
 use super::diagnostic::Spanned;
+use super::rules::Hosts;
 use super::{EngineChoice, HeloName, Network};
 use crate::date::Day;
 use std::net::IpAddr;
@@ -16,20 +17,25 @@ pub(super) enum Statement {
     Allow(Vec<Dated<Spanned<Network>>>),
     AllowFile(Dated<Spanned<PathBuf>>),
     AllowHelo(Vec<Dated<Spanned<HeloName>>>),
+    CheckCrowd(bool),
+    CheckHeloAddress(bool),
+    CheckHeloDynamic(bool),
     CheckIdentity(bool),
     CheckRcpt {
         program: Spanned<String>,
+        hosts: Hosts,
         timeout: Option<Spanned<Duration>>,
         control: Option<Spanned<String>>,
     },
     CheckSenderDns(bool),
     CheckSenderSyntax(bool),
+    CheckStranger(bool),
     Database(Spanned<String>),
     Dns(Vec<Spanned<DnsOption>>),
     Engine(EngineChoice),
     /// `parse` reads it in place and does not pass it on.
     Include(Spanned<PathBuf>),
-    MaxHeloDomains(Option<Spanned<u64>>),
+    MaxHeloNames(Option<Spanned<u64>>),
     MaxSenderDomains(Option<Spanned<u64>>),
     MaxSenderRatio(Option<Spanned<f64>>),
     Memory(Spanned<String>),
@@ -78,13 +84,17 @@ impl Statement {
     /// The words of a statement that may be given only once; `None` for statements that add up.
     pub(super) fn once(&self) -> Option<&'static str> {
         Some(match self {
+            Statement::CheckCrowd(_) => "check crowd",
+            Statement::CheckHeloAddress(_) => "check helo address",
+            Statement::CheckHeloDynamic(_) => "check helo dynamic",
             Statement::CheckIdentity(_) => "check identity",
             Statement::CheckRcpt { .. } => "check rcpt",
             Statement::CheckSenderDns(_) => "check sender dns",
             Statement::CheckSenderSyntax(_) => "check sender syntax",
+            Statement::CheckStranger(_) => "check stranger",
             Statement::Database(_) => "database",
             Statement::Engine(_) => "engine",
-            Statement::MaxHeloDomains(_) => "max helo domains",
+            Statement::MaxHeloNames(_) => "max helo names",
             Statement::MaxSenderDomains(_) => "max sender domains",
             Statement::MaxSenderRatio(_) => "max sender ratio",
             Statement::Memory(_) => "memory",

@@ -11,7 +11,7 @@
 
 use super::status::{Scan, Status};
 use crate::config::Written;
-use crate::memory::{Hold, Query, Record};
+use crate::memory::{Hold, Query, Record, Tuples};
 use crate::scan::{State, Verdict};
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,13 @@ pub enum Request {
     Explain(IpAddr),
     /// What became of hosts: a [`Reply::Record`] for each that is remembered.
     History(Query),
+    /// The tuples of all hosts that are remembered: a [`Reply::Tuples`] for each page.
+    Tuples {
+        /// Not those of scans before this time, in seconds since 1970.
+        since: i64,
+        /// Only the last page, for the hosts that passed.
+        is_end: bool,
+    },
     /// Scan now: done once the scan has begun.
     Scan,
     /// Read the configuration again: done once it is in force.
@@ -103,6 +110,8 @@ pub enum Reply {
     Explained(Explained),
     /// What is remembered.
     Record(Record),
+    /// Tuples of all hosts.
+    Tuples(Tuples),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.

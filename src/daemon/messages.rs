@@ -11,10 +11,12 @@ use crate::config::Origins;
 use crate::control::protocol::Explained;
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
-use crate::dns::identity::Confirmation;
+use crate::dns::exemption::{Claim, Endorsement};
+use crate::dns::identity::Identity;
 use crate::dns::verdict::{DomainVerdict, Tally};
+use crate::evidence::{Entry, Key};
 use crate::inquiry::{Patience, Shown};
-use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, White};
+use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, Tuples, White};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -128,6 +130,8 @@ pub struct EngineLegacy {
     pub day: (i64, Totals),
     /// Hosts that an exception has spared, and which.
     pub exempted: Vec<(IpAddr, String)>,
+    /// Until when tuples were handed to memory, in seconds since 1970.
+    pub until: i64,
 }
 
 /// From any other process to the parent.
@@ -287,6 +291,10 @@ pub enum ToResolver {
     Hosts(Vec<Question>),
     /// Sender domains.
     Domains(Vec<Vec<u8>>),
+    /// Hosts that may be exempt, each with a sender.
+    Exemptions(Vec<Claim>),
+    /// Domains that were found good before the daemon was started.
+    Good(Vec<Vec<u8>>),
     /// That was all: ask.
     Ask {
         /// Domains that must exist, with which name servers prove themselves.
@@ -300,9 +308,11 @@ pub enum ToResolver {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromResolver {
     /// The answers about the next hosts' names, in the order of the questions.
-    Hosts(Vec<Vec<Confirmation>>),
+    Hosts(Vec<Identity>),
     /// The answers about the next domains, in the order of the questions.
     Domains(Vec<DomainVerdict>),
+    /// The answers about the next exemptions, in the order of the questions.
+    Exemptions(Vec<Endorsement>),
     /// That was all.
     End {
         /// How the lookups ended.
@@ -313,6 +323,8 @@ pub enum FromResolver {
         failure: Option<String>,
         /// The state of the name servers.
         servers: Vec<NameServer>,
+        /// All domains that serve as controls, since they were found good.
+        good: Vec<Vec<u8>>,
     },
 }
 
@@ -346,6 +358,22 @@ pub enum ToMemory {
     Recall,
     /// Write this; there is one answer to each.
     Write(Batch),
+    /// What is known of these keys?
+    Known {
+        /// The number for the answer.
+        ticket: u64,
+        /// The keys.
+        keys: Vec<Key>,
+    },
+    /// A page of the tuples of all hosts.
+    Tuples {
+        /// The number for the answer.
+        ticket: u64,
+        /// Not those of scans before this time, in seconds since 1970.
+        since: i64,
+        /// Where the page begins.
+        from: Option<Place>,
+    },
     /// Find records.
     Find {
         /// The number for the answer.
@@ -366,6 +394,10 @@ pub enum FromMemory {
     Recalled(Recalled),
     /// The last batch was written, or never will be, and why.
     Written(Option<String>),
+    /// What is known of keys; those of which nothing is known are left out.
+    Known(u64, Vec<(Key, Entry)>),
+    /// A page of tuples, or why there is none.
+    Tuples(u64, Result<Tuples, String>),
     /// A page of records, or why there is none.
     Found(u64, Result<Found, String>),
 }
@@ -382,4 +414,25 @@ pub enum ToSync {
 pub enum FromSync {
     /// The state of the peers, after every message.
     Peers(Vec<Peer>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::exemption::{Exemption, Ground};
+    use crate::dns::spf::SpfResult;
+
+    #[test]
+    fn exemptions_arrive_as_they_were_sent() {
+        let claim = Claim::new([192, 0, 2, 1].into(), b"h\xff", b"<u\0@a.example>");
+        let sent = postcard::to_stdvec(&ToResolver::Exemptions(vec![claim.clone()])).unwrap();
+        let ToResolver::Exemptions(claims) = postcard::from_bytes(&sent).unwrap() else { panic!() };
+        assert_eq!(claims, [claim]);
+        let exemption = Exemption::Exempt(Ground::Spf("mx".into()));
+        let found = [Endorsement { exemption, spf: Some(SpfResult::Pass) }, Endorsement::UNKNOWN];
+        let sent = postcard::to_stdvec(&FromResolver::Exemptions(found.to_vec())).unwrap();
+        let received = postcard::from_bytes(&sent).unwrap();
+        let FromResolver::Exemptions(received) = received else { panic!() };
+        assert_eq!(received, found);
+    }
 }

@@ -42,6 +42,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             match message {
                 ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
+                ToResolver::Exemptions(claims) => asked.exemptions.extend(claims),
+                ToResolver::Good(domains) => resolver.recall_good(&domains),
                 ToResolver::Ask { controls, within } => {
                     if resolver.has_other_servers() {
                         log::info(format_args!("{}: has changed", resolv_conf::PATH));
@@ -73,12 +75,15 @@ fn answer(
 ) {
     let notices = resolver.take_notices();
     notices.iter().for_each(|notice| log::verbose(format_args!("DNS: {notice}")));
-    let (_, Answered { hosts, domains, tally, shown }) = inquiry.end(resolver);
+    let (_, Answered { hosts, domains, endorsements, tally, shown }) = inquiry.end(resolver);
     for chunk in hosts.chunks(CHUNK) {
         engine.deliver(&FromResolver::Hosts(chunk.to_vec()), life);
     }
     for chunk in domains.chunks(CHUNK) {
         engine.deliver(&FromResolver::Domains(chunk.to_vec()), life);
+    }
+    for chunk in endorsements.chunks(CHUNK) {
+        engine.deliver(&FromResolver::Exemptions(chunk.to_vec()), life);
     }
     let failure = unfit(&notices, resolver.health().count(), &shown);
     let failure = failure.map(|error| error.to_string());
@@ -90,7 +95,8 @@ fn answer(
         timeouts: health.timeouts,
     });
     let servers = servers.collect();
-    engine.deliver(&FromResolver::End { tally, shown, failure, servers }, life);
+    let good = resolver.good();
+    engine.deliver(&FromResolver::End { tally, shown, failure, servers, good }, life);
 }
 
 fn fitness(fitness: dns::Fitness) -> Fitness {

@@ -18,17 +18,19 @@ use std::net::IpAddr;
 
 use domain::base::iana::{Class, OptRcode, Rcode};
 use domain::base::message::RecordSection;
+use domain::base::rdata::UnknownRecordData;
 use domain::base::wire::ParseError;
 use domain::base::{Message, ParsedName, ParsedRecord, Rtype};
 use domain::rdata::{A, Aaaa, Cname, Mx, Ptr, Soa};
 
 use super::failure::Failure;
 use super::name::Name;
+use super::text::Texts;
 
 /// The maximum number of CNAME records in an answer; real chains have a handful (unbound follows 11, BIND
 /// 16).
 pub const MAX_CHAIN: usize = 32;
-/// The maximum number of addresses or PTR names in an answer that are used.
+/// The maximum number of addresses, PTR names or MX targets in an answer that are used.
 pub const MAX_RECORDS: usize = 16;
 
 /// A definite answer.
@@ -44,14 +46,17 @@ pub struct Answer {
 /// The content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
-    /// MX with a target.
-    Exchange,
+    /// MX with targets, in the order of the records.
+    Exchange(List<Name>),
     /// `MX 0 .` and nothing else (RFC 7505).
     NullExchange,
     /// A or AAAA.
     Addresses(List<IpAddr>),
     /// PTR.
     Names(List<Name>),
+    /// TXT: SPF policies first, at most [`MAX_TEXTS`](super::text::MAX_TEXTS), each at most one octet
+    /// longer than [`MAX_TEXT`](super::text::MAX_TEXT).
+    Texts(List<Vec<u8>>),
     /// NS or any other type that was asked for.
     Other,
     /// The name exists, this type does not.
@@ -67,7 +72,7 @@ impl Answer {
     }
 }
 
-/// The first [`MAX_RECORDS`] of several items.
+/// Some of several items, usually the first [`MAX_RECORDS`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T> {
     /// The items.
@@ -155,16 +160,17 @@ impl<'a> Chain<'a> {
 struct Gathered {
     rtype: Rtype,
     count: usize,
-    exchange: bool,
     preference: u16,
     addresses: Vec<IpAddr>,
+    /// PTR names or MX targets.
     names: Vec<Name>,
+    texts: Texts,
 }
 
 impl Gathered {
     fn new(rtype: Rtype) -> Self {
         let (addresses, names) = (Vec::new(), Vec::new());
-        Self { rtype, count: 0, exchange: false, preference: 0, addresses, names }
+        Self { rtype, count: 0, preference: 0, addresses, names, texts: Texts::default() }
     }
 
     fn add(&mut self, record: &Record<'_>) -> Result<(), Failure> {
@@ -173,13 +179,19 @@ impl Gathered {
         match self.rtype {
             Rtype::MX => {
                 let mx = rdata::<Mx<Parsed<'_>>>(record)?;
-                self.exchange |= !mx.exchange().is_root();
+                if !mx.exchange().is_root() && self.names.len() < MAX_RECORDS {
+                    self.names.push(Name::from_parsed(mx.exchange()));
+                }
                 self.preference = mx.preference();
             }
             Rtype::A if looked_at => self.addresses.push(rdata::<A>(record)?.addr().into()),
             Rtype::AAAA if looked_at => self.addresses.push(rdata::<Aaaa>(record)?.addr().into()),
             Rtype::PTR if looked_at => {
                 self.names.push(Name::from_parsed(rdata::<Ptr<Parsed<'_>>>(record)?.ptrdname()));
+            }
+            Rtype::TXT => {
+                let data = rdata::<UnknownRecordData<&[u8]>>(record)?;
+                self.texts.add(data.data()).ok_or(Failure::Malformed)?;
             }
             _ => {}
         }
@@ -190,11 +202,14 @@ impl Gathered {
         let more = self.count > MAX_RECORDS;
         Ok(Some(match (self.rtype, self.count) {
             (_, 0) => return Ok(None),
-            (Rtype::MX, _) if self.exchange => Data::Exchange,
+            (Rtype::MX, _) if !self.names.is_empty() => {
+                Data::Exchange(List { items: self.names, more })
+            }
             (Rtype::MX, 1) if self.preference == 0 => Data::NullExchange,
             (Rtype::MX, _) => return Err(Failure::OddNullMx),
             (Rtype::A | Rtype::AAAA, _) => Data::Addresses(List { items: self.addresses, more }),
             (Rtype::PTR, _) => Data::Names(List { items: self.names, more }),
+            (Rtype::TXT, _) => Data::Texts(self.texts.finish()),
             _ => Data::Other,
         }))
     }
@@ -291,7 +306,9 @@ mod tests {
         let records = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0\
             \xc0\x0c\0\x0f\0\x01\0\0\0\x05\0\x05\0\x0a\x01b\0";
         let mx = message(RECURSIVE, [2, 0, 0], EXAMPLE, 15, records);
-        assert_eq!(read(&mx), Ok(Answer { ttl: 5, data: Data::Exchange }));
+        let items = ['a', 'b'].map(|name| Name::from_octets(&[name as u8]).unwrap()).to_vec();
+        let data = Data::Exchange(List { items, more: false });
+        assert_eq!(read(&mx), Ok(Answer { ttl: 5, data }));
     }
 
     #[test]
@@ -326,7 +343,9 @@ mod tests {
     fn what_is_there_counts_without_the_recursion_flag() {
         let record = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x09\0\x05\0\x0a\x01a\0";
         let mx = message([0x81, 0], [1, 0, 0], EXAMPLE, 15, record);
-        assert_eq!(read(&mx), Ok(Answer { ttl: 9, data: Data::Exchange }));
+        let items = vec![Name::from_octets(b"a").unwrap()];
+        let data = Data::Exchange(List { items, more: false });
+        assert_eq!(read(&mx), Ok(Answer { ttl: 9, data }));
         assert_eq!(read(&message([0x81, 0], [0, 0, 0], EXAMPLE, 15, &[])), Err(Failure::Lame));
     }
 

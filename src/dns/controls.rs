@@ -54,6 +54,11 @@ impl Controls {
         }
     }
 
+    /// All that are remembered.
+    pub fn all(&self) -> impl Iterator<Item = &Name> {
+        self.names.iter()
+    }
+
     /// Forgets a domain that is no longer good.
     pub fn forget(&mut self, name: &Name) {
         let Some(place) = self.places.remove(name) else { return };

@@ -80,13 +80,15 @@ fn mx(answer: Result<&Answer, Failure>) -> (Lookup, Step) {
     };
     let is_gone = answer.data == Data::NxDomain;
     let step = match answer.data {
-        Data::Exchange => Step::Done(DomainVerdict::Good(Good::Mx), answer.ttl),
+        Data::Exchange(_) => Step::Done(DomainVerdict::Good(Good::Mx), answer.ttl),
         Data::NullExchange => Step::Done(DomainVerdict::Bad(Bad::NullMx), answer.ttl),
         Data::NxDomain | Data::NoData => {
             let no = No { is_gone, ttl: answer.ttl };
             return (Lookup::Addresses(no), Step::Ask(&[Rtype::A, Rtype::AAAA]));
         }
-        Data::Addresses(_) | Data::Names(_) | Data::Other => unknown(Failure::Malformed),
+        Data::Addresses(_) | Data::Names(_) | Data::Texts(_) | Data::Other => {
+            unknown(Failure::Malformed)
+        }
     };
     (Lookup::Done, step)
 }
@@ -150,7 +152,8 @@ mod tests {
     /// The table of answers and verdicts, row by row.
     #[test]
     fn the_table() {
-        use Data::{Exchange, NoData, NullExchange, NxDomain};
+        use Data::{NoData, NullExchange, NxDomain};
+        let exchange = Data::Exchange(List { items: Vec::new(), more: false });
         let servfail = Failure::Rcode(OptRcode::SERVFAIL);
         let good = |why, ttl| Some((DomainVerdict::Good(why), ttl));
         let bad = |why, ttl| Some((DomainVerdict::Bad(why), ttl));
@@ -158,7 +161,7 @@ mod tests {
         let no = |ttl| answer(NoData, ttl);
         let gone = |ttl| answer(NxDomain, ttl);
         for (answers, verdict) in [
-            (vec![answer(Exchange, 5)], good(Good::Mx, 5)),
+            (vec![answer(exchange, 5)], good(Good::Mx, 5)),
             (vec![answer(NullExchange, 6)], bad(Bad::NullMx, 6)),
             (vec![gone(6), gone(5), gone(9)], bad(Bad::NxDomain, 5)),
             // Servers that deny the whole name if they lack one type.

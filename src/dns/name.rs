@@ -87,6 +87,20 @@ impl Name {
         Self::from_ascii(&ascii)
     }
 
+    /// A name of any octets but dots within labels, which stand between them; a final dot stands for the
+    /// root. SPF policies ask for such names.
+    ///
+    /// # Errors
+    /// It has an empty label, or it or a label is too long.
+    pub fn from_octets(text: &[u8]) -> Result<Self, NameError> {
+        let text = text.strip_suffix(b".").unwrap_or(text);
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        text.split(|b| *b == b'.').try_for_each(check_length)?;
+        Self::from_short_labels(text)
+    }
+
     /// A HELO argument, if it is a host name with a dot; nothing else has identity.
     pub fn from_helo(text: &[u8]) -> Option<Self> {
         Self::from_domain(crate::name::host_name(text)?).ok()
@@ -129,6 +143,12 @@ impl Name {
         })
     }
 
+    /// Whether it is `above` or below it (RFC 1034 3.1).
+    pub fn is_within(&self, above: &Self) -> bool {
+        let (own, above): (Vec<_>, Vec<_>) = (self.labels().collect(), above.labels().collect());
+        own.ends_with(&above)
+    }
+
     /// The text without the final dot, in the form that the public suffix list expects.
     pub fn text(&self) -> Vec<u8> {
         self.labels().collect::<Vec<_>>().join(&b'.')
@@ -143,6 +163,11 @@ impl Name {
         if text.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
             return Err(NameError::Numeric);
         }
+        Self::from_short_labels(text)
+    }
+
+    /// Assumes that no label is too long.
+    fn from_short_labels(text: &[u8]) -> Result<Self, NameError> {
         // One length octet replaces each dot, plus one for the first label and one for the root.
         if text.len().saturating_add(2) > MAX_NAME {
             return Err(NameError::LongName);
@@ -168,12 +193,17 @@ impl fmt::Debug for Name {
     }
 }
 
+fn check_length(label: &[u8]) -> Result<(), NameError> {
+    match label.len() {
+        0 => Err(NameError::EmptyLabel),
+        1..=MAX_LABEL => Ok(()),
+        _ => Err(NameError::LongLabel),
+    }
+}
+
 fn check_label(label: &[u8]) -> Result<(), NameError> {
-    if label.is_empty() {
-        Err(NameError::EmptyLabel)
-    } else if label.len() > MAX_LABEL {
-        Err(NameError::LongLabel)
-    } else if label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+    check_length(label)?;
+    if label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
         Ok(())
     } else {
         Err(NameError::Character)
@@ -235,6 +265,34 @@ mod tests {
         let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
         assert_eq!(wire(&longest).map(|w| w.len()), Ok(255));
         assert_eq!(wire(&format!("{longest}a")), Err(NameError::LongName));
+    }
+
+    #[test]
+    fn policies_may_ask_for_any_octets() {
+        let wire = |text: &[u8]| Name::from_octets(text).map(|name| name.wire().to_vec());
+        assert_eq!(wire(b"a:B/\xff.example."), Ok(b"\x05a:b/\xff\x07example\0".to_vec()));
+        for (text, error) in [
+            (&b""[..], NameError::Empty),
+            (b".", NameError::Empty),
+            (b"a..b", NameError::EmptyLabel),
+            (&[b'a'; 64], NameError::LongLabel),
+            (&b"a.".repeat(128), NameError::LongName),
+        ] {
+            assert_eq!(wire(text), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_name_is_within_itself_and_what_is_above() {
+        let name = |text: &str| Name::from_octets(text.as_bytes()).unwrap();
+        for (below, above, wanted) in [
+            ("mail.Example.com", "example.com", true),
+            ("example.com", "example.com", true),
+            ("badexample.com", "example.com", false),
+            ("com", "example.com", false),
+        ] {
+            assert_eq!(name(below).is_within(&name(above)), wanted, "{below} {above}");
+        }
     }
 
     #[test]

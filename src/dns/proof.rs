@@ -61,7 +61,7 @@ impl Proof {
     /// Anything found counts, except what a server may make up by itself (RFC 6761, 6.3; RFC 6303): names
     /// that any network may give to its hosts, and names of addresses.
     pub fn note(&mut self, name: &Name, answer: &Answer, server: usize) {
-        let is_there = matches!(answer.data, Data::Exchange | Data::Addresses(_));
+        let is_there = matches!(answer.data, Data::Exchange(_) | Data::Addresses(_));
         if is_there && self.able & bit(server) == 0 && !crate::name::is_local(&name.text()) {
             self.able |= bit(server);
         }
@@ -108,7 +108,8 @@ mod tests {
     fn who_has_found_something_may_deny_and_nobody_else() {
         let mut proof = Proof { fit: 3, is_tried: true, ..Proof::default() };
         assert!(!proof.believes(denied(0, 60)));
-        found(&mut proof, "good.example", Data::Exchange, 0);
+        let data = Data::Exchange(List { items: vec![Name::root()], more: false });
+        found(&mut proof, "good.example", data, 0);
         assert!(proof.believes(denied(0, 60)) && proof.believes(denied(0, 0)));
         assert!(!proof.believes(denied(1, 60)), "the other server has shown nothing");
         let mut both = denied(0, 60);

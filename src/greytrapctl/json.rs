@@ -9,6 +9,7 @@ use crate::control::protocol;
 use crate::control::status::Scan;
 use crate::db::{Damage, compare};
 use crate::dns::failure::Failure;
+use crate::dns::spf::Report;
 use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
 use crate::memory::Hold;
@@ -203,6 +204,21 @@ pub struct Lookup<'a> {
     reason: String,
 }
 
+/// What SPF says about a host and a sender.
+#[derive(Debug, Serialize)]
+pub struct Spf {
+    result: &'static str,
+    /// Whether it exempts the host from traps.
+    exempts: bool,
+    mechanism: Option<String>,
+    domain: Option<String>,
+    reason: Option<String>,
+    explanation: Option<String>,
+    lookup_count: usize,
+    term_count: u32,
+    void_term_count: u32,
+}
+
 /// The reason for the verdict on a sender domain.
 #[derive(Clone, Copy, Debug)]
 pub struct Why<'a>(pub &'a DomainVerdict);
@@ -314,6 +330,44 @@ impl<'a> Lookup<'a> {
     pub fn new(domain: &'a [u8], verdict: &DomainVerdict) -> Lookup<'a> {
         let reason = Why(verdict).to_string();
         Lookup { domain: Bytes(domain), verdict: verdict.word(), reason }
+    }
+}
+
+impl Spf {
+    /// The object of a report.
+    pub fn new(report: &Report) -> Spf {
+        let matched = report.matched.as_ref();
+        let explanation = report.explanation.as_deref();
+        let reason = report.problem.map(|problem| problem.to_string());
+        let unsure = || (!report.is_sure).then(|| "not all names of the host are known".into());
+        Spf {
+            result: report.result.word(),
+            exempts: report.narrow_pass().is_some(),
+            mechanism: matched.map(|matched| escaped(matched.mechanism.as_bytes()).to_string()),
+            domain: matched.map(|matched| escaped(&matched.domain.text()).to_string()),
+            reason: reason.or_else(unsure),
+            explanation: explanation.map(|text| escaped(text).to_string()),
+            lookup_count: report.lookups,
+            term_count: report.terms,
+            void_term_count: report.voids,
+        }
+    }
+
+    /// A word and a value for each line of text.
+    pub fn lines(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let exempts = if self.exempts { "yes" } else { "no" };
+        let lines = [
+            ("result", Some(self.result.into())),
+            ("exempts", Some(exempts.into())),
+            ("mechanism", self.mechanism.clone()),
+            ("domain", self.domain.clone()),
+            ("reason", self.reason.clone()),
+            ("explanation", self.explanation.clone()),
+            ("lookups", Some(self.lookup_count.to_string())),
+            ("terms", Some(self.term_count.to_string())),
+            ("void terms", Some(self.void_term_count.to_string())),
+        ];
+        lines.into_iter().filter_map(|(word, value)| Some((word, value?)))
     }
 }
 

@@ -115,6 +115,10 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     helo: Option<Bytes<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ptr: Option<Bytes<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exemption: Option<Bytes<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     recipient: Option<Bytes<'a>>,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,7 +255,15 @@ impl<'a> From<&'a Given> for Answer<'a> {
     fn from(given: &'a Given) -> Answer<'a> {
         let about = Some(Bytes(given.about()));
         let verdict = given.word();
-        let none = Answer { domain: None, helo: None, recipient: None, verdict, reason: None };
+        let none = Answer {
+            domain: None,
+            helo: None,
+            ptr: None,
+            exemption: None,
+            recipient: None,
+            verdict,
+            reason: None,
+        };
         match given {
             Given::Domain(_, answer) => {
                 let reason = match answer {
@@ -261,6 +273,8 @@ impl<'a> From<&'a Given> for Answer<'a> {
                 Answer { domain: about, reason: Some(reason), ..none }
             }
             Given::Helo(..) => Answer { helo: about, ..none },
+            Given::Ptr(..) => Answer { ptr: about, ..none },
+            Given::Exemption(..) => Answer { exemption: about, reason: given.by(), ..none },
             Given::Recipient(..) => Answer { recipient: about, ..none },
         }
     }

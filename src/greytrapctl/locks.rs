@@ -42,6 +42,13 @@ pub enum Task<'a> {
         /// The directory of the file.
         folder: &'a Path,
     },
+    /// Ask the daemon, and name servers.
+    Replay {
+        /// The daemon's socket.
+        socket: &'a Path,
+        /// Whether all name servers are on port 53.
+        only_dns_port: bool,
+    },
     /// Ask the daemon.
     Ask {
         /// The daemon's socket.
@@ -76,6 +83,10 @@ impl<'a> Task<'a> {
             // wpath cpath: a new file beside the old one, and rename(2).
             Task::AskAndWrite { socket, folder } =>
                 ("stdio unix rpath wpath cpath", vec![(socket, "w"), (folder, "rwc")]),
+            Task::Replay { socket, only_dns_port: true } =>
+                ("stdio unix dns", vec![(socket, "w")]),
+            Task::Replay { socket, only_dns_port: false } =>
+                ("stdio unix inet", vec![(socket, "w")]),
             // unix: connect(2), which needs write access to the socket.
             Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
         }
@@ -99,6 +110,8 @@ mod tests {
             Task::Lookup { only_dns_port: false },
             Task::Ask { socket: path },
             Task::AskAndWrite { socket: path, folder: path },
+            Task::Replay { socket: path, only_dns_port: true },
+            Task::Replay { socket: path, only_dns_port: false },
         ];
         for task in tasks {
             let (promises, unveils) = task.row();

@@ -44,8 +44,12 @@ pub enum Command {
     Convert(PathBuf),
     /// Judge the hosts of a file.
     Simulate(Simulate),
+    /// Judge the past again.
+    Replay(Replay),
     /// Ask DNS about sender domains.
     Lookup(Lookup),
+    /// Ask DNS about a host and a sender.
+    Spf(Spf),
     /// Set or remove traps in a file.
     Change(Change),
     /// Ask the daemon.
@@ -82,8 +86,23 @@ pub struct Simulate {
     pub conf: Option<PathBuf>,
     /// The time of the scan.
     pub clock: Clock,
+    /// What earlier scans have left, and this one is to leave.
+    pub memory: Option<PathBuf>,
     /// The database.
     pub file: PathBuf,
+}
+
+/// `simulate -s`: the scans of the past judged again, as the daemon remembers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Where the daemon listens.
+    pub socket: PathBuf,
+    /// How far back.
+    pub since: Duration,
+    /// The configuration to judge by; `None` means the default one.
+    pub conf: Option<PathBuf>,
+    /// The configuration to compare with.
+    pub old: Option<PathBuf>,
 }
 
 /// `lookup`: looks up sender domains.
@@ -93,6 +112,19 @@ pub struct Lookup {
     pub conf: Option<PathBuf>,
     /// The domains as typed; none means the standard input.
     pub domains: Vec<OsString>,
+}
+
+/// `spf`: what SPF says about a host and a sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spf {
+    /// The configuration with the name servers; `None` means the defaults.
+    pub conf: Option<PathBuf>,
+    /// The host's address as typed.
+    pub address: OsString,
+    /// Its HELO name.
+    pub helo: OsString,
+    /// The sender.
+    pub sender: OsString,
 }
 
 /// `trap` and `release` on a file.
@@ -262,13 +294,26 @@ mod tests {
         ] {
             assert_eq!(command(line), Command::Check(Check { file: file.clone(), readers }));
         }
-        let simulate = Simulate { conf: None, clock: Clock::System, file: file.clone() };
+        let simulate =
+            Simulate { conf: None, clock: Clock::System, memory: None, file: file.clone() };
         assert_eq!(command("simulate x"), Command::Simulate(simulate.clone()));
         let simulate =
             Simulate { conf: Some("c".into()), clock: Clock::At(1_795_420_010), ..simulate };
         for line in ["sim -f c -t 1795420010 x", "-t1795420010 simulate x -fc"] {
             assert_eq!(command(line), Command::Simulate(simulate.clone()));
         }
+        let memory = Some("m".into());
+        assert_eq!(
+            command("simulate -M m -f c -t 1795420010 x"),
+            Command::Simulate(Simulate { memory, ..simulate })
+        );
+        let replay = Replay {
+            socket: "/s".into(),
+            since: hours(336),
+            conf: Some("n".into()),
+            old: Some("o".into()),
+        };
+        assert_eq!(command("-s /s simulate -s 14d -c o -f n"), Command::Replay(replay));
         let action = Action::Trap(Over::Trap);
         let change = Change { file, clock: Clock::At(5), action, addresses: addresses() };
         let trap = Command::Change(change.clone());
@@ -399,6 +444,10 @@ mod tests {
             ("release 192.0.2.1 because x", "release: expected no reason"),
             ("-F x trap for 2d 192.0.2.1", "trap: expected neither for nor because with -F"),
             ("-F x release -a", "unknown option -a for release"),
+            ("simulate -c x y", "unknown option -c for simulate"),
+            ("simulate -s 1h -M x", "unknown option -M for simulate"),
+            ("simulate -s 1h x", "simulate: expected no more arguments"),
+            ("simulate -s 1h -t 5", "unknown option -t for simulate"),
             ("history -s x", "-s: not a duration: \"x\""),
             ("history -s", "option -s needs a value"),
             ("-r helo history", "unknown option -r"),

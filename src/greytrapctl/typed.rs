@@ -7,7 +7,7 @@
 
 use super::options::{
     Action, Change, Check, Clock, Command, Format, History, Lookup, Options, Order, Ours, Readers,
-    Report, Request, Simulate, Topic,
+    Replay, Report, Request, Simulate, Spf, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -39,8 +39,10 @@ usage: greytrapctl [-jv] [-s socket] show [holds | hosts | metrics | rules |
        greytrapctl [-jv] -F file [-t epoch] release address ...
        greytrapctl [-jv] list file
        greytrapctl [-jv] check [-x] file
-       greytrapctl [-jv] simulate [-f conf] [-t epoch] [file]
+       greytrapctl [-jv] simulate [-f conf] [-M memory] [-t epoch] [file]
+       greytrapctl [-jv] [-s socket] simulate -s time [-c conf] [-f conf]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
+       greytrapctl [-jv] spf [-f conf] address helo sender
        greytrapctl [-jv] convert file
        greytrapctl -h | -V
 ";
@@ -56,6 +58,8 @@ pub struct Typed {
     file: Option<OsString>,
     time: Option<OsString>,
     conf: Option<OsString>,
+    old: Option<OsString>,
+    memory: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
     page: Option<OsString>,
@@ -76,7 +80,11 @@ impl Typed {
                 (Short('v'), _) => typed.verbose = true,
                 (
                     Short('s'),
-                    Some(Verb::Release | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report)),
+                    Some(
+                        Verb::Release
+                        | Verb::Simulate
+                        | Verb::Ask(Ask::History | Ask::Monitor | Ask::Report),
+                    ),
                 ) => typed.since = Some(parser.value()?),
                 (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
                     typed.rule = Some(parser.value()?);
@@ -88,9 +96,11 @@ impl Typed {
                 (Short('t'), _) => typed.time = Some(parser.value()?),
                 (Short('x'), Some(Verb::Check)) => typed.cross = true,
                 (Short('f'), Some(Verb::Trap)) => typed.force = true,
-                (Short('f'), Some(Verb::Simulate | Verb::Lookup)) => {
+                (Short('f'), Some(Verb::Simulate | Verb::Lookup | Verb::Spf)) => {
                     typed.conf = Some(parser.value()?);
                 }
+                (Short('M'), Some(Verb::Simulate)) => typed.memory = Some(parser.value()?),
+                (Short('c'), Some(Verb::Simulate)) => typed.old = Some(parser.value()?),
                 (Value(word), None) => typed.verb = Some(choose("command", &word, VERBS)?),
                 (Value(word), Some(_)) => typed.operands.push(word),
                 (option, _) => return Err(option.unexpected().into()),
@@ -108,9 +118,11 @@ impl Typed {
                 readers: if self.cross { Readers::OursAndLibcs } else { Readers::Ours },
                 file: self.one(verb, "one file")?.into(),
             }),
+            Verb::Simulate if self.since.is_some() => self.replay(verb)?,
             Verb::Simulate => Command::Simulate(Simulate {
                 conf: self.conf.take().map(PathBuf::from),
                 clock: self.clock()?,
+                memory: self.memory.take().map(PathBuf::from),
                 file: match self.operands.is_empty() {
                     true => Config::default().database,
                     false => self.one(verb, "one file at most")?.into(),
@@ -121,6 +133,7 @@ impl Typed {
                 conf: self.conf.take().map(PathBuf::from),
                 domains: std::mem::take(&mut self.operands),
             }),
+            Verb::Spf => Command::Spf(self.spf()?),
             Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
             Verb::Release => self.change(verb, Action::Release)?,
             Verb::Ask(ask) => {
@@ -131,6 +144,22 @@ impl Typed {
         self.nothing_left(verb)?;
         let format = if self.json { Format::Json } else { Format::Text };
         Ok(Options { format, verbose: self.verbose, command })
+    }
+
+    fn spf(&mut self) -> Result<Spf, UsageError> {
+        let operands = std::mem::take(&mut self.operands);
+        let Ok([address, helo, sender]) = <[OsString; 3]>::try_from(operands) else {
+            return Err(expected(Verb::Spf, "an address, a HELO name and a sender"));
+        };
+        Ok(Spf { conf: self.conf.take().map(PathBuf::from), address, helo, sender })
+    }
+
+    fn replay(&mut self, verb: Verb) -> Result<Command, UsageError> {
+        let since = self.since()?.ok_or(expected(verb, "a time"))?;
+        let socket = self.socket.take().unwrap_or_else(|| DEFAULT_SOCKET.into()).into();
+        let conf = self.conf.take().map(PathBuf::from);
+        let old = self.old.take().map(PathBuf::from);
+        Ok(Command::Replay(Replay { socket, since, conf, old }))
     }
 
     fn change(&mut self, verb: Verb, action: Action) -> Result<Command, UsageError> {
@@ -248,6 +277,8 @@ impl Typed {
             ("-F", &self.file),
             ("-t", &self.time),
             ("-r", &self.rule),
+            ("-c", &self.old),
+            ("-M", &self.memory),
             ("-a", &all),
         ];
         match options.into_iter().find(|(_, value)| value.is_some()) {
@@ -275,6 +306,7 @@ enum Verb {
     Lookup,
     Release,
     Simulate,
+    Spf,
     Trap,
     Ask(Ask),
 }
@@ -307,6 +339,7 @@ const VERBS: &Words<Verb> = &[
     ("scan", Verb::Ask(Ask::Scan)),
     ("show", Verb::Ask(Ask::Show)),
     ("simulate", Verb::Simulate),
+    ("spf", Verb::Spf),
     ("trap", Verb::Trap),
 ];
 

@@ -1,20 +1,25 @@
 //! The answers to a scan's questions, in the form in which the scan needs them.
 
 use super::Questions;
-use crate::dns::identity::Confirmation;
+use crate::dns::exemption::{Claim, Endorsement, Exemption};
+use crate::dns::identity::{Confirmation, Identity};
+use crate::dns::spf::SpfResult;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::scan::answers::{Answers, Doubt};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The answers to a scan's questions, in their order: plain data that can cross a socket.
 #[derive(Debug, Default)]
 pub struct Answered {
-    /// For each host, one for each of its names; none if nothing is known about the host.
-    pub hosts: Vec<Vec<Confirmation>>,
+    /// For each host one; without names if nothing is known about the host.
+    pub hosts: Vec<Identity>,
     /// For each domain one.
     pub domains: Vec<DomainVerdict>,
+    /// For each claim of an exemption one.
+    pub endorsements: Vec<Endorsement>,
     /// How the lookups of sender domains ended.
     pub tally: Tally,
     /// What the name servers have proved.
@@ -38,6 +43,8 @@ pub struct Findings {
     questions: Questions,
     /// The numbers of the hosts.
     by_address: HashMap<IpAddr, usize>,
+    /// What is known of an address and a sender domain.
+    endorsed: HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>>,
     answered: Answered,
     /// Hosts whose identity could not be found out in the previous scans either.
     overdue: HashSet<IpAddr>,
@@ -46,10 +53,15 @@ pub struct Findings {
 impl Findings {
     /// Combines questions and answers. A name of an `overdue` host that has no answer counts as not
     /// confirmed if the name servers have proved that they can find something.
-    pub fn new(questions: Questions, answered: Answered, overdue: HashSet<IpAddr>) -> Findings {
+    pub fn new(questions: Questions, mut answered: Answered, overdue: HashSet<IpAddr>) -> Findings {
         let numbered = questions.hosts.iter().enumerate();
         let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
-        Findings { questions, by_address, answered, overdue }
+        let endorsed = endorsed(&questions.exemptions, &mut answered.endorsements);
+        Findings { questions, by_address, endorsed, answered, overdue }
+    }
+
+    fn endorsement(&self, address: IpAddr, domain: &[u8]) -> Option<&Endorsement> {
+        self.endorsed.get(&address)?.get(domain)
     }
 
     /// How the lookups of sender domains ended.
@@ -60,19 +72,33 @@ impl Findings {
     /// The hosts with a name that has no answer; `None` if this may be the name servers' fault.
     pub fn unanswered(&self) -> Option<Vec<IpAddr>> {
         let hosts = self.questions.hosts.iter().zip(&self.answered.hosts);
-        let lacking = hosts.filter(|(_, names)| names.contains(&Confirmation::Unknown));
+        let lacking = hosts.filter(|(_, host)| host.names.contains(&Confirmation::Unknown));
         self.answered.shown.is_given.then(|| lacking.map(|(host, _)| host.address).collect())
+    }
+}
+
+impl Findings {
+    fn identity(&self, address: IpAddr) -> Option<&Identity> {
+        self.answered.hosts.get(*self.by_address.get(&address)?)
+    }
+
+    /// What is known about a name of this host: one of these.
+    fn of_name<T: Copy>(
+        &self,
+        address: IpAddr,
+        name: &str,
+        of: fn(&Identity) -> &[T],
+    ) -> Option<T> {
+        let number = *self.by_address.get(&address)?;
+        let names = &self.questions.hosts.get(number)?.names;
+        let place = names.iter().position(|asked| asked == name)?;
+        of(self.answered.hosts.get(number)?).get(place).copied()
     }
 }
 
 impl Answers for Findings {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let found = self.by_address.get(&address).and_then(|&number| {
-            let names = &self.questions.hosts.get(number)?.names;
-            let place = names.iter().position(|asked| asked == name)?;
-            self.answered.hosts.get(number)?.get(place).copied()
-        });
-        match found {
+        match self.of_name(address, name, |identity| &identity.names) {
             Some(Confirmation::Unknown)
                 if self.answered.shown.is_given && self.overdue.contains(&address) =>
             {
@@ -82,9 +108,32 @@ impl Answers for Findings {
         }
     }
 
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        let found = self.of_name(address, name, |identity| &identity.names);
+        found.unwrap_or(Confirmation::Unknown)
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.of_name(address, name, |identity| &identity.gone).unwrap_or(false)
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let reverse = self.identity(address).map(|identity| &identity.reverse);
+        reverse.map_or((Confirmation::Unknown, None), |found| (found.own, found.name.as_deref()))
+    }
+
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
         let number = self.questions.domains.number(domain)?;
         self.answered.domains.get(number).copied()
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        let found = self.endorsement(address, domain);
+        found.map_or(Exemption::Unknown, |found| found.exemption.clone())
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.endorsement(address, domain)?.spf
     }
 
     fn doubt(&self) -> Option<Doubt> {
@@ -95,6 +144,79 @@ impl Answers for Findings {
             (&dropped, true) => Some(Doubt::PartlyUnproven(dropped)),
         }
     }
+}
+
+/// What several rounds of questions have found.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    /// What each has found, the first one first.
+    pub findings: Vec<Findings>,
+    /// Hosts that an earlier scan has spared with a bad message.
+    pub spared: Arc<HashSet<IpAddr>>,
+}
+
+impl Rounds {
+    /// The first that is known.
+    fn first<T: PartialEq>(&self, unknown: T, of: impl Fn(&Findings) -> T) -> T {
+        self.findings.iter().map(of).find(|found| *found != unknown).unwrap_or(unknown)
+    }
+}
+
+impl Answers for Rounds {
+    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.first(Confirmation::Unknown, |findings| findings.helo(address, name))
+    }
+
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.first(Confirmation::Unknown, |findings| findings.helo_now(address, name))
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.first(false, |findings| findings.is_gone(address, name))
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let found = self.findings.iter().map(|findings| findings.reverse(address));
+        let mut known = found.filter(|(own, _)| *own != Confirmation::Unknown);
+        known.next().unwrap_or((Confirmation::Unknown, None))
+    }
+
+    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
+        self.findings.first()?.domain(domain)
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        self.first(Exemption::Unknown, |findings| findings.exemption(address, domain))
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.first(None, |findings| findings.spf(address, domain))
+    }
+
+    fn was_spared(&self, address: IpAddr) -> bool {
+        self.spared.contains(&address)
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
+        self.findings.first()?.doubt()
+    }
+}
+
+/// What is known of each address and sender domain.
+fn endorsed(
+    claims: &[Claim],
+    found: &mut Vec<Endorsement>,
+) -> HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>> {
+    let mut endorsed: HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>> = HashMap::new();
+    for (claim, endorsement) in claims.iter().zip(found.drain(..)) {
+        let domains = endorsed.entry(claim.address).or_default();
+        let together = match domains.remove(&claim.domain) {
+            Some(other) => other.or(endorsement),
+            None => endorsement,
+        };
+        domains.insert(claim.domain.clone(), together);
+    }
+    endorsed
 }
 
 #[cfg(test)]
@@ -108,7 +230,8 @@ mod tests {
         let texts = ["a.one.example", "b.two.example"].map(String::from).to_vec();
         let hosts = vec![Question { address: HOST, names: texts }];
         let shown = Shown { is_given, ..Shown::default() };
-        let answered = Answered { hosts: vec![names.to_vec()], shown, ..Answered::default() };
+        let identity = Identity { names: names.to_vec(), ..Identity::default() };
+        let answered = Answered { hosts: vec![identity], shown, ..Answered::default() };
         let questions = Questions { hosts, ..Questions::default() };
         Findings::new(questions, answered, overdue.iter().copied().collect())
     }
@@ -127,6 +250,7 @@ mod tests {
             let findings = findings(&names, is_given, overdue);
             assert_eq!(findings.helo(HOST, "a.one.example"), wanted);
             assert_eq!(findings.helo(HOST, "b.two.example"), Confirmed);
+            assert_eq!(findings.helo_now(HOST, "a.one.example"), Unknown, "of this scan alone");
         }
         // A name that was never asked about does not count as unanswered.
         assert_eq!(findings(&names, true, &[HOST]).helo(HOST, "c.example"), Unknown);

@@ -10,13 +10,16 @@
 mod findings;
 mod patience;
 mod shares;
+mod warnings;
 
-pub use findings::{Answered, Findings, Shown};
+pub use findings::{Answered, Findings, Rounds, Shown};
 pub use patience::Patience;
+pub use warnings::Warnings;
 
 use crate::dns::Notice;
+use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::failure::Failure;
-use crate::dns::identity::Confirmation;
+use crate::dns::identity::{Confirmation, Identity};
 use crate::dns::name::Name;
 use crate::dns::proof::{Denial, Proof};
 use crate::dns::resolver::{Finding, Found, Resolver};
@@ -30,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// With fewer definite answers than this, the share of bad domains means nothing.
 const FEW: u64 = 20;
+/// Controls that the questions of several scans have together.
+const CONTROLS: usize = 32;
 
 /// The questions of a scan.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +43,8 @@ pub struct Questions {
     pub hosts: Vec<Question>,
     /// Sender domains.
     pub domains: Domains,
+    /// Hosts that may be exempt from a trap, each with a sender; the order is kept.
+    pub exemptions: Vec<Claim>,
     /// Domains that must exist, with which name servers prove themselves.
     pub controls: Vec<Vec<u8>>,
 }
@@ -52,8 +59,9 @@ pub struct Inquiry {
     shares: Shares,
     /// Domains that waited for others with the same registrable domain, and may be asked for now.
     ready: Vec<usize>,
-    hosts: Vec<(Vec<Confirmation>, Denial)>,
+    hosts: Vec<(Identity, Denial)>,
     domains: Vec<Option<(DomainVerdict, Denial)>>,
+    endorsements: Vec<Option<(Endorsement, Denial)>>,
     /// When to end, answered or not.
     until: Option<Instant>,
 }
@@ -64,7 +72,7 @@ impl Questions {
         let (hosts, domains) = (scan.questions(), scan.domains());
         let is_empty = hosts.is_empty() && domains.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, domains, controls }
+        Questions { hosts, domains, controls, ..Questions::default() }
     }
 
     /// Also the questions on which no verdict depends, for a scan of few hosts whose answers are to be shown.
@@ -72,19 +80,34 @@ impl Questions {
         let (hosts, domains) = (scan.every_question(), scan.every_domain());
         let is_empty = hosts.is_empty() && domains.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, domains, controls }
+        Questions { hosts, domains, controls, ..Questions::default() }
     }
 
-    /// The questions about hosts that came up with the answers to the first questions.
+    /// The questions that came up with the answers to the first questions: about hosts with a bad message,
+    /// and about hosts that are about to be trapped and may be exempt.
     pub fn further(scan: &Scan<'_>) -> Questions {
-        let hosts = scan.late_questions();
-        let controls = if hosts.is_empty() { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, controls, domains: Domains::default() }
+        let (hosts, exemptions) = (scan.late_questions(), scan.claims());
+        let is_empty = hosts.is_empty() && exemptions.is_empty();
+        let controls = if is_empty { Vec::new() } else { scan.own_domains() };
+        Questions { hosts, exemptions, controls, ..Questions::default() }
+    }
+
+    /// Adds the questions of another scan.
+    pub fn add(&mut self, other: Questions) {
+        self.hosts.extend(other.hosts);
+        self.exemptions.extend(other.exemptions);
+        let domains = &other.domains;
+        self.domains.extend((0..domains.len()).filter_map(|number| domains.get(number)));
+        for control in other.controls.into_iter().take(CONTROLS) {
+            if self.controls.len() < CONTROLS && !self.controls.contains(&control) {
+                self.controls.push(control);
+            }
+        }
     }
 
     /// The number of questions, without the controls.
     pub fn len(&self) -> usize {
-        self.hosts.len() + self.domains.len()
+        self.hosts.len() + self.domains.len() + self.exemptions.len()
     }
 
     /// Whether there is nothing to ask.
@@ -107,8 +130,9 @@ impl Inquiry {
             answered: 0,
             shares: Shares::default(),
             ready: Vec::new(),
-            hosts: vec![(Vec::new(), Denial::default()); questions.hosts.len()],
+            hosts: vec![(Identity::default(), Denial::default()); questions.hosts.len()],
             domains: vec![None; questions.domains.len()],
+            endorsements: vec![None; questions.exemptions.len()],
             until: within.and_then(|within| Instant::now().checked_add(within)),
             questions,
         }
@@ -152,8 +176,11 @@ impl Inquiry {
         let domains: Vec<_> = domains.collect();
         let mut tally = Tally::default();
         domains.iter().for_each(|verdict| tally.count(verdict));
+        let endorsements = self.endorsements.into_iter();
+        let endorsements =
+            endorsements.map(|found| believed_endorsement(found, &proof, &mut shown)).collect();
         resolver.end_scan(is_likely(&tally));
-        (self.questions, Answered { hosts, domains, tally, shown })
+        (self.questions, Answered { hosts, domains, endorsements, tally, shown })
     }
 
     /// Asks the next question; returns false if there is none at the moment.
@@ -173,7 +200,12 @@ impl Inquiry {
             return true;
         }
         let place = number - self.hosts.len();
-        let domain = self.questions.domains.get(place).unwrap_or_default();
+        let Some(domain) = self.questions.domains.get(place) else {
+            let place = place.saturating_sub(self.domains.len());
+            let claim = self.questions.exemptions.get(place);
+            claim.into_iter().for_each(|claim| resolver.endorse(number as u64, claim));
+            return true;
+        };
         if self.shares.may_ask(domain, place) {
             self.look_up(place, resolver);
         }
@@ -192,11 +224,18 @@ impl Inquiry {
             match found {
                 Found::Identity(identity) => {
                     if let Some(host) = self.hosts.get_mut(number) {
-                        *host = (identity.names, denial);
+                        *host = (identity, denial);
                     }
                 }
                 Found::Domain(verdict) => {
                     self.judged(number.saturating_sub(self.hosts.len()), verdict, denial)
+                }
+                Found::Spf(_) => {}
+                Found::Endorsement(endorsement) => {
+                    let before = self.hosts.len() + self.domains.len();
+                    if let Some(found) = self.endorsements.get_mut(number.saturating_sub(before)) {
+                        *found = Some((endorsement, denial));
+                    }
                 }
             }
         }
@@ -238,15 +277,32 @@ fn believed(
 
 /// The same for a host's names: all are unknown if one of them is not believed.
 fn believed_names(
-    (names, denial): (Vec<Confirmation>, Denial),
+    (identity, denial): (Identity, Denial),
     proof: &Proof,
     shown: &mut Shown,
-) -> Vec<Confirmation> {
-    if !names.contains(&Confirmation::NotConfirmed) || proof.believes(denial) {
-        return names;
+) -> Identity {
+    let is_denied = identity.names.contains(&Confirmation::NotConfirmed)
+        || identity.reverse.own == Confirmation::NotConfirmed;
+    if !is_denied || proof.believes(denial) {
+        return identity;
     }
     shown.dropped += 1;
-    Vec::new()
+    Identity::default()
+}
+
+/// The same for an exemption: what rests on a denial that is not believed is unknown.
+fn believed_endorsement(
+    found: Option<(Endorsement, Denial)>,
+    proof: &Proof,
+    shown: &mut Shown,
+) -> Endorsement {
+    let Some((endorsement, denial)) = found else { return Endorsement::UNKNOWN };
+    let is_exempt = matches!(endorsement.exemption, Exemption::Exempt(_));
+    if is_exempt || endorsement == Endorsement::UNKNOWN || proof.believes(denial) {
+        return endorsement;
+    }
+    shown.dropped += 1;
+    Endorsement::UNKNOWN
 }
 
 /// Whether the denials of a scan with this result are plausible enough to be remembered.

@@ -1,7 +1,7 @@
 //! Forgets what is too old or too much, a little with each batch.
 
 use super::error::Error;
-use super::key::{self, HOST, HOSTS, PLACE, TUPLES, VERDICTS};
+use super::key::{self, BLOCKS, HOST, HOSTS, META, PASSED, PLACE, Place, TUPLES, VERDICTS};
 use super::record;
 use super::store::Settings;
 use redb::{ReadableTable, WriteTransaction};
@@ -9,6 +9,14 @@ use std::time::Duration;
 
 /// Records that a batch forgets at most, so that it does not take long; far more than a scan adds.
 const MOST: usize = 5000;
+/// A day in seconds.
+const DAY: u64 = 24 * 60 * 60;
+/// Tuples of all hosts, evidence and verdicts share the file. Of so many parts of it the first two have at most
+/// these, so that a flood of tuples or names does not drive out verdicts. With the usual size, tuples have room
+/// for 14 days of 100,000, in some 70 bytes each.
+const PARTS: u64 = 20;
+const OF_TUPLES: u64 = 8;
+const OF_EVIDENCE: u64 = 5;
 /// Of so many bytes of the file one may be a byte of a key or value: the pages of a B-tree are half
 /// full at worst, a transaction needs room beside what it replaces, and redb doubles the file to grow.
 const SHARE: u64 = 4;
@@ -17,6 +25,20 @@ const SHARE: u64 = 4;
 pub fn cost(value: &[u8], has_host: bool) -> u64 {
     let keys = if has_host { PLACE.saturating_add(HOST) } else { PLACE };
     u64::try_from(value.len().saturating_add(keys)).unwrap_or(u64::MAX)
+}
+
+/// The bytes of keys and values that the file may have.
+fn most(settings: &Settings) -> u64 {
+    settings.size.checked_div(SHARE).unwrap_or_default()
+}
+
+/// The bytes of keys and values that evidence may have.
+pub fn most_evidence(settings: &Settings) -> u64 {
+    part(settings, OF_EVIDENCE)
+}
+
+fn part(settings: &Settings, parts: u64) -> u64 {
+    most(settings).saturating_mul(parts).checked_div(PARTS).unwrap_or_default()
 }
 
 /// Forgets records and tuples that are too old at `now`, and the oldest of too many; `size` is that of
@@ -41,8 +63,11 @@ pub fn forget(
         drop((place, value));
         tuples.pop_first()?;
     }
-    let before = key::place(cutoff(now, settings.verdicts, true), 0);
-    let most = settings.size.checked_div(SHARE).unwrap_or_default();
+    let most = most(settings);
+    size = forget_blocks(transaction, &before, part(settings, OF_TUPLES), size)?;
+    let before = cutoff(now, settings.verdicts, true);
+    forget_passes(transaction, before)?;
+    let before = key::place(before, 0);
     for _ in 0..MOST {
         let Some((key, value)) = verdicts.first()? else { break };
         let place = *key.value();
@@ -63,8 +88,44 @@ pub fn forget(
     Ok(size)
 }
 
+/// Forgets blocks of before a place, and the oldest if they have more than `most` bytes.
+fn forget_blocks(
+    transaction: &WriteTransaction,
+    before: &Place,
+    most: u64,
+    size: u64,
+) -> Result<u64, Error> {
+    let mut blocks = transaction.open_table(BLOCKS)?;
+    let mut meta = transaction.open_table(META)?;
+    let had = meta.get("blocks")?.map(|bytes| bytes.value()).unwrap_or_default();
+    let mut own = had;
+    for _ in 0..MOST {
+        let Some((place, value)) = blocks.first()? else { break };
+        if place.value() >= before && own <= most {
+            break;
+        }
+        own = own.saturating_sub(cost(value.value(), false));
+        drop((place, value));
+        blocks.pop_first()?;
+    }
+    meta.insert("blocks", own)?;
+    Ok(size.saturating_sub(had.saturating_sub(own)))
+}
+
+/// Forgets hosts that passed before this time, now and then.
+fn forget_passes(transaction: &WriteTransaction, before: i64) -> Result<(), Error> {
+    let mut meta = transaction.open_table(META)?;
+    let last = meta.get("passes")?.map(|time| time.value()).unwrap_or_default();
+    let day = u64::try_from(before).unwrap_or_default().checked_div(DAY).unwrap_or_default();
+    if last < day {
+        transaction.open_table(PASSED)?.retain(|_, time| time >= before)?;
+        meta.insert("passes", day)?;
+    }
+    Ok(())
+}
+
 /// Everything before this time is too old.
-fn cutoff(now: i64, age: Duration, is_kept: bool) -> i64 {
+pub fn cutoff(now: i64, age: Duration, is_kept: bool) -> i64 {
     if !is_kept {
         return i64::MAX;
     }

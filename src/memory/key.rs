@@ -2,14 +2,18 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `version`, `bytes` | a number: the version of the form; the bytes of all keys and values |
+//! | `meta` | `version`, … | a number: the version of the form; the bytes of all keys and values, and of those in `evidence` and `blocks`; until when tuples are in `blocks` |
 //! | `verdicts` | 8 bytes of time, 4 of a number | a record without time and tuples |
 //! | `tuples` | the same | its tuples |
 //! | `hosts` | 16 bytes of address, then the same | nothing |
-//! | `live` | `holds`, `counters`, `whites` | all of them |
+//! | `live` | `holds`, `counters`, `whites`, `good`, `warned`, `swept` | all of them; the last entry of `evidence` that was looked at |
+//! | `evidence` | a byte for the kind, then the name | what is known of it |
+//! | `passed` | 16 bytes of address | when the host passed |
+//! | `blocks` | the same as `verdicts` | tuples that a scan saw for the first time |
 //!
 //! Numbers are big-endian; IPv4 addresses are mapped into IPv6 (RFC 4291, 2.5.5.2).
 
+use crate::evidence::{Key, Kind};
 use redb::TableDefinition;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -23,6 +27,10 @@ pub const VERDICTS: TableDefinition<&[u8; PLACE], &[u8]> = TableDefinition::new(
 pub const TUPLES: TableDefinition<&[u8; PLACE], &[u8]> = TableDefinition::new("tuples");
 pub const HOSTS: TableDefinition<&[u8; HOST], ()> = TableDefinition::new("hosts");
 pub const LIVE: TableDefinition<&str, &[u8]> = TableDefinition::new("live");
+
+pub const EVIDENCE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("evidence");
+pub const PASSED: TableDefinition<&[u8; 16], i64> = TableDefinition::new("passed");
+pub const BLOCKS: TableDefinition<&[u8; PLACE], &[u8]> = TableDefinition::new("blocks");
 
 /// Where a record is: its time, and its number among those of the same second.
 pub type Place = [u8; PLACE];
@@ -60,6 +68,21 @@ pub fn parts(key: &[u8; HOST]) -> (IpAddr, Place) {
     let (mut address, mut place) = ([0; 16], [0; PLACE]);
     address.iter_mut().chain(&mut place).zip(key).for_each(|(to, from)| *to = *from);
     (Ipv6Addr::from(address).to_canonical(), place)
+}
+
+/// The key in `evidence`.
+pub fn evidence(key: &Key) -> Vec<u8> {
+    let kind = match key.kind {
+        Kind::Helo => b'h',
+        Kind::Domain => b'd',
+        Kind::Recipient => b'r',
+    };
+    [&[kind], &*key.name].concat()
+}
+
+/// The key in `passed`.
+pub fn passed(address: IpAddr) -> [u8; 16] {
+    mapped(address).octets()
 }
 
 fn mapped(address: IpAddr) -> Ipv6Addr {

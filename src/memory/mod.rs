@@ -1,9 +1,10 @@
 //! What the daemon remembers over its restarts, in one file, `memory.redb`, in a directory of its own.
 //!
 //! In: [`Batch`]es of what happened, each written as one transaction. Out: [`Record`]s by time and address
-//! ([`Query`]), and what an engine must know at its start ([`Recalled`]). Only the daemon's process
-//! `memory` calls this. `record` is the form on the disk, `key` lists the tables, `keep` forgets what is too old
-//! or too much.
+//! ([`Query`]), evidence by its keys, tuples in the order of scans ([`Seen`]), and what an engine must know at
+//! its start ([`Recalled`]). The daemon's process `memory` calls this, and `greytrapctl simulate` with a
+//! file of its own. `record` is the form on the disk, `key` lists the tables, `known` has evidence, `passes` the
+//! hosts that passed, `block` the tuples of all hosts, and `keep` forgets what is too old or too much.
 //!
 //! The file is a database of the crate redb, which survives any interruption: at most the last batch is
 //! lost. Each time it is opened all its checksums are verified. A file that is damaged, or is something
@@ -22,19 +23,25 @@
     allow(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::indexing_slicing)
 )]
 
+mod block;
 mod book;
 mod error;
 mod file;
 mod find;
 mod keep;
 mod key;
+mod known;
+mod passes;
 mod record;
 mod store;
 mod tally;
 
+pub use block::{PACKED, Seen, pack, unpack};
 pub use book::{Book, RuleRecord, Span};
 pub use error::Error;
 pub use find::{Found, Query};
-pub use key::Place;
-pub use record::{Batch, Counter, Deed, Hold, Recalled, Record, Tuple, VERSION, White};
+pub use key::{PLACE, Place};
+pub use record::{
+    Batch, Block, Counter, Deed, Hold, Recalled, Record, Tuple, Tuples, VERSION, White,
+};
 pub use store::{FILE, Opened, Settings, Store};

@@ -6,11 +6,14 @@
 //! of rules can change. Texts from strangers are escaped before they get here; tuples are their bytes.
 
 use super::book::Book;
+use super::key::Place;
+use crate::evidence::{Entry, Key};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The version of the form on the disk.
-pub const VERSION: u64 = 1;
+/// The version of the form on the disk. Version 1 had only verdicts, their tuples, holds and counters, in the
+/// same form: such a file is taken over.
+pub const VERSION: u64 = 2;
 
 /// One thing that became of a host, or of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +121,40 @@ pub struct Batch {
     pub counters: Option<Vec<Counter>>,
     /// All replaced WHITE records, if they have changed.
     pub whites: Option<Vec<White>>,
+    /// Evidence of a scan: what is known of the same keys is added to it.
+    pub evidence: Vec<(Key, Entry)>,
+    /// Hosts that are whitelisted since a short time, each with the time of the tuple that passed: those that
+    /// had waited are remembered as passed, and whom they wrote to.
+    pub white: Vec<(IpAddr, i64)>,
+    /// Tuples that were seen for the first time.
+    pub blocks: Vec<Block>,
+    /// All domains that were found good, if they have changed.
+    pub good: Option<Vec<Vec<u8>>>,
+    /// All hosts that were spared once with a bad message, if they have changed.
+    pub warned: Option<Vec<(IpAddr, i64)>>,
+}
+
+/// Tuples that one scan saw for the first time, [packed](super::Seen).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// When the scan was, in seconds since 1970.
+    pub time: i64,
+    /// All tuples that spamd had entered until then, in seconds since 1970, are in this block or in one
+    /// before.
+    pub until: i64,
+    /// The tuples.
+    pub bytes: Vec<u8>,
+}
+
+/// Tuples of all hosts, as far as they fit into an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuples {
+    /// Blocks, each with the time of its scan in seconds since 1970, in the order of scans.
+    pub blocks: Vec<(i64, Vec<u8>)>,
+    /// Where the next page begins, if there are more.
+    pub next: Option<Place>,
+    /// With the last page: the hosts that passed, and when, in seconds since 1970.
+    pub passed: Vec<(IpAddr, i64)>,
 }
 
 /// What an engine must know at its start.
@@ -133,6 +170,12 @@ pub struct Recalled {
     pub standing: Vec<Record>,
     /// What rules have trapped, and whether that was right.
     pub book: Book,
+    /// Domains that were found good.
+    pub good: Vec<Vec<u8>>,
+    /// Hosts that were spared once with a bad message, and when, in seconds since 1970.
+    pub warned: Vec<(IpAddr, i64)>,
+    /// Until when tuples are remembered, in seconds since 1970.
+    pub until: i64,
 }
 
 impl Deed {
@@ -233,7 +276,7 @@ mod tests {
         };
         let (verdict, tuples) = encode(record.clone()).unwrap();
         let expected = b"\x01\x00\xc0\x00\x02\x01\x05\x01\x04helo\x01x\x01\xd8\x04\x02";
-        assert_eq!((VERSION, verdict.as_slice()), (1, &expected[..]));
+        assert_eq!((VERSION, verdict.as_slice()), (2, &expected[..]));
         assert_eq!(tuples.as_deref(), Some(&b"\x02\x07\x08\x01\x01\xff\x02<>\x00"[..]));
         assert_eq!(decode(1, &verdict, tuples.as_deref()), Some(record.clone()));
         let bare = Record { tuples: vec![], details: vec![], ..record };

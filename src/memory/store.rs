@@ -3,8 +3,11 @@
 use super::error::Error;
 use super::file::Locked;
 use super::keep;
-use super::key::{self, HOSTS, LIVE, META, PLACE, Place, TUPLES, VERDICTS};
-use super::record::{self, Batch, Recalled, Record, VERSION};
+use super::key::{
+    self, BLOCKS, EVIDENCE, HOSTS, LIVE, META, PASSED, PLACE, Place, TUPLES, VERDICTS,
+};
+use super::record::{self, Batch, Block, Recalled, Record, VERSION};
+use super::{known, passes};
 use crate::date::Date;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::collections::HashSet;
@@ -65,6 +68,14 @@ impl Store {
         }
     }
 
+    /// Opens a file, or makes it if there is none. What is no such file is left as it is.
+    ///
+    /// # Errors
+    /// It cannot be read or written, is something else or damaged, or another process has it open.
+    pub fn at(path: &Path, settings: Settings) -> Result<Store, Error> {
+        Ok(Store { database: open(path)?, settings })
+    }
+
     /// Writes a batch, and forgets what is too old or too much, in one transaction: all of it is on the disk
     /// afterwards, or nothing.
     ///
@@ -72,7 +83,13 @@ impl Store {
     /// Those of the file. It must be opened again.
     pub fn write(&self, batch: Batch) -> Result<(), Error> {
         let transaction = self.database.begin_write()?;
-        let size = add(&transaction, batch.records, self.settings.tuples.is_some())?;
+        let has_tuples = self.settings.tuples.is_some();
+        let size = add(&transaction, batch.records, has_tuples)?;
+        let blocks = if has_tuples { batch.blocks } else { Vec::new() };
+        let size = add_blocks(&transaction, &blocks, size)?;
+        let mut evidence = batch.evidence;
+        evidence.extend(passes::note(&transaction, &batch.white, batch.now)?);
+        let size = known::add(&transaction, &self.settings, &evidence, batch.now, size)?;
         {
             let mut live = transaction.open_table(LIVE)?;
             if let Some(holds) = &batch.holds {
@@ -83,6 +100,12 @@ impl Store {
             }
             if let Some(whites) = &batch.whites {
                 live.insert("whites", encoded(whites)?.as_slice())?;
+            }
+            if let Some(good) = &batch.good {
+                live.insert("good", encoded(good)?.as_slice())?;
+            }
+            if let Some(warned) = &batch.warned {
+                live.insert("warned", encoded(warned)?.as_slice())?;
             }
         }
         let size = keep::forget(&transaction, &self.settings, batch.now, size)?;
@@ -108,6 +131,15 @@ impl Store {
         }
         if let Some(bytes) = live.get("whites")? {
             recalled.whites = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(bytes) = live.get("good")? {
+            recalled.good = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(bytes) = live.get("warned")? {
+            recalled.warned = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(until) = transaction.open_table(META)?.get("until")? {
+            recalled.until = i64::try_from(until.value()).unwrap_or_default();
         }
         let (verdicts, tuples) =
             (transaction.open_table(VERDICTS)?, transaction.open_table(TUPLES)?);
@@ -146,6 +178,8 @@ fn open(path: &Path) -> Result<Database, Error> {
         let found = meta.get("version")?.map(|found| found.value());
         match found {
             Some(VERSION) => {}
+            // What it has is in the same form; it lacks tables.
+            Some(1) => drop(meta.insert("version", VERSION)?),
             Some(other) => return Err(Error::Bad(format!("version {other}, not {VERSION}"))),
             None => drop(meta.insert("version", VERSION)?),
         }
@@ -153,12 +187,15 @@ fn open(path: &Path) -> Result<Database, Error> {
         transaction.open_table(TUPLES)?;
         transaction.open_table(HOSTS)?;
         transaction.open_table(LIVE)?;
+        transaction.open_table(EVIDENCE)?;
+        transaction.open_table(PASSED)?;
+        transaction.open_table(BLOCKS)?;
     }
     transaction.commit()?;
     Ok(database)
 }
 
-fn encoded(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+pub(super) fn encoded(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     postcard::to_stdvec(value).map_err(|error| Error::Other(error.to_string()))
 }
 
@@ -188,6 +225,26 @@ fn add(
             tuples.insert(&place, kept.as_slice())?;
         }
     }
+    Ok(size)
+}
+
+/// Enters tuples that were seen for the first time; the bytes that are then remembered.
+fn add_blocks(
+    transaction: &WriteTransaction,
+    blocks: &[Block],
+    mut size: u64,
+) -> Result<u64, Error> {
+    let mut table = transaction.open_table(BLOCKS)?;
+    let mut meta = transaction.open_table(META)?;
+    let mut own = meta.get("blocks")?.map(|bytes| bytes.value()).unwrap_or_default();
+    for Block { time, until, bytes } in blocks {
+        let place = free(&table, *time)?;
+        let cost = keep::cost(bytes, false);
+        (size, own) = (size.saturating_add(cost), own.saturating_add(cost));
+        table.insert(&place, bytes.as_slice())?;
+        meta.insert("until", u64::try_from(*until).unwrap_or_default())?;
+    }
+    meta.insert("blocks", own)?;
     Ok(size)
 }
 

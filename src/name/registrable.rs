@@ -71,6 +71,13 @@ pub fn registrable(domain: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether `name` is a registrable domain or below one, and so belongs to somebody: it is no public suffix.
+pub fn is_within_registrable(name: &[u8]) -> bool {
+    let mut text = Vec::new();
+    canonical(name, &mut text);
+    psl::List.domain(&text).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +115,20 @@ mod tests {
         ] {
             let wanted = registered.trim_end_matches('.');
             assert_eq!(registrable_of(domain).trim_end_matches('.'), wanted, "{domain}");
+        }
+    }
+
+    #[test]
+    fn a_public_suffix_is_nobodys() {
+        for (name, wanted) in [
+            ("example.com", true),
+            ("a.b.example.co.uk", true),
+            ("b.example", true),
+            ("co.uk", false),
+            ("com", false),
+            ("", false),
+        ] {
+            assert_eq!(is_within_registrable(name.as_bytes()), wanted, "{name}");
         }
     }
 

@@ -55,6 +55,13 @@ pub fn is_nobodys(name: &[u8]) -> bool {
         || !is_delegated(&text) && !is_below(&text, DOCUMENTATION)
 }
 
+/// Whether the last label of `name` is no top-level domain. That of infrastructure (`arpa`) is one.
+pub fn lacks_tld(name: &[u8]) -> bool {
+    let mut text = Vec::new();
+    form(name, &mut text);
+    is_nobodys(&text) && !is_below(&text, "arpa")
+}
+
 /// Whether `domain` may exist, judging by its top-level domain: it can be registered.
 pub fn may_exist(domain: &[u8]) -> bool {
     let mut text = Vec::new();
@@ -160,6 +167,25 @@ mod tests {
             ("mail.de", false),
         ] {
             assert_eq!(is_local(name.as_bytes()), local, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_top_level_domain() {
+        for (name, wanted) in [
+            ("pc.fritzbox", true),
+            ("a.localdomain.", true),
+            ("a.LAN", true),
+            ("a.invalid", true),
+            ("a.onion", true),
+            ("host.123", true),
+            ("a.example", false),
+            ("a.home.arpa", false),
+            ("1.2.0.192.in-addr.arpa", false),
+            ("a.b.ck", false),
+            ("xn--80a1acny.xn--p1ai", false),
+        ] {
+            assert_eq!(lacks_tld(name.as_bytes()), wanted, "{name}");
         }
     }
 

@@ -4,7 +4,9 @@
 //! senders, and a list of recipients for the external program. Whoever asks them gives the answers through
 //! [`Answers`]. `dns` interprets single answers, the scan judges by them.
 
-pub use crate::dns::identity::Confirmation;
+pub use crate::dns::exemption::{Exemption, Ground};
+pub use crate::dns::identity::{Confirmation, Reverse};
+pub use crate::dns::spf::SpfResult;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
 
 use super::rules::Rule;
@@ -16,8 +18,26 @@ pub trait Answers {
     /// What is known about `name`, in lower case, which the host with this address used in HELO.
     ///
     /// A name is confirmed if its addresses include the host's, or if the addresses of the host's PTR name
-    /// do and both names are in the same registrable domain.
+    /// do and both names are in the same registrable domain. A name that has had no answer for long counts
+    /// as not confirmed.
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation;
+
+    /// The same for this scan alone: what has no answer is unknown, however long that has been so.
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.helo(address, name)
+    }
+
+    /// Whether neither `name` nor its registrable domain exists.
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        let _ = (address, name);
+        false
+    }
+
+    /// Whether this host has a name of its own, judging by its PTR names; with that name, or the first one.
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let _ = address;
+        (Confirmation::Unknown, None)
+    }
 
     /// The verdict on a sender domain, in lower case; `None` if it was not looked up.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict>;
@@ -43,6 +63,20 @@ pub trait Answers {
     fn was_spared(&self, address: IpAddr) -> bool {
         let _ = address;
         false
+    }
+
+    /// Whether this domain, in lower case, says that the host with this address may send its mail: by MX,
+    /// by address, or by SPF.
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        let _ = (address, domain);
+        Exemption::Unknown
+    }
+
+    /// What SPF says about a host that sends in the name of this domain, in lower case. `None` if it was
+    /// not asked, since the host is exempt without it, or if the answers are not believed.
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        let _ = (address, domain);
+        None
     }
 }
 

@@ -6,7 +6,7 @@
 //! may have more than one vote, neither to protect others by breaking a zone nor to tip the scales against
 //! them. Source: none in the original; design.
 
-use super::answers::{Answers, Confirmation, DomainVerdict, Doubt};
+use super::answers::{Answers, Confirmation, DomainVerdict, Doubt, Exemption, SpfResult};
 use super::rules::{Rule, dns};
 use super::sender;
 use crate::dns::failure::Failure;
@@ -189,6 +189,37 @@ impl Answers for Believed<'_> {
             Confirmation::NotConfirmed if self.ballot.has_failed() => Confirmation::Unknown,
             confirmation => confirmation,
         }
+    }
+
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        match self.answers.helo_now(address, name) {
+            Confirmation::NotConfirmed if self.ballot.has_failed() => Confirmation::Unknown,
+            confirmation => confirmation,
+        }
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.answers.is_gone(address, name) && !self.ballot.has_failed()
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        match self.answers.reverse(address) {
+            (Confirmation::NotConfirmed, name) if self.ballot.has_failed() => {
+                (Confirmation::Unknown, name)
+            }
+            reverse => reverse,
+        }
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        match self.answers.exemption(address, domain) {
+            Exemption::NotExempt if self.ballot.has_failed() => Exemption::Unknown,
+            exemption => exemption,
+        }
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.answers.spf(address, domain).filter(|_| !self.ballot.has_failed())
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {

@@ -1,11 +1,12 @@
 //! The answers about a host, as they are shown beside its verdict.
 //!
 //! In: a host's tuples and the believed [`Answers`]. Out: one [`Given`] for each different sender domain,
-//! HELO name and recipient that there was something to ask about, in the order of the tuples.
+//! HELO name and recipient that there was something to ask about, in the order of the tuples, after the PTR
+//! name.
 
-use super::answers::{Answers, Confirmation, DomainVerdict};
-use super::identity;
-use super::rules::{Subject, checker, dns};
+use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground};
+use super::rules::{Rule, Subject, checker, dns};
+use super::{exemption, identity};
 use crate::name;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -17,6 +18,11 @@ pub enum Given {
     Domain(Vec<u8>, Option<DomainVerdict>),
     /// DNS, about a HELO name of the host.
     Helo(Vec<u8>, Confirmation),
+    /// DNS, about the PTR name of the host: whether it has a name of its own. The name is empty if there is
+    /// none.
+    Ptr(Vec<u8>, Confirmation),
+    /// DNS, about a sender domain: whether it vouches for the host.
+    Exemption(Vec<u8>, Exemption),
     /// The external program, about a recipient: whether it is known; `None` without a verdict.
     Recipient(Vec<u8>, Option<bool>),
 }
@@ -28,18 +34,38 @@ impl Given {
             Given::Domain(_, Some(verdict)) => verdict.word(),
             Given::Helo(_, Confirmation::Confirmed) => "confirmed",
             Given::Helo(_, Confirmation::NotConfirmed) => "denied",
+            Given::Ptr(_, Confirmation::Confirmed) => "own",
+            Given::Ptr(_, Confirmation::NotConfirmed) => "none",
+            Given::Exemption(_, Exemption::Exempt(_)) => "exempt",
+            Given::Exemption(_, Exemption::NotExempt) => "not exempt",
             Given::Recipient(_, Some(true)) => "good",
             Given::Recipient(_, Some(false)) => "bad",
             Given::Domain(_, None)
             | Given::Helo(_, Confirmation::Unknown)
+            | Given::Ptr(_, Confirmation::Unknown)
+            | Given::Exemption(_, Exemption::Unknown)
             | Given::Recipient(_, None) => "unknown",
         }
+    }
+
+    /// By what a sender domain vouches for the host, if it does.
+    pub fn by(&self) -> Option<String> {
+        let Given::Exemption(_, Exemption::Exempt(ground)) = self else { return None };
+        Some(match ground {
+            Ground::Mx => "MX".into(),
+            Ground::Address => "address".into(),
+            Ground::Spf(mechanism) => format!("SPF {mechanism}"),
+        })
     }
 
     /// The name or address that the answer is about.
     pub fn about(&self) -> &[u8] {
         match self {
-            Given::Domain(text, _) | Given::Helo(text, _) | Given::Recipient(text, _) => text,
+            Given::Domain(text, _)
+            | Given::Helo(text, _)
+            | Given::Ptr(text, _)
+            | Given::Exemption(text, _)
+            | Given::Recipient(text, _) => text,
         }
     }
 }
@@ -50,8 +76,11 @@ pub(super) fn given<'s>(
     answers: &'s dyn Answers,
 ) -> impl Iterator<Item = Given> + 's {
     let (rules, address) = (subject.rules, subject.host.address.ip());
-    let asks_recipients = rules.check_rcpt && subject.is_suspect();
+    let asks_recipients = rules.check_rcpt && Rule::Checker.could_hit(subject);
     let mut seen = HashSet::new();
+    let (own, name) = answers.reverse(address);
+    let is_asked = rules.identity && (own != Confirmation::Unknown || name.is_some());
+    let ptr = is_asked.then(|| Given::Ptr(name.unwrap_or_default().to_vec(), own));
     let all = subject.tuples().flat_map(move |tuple| {
         let domain = dns::domain(&tuple).filter(|_| rules.sender_dns).map(|domain| {
             let mut lower = Vec::new();
@@ -59,16 +88,25 @@ pub(super) fn given<'s>(
             let verdict = answers.domain(&lower);
             Given::Domain(lower, verdict)
         });
-        let helo = identity::lower_name(tuple.helo).filter(|_| rules.identity).map(|name| {
-            let confirmation = answers.helo(address, &name);
-            Given::Helo(name.into_bytes(), confirmation)
-        });
+        let helo =
+            identity::lower_name(tuple.helo, address).filter(|_| rules.identity).map(|name| {
+                let confirmation = answers.helo(address, &name);
+                Given::Helo(name.into_bytes(), confirmation)
+            });
         let recipient = checker::recipient(&tuple, &rules.rcpt).filter(|_| asks_recipients);
         let recipient = recipient.map(|to| {
             let is_known = answers.is_recipient(&to);
             Given::Recipient(to.into_owned(), is_known)
         });
-        [domain, helo, recipient].into_iter().flatten()
+        let from = exemption::mailbox(tuple.from).filter(|_| rules.identity);
+        let exemption = from.and_then(|from| {
+            let domain = exemption::domain(&from);
+            let found = answers.exemption(address, &domain);
+            (found != Exemption::Unknown).then_some(Given::Exemption(domain, found))
+        });
+        [domain, exemption, helo, recipient].into_iter().flatten()
     });
-    all.filter(move |given| seen.insert((std::mem::discriminant(given), given.about().to_vec())))
+    ptr.into_iter()
+        .chain(all)
+        .filter(move |given| seen.insert((std::mem::discriminant(given), given.about().to_vec())))
 }

@@ -6,12 +6,13 @@
 
 use super::answers::{Answers, Confirmation, Silence};
 use super::hosts::{Host, Waiting};
-use super::identity;
+use super::identity::{self, Anonymity};
 use super::notes::Marks;
 use super::rules::{Case, Ground, Identity, Opinion, Rule, Scratch, Stage, Subject};
 use super::unasked::{Check, Unasked};
 use super::verdict::{Outcome, Why};
 use crate::config::Rules;
+use crate::evidence::Evidence;
 
 /// The number of hosts that are prepared at once: their keys fit into a CPU's cache.
 pub(super) const AHEAD: usize = 256;
@@ -64,6 +65,8 @@ pub(super) struct Suspicion {
 pub(super) struct Unsettled {
     pub nominees: Vec<Nominee>,
     pub suspicions: Vec<Suspicion>,
+    /// Hosts that depend on whether their sender domains vouch for them.
+    pub pleas: Vec<usize>,
 }
 
 impl Unsettled {
@@ -82,6 +85,15 @@ impl Unsettled {
         let late = self.suspicions.iter().filter(|suspicion| suspicion.is_late);
         late.map(|suspicion| suspicion.host).filter(move |number| !is_nominee(number))
     }
+}
+
+/// What is known beyond the records of a host.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known<'k> {
+    /// The answers, once there are any.
+    pub answers: Option<&'k dyn Answers>,
+    /// What is known beyond the host.
+    pub evidence: Option<&'k Evidence>,
 }
 
 /// Applies the rules to one host after the other.
@@ -115,19 +127,102 @@ impl<'w> Judge<'w> {
         (outcomes, self.unsettled)
     }
 
-    /// Settles the nominees by the answers. Without a definite answer they go free.
+    /// Settles the nominees by the answers. Without a definite answer they go free. Returns those that depend
+    /// on whether their sender domains vouch for them.
     pub fn settle_nominees(
         &mut self,
         nominees: &[Nominee],
         outcomes: &mut [Outcome],
         answers: Option<&dyn Answers>,
-    ) {
+    ) -> Vec<usize> {
+        let mut pleas = Vec::new();
         for nominee in nominees {
             let opinion = self.ask(nominee, answers);
+            pleas.extend(opinion.is_plea().then_some(nominee.host));
             if let Some(outcome) = outcomes.get_mut(nominee.host) {
                 outcome.take(opinion);
             }
         }
+        pleas
+    }
+
+    /// Whether each host that is not settled yet is anonymous.
+    pub fn anonymities(&self, outcomes: &[Outcome], answers: &dyn Answers) -> Vec<Anonymity> {
+        let mut found = Vec::with_capacity(outcomes.len());
+        for (hosts, outcomes) in self.waiting.hosts().chunks(AHEAD).zip(outcomes.chunks(AHEAD)) {
+            let open = |(host, outcome): (&'w Host, &Outcome)| outcome.is_open().then_some(host);
+            let open: Vec<_> = hosts.iter().zip(outcomes).map(open).collect();
+            self.waiting.prefetch(open.iter().flatten().copied());
+            found.extend(open.into_iter().map(|host| {
+                host.map_or(Anonymity::Unknown, |host| {
+                    let tuples = self.waiting.tuples_of(host);
+                    identity::anonymity(answers, host.address.ip(), tuples)
+                })
+            }));
+        }
+        found
+    }
+
+    /// Applies the rules that depend on who the host is to every host that is not settled yet. `anonymities`
+    /// are those of all hosts, if there are answers. Returns the hosts that depend on whether their sender
+    /// domains vouch for them.
+    pub fn settle_letters(
+        &mut self,
+        anonymities: &[Anonymity],
+        outcomes: &mut [Outcome],
+        known: Known<'_>,
+    ) -> Vec<usize> {
+        let (waiting, mut pleas) = (self.waiting, Vec::new());
+        let numbered = (0..).step_by(AHEAD).zip(waiting.hosts().chunks(AHEAD));
+        for ((start, hosts), outcomes) in numbered.zip(outcomes.chunks_mut(AHEAD)) {
+            let judged =
+                (start..).zip(hosts).zip(outcomes).filter_map(|((number, host), outcome)| {
+                    let anonymity = anonymities.get(number).copied().unwrap_or_default();
+                    let is_meant = outcome.is_open()
+                        && self.could_be_letter(host, anonymity, known.answers.is_some());
+                    is_meant.then_some((number, host, anonymity, outcome))
+                });
+            let judged: Vec<_> = judged.collect();
+            waiting.prefetch(judged.iter().map(|(_, host, ..)| *host));
+            for (number, host, anonymity, outcome) in judged {
+                pleas.extend(self.settle_letter(host, anonymity, outcome, known).then_some(number));
+            }
+        }
+        pleas
+    }
+
+    /// Whether a rule that depends on who the host is could hit it. Without answers no host is known.
+    fn could_be_letter(&self, host: &'w Host, anonymity: Anonymity, is_asked: bool) -> bool {
+        let is_marked = host.marks.any(Marks::LETTER);
+        let is_likely = is_marked || is_asked && anonymity != Anonymity::Named;
+        is_likely && self.could_be_hit(host, Stage::Host)
+    }
+
+    /// Applies those rules to one host; returns whether it depends on what vouches for it.
+    fn settle_letter(
+        &mut self,
+        host: &'w Host,
+        anonymity: Anonymity,
+        outcome: &mut Outcome,
+        Known { answers, evidence }: Known<'_>,
+    ) -> bool {
+        let subject = self.subject(host);
+        let mut case = Case { subject, anonymity, scratch: &mut self.scratch, answers, evidence };
+        let mut is_plea = false;
+        for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Host) {
+            let opinion = rule.judge(&mut case);
+            is_plea |= opinion.is_plea();
+            match opinion {
+                Opinion::Against(_) => {
+                    outcome.take(opinion);
+                    return false;
+                }
+                // The first rule that could have hit is named.
+                Opinion::Spared(..) if matches!(outcome, Outcome::Spared(..)) => {}
+                opinion => outcome.take(opinion),
+            }
+        }
+        is_plea
     }
 
     /// The hosts that this rule may still hit.
@@ -172,7 +267,7 @@ impl<'w> Judge<'w> {
         answers: &dyn Answers,
     ) -> Option<Suspicion> {
         let subject = self.subject(host);
-        let mut case = Case { subject, scratch: &mut self.scratch, answers: Some(answers) };
+        let mut case = Case::new(subject, &mut self.scratch, Some(answers));
         let mut grounds: Vec<_> = known.into_iter().collect();
         for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Answers) {
             match rule.judge(&mut case) {
@@ -207,16 +302,18 @@ impl<'w> Judge<'w> {
 
     fn settle_suspicion(
         &self,
-        host: &Host,
+        host: &'w Host,
         (ground, unasked): (Ground, Unasked),
         answers: &dyn Answers,
     ) -> Outcome {
         let address = host.address.ip();
-        if answers.was_spared(address) {
+        let stands = ground.stands(&self.subject(host));
+        if stands && answers.was_spared(address) {
             return Outcome::Trap(ground);
         }
         match identity::of_host(answers, address, self.waiting.tuples_of(host)) {
             Confirmation::NotConfirmed => Outcome::Trap(ground),
+            Confirmation::Confirmed if !stands => Outcome::Spared(ground, Why::Relay, unasked),
             Confirmation::Confirmed => Outcome::Spared(ground, Why::OneMessage, unasked),
             Confirmation::Unknown => {
                 let unasked = unasked.and(Check::Identity);
@@ -244,6 +341,21 @@ impl<'w> Judge<'w> {
         Some(Outcome::Pass(why, Unasked::NONE))
     }
 
+    /// The numbers of the hosts that a rule in this stage may still hit.
+    pub fn open_in(&self, stage: Stage, outcomes: &[Outcome]) -> impl Iterator<Item = usize> {
+        let judged = self.waiting.hosts().iter().zip(outcomes).enumerate();
+        let open = judged.filter(move |(_, (host, outcome))| {
+            outcome.is_open() && self.could_be_hit(host, stage)
+        });
+        open.map(|(number, _)| number)
+    }
+
+    /// Whether the host with this number is asked about in any case.
+    pub fn is_asked_about(&self, number: usize) -> bool {
+        let host = self.waiting.hosts().get(number);
+        host.is_some_and(|host| self.could_be_hit(host, Stage::Host))
+    }
+
     /// Whether a rule in this stage could hit a host that is not marked.
     fn could_be_hit(&self, host: &'w Host, stage: Stage) -> bool {
         let subject = self.subject(host);
@@ -255,7 +367,7 @@ impl<'w> Judge<'w> {
     /// One nomination is enough, since identity settles all of them in the same way.
     fn settle(&mut self, number: usize, host: &'w Host) -> Outcome {
         let subject = self.subject(host);
-        let mut case = Case { subject, scratch: &mut self.scratch, answers: None };
+        let mut case = Case::new(subject, &mut self.scratch, None);
         let (mut is_nominated, mut letters) = (false, Vec::new());
         for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Database) {
             let identity = if self.rules.identity { rule.identity() } else { Identity::Ignored };
@@ -291,18 +403,34 @@ impl<'w> Judge<'w> {
         match identity::of_host(answers, host.address.ip(), subject.tuples()) {
             Confirmation::Confirmed => Opinion::Spared(nominee.ground, Why::Identity),
             Confirmation::Unknown => Opinion::Spared(nominee.ground, Why::IdentityUnknown),
-            Confirmation::NotConfirmed => {
-                let scratch = &mut self.scratch;
-                nominee.ground.confirm(&mut Case { subject, scratch, answers: Some(answers) })
+            Confirmation::NotConfirmed => self.count_again(subject, answers),
+        }
+    }
+
+    /// What the counting rules find in a host without identity. Each may still spare it, and then the next
+    /// one decides.
+    fn count_again(&mut self, subject: Subject<'w>, answers: &dyn Answers) -> Opinion<Ground> {
+        let mut kept = Opinion::Nothing;
+        for rule in Rule::ALL.into_iter().filter(|rule| rule.identity() == Identity::Excuses) {
+            let mut case = Case::new(subject, &mut self.scratch, None);
+            let Opinion::Against(ground) = rule.judge(&mut case) else { continue };
+            let mut case = Case::new(subject, &mut self.scratch, Some(answers));
+            match ground.confirm(&mut case) {
+                Opinion::Against(ground) => return Opinion::Against(ground),
+                opinion if kept == Opinion::Nothing => kept = opinion,
+                opinion if opinion.is_plea() && !kept.is_plea() => kept = opinion,
+                _ => {}
             }
         }
+        kept
     }
 }
 
 /// Whether single messages are enough to trap a host whatever DNS says about it: two different ones, or
 /// HELO names that DNS could never confirm.
 fn is_enough(case: &mut Case<'_, '_>, grounds: &[Ground]) -> bool {
-    if !identity::can_be_confirmed(case.subject.tuples()) {
+    let address = case.subject.host.address.ip();
+    if !identity::can_be_confirmed(address, case.subject.tuples()) {
         return true;
     }
     case.scratch.distinct.clear();
@@ -361,7 +489,7 @@ mod tests {
         assert_eq!(rule(|rules| rules.sender_syntax = false), "syntax");
         assert_eq!(rule(|rules| rules.max_sender_domains = None), "domains");
         assert_eq!(rule(|rules| rules.max_sender_ratio = None), "senders");
-        assert_eq!(rule(|rules| rules.max_helo_domains = None), "helo");
+        assert_eq!(rule(|rules| rules.max_helo_names = None), "helo");
         assert_eq!(rule(|rules| rules.rcpt.trap.clear()), "rcpt");
         assert_eq!(rule(|_| {}), "-");
     }
@@ -385,7 +513,7 @@ mod tests {
 
     #[test]
     fn helo_wants_two_tuples_that_differ() {
-        let rules = Rules { max_helo_domains: Some(0), ..rules() };
+        let rules = Rules { max_helo_names: Some(0), ..rules() };
         let one = grey("10.0.0.1", "a.x.example", "<>", "<u@ours.test>");
         let nothing = ["10.0.0.1 - nothing against it"];
         assert_eq!(verdicts(std::slice::from_ref(&one), &rules), nothing);
@@ -495,5 +623,65 @@ mod tests {
             asked(&helo(&["dunno.x.example", "no.y.example"])),
             ["10.0.0.1 - identity not known: Host calls itself 2 names (> 1)"]
         );
+    }
+
+    /// The tuples of a domain that vouches for the host do not count.
+    #[test]
+    fn sender_domains_that_vouch_take_their_tuples_out_of_the_count() {
+        let domains = "Host sending from 6 domains (> 3)";
+        let vouched = |count: usize, word: &str| -> Vec<String> {
+            let number = |n: usize| if n < count { word } else { "www" };
+            (0..6).map(|n| format!("<a@{}.d{n}.example>", number(n))).collect()
+        };
+        let judged = |senders: &[String], more: usize| {
+            let mut senders: Vec<_> = senders.iter().map(String::as_str).collect();
+            let first = senders[5];
+            senders.extend(vec![first; more]);
+            asked(&host("10.0.0.1", "no.x.example", &senders)).remove(0)
+        };
+        let trapped =
+            |domains| format!("10.0.0.1 domains Host sending from {domains} domains (> 3)");
+        let exempt = format!("10.0.0.1 - sender's domain vouches for it: {domains}");
+        let unknown = "not known whether the sender's domain vouches for it";
+        let unknown = format!("10.0.0.1 - {unknown}: {domains}");
+        assert_eq!(judged(&vouched(0, "vouches"), 0), trapped(6));
+        assert_eq!(judged(&vouched(1, "vouches"), 0), exempt, "five tuples are left");
+        assert_eq!(judged(&vouched(1, "vouches"), 1), trapped(5), "six tuples are left");
+        assert_eq!(judged(&vouched(2, "vouches"), 9), trapped(4));
+        assert_eq!(judged(&vouched(3, "vouches"), 9), exempt, "three domains are left");
+        assert_eq!(judged(&vouched(1, "maybe"), 0), unknown);
+        assert_eq!(judged(&vouched(2, "maybe"), 9), trapped(4), "enough without them");
+        assert_eq!(judged(&vouched(3, "maybe"), 9), unknown);
+    }
+
+    #[test]
+    fn helo_names_of_exempt_messages_do_not_count() {
+        let judged = |other: &str, from: &str| {
+            let records = [
+                grey("10.0.0.1", "no.x.example", "<a@a.example>", "<u@ours.test>"),
+                grey("10.0.0.1", other, from, "<u@ours.test>"),
+            ];
+            asked(&records).remove(0)
+        };
+        let found = "Host calls itself 2 names (> 1)";
+        let unknown = "not known whether the sender's domain vouches for it";
+        for (other, from, wanted) in [
+            ("no.y.example", "<a@b.example>", format!("helo {found}")),
+            ("no.y.example", "<>", format!("helo {found}")),
+            ("friend", "<>", format!("helo {found}")),
+            ("192.0.2.1", "<>", format!("helo {found}")),
+            ("10-0-0-1.dsl.example", "<>", format!("helo {found}")),
+            ("web1.localdomain", "<>", format!("helo {found}")),
+            (
+                "no.y.example",
+                "<a@vouches.example>",
+                format!("- sender's domain vouches for it: {found}"),
+            ),
+            ("no.y.example", "<a@maybe.example>", format!("- {unknown}: {found}")),
+            ("yes.y.example", "<a@b.example>", "- nothing against it".into()),
+            ("no.www.x.example", "<a@b.example>", "- nothing against it".into()),
+        ] {
+            assert_eq!(judged(other, from), format!("10.0.0.1 {wanted}"), "{other} {from}");
+        }
     }
 }

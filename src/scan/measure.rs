@@ -24,7 +24,7 @@ pub enum Setting {
     /// Compared with the number of different senders for one tuple.
     MaxSenderRatio,
     /// Compared with the number of domains of HELO names that are not confirmed.
-    MaxHeloDomains,
+    MaxHeloNames,
 }
 
 impl Setting {
@@ -34,7 +34,7 @@ impl Setting {
             Setting::SuspectTuples => "suspect tuples",
             Setting::MaxSenderDomains => "max sender domains",
             Setting::MaxSenderRatio => "max sender ratio",
-            Setting::MaxHeloDomains => "max helo domains",
+            Setting::MaxHeloNames => "max helo names",
         }
     }
 }

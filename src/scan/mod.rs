@@ -13,7 +13,8 @@
 //! * `gather` reads each record once and takes `notes`; `hosts` keeps them by host (`table`, `address`).
 //! * [`sender`], [`name`](crate::name) and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] has the rules, one file each; `judge` applies them in order.
-//! * [`identity`] has the questions to DNS about nominated hosts, [`Domains`] those about senders;
+//! * [`identity`] has the questions to DNS about hosts, [`Domains`] those about senders, `exemption` those
+//!   about hosts that are about to be trapped;
 //!   [`Answers`] has the answers, `ballot` decides whether they are plausible, and `own` finds domains that
 //!   must exist.
 //! * `verdict` and `report` are the result; `unasked` are the checks that have none, `measure` and `given`
@@ -34,6 +35,7 @@ pub mod answers;
 mod ballot;
 mod distinct;
 mod domains;
+mod exemption;
 mod gather;
 mod given;
 mod hosts;

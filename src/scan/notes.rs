@@ -5,7 +5,7 @@
 //! Records that spamd did not write, or without a valid address, are only counted.
 
 use super::address::Address;
-use super::rules;
+use super::rules::{self, Letter};
 use super::sender::{self, Sender};
 use super::table::Seed;
 use crate::config::Rules;
@@ -24,7 +24,12 @@ const NAMED_UNKNOWN: usize = 16;
 /// further ahead was made while the clock was wrong, and will stay for years.
 const AHEAD: i64 = 24 * 60 * 60;
 
-/// What records tell about a host.
+/// Tuples are dated in steps of so many seconds,
+const STEP: i64 = 600;
+/// and as if they were at most so many steps old.
+const STEPS: i64 = 31;
+
+/// What records tell about a host; in the five highest bits of a tuple's marks, its age in steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks(u16);
 
@@ -47,8 +52,22 @@ impl Marks {
     pub const CUT_SENDER: Marks = Marks(256);
     /// or a recipient, which is only noted if recipients are judged.
     pub const CUT_RECIPIENT: Marks = Marks(512);
+    /// A rule that needs to know who the host is could hit this single tuple.
+    pub const LETTER: Marks = Marks(1024);
     /// The sender's domain is [its own](crate::name::is_registered) registrable domain.
     pub const REGISTERED: Marks = Marks(128);
+
+    /// The same with the age of a tuple that was made at `first`, in seconds since 1970.
+    fn aged(self, first: i64, now: i64) -> Marks {
+        let age = now.div_euclid(STEP).saturating_sub(first.div_euclid(STEP)).clamp(0, STEPS);
+        Marks(self.0 | u16::try_from(age).unwrap_or(0) << 11)
+    }
+
+    /// When the tuple was made, in seconds since 1970, up to a step too early; the same in every scan.
+    pub fn first(self, now: i64) -> i64 {
+        let step = now.div_euclid(STEP).saturating_sub((self.0 >> 11).into());
+        step.saturating_mul(STEP)
+    }
 
     /// Whether any of `others` is set.
     pub fn any(self, others: Marks) -> bool {
@@ -136,7 +155,7 @@ pub(super) struct Note<'a> {
     key: Key<'a>,
     /// The record's place in the file.
     pub place: u32,
-    /// A hash of the HELO string, 0 if it cannot be a host name.
+    /// A hash of the HELO string, 0 if it is empty.
     pub helo: u32,
     /// A hash of the sender's domain, if the sender is a mailbox.
     pub domain: u32,
@@ -228,6 +247,7 @@ impl<'a, 'r> Notes<'a, 'r> {
                 count(&mut self.counts.tuples);
                 let mut note = Note::silent(address, place, Marks::GREY);
                 self.look_at(&tuple, &mut note);
+                note.marks = note.marks.aged(data.first, self.now);
                 note.print = self.print(&record.key);
                 note.key = record.key.into();
                 Some(note)
@@ -271,10 +291,9 @@ impl<'a, 'r> Notes<'a, 'r> {
         if self.judges_recipients && sender::is_cut(tuple.to) {
             note.marks |= Marks::CUT_RECIPIENT;
         }
-        if rules::hit(tuple, &from, self.rules) {
-            note.marks |= Marks::HIT;
-        }
-        if may_be_name(tuple.helo) {
+        note.marks |=
+            rules::marks(&Letter { tuple, from: &from, address: note.address }, self.rules);
+        if !tuple.helo.is_empty() {
             note.helo = self.seed.hash(tuple.helo).max(1);
         }
     }
@@ -300,13 +319,25 @@ impl<'a, 'r> Notes<'a, 'r> {
     }
 }
 
-/// A fast check that is false for many strings that are not host names.
-fn may_be_name(helo: &[u8]) -> bool {
-    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    helo.first().is_some_and(is_inner)
-        && helo.last().is_some_and(|last| is_inner(last) || *last == b'.')
-}
-
 fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuple_keeps_its_date() {
+        let first = 1_795_420_123;
+        for age in [0, 1, 599, 600, 3 * 3600, 4 * 3600] {
+            let marks = Marks::LETTER.aged(first, first + age);
+            assert_eq!(marks.first(first + age), 1_795_419_600, "{age}");
+            assert!(marks.any(Marks::LETTER) && !marks.any(Marks::HIT));
+        }
+        let ahead = Marks::default().aged(first + 86_000, first);
+        assert_eq!(ahead.first(first), 1_795_419_600, "not before now");
+        let old = Marks::default().aged(0, first);
+        assert_eq!(old.first(first), 1_795_419_600 - 31 * 600);
+    }
 }

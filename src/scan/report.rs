@@ -89,13 +89,15 @@ impl<'r> Report<'r> {
 
     /// Questions about those HELO names of waiting hosts that are `wanted`, which are in lower case.
     pub fn questions_about(&self, wanted: impl Fn(&str) -> bool) -> Vec<Question> {
-        let is_wanted =
-            |tuple: &Tuple<'_>| lower_name(tuple.helo).is_some_and(|name| wanted(&name));
         let hosts = self.shares.iter().flat_map(|Judged { waiting, .. }| {
             waiting.hosts().iter().filter(|host| host.is_waiting()).map(move |host| (waiting, host))
         });
         let questions = hosts.map(|(waiting, host)| {
-            Question::new(host.address.ip(), waiting.tuples_of(host).filter(is_wanted))
+            let address = host.address.ip();
+            let is_wanted = |tuple: &Tuple<'_>| {
+                lower_name(tuple.helo, address).is_some_and(|name| wanted(&name))
+            };
+            Question::new(address, waiting.tuples_of(host).filter(is_wanted))
         });
         questions.filter(|question| !question.names.is_empty()).collect()
     }
@@ -275,7 +277,7 @@ fn statements(subject: &Subject<'_>, most: usize) -> Vec<Written> {
 /// The values that are compared with limits.
 fn measures(subject: &Subject<'_>, answers: Option<&dyn Answers>) -> Vec<Measure> {
     let mut scratch = Scratch::new(subject.waiting);
-    let mut case = Case { subject: *subject, scratch: &mut scratch, answers };
+    let mut case = Case::new(*subject, &mut scratch, answers);
     let tuples = u32::try_from(subject.mailboxes()).unwrap_or(u32::MAX);
     let (value, limit) = (tuples.into(), subject.rules.suspect_tuples.into());
     let mut measures = vec![Measure { setting: Setting::SuspectTuples, value, limit }];

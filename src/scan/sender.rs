@@ -177,6 +177,18 @@ fn unquoted(local: &[u8]) -> Vec<u8> {
     text
 }
 
+/// The domain of a recipient or of a sender, as written, without a trailing dot; `None` if it has none or
+/// spamd has cut it short.
+pub(super) fn domain(address: &[u8]) -> Option<&[u8]> {
+    if is_cut(address) {
+        return None;
+    }
+    let inside = address.strip_prefix(b"<").and_then(|inside| inside.get(..closing(inside)?));
+    let (_, domain) = split_local(without_route(inside.unwrap_or(address))).ok()?;
+    let domain = domain.strip_suffix(b".").unwrap_or(domain);
+    (!domain.is_empty()).then_some(domain)
+}
+
 /// All forms; the error is the first fault.
 fn careful(text: &[u8]) -> Result<Mailbox<'_>, Fault> {
     if str::from_utf8(text).is_err() {

@@ -1,10 +1,15 @@
 //! A scan in its stages, with DNS and the external program in between.
 //!
 //! [`Scan::of`] takes a database and settles all hosts except those that a counting rule nominates, or that
-//! have one bad message. [`Scan::questions`] has the questions to DNS about these, [`Scan::domains`] the
-//! sender domains of all hosts that are not already trapped, [`Scan::recipients`] the recipients for the
-//! external program. [`Scan::finish`] settles the hosts by the answers and returns the [`Report`]. Without
-//! answers nominees go free, and no recipient or sender domain traps a host.
+//! have one bad message, or that a rule of one letter could hit. [`Scan::questions`] has the questions to DNS
+//! about these, [`Scan::domains`] the sender domains of all hosts that are not already trapped,
+//! [`Scan::recipients`] the recipients for the external program. [`Scan::settle`] settles the hosts by the
+//! answers; [`Scan::claims`] has the questions to DNS about those that are then about to be trapped.
+//! [`Scan::finish`] returns the [`Report`]. Without answers nominees go free, and no recipient or sender
+//! domain traps a host.
+//!
+//! What is known beyond single hosts ([`Evidence`]) is that of this scan, and what
+//! [`Scan::recall`] adds of earlier ones. [`Scan::keys`] says what is of use.
 //!
 //! Hosts do not depend on each other: two threads judge them share by share, and the result is the same.
 
@@ -13,22 +18,26 @@ use super::ballot::{Ballot, Believed};
 use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
-use super::identity::Question;
-use super::judge::{AHEAD, Judge, Unsettled, Whom, left_alone};
+use super::identity::{Anonymity, Question};
+use super::judge::{AHEAD, Judge, Known, Unsettled, Whom, left_alone};
 use super::own::{self, Own};
 use super::report::{Judged, Report};
-use super::rules::{Rule, checker, dns};
+use super::rules::{Rule, Stage, checker, dns};
 use super::table::Seed;
 use super::unasked::Unasked;
 use super::verdict::{Outcome, Why};
+use super::{exemption, sender};
 use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
+use crate::dns::exemption::Claim;
+use crate::evidence::{Entry, Evidence, Key, Sighting};
 use crate::name;
 use crate::spamd::Tuple;
 use crate::threads::each;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// The number of sender domains of one host that are looked up, not counting domains that other hosts use
 /// too.
@@ -44,6 +53,12 @@ pub struct Scan<'r> {
     unsettled: Vec<Unsettled>,
     /// Once answers have been used, which hosts in each share depend on them.
     open: Vec<Vec<bool>>,
+    /// Seconds since 1970.
+    now: i64,
+    /// What is known of earlier scans.
+    recalled: Vec<(Key, Entry)>,
+    /// What is known beyond single hosts, once answers have been used.
+    evidence: Evidence,
 }
 
 impl<'r> Scan<'r> {
@@ -132,27 +147,76 @@ impl<'r> Scan<'r> {
             doubts: Vec::new(),
             ballot: Ballot::default(),
         };
-        Ok(Scan { rules, report, unsettled, open: Vec::new() })
+        let (_, now) = order_and_now;
+        let (open, recalled, evidence) = (Vec::new(), Vec::new(), Evidence::new(now));
+        Ok(Scan { rules, report, unsettled, open, now, recalled, evidence })
     }
 
-    /// The questions about identity, in the order in which hosts first appear: for nominees, and for hosts
-    /// with one bad message.
+    /// The questions about identity, in the order in which hosts first appear: for nominees, for hosts with
+    /// one bad message, and for hosts that a rule of one letter could hit.
     pub fn questions(&self) -> Vec<Question> {
-        self.ask(|unsettled, outcomes| {
+        self.ask(|judge, unsettled, outcomes| {
             let is_open = |number: &usize| outcomes.get(*number).is_some_and(Outcome::is_open);
-            unsettled.early().filter(is_open).collect()
+            let early = unsettled.early().filter(is_open);
+            early.chain(judge.open_in(Stage::Host, outcomes)).collect()
         })
     }
 
-    /// The same for hosts whose bad message was found only with the answers.
+    /// The same for hosts whose bad message was found only with the answers, and that were not asked about.
     pub fn late_questions(&self) -> Vec<Question> {
-        self.ask(|unsettled, outcomes| {
+        self.ask(|judge, unsettled, outcomes| {
             let is_warned = |number: &usize| {
                 let outcome = outcomes.get(*number);
                 matches!(outcome, Some(Outcome::Spared(_, why, _)) if why.is_warning())
             };
-            unsettled.late().filter(is_warned).collect()
+            let late = unsettled.late().filter(is_warned);
+            late.filter(|number| !judge.is_asked_about(*number)).collect()
         })
+    }
+
+    /// The hosts that a counting rule nominates, or that have one bad message.
+    pub fn nominated(&self) -> HashSet<IpAddr> {
+        let shares = self.report.shares.iter().zip(&self.unsettled);
+        let hosts = shares.flat_map(|(share, unsettled)| {
+            let hosts = share.waiting.hosts();
+            let numbers = unsettled.early().chain(unsettled.late());
+            numbers.filter_map(|number| hosts.get(number)).map(|host| host.address.ip())
+        });
+        hosts.collect()
+    }
+
+    /// The questions about hosts that are about to be trapped: whether the domains of their senders vouch for
+    /// them. Those that a scan may trap come first.
+    pub fn claims(&self) -> Vec<Claim> {
+        let rules = self.rules;
+        let most = rules.suspect_tuples.max(rules.max_sender_domains.unwrap_or(0));
+        let most = usize::try_from(most).unwrap_or(0).saturating_add(2);
+        let mut found = Vec::new();
+        for (share, unsettled) in self.report.shares.iter().zip(&self.unsettled) {
+            let hosts = share.waiting.hosts();
+            for host in unsettled.pleas.iter().filter_map(|number| hosts.get(*number)) {
+                let tuples = share.waiting.tuples_of(host);
+                let claims = exemption::claims(host.address.ip(), tuples, most);
+                found.push((self.turn(host), claims));
+            }
+        }
+        found.sort_by_key(|(turn, _)| *turn);
+        found.into_iter().flat_map(|(_, claims)| claims).collect()
+    }
+
+    /// Adds what is known of earlier scans, before the hosts are settled again.
+    pub fn recall(&mut self, known: impl IntoIterator<Item = (Key, Entry)>) {
+        self.recalled.extend(known);
+    }
+
+    /// What is known beyond single hosts, by the answers of the last [`Scan::settle`].
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// What [`Scan::recall`] should be given: whatever anonymous hosts in this scan have used.
+    pub fn keys(&self) -> Vec<Key> {
+        self.evidence.fresh().into_iter().map(|(key, _)| key).collect()
     }
 
     /// The questions about the identity of every host, whether or not a verdict depends on it; none if
@@ -161,19 +225,22 @@ impl<'r> Scan<'r> {
         if !self.rules.identity {
             return Vec::new();
         }
-        self.ask(|_, outcomes| {
+        self.ask(|_, _, outcomes| {
             let numbered = outcomes.iter().enumerate();
             let present = numbered.filter(|(_, outcome)| **outcome != Outcome::Absent);
             present.map(|(number, _)| number).collect()
         })
     }
 
-    fn ask(&self, whom: impl Fn(&Unsettled, &[Outcome]) -> Vec<usize>) -> Vec<Question> {
+    fn ask(
+        &self,
+        whom: impl Fn(&Judge<'_>, &Unsettled, &[Outcome]) -> Vec<usize>,
+    ) -> Vec<Question> {
         let mut questions = Vec::new();
         for (Judged { waiting, outcomes }, unsettled) in
             self.report.shares.iter().zip(&self.unsettled)
         {
-            let mut numbers = whom(unsettled, outcomes);
+            let mut numbers = whom(&self.judge_of(waiting), unsettled, outcomes);
             numbers.sort_unstable();
             numbers.dedup();
             let hosts = numbers.iter().filter_map(|number| waiting.hosts().get(*number));
@@ -267,7 +334,12 @@ impl<'r> Scan<'r> {
     /// [Settles](Self::settle) all hosts finally.
     pub fn finish(mut self, answers: Option<&dyn Answers>) -> Report<'r> {
         self.settle(answers);
-        self.report
+        self.end().0
+    }
+
+    /// Ends as the last [`Scan::settle`] has left it, with what is known beyond single hosts.
+    pub fn end(self) -> (Report<'r>, Evidence) {
+        (self.report, self.evidence)
     }
 
     /// Settles all hosts by the answers. Without a definite answer nominees go free, and one bad message is
@@ -276,22 +348,76 @@ impl<'r> Scan<'r> {
     pub fn settle(&mut self, answers: Option<&dyn Answers>) {
         self.open_again();
         let ballot = answers.map_or_else(Ballot::default, |answers| self.ballot(answers));
-        let report = &mut self.report;
-        report.doubts =
-            answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
-        report.ballot = ballot;
-        let believed = answers.map(|answers| Believed { answers, ballot: &report.ballot });
+        let doubts = answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
+        let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
         let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
-        for (Judged { waiting, outcomes }, unsettled) in
-            report.shares.iter_mut().zip(&mut self.unsettled)
-        {
-            let mut judge = Judge::new(waiting, self.rules, report.whom);
+        let anonymities = self.anonymities(answers);
+        self.evidence = self.gathered(&anonymities);
+        let known = Known { answers, evidence: answers.map(|_| &self.evidence) };
+        let shares = self.report.shares.iter_mut().zip(&mut self.unsettled).zip(&anonymities);
+        for ((Judged { waiting, outcomes }, unsettled), anonymities) in shares {
+            let mut judge = Judge::new(waiting, self.rules, self.report.whom);
+            let mut pleas = judge.settle_letters(anonymities, outcomes, known);
             // Without answers this finds which checks have no result.
             let heard = answers.unwrap_or(&Silence);
             let late = judge.weigh(&unsettled.suspicions, outcomes, heard);
             unsettled.suspicions.extend(late);
-            judge.settle_nominees(&unsettled.nominees, outcomes, answers);
+            pleas.extend(judge.settle_nominees(&unsettled.nominees, outcomes, answers));
             judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
+            pleas.sort_unstable();
+            pleas.dedup();
+            unsettled.pleas = pleas;
+        }
+        (self.report.doubts, self.report.ballot) = (doubts, ballot);
+    }
+
+    /// For each share whether its hosts are anonymous; nothing if it does not matter.
+    fn anonymities(&self, answers: Option<&dyn Answers>) -> Vec<Vec<Anonymity>> {
+        let answers = answers.filter(|_| self.rules.judge_letters());
+        let anonymities = |Judged { waiting, outcomes }: &Judged<'_>| {
+            answers.map(|answers| self.judge_of(waiting).anonymities(outcomes, answers))
+        };
+        let shares = self.report.shares.iter();
+        shares.map(|share| anonymities(share).unwrap_or_default()).collect()
+    }
+
+    /// What anonymous hosts in this scan have used, and what was recalled.
+    fn gathered(&self, anonymities: &[Vec<Anonymity>]) -> Evidence {
+        let mut evidence = Evidence::new(self.now);
+        if !self.rules.stranger && !self.rules.crowd {
+            return evidence;
+        }
+        evidence.recall(self.recalled.iter().cloned());
+        for (Judged { waiting, .. }, anonymities) in self.report.shares.iter().zip(anonymities) {
+            let hosts = waiting.hosts().iter().zip(anonymities);
+            let is_meant = |(host, anonymity): &(&Host, &Anonymity)| {
+                **anonymity == Anonymity::Anonymous && !self.turn(host).0
+            };
+            for (host, _) in hosts.filter(is_meant) {
+                self.sight(waiting, host, &mut evidence);
+            }
+        }
+        evidence
+    }
+
+    /// Notes the tuples of an anonymous host.
+    fn sight(&self, waiting: &Waiting<'_>, host: &Host, evidence: &mut Evidence) {
+        let mut registered = Vec::new();
+        for note in waiting.notes_of(host) {
+            let tuple = note.tuple();
+            registered.clear();
+            let from = exemption::mailbox(tuple.from);
+            let domain = from.map(|from| {
+                name::registrable(from.domain, &mut registered);
+                &registered[..]
+            });
+            evidence.note(&Sighting {
+                address: host.address.ip(),
+                helo: tuple.helo,
+                domain,
+                recipient: &sender::recipient(tuple.to).unwrap_or_default(),
+                time: note.marks.first(self.now),
+            });
         }
     }
 
@@ -358,7 +484,6 @@ mod tests {
     };
     use super::super::verdict::Verdict;
     use super::*;
-    use std::net::IpAddr;
 
     #[test]
     fn without_answers_nominees_pass() {
@@ -404,7 +529,7 @@ mod tests {
                 "10.0.0.3 - sender domain not known",
                 "10.0.0.4 - nothing against it",
                 "10.0.0.5 syntax Invalid source address nobody (no @)",
-                "10.0.0.6 - identity confirmed, one bad message is not enough: \
+                "10.0.0.6 - identity confirmed, in another domain than the sender's: \
                     Mailed from sender gone.example with no MX or A",
                 "10.0.0.7 - identity confirmed: Host sending from 7 domains (> 3)",
                 "10.0.0.8 - whitelisted",
@@ -497,28 +622,35 @@ mod tests {
         let confirmed = "yes.x.example";
         let records = [
             one("10.0.0.1", confirmed, "<a@a.example>", old),
-            one("10.0.0.2", confirmed, "<a@gone.example>", "<u@ours.test>"),
+            one("10.0.0.2", confirmed, "<a@gone.x.example>", "<u@ours.test>"),
             // The same recipient again, in another spelling.
             one("10.0.0.3", confirmed, "<a@a.example>", old),
             one("10.0.0.3", confirmed, "<b@b.example>", "<X@OLD.test>"),
-            one("10.0.0.4", confirmed, "<a@gone.example>", "<u@ours.test>"),
-            one("10.0.0.4", confirmed, "<b@gone.example>", "<v@ours.test>"),
+            one("10.0.0.4", confirmed, "<a@gone.x.example>", "<u@ours.test>"),
+            one("10.0.0.4", confirmed, "<b@gone.x.example>", "<v@ours.test>"),
             // Two different ones, for one rule or for two.
             one("10.0.0.5", confirmed, "<a@a.example>", old),
             one("10.0.0.5", confirmed, "<a@a.example>", "<y@old.test>"),
-            one("10.0.0.6", confirmed, "<a@gone.example>", old),
-            one("10.0.0.7", confirmed, "<a@gone.example>", "<u@ours.test>"),
-            one("10.0.0.7", confirmed, "<a@null.example>", "<u@ours.test>"),
+            one("10.0.0.6", confirmed, "<a@gone.x.example>", old),
+            one("10.0.0.7", confirmed, "<a@gone.x.example>", "<u@ours.test>"),
+            one("10.0.0.7", "yes.y.example", "<a@null.y.example>", "<u@ours.test>"),
             // Without identity one is enough.
             one("10.0.0.8", "no.x.example", "<a@a.example>", old),
             one("10.0.0.9", "h", "<a@gone.example>", "<u@ours.test>"),
             one("10.0.0.10", "dunno.x.example", "<a@a.example>", old),
             // A sender that could never receive a reply is not mail.
             one("10.0.0.11", confirmed, "<nobody>", "<u@ours.test>"),
+            // A relay passes on the mail of others, dead or not.
+            one("10.0.0.12", confirmed, "<a@gone.a.example>", "<u@ours.test>"),
+            one("10.0.0.12", confirmed, "<a@gone.b.example>", "<u@ours.test>"),
+            one("10.0.0.13", "dunno.x.example", "<a@gone.a.example>", "<u@ours.test>"),
+            one("10.0.0.13", "dunno.x.example", "<a@gone.b.example>", "<u@ours.test>"),
         ];
         let spared = "identity confirmed, one bad message is not enough:";
         let rcpt = "Mailed to trap address x@old.test";
-        let dns = "Mailed from sender gone.example with no MX or A";
+        let dns = "Mailed from sender gone.x.example with no MX or A";
+        let relay = "identity confirmed, in another domain than the sender's:";
+        let relayed = "Mailed from sender gone.a.example with no MX or A";
         let unknown = "identity not known, one bad message is not enough this time:";
         assert_eq!(
             asked(&records),
@@ -531,23 +663,26 @@ mod tests {
                 &format!("10.0.0.6 rcpt {rcpt}"),
                 &format!("10.0.0.7 dns {dns}"),
                 &format!("10.0.0.8 rcpt {rcpt}"),
-                &format!("10.0.0.9 dns {dns}"),
+                "10.0.0.9 dns Mailed from sender gone.example with no MX or A",
                 &format!("10.0.0.10 - {unknown} {rcpt}"),
                 "10.0.0.11 syntax Invalid source address nobody (no @)",
+                &format!("10.0.0.12 - {relay} {relayed}"),
+                &format!("10.0.0.13 - {unknown} {relayed}"),
             ]
         );
         let rules = Rules { identity: true, sender_dns: true, ..rules() };
-        let again = Again(&["10.0.0.1", "10.0.0.2", "10.0.0.10"]);
+        let again = Again(&["10.0.0.1", "10.0.0.2", "10.0.0.10", "10.0.0.12", "10.0.0.13"]);
         let second = lines(&scan(&records, &rules).finish(Some(&again)));
         let trapped = [(0, "1 rcpt", rcpt), (1, "2 dns", dns), (9, "10 rcpt", rcpt)];
         for (place, rule, reason) in trapped {
             assert_eq!(second[place], format!("10.0.0.{rule} {reason}"));
         }
         assert_eq!(second[2..9], asked(&records)[2..9]);
+        assert_eq!(second[10..], asked(&records)[10..], "a relay stays one");
         // Without DNS there are no identities.
         let without = Rules { identity: false, ..rules };
         let report = scan(&records, &without).finish(Some(&Oracle));
-        assert_eq!(report.traps(Portion::None).count(), 11);
+        assert_eq!(report.traps(Portion::None).count(), 13);
     }
 
     #[test]
@@ -555,7 +690,7 @@ mod tests {
         let rules = Rules { identity: true, sender_dns: true, ..rules() };
         let records = [
             grey("10.0.0.1", "yes.x.example", "<a@a.example>", "<x@old.test>"),
-            grey("10.0.0.2", "yes.y.example", "<a@gone.example>", "<u@ours.test>"),
+            grey("10.0.0.2", "yes.y.example", "<a@gone.y.example>", "<u@ours.test>"),
             grey("10.0.0.3", "localhost", "<a@gone.example>", "<u@ours.test>"),
             grey("10.0.0.4", "yes.z.example", "<a@a.example>", "<u@ours.test>"),
         ];

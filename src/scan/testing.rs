@@ -1,8 +1,9 @@
 //! Records for tests, as spamd would write them, and answers.
 
-use super::answers::{Answers, Bad, Confirmation, DomainVerdict};
+use super::answers::{Answers, Bad, Confirmation, DomainVerdict, Exemption, Ground, SpfResult};
 use super::{Portion, Report, Scan};
 use crate::config::Rules;
+use crate::config::rules::Hosts;
 use crate::db::{ByteOrder, Record};
 use crate::dns::failure::Failure;
 use crate::dns::verdict::Good;
@@ -57,17 +58,18 @@ pub(super) const SIX_DOMAINS: [&str; 6] = [
     "<a@f.example>",
 ];
 
-/// Six senders in one domain.
+/// Six senders in three domains.
 pub(super) const SIX_SENDERS: [&str; 6] = [
     "<a@x.example>",
     "<b@x.example>",
-    "<c@x.example>",
-    "<d@x.example>",
-    "<e@x.example>",
-    "<f@x.example>",
+    "<c@y.example>",
+    "<d@y.example>",
+    "<e@z.example>",
+    "<f@z.example>",
 ];
 
-/// Confirms names that begin with `yes.`, denies those with `no.`; all others are unknown.
+/// Confirms names that begin with `yes.`, denies those with `no.`; all others are unknown. Hosts in 10.1/16
+/// have a name of their own, of those in 10.2/16 it is unknown, others have none.
 pub(super) struct Oracle;
 
 impl Answers for Oracle {
@@ -89,15 +91,58 @@ impl Answers for Oracle {
         })
     }
 
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        match address {
+            IpAddr::V4(v4) if v4.octets().starts_with(&[10, 1]) => {
+                (Confirmation::Confirmed, Some(b"mx.own.example"))
+            }
+            IpAddr::V4(v4) if v4.octets().starts_with(&[10, 2]) => (Confirmation::Unknown, None),
+            _ => (Confirmation::NotConfirmed, None),
+        }
+    }
+
+    fn is_gone(&self, _: IpAddr, name: &str) -> bool {
+        name.contains(".gone.")
+    }
+
+    /// No domain vouches for anybody, except by its beginning.
+    fn exemption(&self, _: IpAddr, domain: &[u8]) -> Exemption {
+        match domain.split(|byte| *byte == b'.').next() {
+            Some(b"vouches") => Exemption::Exempt(Ground::Mx),
+            Some(b"maybe") => Exemption::Unknown,
+            _ => Exemption::NotExempt,
+        }
+    }
+
+    /// By a label of the domain.
+    fn spf(&self, _: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        let has = |label: &[u8]| domain.split(|byte| *byte == b'.').any(|other| other == label);
+        match () {
+            () if has(b"vouches") || has(b"maybe") => None,
+            () if has(b"fail") => Some(SpfResult::Fail),
+            () if has(b"softfail") => Some(SpfResult::SoftFail),
+            () if has(b"temp") => Some(SpfResult::TempError),
+            () => Some(SpfResult::None),
+        }
+    }
+
     /// Everybody exists except those who left.
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         Some(!address.starts_with(b"left"))
     }
 }
 
-/// Rules that need no DNS, with a recipient to whom only spammers write.
+/// Rules that need no DNS, none that judges who a host is, with a recipient to whom only spammers write.
 pub(super) fn rules() -> Rules {
-    let mut rules = Rules { identity: false, sender_dns: false, ..Rules::default() };
+    let mut rules = Rules {
+        identity: false,
+        sender_dns: false,
+        helo_address: false,
+        helo_dynamic: false,
+        stranger: false,
+        check_rcpt_for: Hosts::Suspect,
+        ..Rules::default()
+    };
     rules.rcpt.trap = vec![Regex::new("(?i)@old\\.test$").unwrap()];
     rules
 }
@@ -111,4 +156,22 @@ pub(super) fn verdicts(records: &[Record<'static>], rules: &Rules) -> Vec<String
 pub(super) fn asked(records: &[Record<'static>]) -> Vec<String> {
     let rules = Rules { identity: true, sender_dns: true, ..rules() };
     lines(&scan(records, &rules).finish(Some(&Oracle)))
+}
+
+/// Rules that judge who a host is, and no others.
+pub(super) fn letter_rules() -> Rules {
+    Rules {
+        identity: true,
+        helo_address: true,
+        helo_dynamic: true,
+        stranger: true,
+        crowd: true,
+        max_helo_names: None,
+        ..rules()
+    }
+}
+
+/// The verdicts of these rules with the answers of the [`Oracle`].
+pub(super) fn letters(records: &[Record<'static>], rules: &Rules) -> Vec<String> {
+    lines(&scan(records, rules).finish(Some(&Oracle)))
 }

@@ -16,18 +16,21 @@ pub enum Check {
     SenderDomain,
     /// The recipients, by the external program.
     Recipient,
-    /// The HELO names, in DNS.
+    /// The HELO and PTR names, in DNS.
     Identity,
+    /// Whether the sender domains vouch for the host, in DNS: MX, address and SPF.
+    Exemption,
 }
 
 impl Check {
     /// Every check, in the order in which it is listed.
-    pub const ALL: [Check; 5] = [
+    pub const ALL: [Check; 6] = [
         Check::Sender,
         Check::RecipientText,
         Check::SenderDomain,
         Check::Recipient,
         Check::Identity,
+        Check::Exemption,
     ];
 
     /// That it has no result, as it is logged.
@@ -38,6 +41,7 @@ impl Check {
             Check::SenderDomain => "sender domain not known",
             Check::Recipient => "recipient not checked",
             Check::Identity => "identity not known",
+            Check::Exemption => "exemption not known",
         }
     }
 
@@ -48,6 +52,7 @@ impl Check {
             Check::SenderDomain => 4,
             Check::Recipient => 8,
             Check::Identity => 16,
+            Check::Exemption => 32,
         }
     }
 }

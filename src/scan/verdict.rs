@@ -63,7 +63,7 @@ impl State {
 
 /// The form of [`Evidence::details`]: the order of the fields, and of the variants in them. Whoever changes
 /// one of them changes this.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// The evidence for a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,7 +200,11 @@ impl Outcome {
         matches!(
             self,
             Outcome::Pass(Why::Nothing, _)
-                | Outcome::Spared(_, Why::Identity | Why::IdentityUnknown, _)
+                | Outcome::Spared(
+                    _,
+                    Why::Identity | Why::IdentityUnknown | Why::Exempt | Why::ExemptionUnknown,
+                    _
+                )
         )
     }
 
@@ -218,8 +222,11 @@ impl Outcome {
             Opinion::Against(ground) => *self = Outcome::Trap(ground),
             Opinion::Spared(..) if !self.is_open() => {}
             Opinion::Spared(ground, why) => {
-                let (unasked, is_unknown) = (self.unasked(), why == Why::IdentityUnknown);
-                let unasked = if is_unknown { unasked.and(Check::Identity) } else { unasked };
+                let unasked = match why {
+                    Why::IdentityUnknown => self.unasked().and(Check::Identity),
+                    Why::ExemptionUnknown => self.unasked().and(Check::Exemption),
+                    _ => self.unasked(),
+                };
                 *self = Outcome::Spared(ground, why, unasked);
             }
             Opinion::Unasked(check) => match self {
@@ -258,6 +265,13 @@ pub enum Why {
     Identity,
     /// Nominated, but DNS was not asked or had no definite answer.
     IdentityUnknown,
+    /// Nominated, but the domain of its sender says that it may send its mail.
+    Exempt,
+    /// Nominated, but it is not known whether that domain says so.
+    ExemptionUnknown,
+    /// Senders in domains without a mail server, but DNS confirms its HELO names, which are in other
+    /// domains: it passes on the mail of others.
+    Relay,
     /// One message was bad, but DNS confirms its HELO names.
     OneMessage,
     /// The same, but DNS was not asked about them or had no definite answer.
@@ -306,6 +320,9 @@ impl Why {
             Why::Observed => "only observed",
             Why::Identity => "identity confirmed",
             Why::IdentityUnknown => "identity not known",
+            Why::Exempt => "sender's domain vouches for it",
+            Why::ExemptionUnknown => "not known whether the sender's domain vouches for it",
+            Why::Relay => "identity confirmed, in another domain than the sender's",
             Why::OneMessage => "identity confirmed, one bad message is not enough",
             Why::OneMessageUnknown => "identity not known, one bad message is not enough this time",
             Why::Unasked => "not everything could be checked",

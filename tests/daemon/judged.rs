@@ -1,8 +1,8 @@
 //! What one scan knows from another, when the address checker is believed, and which hosts are never
 //! trapped.
 
-use crate::support::daemon::{NO_DNS, Place};
-use crate::support::records::grey;
+use crate::support::daemon::{NO_DNS, Place, greytrapctl};
+use crate::support::records::{grey, now};
 use crate::support::responder::Responder;
 use crate::world;
 
@@ -35,6 +35,55 @@ fn a_reload_does_not_spare_it_again() {
     assert_eq!(count(&daemon.scan_done(), "Trapped "), 0);
     daemon.says(&["reload"]);
     daemon.line("Trapped 192.0.2.72: Mailed to trap address old@closed.example.org");
+}
+
+#[test]
+fn a_restart_does_not_spare_it_again() {
+    let (place, server) = (Place::new(), Responder::start(world::answer));
+    place.configure(&world::statements(&server));
+    let recipient = "old@closed.example.org";
+    place.enter(&[grey("192.0.2.72", "out.provider.example", "a@good.example", recipient)]);
+    let mut daemon = place.start();
+    assert_eq!(count(&daemon.scan_done(), "Trapped "), 0);
+    daemon.stop();
+    let mut daemon = place.start();
+    daemon.line("Trapped 192.0.2.72: Mailed to trap address old@closed.example.org");
+}
+
+/// With a memory of its own, `simulate` does what the daemon does in its second scan.
+#[test]
+fn one_scan_of_simulate_after_the_other_remembers() {
+    let (place, server) = (Place::new(), Responder::start(world::answer));
+    place.configure(&world::statements(&server));
+    let recipient = "old@closed.example.org";
+    place.enter(&[grey("192.0.2.72", "out.provider.example", "a@good.example", recipient)]);
+    let (conf, file) = (place.path("conf"), place.database());
+    let run = |memory: Option<&str>, ago: i64| {
+        let time = (now() - ago).to_string();
+        let mut arguments = ["simulate", "-t", &time, "-f"].map(std::ffi::OsString::from).to_vec();
+        arguments.push(conf.clone().into());
+        if let Some(memory) = memory {
+            arguments.extend(["-M".into(), place.path(memory).into()]);
+        }
+        arguments.push(file.clone().into());
+        greytrapctl(arguments)
+    };
+    let trapped = format!("192.0.2.72\trcpt\tMailed to trap address {recipient}\n");
+    for (memory, ago, out) in [
+        (None, 50, ""),
+        (None, 40, ""),
+        (Some("one"), 50, ""),
+        (Some("one"), 40, trapped.as_str()),
+        (Some("two"), 40, ""),
+    ] {
+        let ran = run(memory, ago);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(0), out), "{memory:?} {ago} {}", ran.err);
+    }
+    let other = place.write("other", "something else", 0o600);
+    let ran = run(Some("other"), 40);
+    let said = format!("greytrapctl: {}: truncated or not a database\n", other.display());
+    assert_eq!((ran.status, ran.err), (Some(1), said));
+    assert_eq!(std::fs::read(other).unwrap(), b"something else");
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod monitor;
 mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
+mod recomputed;
 mod reload;
 mod remembered;
 mod sandbox;
@@ -40,4 +41,5 @@ mod sync;
 mod syslog;
 #[cfg(target_os = "linux")]
 mod taken;
+mod what_if;
 mod world;

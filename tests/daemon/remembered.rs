@@ -3,8 +3,8 @@
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
-use crate::support::records::{grey, host, invalid_senders, now, trapped};
-use greytrapper::memory::{Deed, Query, Record, Settings, Store};
+use crate::support::records::{grey, host, invalid_senders, now, trapped, white};
+use greytrapper::memory::{Deed, Query, Record, Seen, Settings, Store, Tuples, unpack};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Uid;
 use serde_json::Value;
@@ -333,7 +333,7 @@ fn an_exception_ends_traps_from_before_a_restart() {
 /// Judged, logged once and remembered, not written; a reload that ends it traps in the next scan.
 #[test]
 fn observed_rules_trap_nobody() {
-    let place = place("observe { syntax, dns }\nmax helo domains 1\n");
+    let place = place("observe { syntax, dns }\nmax helo names 1\n");
     place.enter(&invalid_senders(2));
     place.enter(&[
         grey("192.0.2.40", "one.example", "a@b.example", "user@example.org"),
@@ -442,9 +442,62 @@ fn a_kill_of_the_whole_daemon_loses_little() {
     assert_eq!(place.trapped().len(), 4, "the release holds");
 }
 
+/// What the file knows of the tuples of all hosts, and which of these hosts have passed; nobody may have it
+/// open.
+fn tuples(place: &Place) -> (Vec<String>, Vec<String>) {
+    let settings = Settings {
+        directory: place.memory(),
+        verdicts: Duration::from_secs(90 * 86_400),
+        tuples: Some(Duration::from_secs(14 * 86_400)),
+        size: 1 << 30,
+    };
+    let store = Store::open(settings, now()).unwrap().store;
+    let Tuples { blocks, passed, next } = store.tuples(0, None, 10_000).unwrap();
+    assert!(next.is_none());
+    let seen = blocks.iter().flat_map(|(_, bytes)| unpack(bytes));
+    let text = |seen: Seen| format!("{} {}", seen.address, String::from_utf8(seen.to).unwrap());
+    let found = (
+        seen.map(text).collect(),
+        passed.into_iter().map(|(address, _)| address.to_string()).collect(),
+    );
+    drop(store);
+    if Uid::effective().is_root() {
+        place.give("memory/memory.redb");
+    }
+    found
+}
+
+#[test]
+fn tuples_of_all_hosts_are_remembered_once() {
+    let place = place("");
+    let one = |n: u32| grey(&host(n), "h.example", "a@b.example", &format!("user{n}@example.org"));
+    place.enter(&[one(1), one(2), white("10.0.0.9")]);
+    let mut daemon = scanned(&place);
+    place.enter(&[one(3)]);
+    for _ in 0..2 {
+        daemon.says(&["scan"]);
+        daemon.scan_done();
+    }
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    daemon = again(daemon, &place);
+    // It waited, and is whitelisted; the other was whitelisted without.
+    place.enter(&[white("10.0.0.2")]);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    daemon.stop();
+    let (seen, passed) = tuples(&place);
+    let expected = [1, 2, 3].map(|n| format!("10.0.0.{n} <user{n}@example.org>"));
+    assert_eq!((seen, passed), (expected.to_vec(), vec!["10.0.0.2".to_owned()]));
+    place.configure(&format!("{NO_DNS}scan every 1h\nremember tuples no\n"));
+    scanned(&place).stop();
+    assert_eq!(tuples(&place).0, [""; 0], "remember tuples no");
+}
+
 /// The times of scans of 100,000 tuples, each of which traps 500 hosts.
 fn scan_times(has_memory: bool) -> Vec<Duration> {
-    let place = place("trap limit 100000 per 1m\n");
+    let tuples = if has_memory { "" } else { "remember tuples no\n" };
+    let place = place(&format!("trap limit 100000 per 1m\n{tuples}"));
     if !has_memory {
         fs::write(place.memory(), "").unwrap();
     }

@@ -18,7 +18,7 @@ const ROWS: [&[&str]; 8] = [
     &["db"],
     &["config"],
     &["frame", "heap", "log", "machine", "memory", "name", "threads"],
-    &["date", "errno", "escape", "plural"],
+    &["date", "errno", "escape", "evidence", "plural"],
 ];
 
 /// A path in the source: where it is written, and what it leads to, both from the crate's root.

@@ -71,8 +71,15 @@ pub fn servfail(query: &Query) -> Vec<Act> {
     query.control().unwrap_or_else(|| query.reply().rcode(SERVFAIL).send())
 }
 
-/// A configuration by which `server` is asked, with more lines.
+/// A configuration by which `server` is asked, with more lines, and without the rules that ask about every
+/// host.
 pub fn conf(dir: &Dir, server: SocketAddr, lines: &str) -> PathBuf {
+    let off = "check helo address no\ncheck helo dynamic no\ncheck stranger no\n";
+    conf_of_all(dir, server, &format!("{off}{lines}"))
+}
+
+/// The same with all rules.
+pub fn conf_of_all(dir: &Dir, server: SocketAddr, lines: &str) -> PathBuf {
     let path = dir.path("greytrapper.conf");
     let (address, port) = (server.ip(), server.port());
     let dns = format!("dns {{ nameserver {address} port {port}, timeout 1s, attempts 2 }}\n");

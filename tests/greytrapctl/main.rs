@@ -26,4 +26,5 @@ mod sample;
 mod show;
 mod simulate;
 mod simulate_dns;
+mod spf;
 mod usage;

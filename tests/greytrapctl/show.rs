@@ -105,8 +105,8 @@ fn the_state_as_an_object() {
     let took = json!({"read_us": 61_203, "judge_us": 212_480, "dns_us": 1_390_022,
         "checker_us": 0, "write_us": 742});
     assert_eq!((&scan["took"], &scan["lock_held_us"]), (&took, &json!(59_871)));
-    let rules = json!({"syntax": 1, "domains": 2, "senders": 0, "helo": 0, "rcpt": 0,
-        "checker": 0, "dns": 9});
+    let rules = json!({"syntax": 1, "domains": 2, "senders": 0, "helo": 0, "address": 0,
+        "dynamic": 0, "stranger": 0, "crowd": 0, "rcpt": 0, "checker": 0, "dns": 9});
     assert_eq!(scan["trapped_by_rule"], rules);
     assert_eq!(scan["records"]["white_records"], 20_311);
     let servers = json!([

@@ -12,8 +12,9 @@ const NOW: &str = "1795420000";
 fn simulate<T>(before: &[&str], file: &Path, end: impl Fn(Cmd) -> T) -> T {
     let dir = Dir::new();
     let conf = dir.path("offline.conf");
-    let rules = ["max sender domains off", "max sender ratio off", "max helo domains off"];
-    fs::write(&conf, rules.join("\n") + "\ncheck sender dns no\n").unwrap();
+    let rules = ["max sender domains off", "max sender ratio off", "max helo names off"];
+    let of_hosts = "check helo address no\ncheck helo dynamic no\ncheck stranger no\n";
+    fs::write(&conf, rules.join("\n") + "\ncheck sender dns no\n" + of_hosts).unwrap();
     let mut command = ctl(before);
     command.0.args(["simulate", "-t", NOW, "-f"]).arg(conf).arg(file);
     end(command)

@@ -1,6 +1,6 @@
 //! `simulate` with DNS: sender domains, identity, and both while DNS has problems.
 
-use crate::dns::{NOW, ROWS, conf, database, servfail, zone};
+use crate::dns::{NOW, ROWS, conf, conf_of_all, database, servfail, zone};
 use crate::support::cmd::{Cmd, Dir, ctl};
 use crate::support::responder::*;
 use serde_json::{Value, json};
@@ -144,8 +144,7 @@ fn json_has_the_tuples_and_the_answer() {
             "limits": [
                 {"setting": "suspect tuples", "value": 3.0, "limit": 5.0},
                 {"setting": "max sender domains", "value": 2.0, "limit": 3.0},
-                {"setting": "max sender ratio", "value": 1.0, "limit": 0.75},
-                {"setting": "max helo domains", "value": 0.0, "limit": 1.0},
+                {"setting": "max helo names", "value": 1.0, "limit": 1.0},
             ],
             "answers": [
                 {"domain": "gone.example", "verdict": "bad", "reason": "no such domain"},
@@ -204,9 +203,10 @@ fn nothing_is_asked_that_is_switched_off() {
     let passes = "192.0.2.2\tpass\tnothing against it";
     let both = verdicts(zone, "check sender dns no\ncheck identity no", &tuples);
     assert_eq!((both.0, both.2), (vec![trapped.into(), passes.into()], 0));
-    // Control, PTR and A.
+    // Control, PTR, A, the registrable domain; of each sender domain MX, A and SPF, and A of its MX.
     let identity = verdicts(zone, "check sender dns no", &tuples);
-    assert_eq!((identity.0, identity.2), (vec![trapped.into(), passes.into()], 3));
+    assert_eq!(identity.0, [trapped, passes]);
+    assert!((4 + 3 * 6..=6 + 4 * 6).contains(&identity.2), "{}", identity.2);
     // Control, and MX, A and AAAA of one domain: the nominee is trapped without being asked about.
     let dns = verdicts(zone, "check identity no", &tuples);
     let gone = "192.0.2.2\tdns\tMailed from sender gone.example with no MX or A";
@@ -332,4 +332,93 @@ fn nobody_is_trapped_where_most_would_be() {
     assert!(said.contains(warning), "{said}");
     let (found, ..) = verdicts(zone, "", &tuples[..24]);
     assert_eq!(found.iter().filter(|line| line.contains("\tdns\t")).count(), 12);
+}
+
+/// The name server of the hosts below: only some have a name of their own, and one domain has a policy.
+fn strangers_zone(query: &Query) -> Vec<Act> {
+    let (owner, reply) = (query.name.as_str(), query.reply());
+    let policy = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    if let Some(control) = query.control() {
+        return control;
+    }
+    match (owner, query.rtype) {
+        ("1.113.0.203.in-addr.arpa", PTR) => {
+            reply.answer(owner, PTR, 60, &name("203-0-113-1.dsl.example"))
+        }
+        ("203-0-113-1.dsl.example", A) => reply.answer(owner, A, 60, &[203, 0, 113, 1]),
+        ("2.113.0.203.in-addr.arpa", PTR) => reply.answer(owner, PTR, 60, &name("mx.own.example")),
+        ("mx.own.example", A) => reply.answer(owner, A, 60, &[203, 0, 113, 2]),
+        ("3.113.0.203.in-addr.arpa", _) => reply.rcode(SERVFAIL),
+        ("policy.example", TXT) => {
+            reply.answer(owner, TXT, 60, &policy("v=spf1 ip4:203.0.113.4 -all"))
+        }
+        (_, MX) => reply.answer(owner, MX, 300, &mx(10, "mail.example")),
+        _ => reply.rcode(NXDOMAIN).soa(60),
+    }
+    .send()
+}
+
+/// The rules of one letter, with all that is asked about their hosts.
+#[test]
+fn strangers_are_known_by_dns() {
+    let (server, dir) = (Responder::start(strangers_zone), Dir::new());
+    let conf = conf_of_all(&dir, server.address, "");
+    let line = |n: u8| format!("203-0-113-{n}.dsl.example");
+    let lines_of: Vec<_> = (0..10).map(line).collect();
+    let tuples = [
+        // Lines that call themselves so: without, and with a name of their own; unknown; exempt.
+        ("203.0.113.1", &*lines_of[1], "<a@x.example>"),
+        ("203.0.113.2", &lines_of[2], "<a@x.example>"),
+        ("203.0.113.3", &lines_of[3], "<a@x.example>"),
+        ("203.0.113.4", &lines_of[4], "<a@policy.example>"),
+        ("203.0.113.5", &lines_of[5], "<a@policy.example>"),
+        // Addresses.
+        ("203.0.113.6", "[192.0.2.1]", "<a@x.example>"),
+        // Two signs.
+        ("203.0.113.7", "friend", "<a@policy.example>"),
+        ("203.0.113.8", "friend", "<a@x.example>"),
+        ("203.0.113.9", "no.such.example", "<a@policy.example>"),
+    ];
+    let file = database(&dir, &tuples);
+    let ran = simulate(&["-v"], &conf, &file).run();
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let by_address = |n: u8| format!("Host calls itself by its address ({})", line(n));
+    assert_eq!(
+        lines(&ran.out),
+        [
+            format!("203.0.113.1\tdynamic\t{}", by_address(1)),
+            "203.0.113.2\tpass\tnothing against it".into(),
+            format!("203.0.113.3\tpass\tidentity not known: {}", by_address(3)),
+            format!("203.0.113.4\tpass\tsender's domain vouches for it: {}", by_address(4)),
+            format!("203.0.113.5\tdynamic\t{}", by_address(5)),
+            "203.0.113.6\taddress\tHost calls itself [192.0.2.1]".into(),
+            "203.0.113.7\tstranger\tStranger: one-label HELO, SPF fail".into(),
+            "203.0.113.8\tpass\tnothing against it".into(),
+            "203.0.113.9\tstranger\tStranger: HELO in a domain that does not exist, SPF fail"
+                .into(),
+        ]
+    );
+}
+
+/// A reverse zone with more names than anybody needs, and names that are none.
+#[test]
+fn hostile_ptr_records_trap_nobody_and_cost_little() {
+    let zone = |query: &Query| {
+        let (owner, reply) = (query.name.as_str(), query.reply());
+        match (owner, query.rtype) {
+            ("", _) => query.control().unwrap(),
+            ("1.113.0.203.in-addr.arpa", PTR) => {
+                let names = (0..18).map(|n| format!("p{n}.x.example"));
+                names.fold(reply, |reply, one| reply.answer(owner, PTR, 60, &name(&one))).send()
+            }
+            (_, MX) => reply.answer(owner, MX, 300, &mx(10, "mail.example")).send(),
+            _ => reply.rcode(NXDOMAIN).soa(60).send(),
+        }
+    };
+    let (server, dir) = (Responder::start(zone), Dir::new());
+    let conf = conf_of_all(&dir, server.address, "");
+    let file = database(&dir, &[("203.0.113.1", "203-0-113-1.dsl.example", "<a@x.example>")]);
+    let ran = simulate(&["-v"], &conf, &file).run();
+    assert!(str::from_utf8(&ran.out).unwrap().starts_with("203.0.113.1\tpass\t"), "{ran:?}");
+    assert!(server.asked() < 40, "{}", server.asked());
 }

@@ -36,6 +36,11 @@ fn dns_answer() {
     smoke("dns_answer", 20_000, targets::dns_answer);
 }
 
+#[test]
+fn spf() {
+    smoke("spf", 10_000, targets::spf);
+}
+
 /// Runs a target; an input that makes it panic is kept for the fuzzer.
 fn smoke(name: &str, rounds: usize, target: fn(&[u8])) {
     let rounds = std::env::var("FUZZ_SMOKE_ROUNDS").map_or(rounds, |n| n.parse().unwrap());

@@ -12,4 +12,5 @@ mod engines;
 mod fuzz_smoke;
 mod memory;
 mod scan;
+mod spf;
 mod sync;

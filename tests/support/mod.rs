@@ -22,3 +22,4 @@ pub mod records;
 pub mod responder;
 pub mod sync_decoder;
 pub mod through;
+pub mod zone;

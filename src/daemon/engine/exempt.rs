@@ -104,9 +104,10 @@ fn best(answers: &dyn Answers, address: IpAddr, names: &[String]) -> Confirmatio
 
 /// Which HELO names of a host that was trapped an exception covers; `None` if there are none.
 pub fn question(verdict: &Verdict, rules: &Rules) -> Option<Question> {
-    let names = verdict.evidence.tuples().filter_map(|tuple| lower_name(tuple.helo));
+    let address = verdict.address.ip();
+    let names = verdict.evidence.tuples().filter_map(|tuple| lower_name(tuple.helo, address));
     let mut names: Vec<_> = names.filter(|name| rules.allowing_name(name).is_some()).collect();
     names.sort_unstable();
     names.dedup();
-    (!names.is_empty()).then(|| Question { address: verdict.address.ip(), names })
+    (!names.is_empty()).then(|| Question { address, names })
 }

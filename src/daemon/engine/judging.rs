@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 use super::exempt::Exempt;
+use super::recalling::{self, Wanted};
+use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
@@ -17,10 +19,12 @@ use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
-use crate::inquiry::{Answered, Findings, Questions};
+use crate::dns::exemption::Claim;
+use crate::evidence::Key;
+use crate::inquiry::{Answered, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
-use crate::scan::answers::{Confirmation, DomainVerdict};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::identity::Question;
 use crate::scan::{Answers, Counts, Doubt, Portion, Report, Rule, Scan, Verdict, What, Why};
 use crate::spamd::{Address, Entry};
@@ -69,6 +73,8 @@ pub enum Said {
     Traps(Vec<Verdict>),
     /// It needs an [`Answer::Dns`].
     Ask(Vec<ToResolver>),
+    /// It needs to know something of memory.
+    Recall(Wanted),
     /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
@@ -119,6 +125,10 @@ pub struct Found {
     pub doubts: Vec<String>,
     /// Hosts whose identity had no answer, if DNS was usable.
     pub unanswered: Option<Vec<IpAddr>>,
+    /// In a scan, what memory is to keep of all hosts.
+    pub news: News,
+    /// In a scan, the evidence that memory is to keep.
+    pub evidence: recalling::Known,
     /// How long it worked, not counting the time it waited.
     pub worked: Duration,
 }
@@ -145,6 +155,8 @@ pub struct Work {
     pub watched: HashSet<IpAddr>,
     /// For [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
+    /// Which tuples memory knows; `None` if it is to know none.
+    pub known: Option<Arc<seen::Known>>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -218,9 +230,8 @@ impl Line {
 /// All questions and answers so far.
 struct Known<'w> {
     work: &'w Work,
-    findings: Option<Findings>,
-    /// The answers about hosts that came up later.
-    further: Option<Findings>,
+    /// What DNS says: first about what was asked at the beginning, then about what came up later.
+    rounds: Rounds,
     /// The external program's answers.
     heard: Heard,
 }
@@ -228,13 +239,31 @@ struct Known<'w> {
 /// What was not answered is unknown.
 impl Answers for Known<'_> {
     fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.helo(address, name));
-        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+        self.rounds.helo(address, name)
+    }
+
+    fn helo_now(&self, address: IpAddr, name: &str) -> Confirmation {
+        self.rounds.helo_now(address, name)
+    }
+
+    fn is_gone(&self, address: IpAddr, name: &str) -> bool {
+        self.rounds.is_gone(address, name)
+    }
+
+    fn reverse(&self, address: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        self.rounds.reverse(address)
     }
 
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.findings.as_ref()?.domain(domain)
+        self.rounds.domain(domain)
+    }
+
+    fn exemption(&self, address: IpAddr, domain: &[u8]) -> Exemption {
+        self.rounds.exemption(address, domain)
+    }
+
+    fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
+        self.rounds.spf(address, domain)
     }
 
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
@@ -250,18 +279,19 @@ impl Answers for Known<'_> {
     }
 
     fn doubt(&self) -> Option<Doubt> {
-        self.findings.as_ref()?.doubt()
+        self.rounds.doubt()
     }
 }
 
 impl Known<'_> {
     /// The hosts with a name that has no answer, if DNS was usable or there was nothing to ask.
     fn unanswered(&self, is_settled: bool) -> Option<Vec<IpAddr>> {
-        let mut hosts = match &self.findings {
+        let mut rounds = self.rounds.findings.iter();
+        let mut hosts = match rounds.next() {
             Some(findings) => findings.unanswered()?,
             None => is_settled.then(Vec::new)?,
         };
-        hosts.extend(self.further.as_ref().and_then(Findings::unanswered).unwrap_or_default());
+        hosts.extend(rounds.filter_map(Findings::unanswered).flatten());
         Some(hosts)
     }
 }
@@ -310,21 +340,21 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     tell(&scan, None);
     let mut asking = Asking::begin(&scan, (work, &exempt), line);
     let is_settled = asking.questions.is_empty();
-    while asking.wait(line) {
+    let mut recalled = HashSet::new();
+    loop {
+        asking.wait(line);
         let start = Instant::now();
         scan.settle(Some(&asking.known));
+        recall(&mut scan, &mut recalled, &asking.known, line);
         tell(&scan, Some(&asking.known));
         worked += start.elapsed();
+        asking.ask_more(&scan, line);
+        if !asking.is_open() {
+            break;
+        }
     }
     let start = Instant::now();
-    scan.settle(Some(&asking.known));
-    tell(&scan, Some(&asking.known));
-    worked += start.elapsed();
-    asking.ask_further(&scan, line);
-    let start = Instant::now();
     let answers = asking.known;
-    scan.settle(Some(&answers));
-    tell(&scan, Some(&answers));
     let report = scan.settled();
     let heard = answers.heard.believed();
     let (mut found, verdict) = found(report, &answers, (&held, &exempt));
@@ -335,11 +365,31 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let doubts = report.doubts().iter();
     found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
     if found.doubts.is_empty() {
-        found.unanswered = answers.unanswered(is_settled);
+        let nominated = scan.nominated();
+        let unanswered = answers.unanswered(is_settled);
+        found.unanswered = unanswered
+            .map(|hosts| hosts.into_iter().filter(|address| nominated.contains(address)).collect());
+    }
+    if work.purpose == Purpose::Scan {
+        found.evidence = scan.evidence().fresh();
+    }
+    if let (Purpose::Scan, Some(known)) = (work.purpose, &work.known) {
+        found.news = seen::news(&snapshot, known, work.now)?;
     }
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);
     Ok(found)
+}
+
+/// Adds what memory knows of the names that anonymous hosts use, as far as it was not asked for before.
+fn recall(scan: &mut Scan<'_>, recalled: &mut HashSet<Key>, known: &Known<'_>, line: &Line) {
+    let keys = scan.keys().into_iter();
+    let new: Vec<_> = keys.filter(|key| recalled.insert(key.clone())).collect();
+    if new.is_empty() {
+        return;
+    }
+    scan.recall(recalling::recall(new, |wanted| line.say(Said::Recall(wanted))));
+    scan.settle(Some(known));
 }
 
 fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overview {
@@ -378,6 +428,12 @@ struct Asking<'w> {
     until: Instant,
     /// When DNS is to return what it has for the first time.
     cut_at: Option<Instant>,
+    /// Whether they were, and the rest is to be asked for again.
+    is_cut: bool,
+    /// What came up with the answers, and is being asked.
+    further: Option<Questions>,
+    /// What has come up so far: hosts, and hosts with a sender domain.
+    came_up: HashSet<(IpAddr, Vec<u8>)>,
     /// Whether answers of DNS and of the external program are outstanding.
     open: (bool, bool),
     /// The recipients to check, controls first, and the answers so far.
@@ -416,21 +472,37 @@ impl<'w> Asking<'w> {
             };
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
-        let known = Known { work, findings: None, further: None, heard };
+        let known = Known { work, rounds: Rounds::default(), heard };
         let overdue = work.overdue.iter().copied().filter(|address| !exempt.covers(*address));
         let (overdue, now) = (overdue.collect(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
-        let checked = Vec::new();
-        Asking { known, questions, overdue, until, cut_at, open, recipients, checked }
+        Asking {
+            known,
+            questions,
+            overdue,
+            until,
+            cut_at,
+            is_cut: false,
+            further: None,
+            came_up: HashSet::new(),
+            open,
+            recipients,
+            checked: Vec::new(),
+        }
     }
 
-    /// Waits until more is known than before; false if no answer is outstanding.
-    fn wait(&mut self, line: &Line) -> bool {
-        if self.open == (false, false) {
-            return false;
+    /// Whether answers are outstanding.
+    fn is_open(&self) -> bool {
+        self.open != (false, false)
+    }
+
+    /// Waits until more is known than before, if an answer is outstanding.
+    fn wait(&mut self, line: &Line) {
+        if !self.is_open() {
+            return;
         }
         match line.answer(self.until + GRACE) {
-            Some(Answer::Dns(answered)) => self.take(answered, line),
+            Some(Answer::Dns(answered)) => self.take(answered),
             Some(Answer::Checked(answers, is_all)) => {
                 self.checked = answers;
                 self.open.1 = !is_all;
@@ -438,27 +510,61 @@ impl<'w> Asking<'w> {
             }
             None => {
                 self.open = (false, false);
+                self.is_cut = false;
                 self.hear();
             }
         }
-        self.open != (false, false)
     }
 
-    /// Takes the answers of DNS, and asks again for the missing ones while there is time.
-    fn take(&mut self, answered: Option<Answered>, line: &Line) {
+    /// Takes what DNS says.
+    fn take(&mut self, answered: Option<Answered>) {
         self.open.0 = false;
-        let Some(answered) = answered else { return };
-        let now = Instant::now();
-        let left = self.until.saturating_duration_since(now);
-        if self.cut_at.take().is_some_and(|cut_at| now >= cut_at) && left > GRACE {
-            line.say(Said::Ask(messages(&self.questions, left)));
-            self.open.0 = true;
+        let further = self.further.take();
+        let Some(answered) = answered else {
+            self.is_cut = false;
+            return;
+        };
+        let rounds = &mut self.known.rounds.findings;
+        if let Some(questions) = further {
+            rounds.push(Findings::new(questions, answered, self.overdue.clone()));
+            return;
         }
-        let questions = match self.open.0 {
+        let cut_at = self.cut_at.take();
+        self.is_cut = cut_at.is_some_and(|cut_at| Instant::now() >= cut_at);
+        let questions = match self.is_cut {
             true => self.questions.clone(),
             false => std::mem::take(&mut self.questions),
         };
-        self.known.findings = Some(Findings::new(questions, answered, self.overdue.clone()));
+        let findings = Findings::new(questions, answered, self.overdue.clone());
+        match rounds.first_mut() {
+            Some(first) => *first = findings,
+            None => rounds.push(findings),
+        }
+    }
+
+    /// Asks DNS about what came up with the answers, and then again for what it has not said yet, while
+    /// there is time.
+    fn ask_more(&mut self, scan: &Scan<'_>, line: &Line) {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if self.open.0 || left <= GRACE {
+            return;
+        }
+        let mut further = Questions::further(scan);
+        let came_up = &mut self.came_up;
+        further.hosts.retain(|host| came_up.insert((host.address, Vec::new())));
+        let is_new = |claim: &Claim| came_up.insert((claim.address, claim.domain.clone()));
+        further.exemptions.retain(is_new);
+        if !further.is_empty() {
+            let within = if self.is_cut { left.min(FIRST_ANSWERS) } else { left };
+            line.say(Said::Ask(messages(&further, within)));
+            self.further = Some(further);
+        } else if self.is_cut {
+            self.is_cut = false;
+            line.say(Said::Ask(messages(&self.questions, left)));
+        } else {
+            return;
+        }
+        self.open.0 = true;
     }
 
     /// Takes the answers of the external program.
@@ -470,23 +576,6 @@ impl<'w> Asking<'w> {
             false => Heard::new(said, control),
         };
         self.known.heard = std::mem::take(&mut self.known.heard).and(said);
-    }
-
-    /// Asks about hosts that came up with the answers, as long as there is time.
-    fn ask_further(&mut self, scan: &Scan<'_>, line: &Line) {
-        let questions = Questions::further(scan);
-        let left = self.until.saturating_duration_since(Instant::now());
-        if questions.is_empty() || left.is_zero() {
-            return;
-        }
-        line.say(Said::Ask(messages(&questions, left)));
-        while let Some(answer) = line.answer(self.until + GRACE) {
-            if let Answer::Dns(answered) = answer {
-                let findings = |answered| Findings::new(questions, answered, self.overdue.clone());
-                self.known.further = answered.map(findings);
-                return;
-            }
-        }
     }
 }
 
@@ -534,6 +623,8 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
         let chunk = (start..end).filter_map(|number| domains.get(number)).map(<[u8]>::to_vec);
         messages.push(ToResolver::Domains(chunk.collect()));
     }
+    let claims = questions.exemptions.chunks(CHUNK);
+    messages.extend(claims.map(|claims| ToResolver::Exemptions(claims.to_vec())));
     let (controls, within) = (questions.controls.clone(), Some(within));
     messages.push(ToResolver::Ask { controls, within });
     messages

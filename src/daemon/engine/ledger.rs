@@ -2,21 +2,35 @@
 //!
 //! Nothing waits for a write: records that come while a batch is being written are the next batch. If the disk
 //! is so slow that there are more than [`GATHERED`], the newest are lost, which is logged. Only the first scan
-//! waits, until it is known which hosts are held.
+//! waits, until it is known which hosts are held, but not longer than [`PATIENCE`].
 #![forbid(unsafe_code)]
 
 use super::now;
+use super::seen::News;
 use crate::daemon::messages::{FromMemory, ToMemory};
 use crate::daemon::peer::Peer;
+use crate::evidence::{Entry, Key};
 use crate::log;
 use crate::memory::{Batch, Counter, Hold, Record, White};
 use crate::plural::counted_here;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 /// The maximum number of records that wait for the previous batch: some ten megabytes.
 const GATHERED: usize = 10_000;
 /// The maximum number of records in a batch. Each may have some kilobytes of evidence, and a message can be
 /// much larger than all of them.
 const BATCH: usize = 500;
+
+/// Blocks of tuples that wait, some 100 KB each at most, and in a batch.
+const BLOCKS_GATHERED: usize = 600;
+const BLOCKS: usize = 10;
+/// Entries of evidence that wait, and in a batch.
+const ENTRIES_GATHERED: usize = 300_000;
+const ENTRIES: usize = 5000;
+/// How long the first scan waits. A file of a gigabyte is verified in less.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct Ledger {
@@ -26,7 +40,15 @@ pub struct Ledger {
     is_writing: bool,
     /// Whether the engine has all that it needs at its start.
     has_recalled: bool,
-    /// The number of records that were lost since this was last logged.
+    /// Whether the work goes on without it.
+    goes_on: bool,
+    /// When that is no longer waited for.
+    begins_at: Option<Instant>,
+    /// Hosts that were whitelisted by the last scan.
+    white: HashSet<IpAddr>,
+    /// The domains that were last written as good.
+    good: Vec<Vec<u8>>,
+    /// Records that were lost since this was last logged.
     lost: usize,
     /// Why the last batch was not written.
     failure: Option<String>,
@@ -36,21 +58,45 @@ impl Ledger {
     /// An empty ledger.
     pub fn new(memory: Peer<ToMemory, FromMemory>) -> Ledger {
         let next = Batch::default();
-        let (is_writing, has_recalled) = (false, false);
-        Ledger { memory, next, is_writing, has_recalled, lost: 0, failure: None }
+        Ledger {
+            memory,
+            next,
+            is_writing: false,
+            has_recalled: false,
+            goes_on: false,
+            begins_at: None,
+            white: HashSet::new(),
+            good: Vec::new(),
+            lost: 0,
+            failure: None,
+        }
     }
 
     /// Asks for what an engine needs at its start, unless its predecessor has passed it on.
     pub fn begin(&mut self, has_inherited: bool) {
         match has_inherited {
             true => self.has_recalled = true,
-            false => self.memory.send(&ToMemory::Recall),
+            false => {
+                self.begins_at = Instant::now().checked_add(PATIENCE);
+                self.memory.send(&ToMemory::Recall);
+            }
         }
     }
 
-    /// Whether hosts can be judged already.
-    pub fn has_recalled(&self) -> bool {
-        self.has_recalled
+    /// Whether hosts can be judged. Without memory's answer, after a while, as if nothing were remembered.
+    pub fn may_begin(&mut self) -> bool {
+        let is_late = self.begins_at.is_some_and(|at| at <= Instant::now());
+        if is_late && !self.has_recalled {
+            log::warning("memory: no answer yet; judging without it");
+            self.begins_at = None;
+            self.goes_on = true;
+        }
+        self.has_recalled || self.goes_on
+    }
+
+    /// When hosts can be judged in any case, if not yet.
+    pub fn begins_at(&self) -> Option<Instant> {
+        self.begins_at.filter(|_| !self.has_recalled)
     }
 
     /// Why the last batch was not written, if it was not.
@@ -84,7 +130,35 @@ impl Ledger {
         }
     }
 
-    /// Adds the list of held hosts.
+    /// Has remembered what a scan has seen of all hosts.
+    pub fn note_news(&mut self, News { blocks, white, .. }: News) {
+        let room = BLOCKS_GATHERED.saturating_sub(self.next.blocks.len());
+        self.next.blocks.extend(blocks.into_iter().take(room));
+        let before = std::mem::replace(&mut self.white, white.iter().map(|(ip, _)| *ip).collect());
+        self.next.white.extend(white.into_iter().filter(|(ip, _)| !before.contains(ip)));
+    }
+
+    /// Has the evidence of a scan remembered.
+    pub fn note_evidence(&mut self, evidence: Vec<(Key, Entry)>) {
+        let room = ENTRIES_GATHERED.saturating_sub(self.next.evidence.len());
+        self.next.evidence.extend(evidence.into_iter().take(room));
+    }
+
+    /// Has the hosts remembered that were spared once with a bad message.
+    pub fn note_warned(&mut self, warned: Vec<(IpAddr, i64)>) {
+        self.next.warned = Some(warned);
+    }
+
+    /// Has the good domains remembered, if they have changed.
+    pub fn note_good(&mut self, mut good: Vec<Vec<u8>>) {
+        good.sort_unstable();
+        if self.good != good {
+            self.next.good = Some(good.clone());
+            self.good = good;
+        }
+    }
+
+    /// Has the held hosts remembered.
     pub fn note_holds(&mut self, holds: Vec<Hold>) {
         self.next.holds = Some(holds);
     }
@@ -107,6 +181,12 @@ impl Ledger {
         }
         let mut batch = Batch { now: now(), ..std::mem::take(&mut self.next) };
         self.next.records = batch.records.split_off(batch.records.len().min(BATCH));
+        self.next.blocks = batch.blocks.split_off(batch.blocks.len().min(BLOCKS));
+        self.next.evidence = batch.evidence.split_off(batch.evidence.len().min(ENTRIES));
+        // Whoever passed is looked for in blocks.
+        if !self.next.blocks.is_empty() {
+            self.next.white = std::mem::take(&mut batch.white);
+        }
         self.is_writing = true;
         self.memory.send(&ToMemory::Write(batch));
     }
@@ -122,8 +202,21 @@ impl Ledger {
     }
 
     fn is_empty(&self) -> bool {
-        let Batch { now: _, records, holds, counters, whites } = &self.next;
-        records.is_empty() && holds.is_none() && counters.is_none() && whites.is_none()
+        let Batch {
+            now: _,
+            records,
+            holds,
+            counters,
+            whites,
+            evidence,
+            white,
+            blocks,
+            good,
+            warned,
+        } = &self.next;
+        let is_nothing = holds.is_none() && counters.is_none() && whites.is_none();
+        let is_nothing = is_nothing && good.is_none() && warned.is_none();
+        is_nothing && [records.len(), evidence.len(), white.len(), blocks.len()] == [0; 4]
     }
 
     fn tell_lost(&mut self) {

@@ -127,7 +127,7 @@ impl Memory {
 
     /// Takes over what the last daemon knew. What has happened since then takes precedence.
     pub fn recall(&mut self, recalled: Recalled) {
-        let Recalled { holds, counters, standing, whites: _, book: _ } = recalled;
+        let Recalled { holds, counters, standing, .. } = recalled;
         let since_start = std::mem::take(&mut self.totals);
         recorded::add(&mut self.totals, &counters);
         let today = Day::of(now());

@@ -15,12 +15,14 @@ mod histories;
 mod judging;
 mod ledger;
 mod memory;
+mod recalling;
 mod recorded;
+mod replays;
 mod requests;
+mod seen;
 mod standing;
 mod troubles;
 mod trust;
-mod warnings;
 mod work;
 
 use crate::checker::remembered::Remembered;
@@ -40,7 +42,7 @@ use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
 use crate::heap;
-use crate::inquiry::Patience;
+use crate::inquiry::{Patience, Warnings};
 use crate::log;
 use crate::machine::Own;
 use crate::memory::{Deed, Record};
@@ -53,7 +55,10 @@ use ledger::Ledger;
 use memory::Memory;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
+use recalling::Recalls;
+use replays::Replays;
 use requests::Asked;
+use seen::Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
@@ -64,7 +69,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trust::Trust;
 pub use trust::TrustLegacy;
-use warnings::Warnings;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -102,7 +106,10 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         freeing: HashMap::new(),
         observed: HashMap::new(),
         observed_before: HashMap::new(),
+        known: Arc::default(),
         histories: Histories::default(),
+        replays: Replays::default(),
+        recalls: Recalls::default(),
         trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
@@ -143,11 +150,13 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         engine.serve(&events, life);
         engine.keep();
         engine.tell_more();
+        engine.replay_more();
         if engine.is_busy_now() {
             continue;
         }
         engine.tidy();
         let deadline = engine.server.as_ref().and_then(Server::next_deadline);
+        let deadline = deadline.into_iter().chain(engine.ledger.begins_at()).min();
         let longest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         life.wait(&mut poll, &mut events, longest)?;
     }
@@ -181,8 +190,14 @@ struct Engine {
     /// Hosts that were hit by observed rules in this scan, and in the last one.
     observed: HashMap<IpAddr, Rule>,
     observed_before: HashMap<IpAddr, Rule>,
+    /// Which tuples memory knows.
+    known: Arc<Known>,
     /// Clients that are sent the history.
     histories: Histories,
+    /// Clients that are sent the tuples of all hosts.
+    replays: Replays,
+    /// Who waits for what memory knows.
+    recalls: Recalls,
     /// How often each rule was wrong.
     trust: Trust,
     /// Hosts whose identity had no answer in scan after scan.
@@ -279,8 +294,15 @@ impl Engine {
                     let traps = recalled.standing.iter().filter_map(own).collect();
                     let whites = std::mem::take(&mut recalled.whites);
                     self.store.send(&ToStore::Own { traps, whites });
+                    self.known = Arc::new(Known::until(recalled.until));
+                    self.warnings.inherit(std::mem::take(&mut recalled.warned));
+                    if let Some(resolver) = &mut self.resolver {
+                        resolver.send(&ToResolver::Good(std::mem::take(&mut recalled.good)));
+                    }
                     self.memory.recall(recalled);
                 }
+                FromMemory::Tuples(ticket, found) => self.replayed(ticket, found),
+                FromMemory::Known(ticket, known) => self.recalled(ticket, known),
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
                 FromMemory::Written(_) => {}
             }
@@ -323,8 +345,8 @@ impl Engine {
     fn legacy(&mut self) -> EngineLegacy {
         let (patience, trust) = (std::mem::take(&mut self.patience), self.trust.legacy());
         let exempted = std::mem::take(&mut self.exempted).into_iter().collect();
-        let warned = self.warnings.legacy();
-        EngineLegacy { patience, trust, exempted, warned, ..self.memory.legacy() }
+        let (warned, until) = (self.warnings.legacy(), self.known.known_until());
+        EngineLegacy { patience, trust, exempted, warned, until, ..self.memory.legacy() }
     }
 
     fn inherit(&mut self, mut legacy: EngineLegacy) {
@@ -332,6 +354,7 @@ impl Engine {
         self.warnings.inherit(std::mem::take(&mut legacy.warned));
         self.trust.inherit(std::mem::take(&mut legacy.trust));
         self.exempted = std::mem::take(&mut legacy.exempted).into_iter().collect();
+        self.known = Arc::new(Known::until(legacy.until));
         self.memory.inherit(legacy);
     }
 
@@ -411,8 +434,8 @@ impl Engine {
     }
 
     /// Whether there is something to do that no event announces.
-    fn is_busy_now(&self) -> bool {
-        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.has_recalled()
+    fn is_busy_now(&mut self) -> bool {
+        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.may_begin()
     }
 }
 

@@ -99,6 +99,13 @@ impl Engine {
                 let history = History { client, query, most: usize::MAX, none: Without::Nothing };
                 self.histories.begin(ticket, history, &mut self.ledger);
             }
+            Request::Tuples { .. } if self.replays.is_full() => {
+                self.served(|server| server.fail(client, BUSY));
+            }
+            Request::Tuples { since, is_end } => {
+                let ticket = self.ticket();
+                self.replays.begin(ticket, (client, since, is_end), &mut self.ledger);
+            }
             Request::Scan => {
                 let starts = self.want_scan();
                 self.served(|server| match starts {

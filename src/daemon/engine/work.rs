@@ -163,6 +163,7 @@ impl Engine {
                 Said::Read(overview) => self.read(*overview),
                 Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
+                Said::Recall(wanted) => self.recall(wanted),
                 Said::Check(messages, count) => self.check(messages, count),
                 Said::Done(outcome) => self.judged(outcome),
             }
@@ -177,7 +178,7 @@ impl Engine {
     }
 
     fn start_next(&mut self) {
-        if !self.ledger.has_recalled() {
+        if !self.ledger.may_begin() {
             return;
         }
         let Some(job) = self.jobs.pop_front() else { return };
@@ -234,6 +235,7 @@ impl Engine {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
                 _ => None,
             };
+            let known = config.memory.tuples.map(|_| Arc::clone(&self.known));
             let work = Work {
                 config,
                 purpose,
@@ -245,6 +247,7 @@ impl Engine {
                 exempt,
                 watched,
                 trapped,
+                known,
                 now,
             };
             let said = |error: io::Error| format!("image: {}", reason(&error));
@@ -322,7 +325,9 @@ impl Engine {
         match message {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
-            FromResolver::End { tally, shown, failure, servers } => {
+            FromResolver::Exemptions(found) => at_work.answered.endorsements.extend(found),
+            FromResolver::End { tally, shown, failure, servers, good } => {
+                self.ledger.note_good(good);
                 self.memory.name_servers = servers;
                 let mut answered = std::mem::take(&mut at_work.answered);
                 (answered.tally, answered.shown) = (tally, shown);
@@ -350,6 +355,7 @@ impl Engine {
         if let Some(judging) = at_work.judging.take() {
             judging.join();
         }
+        self.recalls.clear();
         let found = match outcome {
             Ok(found) => *found,
             Err(damage) => {
@@ -480,7 +486,12 @@ impl Engine {
         self.memory.doubts = found.doubts;
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
+        self.warnings.changed().into_iter().for_each(|warned| self.ledger.note_warned(warned));
         Arc::make_mut(&mut self.heard).note(found.heard, now());
+        let mut news = found.news;
+        self.known = Arc::new(std::mem::take(&mut news.known));
+        self.ledger.note_news(news);
+        self.ledger.note_evidence(found.evidence);
         if let Some(failure) = at_work.failure.take() {
             return self.fail(failure, None);
         }

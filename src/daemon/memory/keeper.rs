@@ -4,8 +4,11 @@
 use crate::daemon::now;
 use crate::errno::reason;
 use crate::escape::escaped_path;
+use crate::evidence::{Entry, Key};
 use crate::log;
-use crate::memory::{Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store};
+use crate::memory::{
+    Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store, Tuples,
+};
 use std::time::{Duration, Instant};
 
 /// What is said while nothing is tried.
@@ -14,6 +17,8 @@ const NOTHING: &str = "nothing is remembered";
 const PAUSE: Duration = Duration::from_secs(60);
 /// How far back rules are judged by what became of their traps, in seconds.
 const JUDGED: i64 = 30 * 24 * 60 * 60;
+/// Blocks of tuples in a page: fewer bytes than a client may be behind.
+const BLOCKS: usize = 3;
 /// Traps that an engine is told of at its start.
 const STANDING: usize = 1000;
 
@@ -49,6 +54,17 @@ impl Keeper {
     pub fn write(&mut self, batch: Batch) -> Option<String> {
         let written = self.use_store(|store| store.write(batch));
         written.err().map(|failure| failure.unwrap_or_else(|| NOTHING.into()))
+    }
+
+    /// What is known of these keys; nothing if that cannot be read.
+    pub fn known(&mut self, keys: &[Key]) -> Vec<(Key, Entry)> {
+        self.use_store(|store| store.evidence(keys)).unwrap_or_default()
+    }
+
+    /// A page of the tuples of all hosts.
+    pub fn tuples(&mut self, since: i64, from: Option<Place>) -> Result<Tuples, String> {
+        self.use_store(|store| store.tuples(since, from, BLOCKS))
+            .map_err(|failure| failure.unwrap_or("nothing is remembered".into()))
     }
 
     /// Finds records.

@@ -1,9 +1,10 @@
 //! The process that remembers: verdicts, holds and counters, over restarts.
 //!
 //! It has access to one directory and to its socketpairs. Without it the daemon traps the same hosts, and
-//! those that an operator released, which is why no scan begins before it has answered. An attacker who
-//! compromises it can make the daemon forget, show operators things that never happened, and have hosts
-//! spared, but can neither trap a host nor see anything else.
+//! those that an operator released, which is why no scan begins before it has answered, or has had a minute
+//! for it. An attacker who compromises it can make the daemon forget, show operators things that never
+//! happened, and have hosts spared; it can make names look more common than they are to the rules that ask for
+//! evidence, and so trap anonymous hosts at the store's rate.
 //!
 //! The file is opened when the last process that had it has gone. The parent's end is no reason to lose
 //! what the engine has still to say: this process ends after the engine.
@@ -84,6 +85,15 @@ fn answer(keeper: Option<&mut Keeper>, message: ToMemory) -> FromMemory {
         (ToMemory::Write(batch), keeper) => {
             let unusable = || Some("its directory cannot be used".into());
             FromMemory::Written(keeper.map_or_else(unusable, |keeper| keeper.write(batch)))
+        }
+        (ToMemory::Known { ticket, keys }, keeper) => {
+            FromMemory::Known(ticket, keeper.map_or_else(Vec::new, |keeper| keeper.known(&keys)))
+        }
+        (ToMemory::Tuples { ticket, since, from }, Some(keeper)) => {
+            FromMemory::Tuples(ticket, keeper.tuples(since, from))
+        }
+        (ToMemory::Tuples { ticket, .. }, None) => {
+            FromMemory::Tuples(ticket, Err("nothing is remembered".into()))
         }
         (ToMemory::Find { ticket, query, from, most }, Some(keeper)) => {
             FromMemory::Found(ticket, keeper.find(&query, from, most))

@@ -22,9 +22,12 @@ mod list;
 mod lookup;
 mod monitor;
 mod place;
+mod remembering;
+mod replay;
 mod report;
 mod show;
 mod simulate;
+mod spf;
 
 /// Carries a command out.
 pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> {
@@ -32,8 +35,10 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::List(file) => list::run(console, file),
         Command::Check(check) => check::run(console, check),
         Command::Simulate(simulate) => simulate::run(console, simulate),
+        Command::Replay(replay) => replay::run(console, replay),
         Command::Convert(file) => convert::run(console, file),
         Command::Lookup(lookup) => lookup::run(console, lookup),
+        Command::Spf(spf) => spf::run(console, spf),
         Command::Change(change) => change::run(console, change),
         Command::Daemon { socket, request } => daemon::run(console, socket, request),
     }

@@ -217,6 +217,15 @@ fn answer(console: &mut Console<'_>, indent: &str, given: &Given) -> Result<(), 
             console.line(format_args!("{indent}domain\t{about}\t{word}\t{}", judged::NOT_ASKED))
         }
         Given::Helo(..) => console.line(format_args!("{indent}helo\t{about}\t{word}")),
+        Given::Ptr(name, _) if name.is_empty() => {
+            console.line(format_args!("{indent}ptr\t-\t{word}"))
+        }
+        Given::Ptr(..) => console.line(format_args!("{indent}ptr\t{about}\t{word}")),
+        Given::Exemption(..) => {
+            let by = given.by().unwrap_or_else(|| "-".into());
+            let by = harmless(&by);
+            console.line(format_args!("{indent}exemption\t{about}\t{word}\t{by}"))
+        }
         Given::Recipient(..) => console.line(format_args!("{indent}recipient\t{about}\t{word}")),
     }
 }

@@ -2,6 +2,7 @@
 //! with `-v` for each that passes. Nothing is written.
 #![forbid(unsafe_code)]
 
+use super::remembering::Remembering;
 use super::{conf, input};
 use crate::db::Error;
 use crate::dns::Promise;
@@ -13,10 +14,9 @@ use crate::greytrapctl::judged::Judged;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
-use crate::inquiry::{Findings, Inquiry, Questions, unfit};
+use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
 use crate::plural::counted;
-use crate::scan::answers::{Confirmation, DomainVerdict};
-use crate::scan::{Answers, Doubt, Portion, Report, Rule, Scan, Verdict};
+use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
@@ -29,24 +29,38 @@ const PASS: &str = "pass";
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
     // The file may be another machine's: this one's addresses are hosts like others.
     let config = conf::load(console, simulate.conf.as_deref())?;
+    let now = simulate.clock.now();
+    let open = |path: &Path| Remembering::open(path, &config, now);
+    let memory = simulate.memory.as_deref().map(open).transpose()?;
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
     let begin = if console.verbose { Scan::of_all } else { Scan::of };
-    let mut scan = begin(&snapshot, simulate.clock.now(), &config.rules)
+    let mut scan = begin(&snapshot, now, &config.rules)
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
-    let mut known =
-        Known { findings: findings(console, Questions::of(&scan), &mut resolver), further: None };
-    if known.findings.is_some() {
+    let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
+    let mut known = Rounds { spared, ..Rounds::default() };
+    known.findings.extend(findings(console, Questions::of(&scan), &mut resolver));
+    if !known.findings.is_empty() {
         scan.settle(Some(&known));
-        known.further = findings(console, Questions::further(&scan), &mut resolver);
+        if let Some(memory) = &memory {
+            scan.recall(memory.known(&scan.keys())?);
+            scan.settle(Some(&known));
+        }
+        known.findings.extend(findings(console, Questions::further(&scan), &mut resolver));
     }
     let verbose = console.verbose;
-    let answers = known.findings.is_some().then_some(&known as &dyn Answers);
-    let report = scan.finish(answers);
+    let answers = (!known.findings.is_empty()).then_some(&known as &dyn Answers);
+    scan.settle(answers);
+    if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
+        // Of names that came up with the last answers.
+        scan.recall(memory.known(&scan.keys())?);
+        scan.settle(answers);
+    }
+    let (report, evidence) = scan.end();
     tell(console, &simulate.file, &report);
     let portion = match console.format {
         Format::Text => Portion::None,
@@ -66,37 +80,28 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         report.traps_by(answers, portion).try_for_each(&mut show)?;
     }
     console.flush()?;
+    if let Some(memory) = memory {
+        memory.write(spared_now(&report, answers), evidence.fresh())?;
+    }
     sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
     Ok(())
 }
 
-/// What DNS says, of hosts that came up late too.
-struct Known {
-    findings: Option<Findings>,
-    further: Option<Findings>,
-}
-
-impl Answers for Known {
-    fn helo(&self, address: IpAddr, name: &str) -> Confirmation {
-        let findings = self.findings.iter().chain(&self.further);
-        let mut found = findings.map(|findings| findings.helo(address, name));
-        found.find(|found| *found != Confirmation::Unknown).unwrap_or(Confirmation::Unknown)
+/// The hosts that have one bad message, which their identity outweighs this time; none without answers.
+fn spared_now(report: &Report<'_>, answers: Option<&dyn Answers>) -> Vec<IpAddr> {
+    if answers.is_none() {
+        return Vec::new();
     }
-
-    fn domain(&self, domain: &[u8]) -> Option<DomainVerdict> {
-        self.findings.as_ref()?.domain(domain)
-    }
-
-    fn doubt(&self) -> Option<Doubt> {
-        self.findings.as_ref()?.doubt()
-    }
+    let verdicts = report.verdicts_by(answers, Portion::None);
+    let spared = verdicts.filter(|verdict| verdict.passes().is_some_and(Why::is_warning));
+    spared.map(|verdict| verdict.address.ip()).collect()
 }
 
 /// What DNS says, if there is anything to ask. That it cannot be asked is told, and no failure: the other
 /// rules judge without it.
-fn findings(
+pub fn findings(
     console: &mut Console<'_>,
     questions: Questions,
     resolver: &mut Option<io::Result<Resolver>>,

@@ -1,10 +1,11 @@
 //! Rule `checker`: mail to an address that the external program (`check rcpt with`) does not know.
 //!
 //! Finds the address to ask the program about, and the tuple of a host that is bad according to the
-//! answers. Applies to hosts with more tuples than `suspect tuples`, after the rule `rcpt`, whose `pass
-//! rcpt` applies here too. Source: the original's `greytrap_checkrcpt`; without a verdict there is no trap.
+//! answers. Applies to all hosts or, if the configuration says so, to those with more tuples than `suspect
+//! tuples`, after the rule `rcpt`, whose `pass rcpt` applies here too. Source: the original's `greytrap_checkrcpt`; without a verdict there is no trap.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use crate::config::rules::Hosts;
 use crate::config::{Config, RcptRules};
 use crate::escape::escaped;
 use crate::name;
@@ -30,12 +31,15 @@ impl Finding for Checker {
     }
 
     fn could_hit(subject: &Subject<'_>) -> bool {
-        subject.is_suspect()
+        match subject.rules.check_rcpt_for {
+            Hosts::All => subject.rules.check_rcpt,
+            Hosts::Suspect => subject.is_suspect(),
+        }
     }
 
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
         let subject = case.subject;
-        let Some(answers) = case.answers.filter(|_| subject.is_suspect()) else {
+        let Some(answers) = case.answers.filter(|_| Checker::could_hit(&subject)) else {
             return Opinion::Nothing;
         };
         let rules = subject.rules;

@@ -1,8 +1,9 @@
 //! Rule `dns`: a sender in a domain that does not receive mail, so that a reply is impossible.
 //!
 //! Finds the domain to look up for a tuple, and what the answers mean for a host's tuples. Null senders and
-//! address literals have no domain; the rule `syntax` handles senders that are not mailboxes. Source: RFC
-//! 5321, 5.1, and RFC 7505; only a definite answer counts.
+//! address literals have no domain; the rule `syntax` handles senders that are not mailboxes. A host with
+//! identity is judged only by tuples whose HELO name is in the sender's registrable domain: others are
+//! relays that many use. Source: RFC 5321, 5.1, and RFC 7505; only a definite answer counts.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::Config;
@@ -42,11 +43,16 @@ impl Finding for Dns {
         }
     }
 
+    /// If the tuple is not a relay's: its HELO name is in the sender's registrable domain.
+    fn stands(&self, subject: &Subject<'_>) -> bool {
+        is_direct(&subject.tuple(self.tuple))
+    }
+
     /// Counts registrable domains: names below one of them count once.
     fn count(&self, case: &mut Case<'_, '_>) {
         let (subject, Some(answers)) = (case.subject, case.answers) else { return };
         let mut lower = Vec::new();
-        for tuple in subject.tuples() {
+        for tuple in subject.tuples().filter(is_direct) {
             let Some(domain) = domain(&tuple) else { continue };
             lower.clear();
             name::lower(domain, &mut lower);
@@ -72,10 +78,22 @@ impl Finding for Dns {
     }
 }
 
+/// Whether a tuple's HELO name is in the registrable domain of its sender.
+fn is_direct(tuple: &Tuple<'_>) -> bool {
+    let (Some(helo), Some(domain)) = (name::host_name(tuple.helo), domain(tuple)) else {
+        return false;
+    };
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    name::registrable(helo, &mut one);
+    name::registrable(domain, &mut other);
+    one == other
+}
+
 /// What the answers say about a host's senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// The tuple with this number is the first whose domain does not receive mail.
+    /// The tuple with this number is the first whose domain does not receive mail, of those that are not a
+    /// relay's if there is one.
     Bad(u32, Bad),
     /// None is bad, but one is unknown.
     Unknown,
@@ -98,15 +116,20 @@ fn judge<'t>(
 ) -> Found {
     let mut finding = Found::Nothing;
     let mut lower = Vec::new();
-    for (number, domain) in tuples.filter_map(|(number, tuple)| Some((number, domain(&tuple)?))) {
+    for (number, tuple) in tuples {
+        let Some(domain) = domain(&tuple) else { continue };
         lower.clear();
         name::lower(domain, &mut lower);
-        match answers.domain(&lower) {
-            Some(DomainVerdict::Bad(bad)) => return Found::Bad(number, bad),
-            None => finding = Found::Unknown,
+        match (answers.domain(&lower), finding) {
+            (Some(DomainVerdict::Bad(bad)), _) if is_direct(&tuple) => {
+                return Found::Bad(number, bad);
+            }
+            (_, Found::Bad(..)) => {}
+            (Some(DomainVerdict::Bad(bad)), _) => finding = Found::Bad(number, bad),
+            (None, _) => finding = Found::Unknown,
             // Something that is not a name was never looked up, so no answer is missing.
-            Some(verdict) if verdict.is_lacking() => finding = Found::Unknown,
-            Some(_) => {}
+            (Some(verdict), _) if verdict.is_lacking() => finding = Found::Unknown,
+            _ => {}
         }
     }
     finding

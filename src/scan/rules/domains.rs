@@ -4,7 +4,7 @@
 //! `a.example.com` and `b.example.com` are the same. Source: the original's `MAX_DOMAINS`, without its bug
 //! of counting one too many.
 
-use super::{Case, Finding, Identity, Opinion, Sent, Stage, Subject};
+use super::{Case, Counts, Finding, Identity, Opinion, Sent, Stage, Subject, counted};
 use crate::config::Config;
 use crate::name;
 use crate::scan::distinct::Distinct;
@@ -39,6 +39,10 @@ impl Finding for Domains {
         count(case, max).map(|domains| Domains { domains, max }).into()
     }
 
+    fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
+        case.recount(self, Domains::among)
+    }
+
     fn measure(case: &mut Case<'_, '_>) -> Option<Measure> {
         let max = case.subject.rules.max_sender_domains?;
         let value = count(case, 0).unwrap_or(0).into();
@@ -47,6 +51,17 @@ impl Finding for Domains {
 
     fn reason(&self, _: &Subject<'_>) -> String {
         format!("Host sending from {} domains (> {})", self.domains, self.max)
+    }
+}
+
+impl Domains {
+    /// The finding, by the tuples that count.
+    fn among(case: &mut Case<'_, '_>, counts: Counts<'_>) -> Option<Domains> {
+        let (subject, max) = (case.subject, case.subject.rules.max_sender_domains?);
+        let sent: Vec<_> = counted(case, counts);
+        let domains = sent.iter().map(|sent| Domain::Written(sent.from.domain));
+        let domains = nominate(domains, max, &mut case.scratch.distinct)?;
+        subject.is_suspect_by(sent.len()).then_some(Domains { domains, max })
     }
 }
 

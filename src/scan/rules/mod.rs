@@ -5,19 +5,24 @@
 //! evidence. The list below is the only other place that knows the rule; `judge` applies all rules in it.
 //!
 //! `syntax` and `rcpt` judge single tuples. `domains`, `senders` and `helo` count over all tuples of a host
-//! and only nominate it: identity may set it free. `checker` and `dns` depend on answers about recipients
-//! and sender domains. A single bad message is not enough for `rcpt`, `checker` and `dns` if the host has
+//! and only nominate it: identity may set it free. `address`, `dynamic`, `stranger` and `crowd` judge single
+//! tuples of hosts of whom nothing is known. From `domains` to `crowd`, a sender's domain that vouches for
+//! the host exempts it. `checker` and `dns` depend on answers about recipients and sender domains. A single bad message is not enough for `rcpt`, `checker` and `dns` if the host has
 //! identity. Rules read nothing but their arguments, and trust nothing in a tuple.
 
-use super::answers::Answers;
+use super::address::Address as HostAddress;
+use super::answers::{Answers, Confirmation};
 use super::distinct::Distinct;
+use super::exemption;
 use super::hosts::{Host, Waiting};
+use super::identity::Anonymity;
 use super::measure::Measure;
 use super::notes::{Marks, Note};
 use super::sender::{Mailbox, Sender};
 use super::unasked::Check;
 use super::verdict::Why;
 use crate::config::{Config, Rules};
+use crate::evidence::Evidence;
 use crate::spamd::Tuple;
 use std::fmt;
 
@@ -79,9 +84,13 @@ macro_rules! rules {
             }
         }
 
-        /// Whether a rule hits this single tuple.
-        pub(super) fn hit(tuple: &Tuple<'_>, from: &Sender<'_>, rules: &Rules) -> bool {
-            false $(|| $file::$Rule::hits(tuple, from, rules))*
+        /// The marks of a tuple that rules hit by itself.
+        pub(super) fn marks(letter: &Letter<'_, '_>, rules: &Rules) -> Marks {
+            let mut marks = Marks::default();
+            $(if $file::$Rule::hits(letter, rules) {
+                marks |= $file::$Rule::STAGE.mark();
+            })*
+            marks
         }
 
         /// What a rule has found in a host.
@@ -97,6 +106,11 @@ macro_rules! rules {
             /// What remains of it if identity is denied.
             pub fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Ground> {
                 match self { $(Ground::$Rule(found) => found.confirm(case).map(Ground::$Rule),)* }
+            }
+
+            /// Whether it counts against a host with identity.
+            pub fn stands(&self, subject: &Subject<'_>) -> bool {
+                match self { $(Ground::$Rule(found) => found.stands(subject),)* }
             }
 
             /// Adds what it rests on to the scratch.
@@ -122,7 +136,11 @@ rules! {
     Syntax in syntax: "The envelope sender is not a mailbox.";
     Domains in domains: "Senders in many domains.";
     Senders in senders: "A different sender in nearly every tuple.";
-    Helo in helo: "HELO names in several domains.";
+    Helo in helo: "Several HELO names.";
+    Address in address: "A HELO that is an address or the recipient's domain.";
+    Dynamic in dynamic: "A HELO name made of the host's own address.";
+    Stranger in stranger: "Signs of spam in two fields.";
+    Crowd in crowd: "A HELO that many hosts use.";
     Rcpt in rcpt: "A recipient to whom only spammers write.";
     Checker in checker: "A recipient that the external program does not know.";
     Dns in dns: "A sender domain without a mail server.";
@@ -146,15 +164,15 @@ pub(super) trait Finding: Copy {
     /// Whether a configuration has it on. A rule that is off finds nothing.
     fn is_on(config: &Config) -> bool;
 
-    /// Whether a single tuple is enough to hit its host, which is then [marked](Marks::HIT). Called for
+    /// Whether a single tuple is enough to hit its host, which is then [marked](Stage::mark). Called for
     /// every tuple while it is in the cache.
-    fn hits(tuple: &Tuple<'_>, from: &Sender<'_>, rules: &Rules) -> bool {
-        let _ = (tuple, from, rules);
+    fn hits(letter: &Letter<'_, '_>, rules: &Rules) -> bool {
+        let _ = (letter, rules);
         false
     }
 
-    /// Whether it could hit a host that is not marked, judging by the notes about its tuples. Called for
-    /// every host before any key is read again.
+    /// Whether it could hit a host that is not marked, judging by the notes about its tuples; for rules in
+    /// [`Stage::Host`] also by the marks. Called for every host before any key is read again.
     fn could_hit(subject: &Subject<'_>) -> bool {
         let _ = subject;
         false
@@ -163,13 +181,21 @@ pub(super) trait Finding: Copy {
     /// Judges a host.
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self>;
 
-    /// What remains of the finding if identity is denied; only for rules with [`Identity::Excuses`].
+    /// What remains of the finding if identity is denied: what DNS confirms, and the tuples of sender domains
+    /// that vouch for the host, do not count. Only for rules with [`Identity::Excuses`].
     fn confirm(self, case: &mut Case<'_, '_>) -> Opinion<Self> {
         let _ = case;
         Opinion::Against(self)
     }
 
-    /// Adds the different things it rests on to the scratch; only for rules with [`Identity::Outweighs`].
+    /// Whether it counts against a host with identity; only for rules with [`Identity::Outweighs`].
+    fn stands(&self, subject: &Subject<'_>) -> bool {
+        let _ = subject;
+        true
+    }
+
+    /// Adds the different things it rests on to the scratch, of those that count against a host with
+    /// identity; only for rules with [`Identity::Outweighs`].
     fn count(&self, case: &mut Case<'_, '_>) {
         let _ = case;
     }
@@ -194,8 +220,29 @@ pub(super) trait Finding: Copy {
 pub(super) enum Stage {
     /// The database.
     Database,
+    /// Answers about the host: its names, and whether sender domains vouch for it.
+    Host,
     /// Answers about recipients or sender domains.
     Answers,
+}
+
+impl Stage {
+    /// The mark of a tuple that a rule in this stage hits.
+    fn mark(self) -> Marks {
+        match self {
+            Stage::Database | Stage::Answers => Marks::HIT,
+            Stage::Host => Marks::LETTER,
+        }
+    }
+}
+
+/// A tuple by itself.
+pub(super) struct Letter<'t, 'f> {
+    pub tuple: &'f Tuple<'t>,
+    /// Its sender.
+    pub from: &'f Sender<'t>,
+    /// The host's address.
+    pub address: HostAddress,
 }
 
 /// What a host's identity means for a rule.
@@ -223,6 +270,14 @@ pub(super) enum Opinion<G> {
 }
 
 impl<G> Opinion<G> {
+    /// Whether it depends on whether sender domains vouch for the host.
+    pub fn is_plea(&self) -> bool {
+        matches!(
+            self,
+            Opinion::Spared(_, Why::ExemptionUnknown) | Opinion::Unasked(Check::Exemption)
+        )
+    }
+
     fn map<H>(self, to: impl FnOnce(G) -> H) -> Opinion<H> {
         match self {
             Opinion::Against(ground) => Opinion::Against(to(ground)),
@@ -279,6 +334,16 @@ impl<'w> Subject<'w> {
         self.host.tuples() > few && self.mailboxes() > few
     }
 
+    /// Whether one of its tuples is marked for a rule that needs to know who the host is.
+    fn is_lettered(&self) -> bool {
+        self.host.marks.any(Marks::LETTER)
+    }
+
+    /// Whether so many tuples with senders are more than `suspect tuples`.
+    fn is_suspect_by(&self, sent: usize) -> bool {
+        sent > self.rules.suspect_tuples as usize
+    }
+
     /// The result of `look` for the first tuple that has one.
     fn first<T>(&self, mut look: impl FnMut(u32, &Tuple<'w>) -> Option<T>) -> Option<T> {
         let is_marked = self.host.marks.any(Marks::HIT);
@@ -291,10 +356,79 @@ impl<'w> Subject<'w> {
 /// A host that is being judged, and what is needed for that.
 pub(super) struct Case<'c, 'w> {
     pub subject: Subject<'w>,
+    /// Whether nothing is known of who the host is.
+    pub anonymity: Anonymity,
     /// Memory for counting.
     pub scratch: &'c mut Scratch<'w>,
     /// The answers, once there are any.
     pub answers: Option<&'c dyn Answers>,
+    /// What is known beyond this host.
+    pub evidence: Option<&'c Evidence>,
+}
+
+impl<'c, 'w> Case<'c, 'w> {
+    /// A host of which it does not matter who it is.
+    pub fn new(
+        subject: Subject<'w>,
+        scratch: &'c mut Scratch<'w>,
+        answers: Option<&'c dyn Answers>,
+    ) -> Self {
+        Case { subject, anonymity: Anonymity::Unknown, scratch, answers, evidence: None }
+    }
+}
+
+/// Whether a tuple counts.
+type Counts<'f> = &'f dyn Fn(&Case<'_, '_>, &Tuple<'_>) -> bool;
+
+impl<'w> Case<'_, 'w> {
+    /// Whether the domain of this tuple's sender vouches for the host.
+    pub fn vouching(&self, tuple: &Tuple<'_>) -> Confirmation {
+        let address = self.subject.host.address.ip();
+        self.answers.map_or(Confirmation::Unknown, |answers| {
+            exemption::of_sender(answers, address, tuple.from)
+        })
+    }
+
+    /// Settles a rule of one tuple by the first tuple in which it finds something and whose sender's domain
+    /// does not vouch for the host. `is_known` says whether it is known who the host is.
+    fn one_letter<G>(
+        &self,
+        is_known: bool,
+        mut find: impl FnMut(u32, &Tuple<'w>) -> Option<G>,
+    ) -> Opinion<G> {
+        let mut opinion = Opinion::Nothing;
+        for (number, tuple) in self.subject.numbered() {
+            let Some(ground) = find(number, &tuple) else { continue };
+            if !is_known {
+                return Opinion::Spared(ground, Why::IdentityUnknown);
+            }
+            opinion = match (self.vouching(&tuple), opinion) {
+                (Confirmation::NotConfirmed, _) => return Opinion::Against(ground),
+                (Confirmation::Unknown, _) => Opinion::Spared(ground, Why::ExemptionUnknown),
+                (Confirmation::Confirmed, Opinion::Nothing) => Opinion::Spared(ground, Why::Exempt),
+                (Confirmation::Confirmed, before) => before,
+            };
+        }
+        opinion
+    }
+
+    /// Settles a counting rule for a host without identity. `count` counts the tuples that it is told to.
+    fn recount<G>(
+        &mut self,
+        found: G,
+        mut count: impl FnMut(&mut Self, Counts<'_>) -> Option<G>,
+    ) -> Opinion<G> {
+        let denied = |case: &Case<'_, '_>, tuple: &Tuple<'_>| {
+            case.vouching(tuple) == Confirmation::NotConfirmed
+        };
+        if let Some(found) = count(self, &denied) {
+            return Opinion::Against(found);
+        }
+        match count(self, &|case, tuple| case.vouching(tuple) != Confirmation::Confirmed) {
+            Some(found) => Opinion::Spared(found, Why::ExemptionUnknown),
+            None => Opinion::Spared(found, Why::Exempt),
+        }
+    }
 }
 
 /// Memory for counting, reused for every host.
@@ -326,6 +460,12 @@ impl<'t> Sent<'t> {
             Sender::Null | Sender::Cut | Sender::Invalid(_) => None,
         }
     }
+}
+
+/// The tuples of a host that have a sender and count.
+fn counted<'w>(case: &Case<'_, 'w>, counts: Counts<'_>) -> Vec<Sent<'w>> {
+    let tuples = case.subject.tuples().filter(|tuple| counts(case, tuple));
+    tuples.filter_map(|tuple| Sent::new(&tuple)).collect()
 }
 
 #[cfg(test)]

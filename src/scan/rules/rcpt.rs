@@ -4,11 +4,11 @@
 //! plain address ([`sender::recipient`]), so that `^joe@` and `@example\.org$` match however it is spelled.
 //! What spamd has cut short is not an address. Source: the original's `BADRCPT`.
 
-use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use super::{Case, Finding, Identity, Letter, Opinion, Stage, Subject};
 use crate::config::{Config, RcptRules, Rules};
 use crate::escape::escaped;
 use crate::name;
-use crate::scan::sender::{self, Sender};
+use crate::scan::sender;
 use crate::spamd::Tuple;
 
 /// A recipient to whom only spammers write.
@@ -27,8 +27,8 @@ impl Finding for Rcpt {
         !rcpt.trap.is_empty() || rcpt.unlisted
     }
 
-    fn hits(tuple: &Tuple<'_>, _: &Sender<'_>, rules: &Rules) -> bool {
-        is_bad(tuple, &rules.rcpt)
+    fn hits(letter: &Letter<'_, '_>, rules: &Rules) -> bool {
+        is_bad(letter.tuple, &rules.rcpt)
     }
 
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {

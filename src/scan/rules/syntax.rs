@@ -2,7 +2,7 @@
 //!
 //! [`Sender::parse`] decides that; this file decides what it means for real mail.
 
-use super::{Case, Finding, Identity, Opinion, Stage, Subject};
+use super::{Case, Finding, Identity, Letter, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
 use crate::escape::escaped;
 use crate::scan::sender::{self, Fault, Sender};
@@ -24,8 +24,8 @@ impl Finding for Syntax {
         config.rules.sender_syntax
     }
 
-    fn hits(_: &Tuple<'_>, from: &Sender<'_>, rules: &Rules) -> bool {
-        rules.sender_syntax && matches!(from, Sender::Invalid(_))
+    fn hits(letter: &Letter<'_, '_>, rules: &Rules) -> bool {
+        rules.sender_syntax && matches!(letter.from, Sender::Invalid(_))
     }
 
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {

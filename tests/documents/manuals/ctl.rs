@@ -192,12 +192,14 @@ fn json_objects_have_the_fields_of_the_manual() {
         ("check", fields(&["check", &damaged])),
         ("simulate", fields(&["simulate", "-t", "1795420010", "-f", &conf, &sample])),
         ("lookup", fields(&["lookup", "-f", &conf, "not a domain"])),
+        ("spf", fields(&["spf", "-f", &conf, "192.0.2.1", "mx", "not a domain"])),
         ("trap", fields(&["-F", &new, "trap", "192.0.2.1"])),
     ];
     for (command, mut fields) in printed {
         if command == "simulate" {
             // There are answers only if somebody was asked, and statements if there are any.
-            fields.extend(["domain", "recipient", "statement", "file", "line"].map(String::from));
+            let more = ["domain", "exemption", "ptr", "recipient", "statement", "file", "line"];
+            fields.extend(more.map(String::from));
         }
         assert_eq!(objects()[command], fields, "{command}");
     }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use crate::support::process::as_ordinary_user;
+use greytrapper::config::rules::Hosts;
 use greytrapper::config::{
     Again, AllowHelo, AllowUntil, Checker, Config, Day, Define, Diagnostic, EngineChoice, HeloName,
     Loaded, NameServer, Network, Networks, RcptRules, Source, load, rules,
@@ -336,7 +337,7 @@ prop_compose! {
         domains in limit(),
         ratio in prop::option::of(0.0..=1.0f64),
         helo in limit(),
-        switches in any::<[bool; 3]>(),
+        switches in any::<[bool; 8]>(),
         rcpt in rcpt(),
         allow in networks(),
         until in allow_until(),
@@ -346,12 +347,17 @@ prop_compose! {
             suspect_tuples: suspect,
             max_sender_domains: domains,
             max_sender_ratio: ratio,
-            max_helo_domains: helo,
+            max_helo_names: helo,
+            helo_address: switches[3],
+            helo_dynamic: switches[4],
+            stranger: switches[5],
+            crowd: switches[6],
             identity: switches[0],
             sender_syntax: switches[1],
             sender_dns: switches[2],
             rcpt,
             check_rcpt: false,
+            check_rcpt_for: if switches[7] { Hosts::All } else { Hosts::Suspect },
             own: Default::default(),
             origins: Default::default(),
             allow,
@@ -408,7 +414,7 @@ prop_compose! {
         memory in memory(),
         suspend_at in prop::option::of(0.0..=100.0f64),
         again in again(),
-        observe in prop::sample::subsequence(rules::NAMES.to_vec(), 0..=7),
+        observe in prop::sample::subsequence(rules::NAMES.to_vec(), 0..=11),
     ) -> Config {
         Config {
             database,
@@ -421,7 +427,12 @@ prop_compose! {
             }),
             trap_limit: (traps, times.2),
             engine,
-            rules: greytrapper::config::Rules { check_rcpt: checker.is_some(), ..rules },
+            rules: greytrapper::config::Rules {
+                check_rcpt: checker.is_some(),
+                // Printed with the program only.
+                check_rcpt_for: if checker.is_some() { rules.check_rcpt_for } else { Hosts::All },
+                ..rules
+            },
             checker: checker.map(|(program, timeout)| Checker {
                 control: timeout.as_secs().is_multiple_of(2).then(|| "root@\\ours.example".into()),
                 program,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{LIMITS, resolver};
 use crate::support::responder::*;
 use greytrapper::dns::cache::Bounds;
-use greytrapper::dns::identity::Confirmation;
+use greytrapper::dns::identity::{Confirmation, Identity};
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Fitness, Limits};
 use greytrapper::inquiry::{Answered, Findings, Inquiry, Questions};
@@ -46,7 +46,7 @@ fn questions(domains: &[&str], names: &[&str], controls: &[&str]) -> Questions {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let hosts = if names.is_empty() { vec![] } else { vec![Question { address: HOST, names }] };
     let controls = controls.iter().map(|control| control.as_bytes().to_vec()).collect();
-    Questions { hosts, domains: asked, controls }
+    Questions { hosts, domains: asked, controls, ..Questions::default() }
 }
 
 fn inquire(resolver: &mut Resolver, questions: Questions) -> (Questions, Answered) {
@@ -137,7 +137,7 @@ fn names_that_servers_make_up_prove_nothing() {
     let asked = questions(&domains, &["wrong.example"], &["ours.example"]);
     let (_, answered) = inquire(&mut resolver, asked);
     assert_eq!(texts(&answered), [UNPROVEN, "good no MX, address"]);
-    assert_eq!(answered.hosts, [vec![]]);
+    assert_eq!(answered.hosts, [Identity::default()]);
 }
 
 /// Each server is believed for what it has shown itself.

@@ -72,7 +72,7 @@ fn a_file_of_another_version_is_set_aside() {
     change.commit().unwrap();
     drop(database);
     let (count, what) = tried(&fs::read(&path).unwrap());
-    assert_eq!((count, what.as_deref()), (0, Some("version 77, not 1")));
+    assert_eq!((count, what.as_deref()), (0, Some("version 77, not 2")));
 }
 
 #[test]

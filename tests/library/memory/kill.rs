@@ -4,7 +4,8 @@
 
 use super::{NOW, batch, host, open, record, settings};
 use crate::support::dice::Dice;
-use greytrapper::memory::{Batch, Hold, Query, Store};
+use greytrapper::evidence::{Evidence, Sighting};
+use greytrapper::memory::{Batch, Block, Hold, Query, Seen, Store, pack};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,7 +43,31 @@ fn made(number: u64) -> Batch {
     let hold = |n| Hold { address: host(n as u32), since: time, until: 0, reason: String::new() };
     let holds = (0..number % 50).map(hold).collect();
     let counters = vec![("batches".to_owned(), number)];
-    Batch { holds: Some(holds), counters: Some(counters), ..batch(time, records) }
+    let seen = Seen {
+        address: host(1),
+        helo: b"h".to_vec(),
+        from: b"<>".to_vec(),
+        // So few that evidence never has its share of the file.
+        to: format!("<{}@example.org>", number % 500).into_bytes(),
+        first: time,
+        expire: time,
+    };
+    let bytes = pack(&[seen.clone()]).unwrap();
+    let mut evidence = Evidence::new(time);
+    evidence.note(&Sighting {
+        address: host(1),
+        helo: b"h",
+        domain: None,
+        recipient: &seen.to,
+        time,
+    });
+    Batch {
+        holds: Some(holds),
+        counters: Some(counters),
+        blocks: vec![Block { time, until: time, bytes }],
+        evidence: evidence.fresh(),
+        ..batch(time, records)
+    }
 }
 
 /// The last batch of a file, which must be complete and follow those before it without a gap.
@@ -58,6 +83,15 @@ fn last(store: &Store) -> Option<u64> {
     let number = u64::try_from(newest.time - NOW).unwrap();
     let Batch { holds, counters, .. } = made(number);
     assert_eq!((Some(recalled.holds), Some(recalled.counters)), (holds, counters));
+    // Of the other tables too the last batch is whole.
+    let Batch { blocks, evidence, .. } = made(number);
+    let Block { time, until, bytes } = blocks[0].clone();
+    assert_eq!(
+        (recalled.until, store.tuples(time, None, 9).unwrap().blocks),
+        (until, vec![(time, bytes)])
+    );
+    let keys: Vec<_> = evidence.iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(store.evidence(&keys).unwrap().len(), keys.len());
     let mut expected = number;
     while !records.is_empty() {
         let from = records.len().saturating_sub(RECORDS as usize);

@@ -1,6 +1,7 @@
 //! What the daemon remembers: the file compared with a list in memory, killed, damaged, too full, too old.
 
 mod bad;
+mod evidence;
 mod kill;
 // Reads /proc.
 #[cfg(target_os = "linux")]

@@ -106,10 +106,12 @@ fn what_stands_is_the_last_word_on_each_host() {
         by_hand.clone(),
         record(NOW + 8, 2),
     ];
-    let live = (Some(holds.clone()), Some(counters.clone()));
-    store
-        .write(Batch { now: NOW, records, holds: live.0, counters: live.1, whites: None })
-        .unwrap();
+    let live = Batch {
+        holds: Some(holds.clone()),
+        counters: Some(counters.clone()),
+        ..batch(NOW, records)
+    };
+    store.write(live).unwrap();
     // A batch without them leaves them.
     store.write(batch(NOW, vec![record(NOW + 9, 6)])).unwrap();
     drop(store);

@@ -31,12 +31,8 @@ fn settings() -> Vec<Rules> {
     strict.rcpt.trap = vec![Regex::new(r"(?i)@oldmailserver\.mydomain\.com$").unwrap()];
     let mut ratio = Rules { max_sender_domains: None, sender_syntax: false, ..strict.clone() };
     ratio.rcpt.pass = regex::bytes::RegexSet::new(["(?i)^u1"]).unwrap();
-    let unlisted = Rules {
-        max_helo_domains: None,
-        max_sender_ratio: None,
-        suspect_tuples: 10,
-        ..ratio.clone()
-    };
+    let unlisted =
+        Rules { max_helo_names: None, max_sender_ratio: None, suspect_tuples: 10, ..ratio.clone() };
     let mut unlisted = unlisted;
     unlisted.rcpt.unlisted = true;
     vec![offline(), strict, ratio, unlisted]

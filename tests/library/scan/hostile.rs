@@ -34,7 +34,7 @@ fn unlisted() -> Rules {
     let mut rules = offline();
     rules.rcpt.unlisted = true;
     rules.suspect_tuples = 0;
-    rules.max_helo_domains = Some(0);
+    rules.max_helo_names = Some(0);
     rules
 }
 
@@ -52,13 +52,14 @@ proptest! {
         }
     }
 
+    /// The rule `helo` does not look at senders.
     #[test]
     fn a_null_sender_never_traps(tuples in prop::collection::vec(("[a-z]{0,4}", "<[a-z]{1,3}@[a-z]{1,3}>", any::<bool>()), 0..40)) {
         let tuple = |(helo, to, has_brackets): &(String, String, bool)| {
             let from = if *has_brackets { "<>" } else { "" };
             record(format!("192.0.2.1\n{helo}\n{from}\n{to}"), 0)
         };
-        let rules = Rules { suspect_tuples: 0, max_sender_domains: Some(0), max_sender_ratio: Some(0.0), ..offline() };
+        let rules = Rules { suspect_tuples: 0, max_sender_domains: Some(0), max_sender_ratio: Some(0.0), max_helo_names: None, ..offline() };
         let records: Vec<_> = tuples.iter().map(tuple).collect();
         prop_assert_eq!(traps(&records, &rules), Vec::<String>::new());
     }

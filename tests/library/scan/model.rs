@@ -103,15 +103,13 @@ fn judge(tuples: &[[Field; 3]], rules: &Rules) -> Option<String> {
             sent.iter().map(|(l, d, to)| (untagged(l, to), lower(d))).collect();
         let recipients: BTreeSet<_> = sent.iter().map(|(_, _, to)| lower(to)).collect();
         let ratio = forms.len() as f64 / sent.len() as f64;
-        if recipients.len() > 1 && rules.max_sender_ratio.is_some_and(|max| ratio > max) {
+        let is_meant = recipients.len() > 1 && domains.len() > 2;
+        if is_meant && rules.max_sender_ratio.is_some_and(|max| ratio > max) {
             return Some(format!("senders {}/{}", forms.len(), sent.len()));
         }
     }
-    let is_name =
-        |helo: &&Field| HOST_NAME.is_match(helo) && helo.iter().any(u8::is_ascii_alphabetic);
-    let names = tuples.iter().map(|[helo, _, _]| helo).filter(is_name);
-    let names: BTreeSet<_> = names.map(|helo| registrable(helo)).collect();
-    if tuples.len() > 1 && rules.max_helo_domains.is_some_and(|max| names.len() > max as usize) {
+    let names: BTreeSet<_> = tuples.iter().filter_map(|[helo, _, _]| helo_form(helo)).collect();
+    if tuples.len() > 1 && rules.max_helo_names.is_some_and(|max| names.len() > max as usize) {
         return Some(format!("helo {}", names.len()));
     }
     let is_meant = |to: &[u8]| {
@@ -119,6 +117,19 @@ fn judge(tuples: &[[Field; 3]], rules: &Rules) -> Option<String> {
             && !rules.rcpt.pass.is_match(to)
     };
     senders.iter().any(|(_, to)| is_meant(to)).then(|| "rcpt ".to_owned())
+}
+
+/// The form in which HELO strings are compared.
+fn helo_form(helo: &Field) -> Option<Field> {
+    let text = lower(helo.strip_suffix(b".").unwrap_or(helo));
+    let is_name = HOST_NAME.is_match(helo) && helo.iter().any(u8::is_ascii_alphabetic);
+    match is_name {
+        _ if helo.is_empty() || helo.len() >= 1023 => None,
+        true if greytrapper::name::is_nobodys(&text) => Some(b"nobody's".to_vec()),
+        true => Some(registrable(helo)),
+        false if greytrapper::name::is_local(&text) => Some(b"nobody's".to_vec()),
+        false => Some(text),
+    }
 }
 
 #[derive(PartialEq)]

@@ -20,6 +20,8 @@ pub struct Warnings {
     /// When each was first seen.
     since: HashMap<IpAddr, i64>,
     hosts: Arc<HashSet<IpAddr>>,
+    /// Whether a host was added that nobody was told of.
+    has_changed: bool,
 }
 
 impl Warnings {
@@ -35,6 +37,12 @@ impl Warnings {
         std::mem::take(&mut self.since).into_iter().collect()
     }
 
+    /// All hosts, each with the time when it was first spared, if any was added since this was last asked.
+    pub fn changed(&mut self) -> Option<Vec<(IpAddr, i64)>> {
+        let has_changed = std::mem::take(&mut self.has_changed);
+        has_changed.then(|| self.since.iter().map(|(address, since)| (*address, *since)).collect())
+    }
+
     /// The hosts that were spared before.
     pub fn hosts(&self) -> Arc<HashSet<IpAddr>> {
         Arc::clone(&self.hosts)
@@ -45,7 +53,10 @@ impl Warnings {
         self.since.retain(|_, since| now < since.saturating_add(REMEMBERED));
         for address in spared {
             if self.since.len() < MOST {
-                self.since.entry(address).or_insert(now);
+                self.since.entry(address).or_insert_with(|| {
+                    self.has_changed = true;
+                    now
+                });
             }
         }
         self.hosts = Arc::new(self.since.keys().copied().collect());

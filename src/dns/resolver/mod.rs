@@ -7,6 +7,8 @@
 //! [`Resolver::end_scan`].
 #![forbid(unsafe_code)]
 
+mod claims;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,18 +20,24 @@ use mio::{Events, Poll, Registry, Token};
 use super::answer::Answer;
 use super::cache::{Bounds, Cache};
 use super::controls::Controls;
+use super::endorsed::Endorsed;
+use super::exemption::{Claim, End, Endorsement};
 use super::failure::Failure;
 use super::identity::{Ask, Identity, Inquiry};
 use super::lookup::{self, Lookup, Step};
+use super::memo::Memo;
 use super::mux::{Asker, Counters, Done, Fitness, Health, Limits, Mux, Notice, Transport};
 use super::name::Name;
 use super::proof::{Denial, Proof};
+use super::quota::Quota;
 use super::random::Random;
 use super::resolv_conf::{self, Watch};
 use super::socket::Promise;
+use super::spf::Report;
 use super::table::{Key, Table};
 use super::verdict::DomainVerdict;
 use crate::config;
+use claims::Claimed;
 
 /// The maximum number of readiness events in one turn.
 const EVENTS: usize = 64;
@@ -41,6 +49,10 @@ pub enum Found {
     Domain(DomainVerdict),
     /// By [`Resolver::identify`].
     Identity(Identity),
+    /// By [`Resolver::endorse`].
+    Endorsement(Endorsement),
+    /// By [`Resolver::check_host`].
+    Spf(Box<Report>),
 }
 
 /// A result, and the denials that it rests on.
@@ -62,6 +74,10 @@ pub struct Resolver {
     mux: Mux,
     jobs: Table<Job>,
     cache: Cache,
+    /// Answers that several claims need.
+    memo: Memo,
+    endorsed: Endorsed,
+    quota: Quota,
     findings: VecDeque<Finding>,
     proof: Proof,
     controls: Controls,
@@ -81,6 +97,8 @@ struct ScanUnderWay {
     open: usize,
     good: Vec<Name>,
     bad: Vec<(Name, DomainVerdict, u32, Denial)>,
+    /// What was found out about claims and rests on denials.
+    endorsed: Vec<(Claim, End, Denial)>,
 }
 
 /// The maximum number of good domains in one scan that are remembered as controls.
@@ -106,6 +124,7 @@ enum AskedBy {
 enum Work {
     Domain(Name, Lookup),
     Host(Inquiry),
+    Claim(Box<Claimed>),
 }
 
 impl Resolver {
@@ -142,6 +161,9 @@ impl Resolver {
             mux,
             jobs: Table::new(),
             cache: Cache::new(cache),
+            memo: Memo::new(cache.half()),
+            endorsed: Endorsed::new(cache.half()),
+            quota: Quota::default(),
             findings: VecDeque::new(),
             proof: Proof::default(),
             controls: Controls::default(),
@@ -232,6 +254,8 @@ impl Resolver {
     /// and some that earlier scans found good, are asked for.
     pub fn begin_scan(&mut self, own: &[Vec<u8>]) {
         self.mux.refresh();
+        self.memo.begin_scan();
+        self.quota = Quota::default();
         let controls = self.controls.choose(own, &mut self.random);
         self.proof = Proof::begin(!controls.is_empty());
         let open = controls.len();
@@ -258,6 +282,18 @@ impl Resolver {
         self.scan.as_ref().map_or(&[], |scan| &scan.controls)
     }
 
+    /// All domains that earlier scans found good, as far as they are remembered.
+    pub fn good(&self) -> Vec<Vec<u8>> {
+        self.controls.all().map(Name::text).collect()
+    }
+
+    /// Takes over domains that were found good before.
+    pub fn recall_good(&mut self, domains: &[Vec<u8>]) {
+        for name in domains.iter().filter_map(|text| Name::from_domain(text).ok()) {
+            self.controls.remember(&name, &mut self.random);
+        }
+    }
+
     /// Ends the scan; open questions get no answer. Denials are remembered only if they are believed, and
     /// only if `keeps_denials`.
     pub fn end_scan(&mut self, keeps_denials: bool) {
@@ -267,6 +303,10 @@ impl Resolver {
         self.jobs = Table::new();
         self.findings.clear();
         scan.good.iter().for_each(|name| self.controls.remember(name, &mut self.random));
+        let endorsed = scan.endorsed.into_iter().filter(|(_, _, denial)| proof.believes(*denial));
+        for (claim, end, _) in endorsed.filter(|_| keeps_denials) {
+            self.endorsed.note(&claim, end, now);
+        }
         let bad = scan.bad.into_iter().filter(|(_, _, _, denial)| proof.believes(*denial));
         for (name, verdict, ttl, _) in bad.filter(|_| keeps_denials) {
             self.controls.forget(&name);
@@ -313,10 +353,14 @@ impl Resolver {
         let Some(job) = self.jobs.get_mut(key) else { return };
         let answer = result.as_ref().map_err(|failure| *failure);
         if let Ok(answer) = answer {
-            job.denial.add(answer, server);
+            // What claims learn from each other may rest on denials too.
+            if !matches!(job.work, Work::Claim(_)) {
+                job.denial.add(answer, server);
+            }
             let name = match &job.work {
                 Work::Domain(name, _) => Some(name),
                 Work::Host(inquiry) => inquiry.name(question),
+                Work::Claim(claimed) => claimed.question(question).map(|(name, _)| name),
             };
             name.into_iter().for_each(|name| self.proof.note(name, answer, server));
         }
@@ -330,6 +374,10 @@ impl Resolver {
                 Step::Done(verdict, ttl) => self.judged(key, verdict, ttl),
             },
             Work::Host(_) => self.inquire(key, question, answer),
+            Work::Claim(_) => {
+                let told = result.map(|answer| (answer, server));
+                self.claim_answered(key, question, told);
+            }
         }
     }
 

@@ -1,0 +1,96 @@
+//! What memory knows of names, asked for by the judging, and its answer.
+//!
+//! ```text
+//! judging --Said::Recall(Wanted)--> loop --ToMemory::Known--> memory
+//!     ^                                                         |
+//!     +---------------- a channel of its own <-- loop <---------+
+//! ```
+//!
+//! The judging waits a moment ([`PATIENCE`]) and no longer: without an answer the scan itself is all evidence
+//! there is, and rules that need more are silent. Whoever judges collects the keys of hosts that are certainly
+//! anonymous, calls [`recall`], adds what comes back to its [`Evidence`](crate::evidence::Evidence), notes the
+//! sightings, and leaves what is fresh in [`Found::evidence`](super::judging::Found).
+#![forbid(unsafe_code)]
+
+use super::Engine;
+use crate::daemon::messages::ToMemory;
+use crate::evidence::{Entry, Key};
+use std::collections::HashMap;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+/// Keys in a message: far fewer bytes than it may have.
+const CHUNK: usize = 10_000;
+/// How long an answer is waited for, all messages together. A hundred thousand keys take less.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is known.
+pub type Known = Vec<(Key, Entry)>;
+
+/// Keys, and where the answer goes.
+pub struct Wanted {
+    keys: Vec<Key>,
+    answer: Sender<Known>,
+}
+
+/// Who waits for answers, by ticket.
+pub type Recalls = HashMap<u64, Sender<Known>>;
+
+/// Asks what memory knows of these keys by way of `say`, and waits for it.
+pub fn recall(mut keys: Vec<Key>, say: impl Fn(Wanted)) -> Known {
+    keys.sort_unstable();
+    keys.dedup();
+    let (answer, known) = channel();
+    let chunks = keys.chunks(CHUNK);
+    let count = chunks.len();
+    chunks.for_each(|keys| say(Wanted { keys: keys.to_vec(), answer: answer.clone() }));
+    // Nobody answers if memory has gone.
+    drop(answer);
+    let until = Instant::now() + PATIENCE;
+    let next = |_| known.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+    (0..count).map_while(next).flatten().collect()
+}
+
+impl Engine {
+    /// The judging wants to know something of memory.
+    pub(super) fn recall(&mut self, Wanted { keys, answer }: Wanted) {
+        let ticket = self.ticket();
+        self.recalls.insert(ticket, answer);
+        self.ledger.ask(&ToMemory::Known { ticket, keys });
+    }
+
+    /// Memory has answered.
+    pub(super) fn recalled(&mut self, ticket: u64, known: Known) {
+        if let Some(answer) = self.recalls.remove(&ticket) {
+            // It may no longer wait.
+            let _ = answer.send(known);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(count: usize) -> Vec<Key> {
+        (0..count).filter_map(|n| Key::helo(format!("h{}", n % (count - 1)).as_bytes())).collect()
+    }
+
+    #[test]
+    fn each_key_is_asked_for_once_and_all_answers_come_together() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let known = recall(keys(CHUNK + 2), |Wanted { keys, answer }| {
+            asked.borrow_mut().push(keys.len());
+            answer.send(keys.into_iter().map(|key| (key, Entry::default())).collect()).unwrap();
+        });
+        assert_eq!((known.len(), asked.into_inner()), (CHUNK + 1, vec![CHUNK, 1]));
+    }
+
+    #[test]
+    fn without_memory_nothing_is_known_at_once() {
+        let start = Instant::now();
+        assert_eq!(recall(keys(5), drop), []);
+        assert_eq!(recall(Vec::new(), drop), []);
+        assert!(start.elapsed() < PATIENCE);
+    }
+}

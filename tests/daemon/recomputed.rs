@@ -1,0 +1,144 @@
+//! A verdict that is computed again from its record is the same: the record has everything that it rests on.
+
+use crate::support::daemon::Place;
+use crate::support::records::{grey, now};
+use crate::support::responder::Responder;
+use crate::world;
+use greytrapper::config::{Config, Disk, load};
+use greytrapper::db::{ByteOrder, Record};
+use greytrapper::memory::{self, Deed, Query, Settings, Store};
+use greytrapper::scan::answers::{Confirmation, DomainVerdict, Exemption};
+use greytrapper::scan::{Answers, Evidence, Given, Portion, Scan};
+use greytrapper::spamd::Tuple;
+use greytrapper::spamd::record::Gdata;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+const NAMES: [&str; 6] = ["anna", "bert", "carl", "dora", "emil", "fritz"];
+
+/// The answers of a record, and no others.
+struct Recorded(Vec<Given>);
+
+impl Recorded {
+    fn find<T>(&self, of: impl Fn(&Given) -> Option<T>) -> Option<T> {
+        self.0.iter().find_map(of)
+    }
+}
+
+impl Answers for Recorded {
+    fn helo(&self, _: IpAddr, asked: &str) -> Confirmation {
+        let found = self.find(|given| match given {
+            Given::Helo(name, confirmation) if name == asked.as_bytes() => Some(*confirmation),
+            _ => None,
+        });
+        found.unwrap_or(Confirmation::Unknown)
+    }
+
+    fn domain(&self, asked: &[u8]) -> Option<DomainVerdict> {
+        self.find(|given| match given {
+            Given::Domain(name, verdict) if name == asked => *verdict,
+            _ => None,
+        })
+    }
+
+    fn reverse(&self, _: IpAddr) -> (Confirmation, Option<&[u8]>) {
+        let found = self.0.iter().find_map(|given| match given {
+            Given::Ptr(name, own) => {
+                Some((*own, Some(name.as_slice()).filter(|name| !name.is_empty())))
+            }
+            _ => None,
+        });
+        found.unwrap_or((Confirmation::Unknown, None))
+    }
+
+    fn exemption(&self, _: IpAddr, asked: &[u8]) -> Exemption {
+        let found = self.find(|given| match given {
+            Given::Exemption(name, exemption) if name == asked => Some(exemption.clone()),
+            _ => None,
+        });
+        found.unwrap_or(Exemption::Unknown)
+    }
+
+    fn is_recipient(&self, asked: &[u8]) -> Option<bool> {
+        self.find(|given| match given {
+            Given::Recipient(name, is_known) if name == asked => *is_known,
+            _ => None,
+        })
+    }
+}
+
+/// Judges the tuples of a record by its answers: the rule, and the reason.
+fn again(record: &memory::Record, config: &Config) -> Option<(String, String)> {
+    let address = record.address.unwrap().to_string();
+    let keys = record.tuples.iter().map(|memory::Tuple { helo, from, to }| {
+        Tuple { address: address.as_bytes(), helo, from, to }.encode()
+    });
+    let data =
+        Gdata { first: record.time - 60, pass: 0, expire: record.time + 60, bcount: 1, pcount: 0 };
+    let value = data.encode(ByteOrder::Little);
+    let records = keys.map(|key| Ok(Record { key: Cow::Owned(key), value: Cow::Borrowed(&value) }));
+    let records: Vec<_> = records.collect();
+    let evidence = Evidence::recall(record.count, &record.details, std::iter::empty());
+    let answers = Recorded(evidence.answers);
+    let scan = Scan::begin(records.into_iter(), ByteOrder::Little, record.time, &config.rules);
+    let report = scan.unwrap().finish(Some(&answers));
+    let mut verdicts = report.verdicts_by(Some(&answers), Portion::None);
+    let verdict = verdicts.next()?;
+    assert_eq!(verdict.address.to_string(), address);
+    Some((verdict.rule?.name().into(), verdict.reason.into_owned()))
+}
+
+#[test]
+fn every_rules_verdict_is_the_same_from_its_record() {
+    let (place, server) = (Place::new(), Responder::start(world::answer));
+    let script = "#!/bin/sh\ncase $1 in nobody@*) exit 1;; *) exit 0;; esac\n";
+    let checker = place.write("checker", script, 0o755);
+    let statements = world::statements(&server);
+    let conf = format!(
+        "{statements}check rcpt with {checker:?} timeout 5s control \"user@example.org\"\n"
+    );
+    place.configure(&conf);
+    place.enter(&world::records());
+    let good = "a@good.example";
+    let unknown =
+        |n: u32| grey("192.0.2.90", "liar.example", good, &format!("nobody@d{n}.example"));
+    place.enter(&(0..7).map(unknown).collect::<Vec<_>>());
+    let to = |n: u32| format!("to{n}@example.org");
+    let many = |n: u32| {
+        grey(
+            "192.0.2.91",
+            "liar.example",
+            &format!("{}@s{}.example", NAMES[n as usize], n / 2),
+            &to(n),
+        )
+    };
+    place.enter(&(0..6).map(many).collect::<Vec<_>>());
+    place.enter(&[
+        grey("192.0.2.92", "192.0.2.92", good, &to(1)),
+        grey("192.0.2.93", "192-0-2-93.dsl.example", good, &to(1)),
+    ]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    daemon.stop();
+    let directory = place.memory();
+    let (verdicts, tuples) = (Duration::from_secs(1 << 30), Some(Duration::from_secs(1 << 30)));
+    let settings = Settings { directory, verdicts, tuples, size: 1 << 30 };
+    let store = Store::open(settings, now()).unwrap().store;
+    let found = store.find(&Query::default(), None, 1000).unwrap().records;
+    let config = load(Some(&place.path("conf")), &[], &Disk).unwrap().config;
+    let mut rules = BTreeSet::new();
+    for record in found {
+        if record.deed != Deed::Trapped {
+            continue;
+        }
+        let expected = (record.rule.clone().unwrap(), record.reason.clone());
+        assert_eq!(again(&record, &config), Some(expected), "{record:?}");
+        rules.insert(record.rule.unwrap());
+    }
+    // Those of `stranger` and `crowd` rest on other hosts too, whose names are no part of the record.
+    let all =
+        ["address", "checker", "dns", "domains", "dynamic", "helo", "rcpt", "senders", "syntax"];
+    assert_eq!(rules, all.map(String::from).into());
+}
