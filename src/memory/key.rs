@@ -6,7 +6,7 @@
 //! | `verdicts` | 8 bytes of time, 4 of a number | a record without time and tuples |
 //! | `tuples` | the same | its tuples |
 //! | `hosts` | 16 bytes of address, then the same | nothing |
-//! | `live` | `holds`, `counters`, `whites` | all of them |
+//! | `live` | `held` (once `holds`), `counters`, `whites` | all of them |
 //!
 //! Numbers are big-endian; IPv4 addresses are mapped into IPv6 (RFC 4291, 2.5.5.2).
 
