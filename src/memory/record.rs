@@ -88,6 +88,20 @@ pub struct Hold {
     pub reason: String,
 }
 
+/// A hold in the form of version 1, under the key `holds`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct BareHold {
+    address: IpAddr,
+    since: i64,
+    until: i64,
+}
+
+impl From<BareHold> for Hold {
+    fn from(BareHold { address, since, until }: BareHold) -> Hold {
+        Hold { address, since, until, reason: String::new() }
+    }
+}
+
 /// A WHITE record that a trap by hand has replaced, and that its release gives back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct White {

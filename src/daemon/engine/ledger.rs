@@ -94,6 +94,11 @@ impl Ledger {
         self.has_recalled || self.goes_on
     }
 
+    /// Whether memory has answered, or the predecessor has passed on what it knew.
+    pub fn has_recalled(&self) -> bool {
+        self.has_recalled
+    }
+
     /// When hosts can be judged in any case, if not yet.
     pub fn begins_at(&self) -> Option<Instant> {
         self.begins_at.filter(|_| !self.has_recalled)
