@@ -17,6 +17,8 @@ use std::net::IpAddr;
 const WRONG: usize = 3;
 /// The number of addresses in a message.
 const SHOWN: usize = 10;
+/// What is kept for later: more than happens until memory answers.
+const EARLY: usize = 10_000;
 /// How far back rules are judged, in seconds.
 const JUDGED: i64 = 30 * 24 * 60 * 60;
 
@@ -83,7 +85,7 @@ impl Trust {
         }
         self.book.note(record);
         self.has_news |= matches!(record.deed, Deed::Released | Deed::Passed | Deed::Confirmed);
-        if !has_recalled {
+        if !has_recalled && self.early.len() < EARLY {
             let (details, tuples) = (Vec::new(), Vec::new());
             self.early.push(Record { details, tuples, ..record.clone() });
         }
