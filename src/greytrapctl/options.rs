@@ -392,6 +392,13 @@ mod tests {
     }
 
     #[test]
+    fn spf_takes_a_host_its_helo_and_a_sender() {
+        let [address, helo, sender] = ["::1", "-h", "<>"].map(OsString::from);
+        let spf = Spf { conf: Some("c".into()), address, helo, sender };
+        assert_eq!(command("spf -f c ::1 -- -h <>"), Command::Spf(spf));
+    }
+
+    #[test]
     fn j_and_v_may_stand_anywhere() {
         for line in ["-jv list x", "list -j -v x", "-j list x -v"] {
             let options = parse(line).unwrap();
@@ -409,7 +416,7 @@ mod tests {
             ("frob", "unknown command \"frob\""),
             ("l x", "ambiguous command \"l\" (list, log, lookup)"),
             ("re", "ambiguous command \"re\" (release, reload, report)"),
-            ("s", "ambiguous command \"s\" (scan, show, simulate)"),
+            ("s", "ambiguous command \"s\" (scan, show, simulate, spf)"),
             ("show frob", "unknown topic \"frob\""),
             ("log", "log: expected verbose or brief"),
             ("log x", "unknown level \"x\""),
@@ -418,6 +425,7 @@ mod tests {
             ("check", "check: expected one file"),
             ("simulate x y", "simulate: expected one file at most"),
             ("explain", "explain: expected one address"),
+            ("spf ::1 x", "spf: expected an address, a HELO name and a sender"),
             ("trap", "trap: expected an address"),
             ("-F x trap", "trap: expected an address"),
             ("-F x release", "release: expected an address"),
