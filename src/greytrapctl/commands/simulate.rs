@@ -28,7 +28,8 @@ const PASS: &str = "pass";
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
     // The file may be another machine's: this one's addresses are hosts like others.
-    let config = conf::load(console, simulate.conf.as_deref())?;
+    let mut config = conf::load(console, simulate.conf.as_deref())?;
+    config.rules.end_exceptions(simulate.clock.now());
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
