@@ -10,6 +10,7 @@ use greytrapper::memory::{Batch, Deed, Settings, Store};
 use nix::unistd::Uid;
 use serde_json::Value;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const DAY: i64 = 86_400;
@@ -242,4 +243,47 @@ fn hosts_that_come_again_stay_longer() {
     place.enter(&invalid_senders(2));
     started(&place);
     assert_eq!([1, 2].map(|host| hours(&place, &format!("10.0.0.{host}"))), [24, 24]);
+}
+
+/// A name server that denied a name, and finds it later.
+#[test]
+fn a_host_that_dns_confirms_later_was_trapped_by_mistake() {
+    static IS_MENDED: AtomicBool = AtomicBool::new(false);
+    let server = Responder::start(|query| {
+        let is_it = (query.name.as_str(), query.rtype) == ("mx.allowed.example", A);
+        match is_it && IS_MENDED.load(Ordering::Relaxed) {
+            true => query.reply().answer(&query.name, A, 0, &[192, 0, 2, 81]).send(),
+            false => world::answer(query),
+        }
+    });
+    let records: Vec<_> = (0..7)
+        .map(|n| {
+            let from = format!("a@d{n}.example");
+            grey("192.0.2.81", "mx.allowed.example", &from, "user@example.org")
+        })
+        .collect();
+    let dns = world::statements(&server).replace("scan every 1h\n", "");
+    let place = place(&dns, &records);
+    let daemon = started(&place);
+    assert_eq!(place.trapped(), ["192.0.2.81"]);
+    // The trap ends without the daemon, which has forgotten what the name server said.
+    let database = place.database();
+    let released = crate::support::daemon::greytrapctl([
+        "-F",
+        database.to_str().unwrap(),
+        "release",
+        "192.0.2.81",
+    ]);
+    assert_eq!(released.status, Some(0));
+    IS_MENDED.store(true, Ordering::Relaxed);
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    let daemon = started(&place);
+    assert_eq!(place.trapped(), [""; 0]);
+    until("it is written", || history(&daemon, "192.0.2.81").len() == 3);
+    let told = history(&daemon, "192.0.2.81");
+    assert!(told.contains(&"confirmed identity confirmed after its trap".into()), "{told:?}");
+    let shown = daemon.says(&["show", "rules"]);
+    let row = shown.lines().find(|line| line.starts_with("domains")).unwrap();
+    let words: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(words, ["domains", "on", "1", "0", "0", "1"]);
 }
