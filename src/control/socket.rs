@@ -33,7 +33,7 @@ const BACKLOG: i32 = 64;
 /// How long a process may still listen after its daemon was killed: it notices that and exits.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The time between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why there is no socket.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ mod tests {
         let path = dir.path().join("socket");
         let listener = bind(&path, "no-such-group").unwrap();
         let old = thread::spawn(move || {
-            thread::sleep(10 * PAUSE);
+            thread::sleep(2 * PAUSE);
             drop(listener);
         });
         let _new = bind(&path, "no-such-group").unwrap();

@@ -436,7 +436,9 @@ mod tests {
         });
         let found: Vec<_> = counts.iter().map(|(rule, count)| (rule.name(), count)).collect();
         assert_eq!(found[..4], [("syntax", 1), ("domains", 2), ("senders", 3), ("helo", 14)]);
-        assert_eq!(found[4..], [("rcpt", 5), ("checker", 6), ("dns", u64::MAX)]);
+        let one_letter = [("address", 5), ("dynamic", 6), ("stranger", 7), ("crowd", 8)];
+        assert_eq!(found[4..8], one_letter);
+        assert_eq!(found[8..], [("rcpt", 9), ("checker", 10), ("dns", u64::MAX)]);
         assert_eq!(counts.total(), u64::MAX, "sums end at the top");
     }
 
@@ -447,10 +449,13 @@ mod tests {
         let json = serde_json::to_string(&counts).unwrap();
         assert_eq!(
             json,
-            r#"{"syntax":0,"domains":300,"senders":0,"helo":0,"rcpt":0,"checker":0,"dns":0}"#
+            concat!(
+                r#"{"syntax":0,"domains":300,"senders":0,"helo":0,"address":0,"dynamic":0,"#,
+                r#""stranger":0,"crowd":0,"rcpt":0,"checker":0,"dns":0}"#
+            )
         );
         let wire = postcard::to_stdvec(&counts).unwrap();
-        assert_eq!(wire, [0, 0xac, 2, 0, 0, 0, 0, 0]);
+        assert_eq!(wire, [0, 0xac, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(postcard::from_bytes::<ByRule>(&wire), Ok(counts));
     }
 

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::keep;
 use super::key::{self, EVIDENCE, LIVE, META};
 use super::store::{Settings, Store, encoded};
-use crate::evidence::{Entry, KEPT, Key};
+use crate::evidence::{Entry, KEPT, Key, Kind};
 use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
 use std::ops::Bound;
 use std::time::Duration;
@@ -43,7 +43,9 @@ pub fn add(
     // If there is no room, no new keys are entered.
     let most = keep::most_evidence(settings);
     let age = Age::at(now, settings);
-    for (key, entry) in evidence {
+    // Where tuples may not be kept, whom strangers wrote to is not kept either.
+    let is_kept = |key: &Key| settings.tuples.is_some() || key.kind != Kind::Recipient;
+    for (key, entry) in evidence.iter().filter(|(key, _)| is_kept(key)) {
         let name = key::evidence(key);
         let mut entry = entry.clone();
         if let Some(before) = table.get(name.as_slice())? {

@@ -9,9 +9,12 @@ use super::key::{
 use super::record::{self, BareHold, Batch, Block, Hold, Recalled, Record, VERSION};
 use super::{known, passes};
 use crate::date::Date;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, Table, WriteTransaction,
+};
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -171,11 +174,31 @@ impl Store {
     }
 }
 
-/// Opens a file, which may be missing, verifies it, and makes the tables that it lacks.
+/// Opens a file, or makes it if it is missing or empty: beside it, and renamed when it is complete, so that a
+/// kill meanwhile leaves no half of it.
 fn open(path: &Path) -> Result<Database, Error> {
+    let has_content = match fs::metadata(path) {
+        Ok(found) => found.len() > 0,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error.into()),
+    };
+    if has_content {
+        return load(Locked::open(path)?);
+    }
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let file = Locked::open(Path::new(&new))?;
+    file.set_len(0)?;
+    let database = load(file)?;
+    fs::rename(&new, path)?;
+    Ok(database)
+}
+
+/// Verifies a file, and makes the tables that it lacks.
+fn load(file: Locked) -> Result<Database, Error> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-    let database = builder.create_with_backend(Locked::open(path)?)?;
+    let database = builder.create_with_backend(file)?;
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;

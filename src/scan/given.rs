@@ -4,7 +4,7 @@
 //! HELO name and recipient that there was something to ask about, in the order of the tuples, after the PTR
 //! name.
 
-use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground};
+use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground, SpfResult};
 use super::rules::{Rule, Subject, checker, dns};
 use super::{exemption, identity};
 use crate::name;
@@ -21,8 +21,8 @@ pub enum Given {
     /// DNS, about the PTR name of the host: whether it has a name of its own. The name is empty if there is
     /// none.
     Ptr(Vec<u8>, Confirmation),
-    /// DNS, about a sender domain: whether it vouches for the host.
-    Exemption(Vec<u8>, Exemption),
+    /// DNS, about a sender domain: whether it vouches for the host, and what SPF says, if it was asked.
+    Exemption(Vec<u8>, Exemption, Option<SpfResult>),
     /// The external program, about a recipient: whether it is known; `None` without a verdict.
     Recipient(Vec<u8>, Option<bool>),
 }
@@ -36,26 +36,29 @@ impl Given {
             Given::Helo(_, Confirmation::NotConfirmed) => "denied",
             Given::Ptr(_, Confirmation::Confirmed) => "own",
             Given::Ptr(_, Confirmation::NotConfirmed) => "none",
-            Given::Exemption(_, Exemption::Exempt(_)) => "exempt",
-            Given::Exemption(_, Exemption::NotExempt) => "not exempt",
+            Given::Exemption(_, Exemption::Exempt(_), _) => "exempt",
+            Given::Exemption(_, Exemption::NotExempt, _) => "not exempt",
             Given::Recipient(_, Some(true)) => "good",
             Given::Recipient(_, Some(false)) => "bad",
             Given::Domain(_, None)
             | Given::Helo(_, Confirmation::Unknown)
             | Given::Ptr(_, Confirmation::Unknown)
-            | Given::Exemption(_, Exemption::Unknown)
+            | Given::Exemption(_, Exemption::Unknown, _)
             | Given::Recipient(_, None) => "unknown",
         }
     }
 
-    /// By what a sender domain vouches for the host, if it does.
+    /// By what a sender domain vouches for the host or, if it does not, what SPF says.
     pub fn by(&self) -> Option<String> {
-        let Given::Exemption(_, Exemption::Exempt(ground)) = self else { return None };
-        Some(match ground {
-            Ground::Mx => "MX".into(),
-            Ground::Address => "address".into(),
-            Ground::Spf(mechanism) => format!("SPF {mechanism}"),
-        })
+        match self {
+            Given::Exemption(_, Exemption::Exempt(ground), _) => Some(match ground {
+                Ground::Mx => "MX".into(),
+                Ground::Address => "address".into(),
+                Ground::Spf(mechanism) => format!("SPF {mechanism}"),
+            }),
+            Given::Exemption(_, _, Some(spf)) => Some(format!("SPF {spf}")),
+            _ => None,
+        }
     }
 
     /// The name or address that the answer is about.
@@ -64,7 +67,7 @@ impl Given {
             Given::Domain(text, _)
             | Given::Helo(text, _)
             | Given::Ptr(text, _)
-            | Given::Exemption(text, _)
+            | Given::Exemption(text, ..)
             | Given::Recipient(text, _) => text,
         }
     }
@@ -102,7 +105,9 @@ pub(super) fn given<'s>(
         let exemption = from.and_then(|from| {
             let domain = exemption::domain(&from);
             let found = answers.exemption(address, &domain);
-            (found != Exemption::Unknown).then_some(Given::Exemption(domain, found))
+            let spf = answers.spf(address, &domain);
+            let is_known = found != Exemption::Unknown || spf.is_some();
+            is_known.then_some(Given::Exemption(domain, found, spf))
         });
         [domain, exemption, helo, recipient].into_iter().flatten()
     });

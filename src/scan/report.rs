@@ -132,6 +132,15 @@ impl<'r> Report<'r> {
         found.filter(|verdict| verdict.what == What::Trap)
     }
 
+    /// The verdicts on hosts that pass although a rule hit them, with the answers about each host.
+    pub fn spared_by<'v>(
+        &'v self,
+        answers: Option<&'v dyn Answers>,
+        portion: Portion,
+    ) -> impl Iterator<Item = Verdict> + use<'v, 'r> {
+        self.in_order(answers, portion, |outcome| matches!(outcome, Outcome::Spared(..)))
+    }
+
     fn in_order<'v>(
         &'v self,
         answers: Option<&'v dyn Answers>,

@@ -66,7 +66,8 @@ fn show_in_json_says_the_same() {
     assert_eq!(status["log"], "brief");
     assert_eq!(status["totals"]["scans"], 1);
     let trapped = serde_json::json!({
-        "syntax": 2, "domains": 1, "senders": 1, "helo": 1, "rcpt": 1, "checker": 0, "dns": 2
+        "syntax": 2, "domains": 1, "senders": 1, "helo": 1, "address": 0, "dynamic": 0,
+        "stranger": 0, "crowd": 0, "rcpt": 1, "checker": 0, "dns": 2
     });
     assert_eq!(status["last_scan"]["trapped_by_rule"], trapped);
     assert_eq!(status["last_scan"]["sender_domains"]["unknown"], 1);
@@ -120,7 +121,7 @@ fn show_hosts_has_all_that_wait() {
     let bad = "Invalid source address cheap pills@ (blank outside quotes)";
     for (host, state, rule, reason) in [
         ("192.0.2.70", "waiting", "-", "nothing against it"),
-        ("192.0.2.71", "waiting", "-", "sender domain not known"),
+        ("192.0.2.71", "waiting", "-", "sender domain not known, exemption not known"),
         (
             "192.0.2.72",
             "waiting",

@@ -50,6 +50,31 @@ fn a_restart_does_not_spare_it_again() {
     daemon.line("Trapped 192.0.2.72: Mailed to trap address old@closed.example.org");
 }
 
+/// Two networks that use a sender domain are a sign, also if they use it on different days.
+#[test]
+fn a_stranger_is_known_by_what_an_earlier_scan_saw() {
+    for has_memory in [true, false] {
+        let (place, server) = (Place::new(), Responder::start(world::answer));
+        place.configure(&world::statements(&server));
+        let one = |host: &str| grey(host, "friend", "a@good.example", "user@example.org");
+        place.enter(&[one("192.0.2.95")]);
+        let mut daemon = place.start();
+        assert_eq!(count(&daemon.scan_done(), "Trapped "), 0);
+        daemon.stop();
+        std::fs::remove_file(place.database()).unwrap();
+        if !has_memory {
+            std::fs::remove_dir_all(place.memory()).unwrap();
+        }
+        place.enter(&[one("198.51.100.95")]);
+        let mut daemon = place.start();
+        let lines = daemon.scan_done();
+        let trapped =
+            "Trapped 198.51.100.95: Stranger: one-label HELO, sender domain from 2 networks";
+        assert_eq!(count(&lines, trapped), usize::from(has_memory), "{lines:#?}");
+        assert_eq!(count(&lines, "Trapped "), usize::from(has_memory), "{lines:#?}");
+    }
+}
+
 /// With a memory of its own, `simulate` does what the daemon does in its second scan.
 #[test]
 fn one_scan_of_simulate_after_the_other_remembers() {
@@ -79,6 +104,20 @@ fn one_scan_of_simulate_after_the_other_remembers() {
         let ran = run(memory, ago);
         assert_eq!((ran.status, ran.out.as_str()), (Some(0), out), "{memory:?} {ago} {}", ran.err);
     }
+    // Evidence too: the second network that uses a sender domain.
+    let one = |host: &str| grey(host, "friend", "a@good.example", "user@example.org");
+    for (host, out) in [
+        ("192.0.2.95", ""),
+        (
+            "198.51.100.95",
+            "198.51.100.95\tstranger\tStranger: one-label HELO, sender domain from 2 networks\n",
+        ),
+    ] {
+        std::fs::remove_file(&file).unwrap();
+        place.enter(&[one(host)]);
+        let ran = run(Some("three"), 0);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(0), out), "{}", ran.err);
+    }
     let other = place.write("other", "something else", 0o600);
     let ran = run(Some("other"), 40);
     let said = format!("greytrapctl: {}: truncated or not a database\n", other.display());
@@ -93,10 +132,15 @@ fn explain_says_that_one_bad_letter_is_not_enough() {
     place.enter(&[]);
     let mut daemon = place.start();
     daemon.scan_done();
-    place.enter(&[grey("192.0.2.72", "out.provider.example", "a@gone.example", "u@example.org")]);
+    place.enter(&[grey(
+        "192.0.2.72",
+        "out.provider.example",
+        "a@none.provider.example",
+        "u@example.org",
+    )]);
     let said = daemon.says(&["explain", "192.0.2.72"]);
     let wanted = "verdict\tpass\nrule\tdns\nreason\tidentity confirmed, one bad message is not enough: \
-                  Mailed from sender gone.example with no MX or A\n";
+                  Mailed from sender none.provider.example with no MX or A\n";
     assert!(said.contains(wanted), "{said}");
 }
 

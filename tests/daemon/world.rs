@@ -52,8 +52,9 @@ pub fn records() -> Vec<Record> {
         // The same, but its name is its own.
         records.push(grey("192.0.2.72", "out.provider.example", &from, TO));
     }
-    for n in ["anna", "bert", "carl", "dora", "emil", "fritz"] {
-        let (from, to) = (format!("{n}@good.example"), format!("to.{n}@example.org"));
+    let people = ["anna", "bert", "carl", "dora", "emil", "fritz"].into_iter();
+    for (n, firm) in people.zip(["good", "better", "best"].into_iter().cycle()) {
+        let (from, to) = (format!("{n}@{firm}.example"), format!("to.{n}@example.org"));
         records.push(grey("192.0.2.30", "liar.example", &from, &to));
     }
     records
@@ -69,7 +70,7 @@ pub fn answer(query: &Query) -> Vec<Act> {
         ("outage.example", _) => reply.rcode(SERVFAIL),
         ("nomail.example", MX) => reply.answer("nomail.example", MX, 300, &mx(0, "")),
         ("out.provider.example", A) => reply.answer(&query.name, A, 300, &[192, 0, 2, 72]),
-        ("gone.example", _) => reply.rcode(NXDOMAIN).soa(300),
+        ("gone.example" | "none.provider.example", _) => reply.rcode(NXDOMAIN).soa(300),
         (asked, MX) => reply.answer(asked, MX, 300, &mx(10, "mx.example")),
         _ => reply.rcode(NXDOMAIN).soa(300),
     }

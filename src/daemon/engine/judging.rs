@@ -26,7 +26,9 @@ use crate::memory::Hold;
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::identity::Question;
-use crate::scan::{Answers, Counts, Doubt, Portion, Report, Rule, Scan, Verdict, What, Why};
+use crate::scan::{
+    Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
+};
 use crate::spamd::{Address, Entry};
 use mio::net::UnixStream;
 use std::collections::{HashMap, HashSet};
@@ -51,6 +53,8 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// The maximum number of verdicts on hosts that pass for a reason: more than anybody reads.
 const NOTEWORTHY: usize = 10_000;
+/// The maximum number of these that have their evidence with them.
+const SPARED: usize = 1000;
 
 /// The purpose of reading an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -641,6 +645,10 @@ fn found(
         Purpose::Host(_) => EXPLAINED,
         _ => Portion::None,
     };
+    let mut spared = match work.purpose {
+        Purpose::Scan => spared(report, answers),
+        _ => HashMap::new(),
+    };
     for mut verdict in report.verdicts_by(Some(answers), portion) {
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
             verdict = verdict.passing(Why::Held);
@@ -666,10 +674,19 @@ fn found(
                 let is_exempt = why == Some(Why::Allowed) && verdict.is_spared_trap();
                 let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held) || is_exempt;
                 if is_noteworthy && found.hosts.len() < NOTEWORTHY {
+                    if let Some(evidence) = spared.remove(&verdict.address.ip()) {
+                        verdict.evidence = evidence;
+                    }
                     found.hosts.push(verdict);
                 }
             }
         }
     }
     (found, explained)
+}
+
+/// The evidence of hosts that pass although a rule hit them: memory keeps it.
+fn spared(report: &Report<'_>, answers: &Known<'_>) -> HashMap<IpAddr, Evidence> {
+    let verdicts = report.spared_by(Some(answers), EVIDENCE).take(SPARED);
+    verdicts.map(|verdict| (verdict.address.ip(), verdict.evidence)).collect()
 }

@@ -60,6 +60,23 @@ fn another_file_in_its_place_is_set_aside() {
     assert_eq!(tried(b""), (0, None), "a file that was only just made");
 }
 
+/// What a kill leaves while the file is made, and what was there before.
+#[test]
+fn a_file_that_was_not_complete_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let half = directory.path().join("memory.redb.new");
+    for bytes in [vec![], vec![0; 4096], vec![b'x'; 100_000]] {
+        fs::write(&half, bytes).unwrap();
+        let _ = fs::remove_file(directory.path().join("memory.redb"));
+        let store = open(&settings(directory.path()));
+        store.write(batch(NOW, vec![record(NOW, 1)])).unwrap();
+        drop(store);
+        assert!(!half.exists());
+        let store = open(&settings(directory.path()));
+        assert_eq!(store.find(&Query::default(), None, 10).unwrap().records.len(), 1);
+    }
+}
+
 #[test]
 fn a_file_of_another_version_is_set_aside() {
     const META: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("meta");

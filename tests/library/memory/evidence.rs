@@ -2,7 +2,7 @@
 //! from a file that has none of them.
 
 use super::{DAY, NOW, batch, open, record, settings};
-use greytrapper::evidence::{Evidence, KEPT, Key, Sighting};
+use greytrapper::evidence::{Evidence, KEPT, Key, Kind, Sighting};
 use greytrapper::memory::{Batch, Block, PACKED, Query, Seen, Store, pack, unpack};
 use std::net::IpAddr;
 use std::path::Path;
@@ -54,6 +54,21 @@ fn evidence_is_the_same_over_scans_and_starts() {
         scan(&store, NOW + 8 * DAY, &[sighting("192.0.2.1", "a.example", NOW + 8 * DAY)]),
         1
     );
+}
+
+/// Where no tuples may be kept, no recipients are.
+#[test]
+fn recipients_are_known_only_where_tuples_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut without = settings(directory.path());
+    without.tuples = None;
+    let store = open(&without);
+    let seen = sighting("192.0.2.1", "a.example", NOW);
+    scan(&store, NOW, &[seen]);
+    let keys: Vec<Key> = seen.keys().collect();
+    let kinds: Vec<_> =
+        store.evidence(&keys).unwrap().into_iter().map(|(key, _)| key.kind).collect();
+    assert_eq!(kinds, [Kind::Helo, Kind::Domain]);
 }
 
 #[test]
