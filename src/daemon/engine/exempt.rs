@@ -109,5 +109,5 @@ pub fn question(verdict: &Verdict, rules: &Rules) -> Option<Question> {
     let mut names: Vec<_> = names.filter(|name| rules.allowing_name(name).is_some()).collect();
     names.sort_unstable();
     names.dedup();
-    (!names.is_empty()).then(|| Question { address, names })
+    (!names.is_empty()).then_some(Question { address, names })
 }
