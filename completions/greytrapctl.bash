@@ -38,9 +38,9 @@ _greytrapctl()
 	release)
 		options='-a -r -s' words='for' ;;
 	report)
-		options='-s' ;;
+		options='-H -s' ;;
 	show)
-		words='hosts metrics traps' ;;
+		words='holds hosts metrics rules traps' ;;
 	simulate)
 		options='-M -c -f -s -t' ;;
 	spf)
@@ -50,7 +50,7 @@ _greytrapctl()
 	esac
 
 	case $command:$before in
-	:-[Fs] | export:-[eo] | lookup:-f | simulate:-[Mcf] | spf:-f)
+	:-[Fs] | export:-[eo] | lookup:-f | report:-H | simulate:-[Mcf] | spf:-f)
 		compopt -o default
 		return ;;
 	*:-t | export:-[cmnux] | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)

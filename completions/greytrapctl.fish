@@ -33,7 +33,8 @@ complete -c greytrapctl -n '__fish_seen_subcommand_from log' -a 'brief verbose'
 complete -c greytrapctl -n '__fish_seen_subcommand_from lookup simulate spf' -s f -r -F -d configuration
 complete -c greytrapctl -n '__fish_seen_subcommand_from release' -s a -d 'all that the daemon trapped'
 complete -c greytrapctl -n '__fish_seen_subcommand_from release trap' -a for
-complete -c greytrapctl -n '__fish_seen_subcommand_from show' -a 'hosts metrics traps'
+complete -c greytrapctl -n '__fish_seen_subcommand_from report' -s H -r -F -d 'write HTML'
+complete -c greytrapctl -n '__fish_seen_subcommand_from show' -a 'holds hosts metrics rules traps'
 complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s M -r -F -d memory
 complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s c -r -F -d 'old configuration'
 complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s t -x -d 'assume that time'

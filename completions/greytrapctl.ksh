@@ -10,8 +10,8 @@ set -A complete_greytrapctl_1 -- \
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.
 set -A complete_greytrapctl_2 -- \
-	-M -a -c -e -f -m -n -o -r -s -t -u -x \
-	hosts metrics traps \
+	-H -M -a -c -e -f -m -n -o -r -s -t -u -x \
+	holds hosts metrics rules traps \
 	brief verbose \
 	because for
 

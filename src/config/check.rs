@@ -7,11 +7,16 @@
 use super::bounds::{self, Range, range};
 use super::diagnostic::{At, Fault, Spanned};
 use super::input::Input;
+use super::origin::Line;
 use super::pattern::{self, Patterns};
 use super::problem::Problem;
 use super::rules::NAMES;
-use super::statement::{DnsOption, Statement};
-use super::{Checker, Config, NameServer, Network, Networks, Sync, table};
+use super::statement::{Dated, DnsOption, Statement};
+use super::{
+    Again, AllowHelo, AllowUntil, Checker, Config, HeloName, NameServer, Network, Networks, Sync,
+    table,
+};
+use crate::date::Day;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -60,12 +65,22 @@ pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) 
     check.finish()
 }
 
+/// A trap that is set again lasts at least as long as the first one.
+fn trap_again(
+    first: Duration,
+    (again, most): (Spanned<Duration>, Spanned<Duration>),
+) -> Result<Again, Fault> {
+    let time = range("again of trap for", first.as_secs(), YEAR).duration(again)?;
+    let most = range("most of trap for", time.as_secs(), YEAR).duration(most)?;
+    Ok(Again { time, most })
+}
+
 struct Check<'c, 's> {
     config: Config,
     input: &'c mut Input<'s>,
     /// Where each statement that may be given only once was given.
     set: BTreeMap<&'static str, At>,
-    networks: Vec<Spanned<Network>>,
+    networks: Vec<Dated<Spanned<Network>>>,
     patterns: Patterns,
 }
 
@@ -89,11 +104,14 @@ impl Check<'_, '_> {
         use Statement as S;
         let config = &mut self.config;
         match statement {
-            S::Allow(networks) => self.networks.extend(networks),
-            S::AllowFile(path) => {
+            S::Allow(networks) => networks.into_iter().for_each(|entry| self.allow(entry)),
+            S::AllowFile(Dated { what: path, until }) => {
                 let (file, text) = self.input.open(&path)?;
-                self.networks.extend(table::networks(file, &text, self.input));
+                self.warn_of_past(until);
+                let networks = table::networks(file, &text, self.input);
+                self.networks.extend(networks.into_iter().map(|what| Dated { what, until }));
             }
+            S::AllowHelo(names) => names.into_iter().for_each(|entry| self.allow_name(entry)),
             S::CheckIdentity(yes) => config.rules.identity = yes,
             S::CheckCrowd(yes) => config.rules.crowd = yes,
             S::CheckHeloAddress(yes) => config.rules.helo_address = yes,
@@ -152,7 +170,11 @@ impl Check<'_, '_> {
                 config.sync.multicast.push((interface, ttl.unwrap_or(Sync::TTL)));
             }
             S::SyncTo(host) => config.sync.peers.push(bounds::sync_host(host)?),
-            S::TrapFor(time) => config.trap_for = TRAP_FOR.duration(time)?,
+            S::TrapFor { time, again } => {
+                config.trap_for = TRAP_FOR.duration(time)?;
+                config.trap_again =
+                    again.map(|again| trap_again(config.trap_for, again)).transpose()?;
+            }
             S::TrapLimit(traps, time) => {
                 let traps = TRAP_LIMIT.number(traps)?;
                 config.trap_limit = (traps, TRAP_LIMIT_TIME.duration(time)?);
@@ -164,6 +186,28 @@ impl Check<'_, '_> {
             S::TrapRcptUnlisted => self.patterns.trap_unlisted(at),
         }
         Ok(())
+    }
+
+    fn allow(&mut self, entry: Dated<Spanned<Network>>) {
+        self.warn_of_past(entry.until);
+        self.networks.push(entry);
+    }
+
+    fn allow_name(
+        &mut self,
+        Dated { what: Spanned { value: name, at }, until }: Dated<Spanned<HeloName>>,
+    ) {
+        self.warn_of_past(until);
+        let rules = &mut self.config.rules;
+        let day = until.map(|until| until.value);
+        rules.allow_helo.push(AllowHelo { name, day, is_over: false });
+        rules.origins.allow_helo.push(at.into());
+    }
+
+    fn warn_of_past(&mut self, until: Option<Spanned<Day>>) {
+        if let Some(Spanned { value: day, at }) = until.filter(|until| until.value < Day::today()) {
+            self.input.warn(at, Problem::DayOver(day));
+        }
     }
 
     fn warn_of_perl(&mut self, Spanned { value, at }: &Spanned<String>) {
@@ -227,8 +271,21 @@ impl Check<'_, '_> {
             Ok(rcpt) => rules.rcpt = rcpt,
             Err(fault) => self.input.error(fault),
         }
-        let networks = self.networks.into_iter().map(|Spanned { value, at }| (value, at.into()));
-        (rules.allow, rules.origins.allow) = Networks::labelled(networks.collect());
+        let mut by_day: BTreeMap<Option<Day>, Vec<(Network, Line)>> = BTreeMap::new();
+        for Dated { what: Spanned { value, at }, until } in self.networks {
+            let day = until.map(|until| until.value);
+            by_day.entry(day).or_default().push((value, at.into()));
+        }
+        for (day, networks) in by_day {
+            let (networks, lines) = Networks::labelled(networks);
+            match day {
+                None => (rules.allow, rules.origins.allow) = (networks, lines),
+                Some(day) => {
+                    rules.allow_until.push(AllowUntil { day, networks, is_over: false });
+                    rules.origins.allow_until.extend(lines);
+                }
+            }
+        }
         rules.origins.files = self.input.paths();
         self.config
     }

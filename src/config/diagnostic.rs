@@ -90,7 +90,7 @@ impl At {
 }
 
 /// A value and where it was written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spanned<T> {
     pub(super) value: T,
     pub(super) at: At,

@@ -6,10 +6,11 @@
 use super::diagnostic::{Fault, Spanned};
 use super::lexer::Token;
 use super::parse::Parser;
-use super::problem::Problem;
+use super::problem::{Problem, quoted};
 use super::rules::{Hosts, NAMES};
-use super::statement::{DnsOption, Statement};
-use super::{EngineChoice, Network, value};
+use super::statement::{Dated, DnsOption, Statement};
+use super::{EngineChoice, HeloName, Network, value};
+use crate::date::Day;
 use std::time::Duration;
 
 /// Every statement by its first word.
@@ -88,11 +89,8 @@ const SYNC: &[(&str, Rule<Statement>)] = &[
     ("to", |p| Ok(Statement::SyncTo(p.cursor.string("a host")?))),
 ];
 
-const TRAP: &[(&str, Rule<Statement>)] = &[
-    ("for", |p| Ok(Statement::TrapFor(duration(p)?))),
-    ("limit", trap_limit),
-    ("rcpt", trap_rcpt),
-];
+const TRAP: &[(&str, Rule<Statement>)] =
+    &[("for", trap_for), ("limit", trap_limit), ("rcpt", trap_rcpt)];
 
 const DNS: &[(&str, Rule<DnsOption>)] = &[
     ("attempts", |p| Ok(DnsOption::Attempts(number(p)?))),
@@ -118,16 +116,50 @@ type Rule<T> = fn(&mut Parser<'_, '_>) -> Result<T, Fault>;
 
 fn allow(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     if p.cursor.take_keyword("file")? {
-        return Ok(Statement::AllowFile(p.path(A_PATH)?));
+        let what = p.path(A_PATH)?;
+        return Ok(Statement::AllowFile(Dated { what, until: until(p)? }));
     }
-    let networks = match p.cursor.peek()?.value {
-        Token::Open => p.block(network)?,
-        _ => vec![network(p)?],
-    };
-    Ok(Statement::Allow(networks))
+    if p.cursor.take_keyword("helo")? {
+        return Ok(Statement::AllowHelo(entries(p, helo_name)?));
+    }
+    Ok(Statement::Allow(entries(p, network)?))
 }
 
-fn network(p: &mut Parser<'_, '_>) -> Result<Spanned<Network>, Fault> {
+/// One entry, or several; a day behind all of them is that of each that has none of its own.
+fn entries<T>(
+    p: &mut Parser<'_, '_>,
+    item: fn(&mut Parser<'_, '_>) -> Result<Dated<T>, Fault>,
+) -> Result<Vec<Dated<T>>, Fault> {
+    if p.cursor.peek()?.value != Token::Open {
+        return Ok(vec![item(p)?]);
+    }
+    let mut entries = p.block(item)?;
+    if let Some(day) = until(p)? {
+        entries.iter_mut().for_each(|entry| {
+            entry.until.get_or_insert(day);
+        });
+    }
+    Ok(entries)
+}
+
+fn until(p: &mut Parser<'_, '_>) -> Result<Option<Spanned<Day>>, Fault> {
+    if !p.cursor.take_keyword("until")? {
+        return Ok(None);
+    }
+    p.cursor.value("a day such as 2027-01-31", Day::parse).map(Some)
+}
+
+fn helo_name(p: &mut Parser<'_, '_>) -> Result<Dated<Spanned<HeloName>>, Fault> {
+    let what = "a HELO name such as \"mx.example.net\" or \"*.example.net\"";
+    let Spanned { value, at } = p.cursor.string(what)?;
+    let name = HeloName::parse(&value).ok_or_else(|| {
+        let (what, found) = (what.into(), quoted(&value));
+        Fault::new(at, Problem::Expected { what, found, nearest: None })
+    })?;
+    Ok(Dated { what: Spanned { value: name, at }, until: until(p)? })
+}
+
+fn network(p: &mut Parser<'_, '_>) -> Result<Dated<Spanned<Network>>, Fault> {
     let word = p.cursor.value("an address or a network", |word| Some(word.to_string()))?;
     let fault = |problem| Fault::new(word.at, problem);
     let written = value::network(&word.value).map_err(fault)?;
@@ -135,7 +167,8 @@ fn network(p: &mut Parser<'_, '_>) -> Result<Spanned<Network>, Fault> {
         let meant = written.network.to_string();
         return Err(fault(Problem::HostBits { network: word.value, meant }));
     }
-    Ok(Spanned { value: written.network, at: word.at })
+    let what = Spanned { value: written.network, at: word.at };
+    Ok(Dated { what, until: until(p)? })
 }
 
 fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
@@ -196,6 +229,19 @@ fn sync_multicast(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
     let interface = p.cursor.string("an interface")?;
     let ttl = if p.cursor.take_keyword("ttl")? { Some(number(p)?) } else { None };
     Ok(Statement::SyncMulticast { interface, ttl })
+}
+
+fn trap_for(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    let time = duration(p)?;
+    if p.cursor.take(&Token::Comma)? {
+        p.cursor.expect("again")?;
+    } else if !p.cursor.take_keyword("again")? {
+        return Ok(Statement::TrapFor { time, again: None });
+    }
+    let again = duration(p)?;
+    p.cursor.take(&Token::Comma)?;
+    p.cursor.expect("most")?;
+    Ok(Statement::TrapFor { time, again: Some((again, duration(p)?)) })
 }
 
 fn trap_limit(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {

@@ -22,6 +22,7 @@
 use std::io;
 use std::path::Path;
 
+mod allow;
 mod bounds;
 mod check;
 mod cursor;
@@ -43,12 +44,14 @@ mod statement;
 mod table;
 mod value;
 
+pub use crate::date::Day;
+pub use allow::{AllowHelo, AllowUntil, HeloName};
 pub use diagnostic::{Diagnostic, Severity};
 pub use macros::{Define, NotADefine};
 pub use network::{Network, Networks};
 pub use origin::{Origins, Written};
 pub use rules::{RcptRules, Rules};
-pub use settings::{Checker, Config, Dns, EngineChoice, Memory, NameServer, Sync};
+pub use settings::{Again, Checker, Config, Dns, EngineChoice, Memory, NameServer, Sync};
 pub use source::{Disk, Guarded, Source};
 pub(crate) use value::{duration, duration_text};
 

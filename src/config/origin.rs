@@ -9,7 +9,6 @@ use super::diagnostic::At;
 use super::value::string_text;
 use crate::escape::escaped_path;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A statement of the configuration.
@@ -43,6 +42,9 @@ pub struct Origins {
     pub(super) unlisted: Option<Line>,
     /// One for each network, in the order of the set.
     pub(super) allow: Vec<Line>,
+    /// The same of the sets that end on a day, one after the other.
+    pub(super) allow_until: Vec<Line>,
+    pub(super) allow_helo: Vec<Line>,
 }
 
 /// Where a statement was written makes no difference: any two are equal.
@@ -55,7 +57,7 @@ impl PartialEq for Origins {
 impl Eq for Origins {}
 
 impl Origins {
-    fn written(&self, statement: String, line: Option<&Line>) -> Written {
+    pub(super) fn written(&self, statement: String, line: Option<&Line>) -> Written {
         let origin = line.and_then(|Line { file, line }| {
             let path = self.files.get(usize::try_from(*file).ok()?)?;
             Some((escaped_path(path).to_string(), *line))
@@ -65,14 +67,6 @@ impl Origins {
 }
 
 impl Rules {
-    /// The entry of `allow` that contains this address.
-    pub fn allowing(&self, address: IpAddr) -> Option<Written> {
-        let number = self.allow.position(address)?;
-        let network = self.allow.iter().nth(number)?;
-        let line = self.origins.allow.get(number);
-        Some(self.origins.written(format!("allow {network}"), line))
-    }
-
     /// The statement that decides about this recipient, a plain address: the first `pass rcpt` that matches
     /// it, or else the first `trap rcpt`.
     pub fn about_recipient(&self, address: &[u8]) -> Option<Written> {

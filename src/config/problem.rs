@@ -4,6 +4,7 @@
 //! Made by every module in `config`, shown by `diagnostic`. Text from the file is quoted, shortened and
 //! escaped here. A test checks that each message below occurs in an `.err` file in `tests/library/config`.
 
+use crate::date::Day;
 use crate::escape::escaped;
 use std::fmt;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ pub(super) enum Problem {
     PerlQuoting { pattern: String, why: &'static str },
     NoProgram(PathBuf),
     HostBitsCleared { network: String, taken: String },
+    DayOver(Day),
     KeyUnused,
     // Too much.
     TooManyProblems,
@@ -151,6 +153,7 @@ impl fmt::Display for Problem {
             HostBitsCleared { network, taken } => {
                 write!(f, "{} has bits set beyond its prefix: taken as {taken}", q(network))
             }
+            DayOver(day) => write!(f, "{day} is over: this exception no longer counts"),
             KeyUnused => write!(f, "sync key is not used without sync to or sync multicast"),
             TooManyProblems => write!(f, "too many errors"),
         }

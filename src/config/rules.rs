@@ -3,7 +3,7 @@
 //! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
 use super::value::string_text;
-use super::{Networks, Origins};
+use super::{AllowHelo, AllowUntil, Networks, Origins};
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
@@ -49,6 +49,10 @@ pub struct Rules {
     pub check_rcpt_for: Hosts,
     /// Hosts that are never judged.
     pub allow: Networks,
+    /// Hosts that are not judged until a day, the earliest day first.
+    pub allow_until: Vec<AllowUntil>,
+    /// Hosts that are not trapped if DNS confirms their names.
+    pub allow_helo: Vec<AllowHelo>,
     /// The machine's own addresses; no statement sets them.
     pub own: Own,
     /// Where the statements about recipients and `allow` were written.
@@ -69,7 +73,7 @@ impl Rules {
 
     /// Whether name servers are asked about anything.
     pub fn ask_dns(&self) -> bool {
-        self.sender_dns || self.identity
+        self.sender_dns || self.identity || !self.allow_helo.is_empty()
     }
 }
 
@@ -138,6 +142,8 @@ impl Default for Rules {
             check_rcpt: false,
             check_rcpt_for: Hosts::All,
             allow: Networks::default(),
+            allow_until: Vec::new(),
+            allow_helo: Vec::new(),
             own: Own::default(),
             origins: Origins::default(),
         }

@@ -5,7 +5,7 @@
 //! no newlines, since `check` has seen them.
 
 use super::value::{duration_text, path_text, size_text, string_text};
-use super::{DEFAULT_SOCKET, Networks, Rules};
+use super::{AllowUntil, DEFAULT_SOCKET, Rules};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ pub struct Config {
     pub scan_every: Duration,
     /// How long a trap lasts.
     pub trap_for: Duration,
+    /// How long it lasts if the host was trapped before; `None`: as long.
+    pub trap_again: Option<Again>,
     /// The maximum number of traps, and the time in which they may be set.
     pub trap_limit: (u32, Duration),
     /// Which code writes the database.
@@ -49,6 +51,7 @@ impl Default for Config {
             database: "/var/db/spamd".into(),
             scan_every: Duration::from_secs(10 * 60),
             trap_for: Duration::from_secs(24 * 60 * 60),
+            trap_again: None,
             trap_limit: (1000, Duration::from_secs(60)),
             engine: EngineChoice::Native,
             rules: Rules::default(),
@@ -68,7 +71,14 @@ impl fmt::Display for Config {
         let (traps, time) = self.trap_limit;
         writeln!(f, "database {}", path_text(&self.database))?;
         writeln!(f, "scan every {}", duration_text(self.scan_every))?;
-        writeln!(f, "trap for {}", duration_text(self.trap_for))?;
+        write!(f, "trap for {}", duration_text(self.trap_for))?;
+        match &self.trap_again {
+            Some(Again { time, most }) => {
+                let (time, most) = (duration_text(*time), duration_text(*most));
+                writeln!(f, ", again {time}, most {most}")?;
+            }
+            None => writeln!(f)?,
+        }
         writeln!(f, "trap limit {traps} per {}", duration_text(time))?;
         match self.engine {
             EngineChoice::Native => {}
@@ -89,7 +99,7 @@ impl fmt::Display for Config {
                 None => writeln!(f)?,
             }
         }
-        allow(f, &self.rules.allow)?;
+        allow(f, &self.rules)?;
         writeln!(f, "socket {}", path_text(&self.socket))?;
         dns(f, &self.dns)?;
         memory(f, &self.memory)?;
@@ -97,15 +107,20 @@ impl fmt::Display for Config {
     }
 }
 
-fn allow(f: &mut fmt::Formatter<'_>, networks: &Networks) -> fmt::Result {
-    if networks.is_empty() {
-        return Ok(());
+fn allow(f: &mut fmt::Formatter<'_>, rules: &Rules) -> fmt::Result {
+    if !rules.allow.is_empty() || !rules.allow_until.is_empty() {
+        writeln!(f, "allow {{")?;
+        for network in rules.allow.iter() {
+            writeln!(f, "\t{network}")?;
+        }
+        for AllowUntil { day, networks, .. } in &rules.allow_until {
+            for network in networks.iter() {
+                writeln!(f, "\t{network} until {day}")?;
+            }
+        }
+        writeln!(f, "}}")?;
     }
-    writeln!(f, "allow {{")?;
-    for network in networks.iter() {
-        writeln!(f, "\t{network}")?;
-    }
-    writeln!(f, "}}")
+    rules.allow_helo.iter().try_for_each(|allowed| writeln!(f, "{allowed}"))
 }
 
 fn observe(f: &mut fmt::Formatter<'_>, rules: &[&str]) -> fmt::Result {
@@ -146,6 +161,33 @@ fn sync(f: &mut fmt::Formatter<'_>, sync: &Sync) -> fmt::Result {
         Some(key) => writeln!(f, "sync key {}", path_text(key)),
         None => Ok(()),
     }
+}
+
+impl Config {
+    /// How long a trap lasts of a host that rules have trapped so often before in the last 30 days.
+    pub fn trap_time(&self, before: u32) -> Duration {
+        let (Some(Again { time, most }), Some(doublings)) =
+            (&self.trap_again, before.checked_sub(1))
+        else {
+            return self.trap_for;
+        };
+        let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        time.saturating_mul(factor).min(*most)
+    }
+
+    /// How long a trap lasts at most that a scan sets.
+    pub fn longest_trap(&self) -> Duration {
+        self.trap_again.as_ref().map_or(self.trap_for, |again| again.most)
+    }
+}
+
+/// `trap for …, again …, most …`: how long hosts stay that come again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The second time; each further time twice as long as the one before.
+    pub time: Duration,
+    /// But no longer than this.
+    pub most: Duration,
 }
 
 /// `memory …` and `remember …`: what is remembered.

@@ -5,7 +5,8 @@
 
 use super::diagnostic::Spanned;
 use super::rules::Hosts;
-use super::{EngineChoice, Network};
+use super::{EngineChoice, HeloName, Network};
+use crate::date::Day;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use std::time::Duration;
 /// One statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {
-    Allow(Vec<Spanned<Network>>),
-    AllowFile(Spanned<PathBuf>),
+    Allow(Vec<Dated<Spanned<Network>>>),
+    AllowFile(Dated<Spanned<PathBuf>>),
+    AllowHelo(Vec<Dated<Spanned<HeloName>>>),
     CheckCrowd(bool),
     CheckHeloAddress(bool),
     CheckHeloDynamic(bool),
@@ -53,10 +55,20 @@ pub(super) enum Statement {
         ttl: Option<Spanned<u64>>,
     },
     SyncTo(Spanned<String>),
-    TrapFor(Spanned<Duration>),
+    TrapFor {
+        time: Spanned<Duration>,
+        again: Option<(Spanned<Duration>, Spanned<Duration>)>,
+    },
     TrapLimit(Spanned<u64>, Spanned<Duration>),
     TrapRcpt(Spanned<String>),
     TrapRcptUnlisted,
+}
+
+/// An entry of `allow`, and its last day.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Dated<T> {
+    pub what: T,
+    pub until: Option<Spanned<Day>>,
 }
 
 /// One option of `dns { … }`.
@@ -95,11 +107,12 @@ impl Statement {
             Statement::SuspectTuples(_) => "suspect tuples",
             Statement::SuspendRule(_) => "suspend rule",
             Statement::SyncKey(_) => "sync key",
-            Statement::TrapFor(_) => "trap for",
+            Statement::TrapFor { .. } => "trap for",
             Statement::TrapLimit(..) => "trap limit",
             Statement::TrapRcptUnlisted => "trap rcpt unlisted",
             Statement::Allow(_)
             | Statement::AllowFile(_)
+            | Statement::AllowHelo(_)
             | Statement::Dns(_)
             | Statement::Include(_)
             | Statement::PassRcpt(_)

@@ -10,7 +10,8 @@
 #![forbid(unsafe_code)]
 
 use super::status::{Scan, Status};
-use crate::memory::{Query, Record, Tuples};
+use crate::config::Written;
+use crate::memory::{Hold, Query, Record, Tuples};
 use crate::scan::{State, Verdict};
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub enum Request {
     ShowTraps,
     /// Hosts that wait: a [`Reply::Host`] for each.
     ShowHosts,
+    /// Hosts that were released and are held, and exceptions: a [`Reply::Held`] or [`Reply::Excepted`] for
+    /// each.
+    ShowHolds,
     /// The verdict on a host: one [`Reply::Explained`], if it waits or is trapped, and a [`Reply::Record`] for
     /// each of the last things that are remembered of it, the newest first.
     Explain(IpAddr),
@@ -98,6 +102,10 @@ pub enum Reply {
     Trap(Trap),
     /// A host that waits.
     Host(Verdict),
+    /// A host that was released.
+    Held(Hold),
+    /// An exception.
+    Excepted(Excepted),
     /// What is found about a host.
     Explained(Explained),
     /// What is remembered.
@@ -129,6 +137,15 @@ pub struct Trap {
     pub verdict: Option<Verdict>,
     /// Whether it is in the trap although `allow` or a release covers it: others are not told of it.
     pub is_spared: bool,
+}
+
+/// An exception: what `allow` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excepted {
+    /// The statement, and where it was written.
+    pub written: Written,
+    /// When it no longer counts, in seconds since 1970, if ever.
+    pub end: Option<i64>,
 }
 
 /// What is found about a host.

@@ -9,7 +9,7 @@ use super::protocol::Verbosity;
 use crate::dns::verdict::Tally;
 use crate::scan::{Counts, Rule};
 use serde::{Deserialize, Serialize, Serializer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The state of the daemon.
@@ -32,12 +32,18 @@ pub struct Status {
     pub last_scan: Option<Scan>,
     /// The last failure.
     pub last_failure: Option<Failure>,
+    /// What does not work at present.
+    pub troubles: Vec<Trouble>,
+    /// Sums of this day, in UTC.
+    pub today: Totals,
     /// Sums, over restarts as long as they are remembered.
     pub totals: Totals,
     /// The name servers; empty if none is asked.
     pub name_servers: Vec<NameServer>,
     /// The hosts to which traps are sent.
     pub peers: Vec<Peer>,
+    /// Every rule, in order.
+    pub rules: Vec<RuleState>,
     /// The most important settings.
     pub config: Configured,
 }
@@ -151,6 +157,61 @@ pub struct Totals {
     pub domains: Tally,
 }
 
+/// Something that does not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What.
+    pub about: About,
+    /// How that shows.
+    pub text: String,
+}
+
+/// What may not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// The last scan.
+    Scan,
+    /// The last reload.
+    Reload,
+    /// Name servers.
+    Dns,
+    /// The external program that checks recipients.
+    Recipients,
+    /// The memory.
+    Memory,
+    /// A rule is suspended.
+    Rule,
+    /// `trap limit` was reached.
+    Limit,
+}
+
+impl About {
+    /// Everything that may not work.
+    pub const ALL: [About; 7] = [
+        About::Scan,
+        About::Reload,
+        About::Dns,
+        About::Recipients,
+        About::Memory,
+        About::Rule,
+        About::Limit,
+    ];
+
+    /// The word in metrics and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            About::Scan => "scan",
+            About::Reload => "reload",
+            About::Dns => "dns",
+            About::Recipients => "recipients",
+            About::Memory => "memory",
+            About::Rule => "rule",
+            About::Limit => "limit",
+        }
+    }
+}
+
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -191,6 +252,56 @@ pub enum Fitness {
     Unfit(String),
 }
 
+/// A rule, and how often it was wrong in the last 30 days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleState {
+    /// Which.
+    pub rule: Rule,
+    /// What it does.
+    pub mode: Mode,
+    /// Hosts that it has trapped.
+    #[serde(rename = "trapped_hosts")]
+    pub trapped: u64,
+    /// Of these, hosts that an operator has released.
+    #[serde(rename = "released_hosts")]
+    pub released: u64,
+    /// Of these, hosts that were whitelisted afterwards.
+    #[serde(rename = "passed_hosts")]
+    pub passed: u64,
+    /// Of these, hosts whose identity DNS has confirmed later.
+    #[serde(rename = "confirmed_hosts")]
+    pub confirmed: u64,
+    /// The first few that proved good in one of these ways.
+    #[serde(rename = "good_hosts")]
+    pub wrong: Vec<IpAddr>,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It traps hosts.
+    On,
+    /// Nothing.
+    Off,
+    /// It only tells of hosts, by the configuration.
+    Observed,
+    /// The same, since it was wrong too often.
+    Suspended,
+}
+
+impl Mode {
+    /// The word in listings and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::On => "on",
+            Mode::Off => "off",
+            Mode::Observed => "observed",
+            Mode::Suspended => "suspended",
+        }
+    }
+}
+
 /// A host to which traps are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
@@ -214,8 +325,6 @@ pub struct Configured {
     /// How long a trap lasts.
     #[serde(rename = "trap_for_us")]
     pub trap_for: Micros,
-    /// The rules that are on, in order.
-    pub rules: Vec<Rule>,
 }
 
 /// A time in microseconds, which is precise enough for everything shown.
@@ -238,6 +347,35 @@ impl From<Micros> for Duration {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ByRule([u64; Rule::ALL.len()]);
 
+impl Totals {
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Totals) {
+        let counts = [
+            (&mut self.scans, other.scans),
+            (&mut self.failed_scans, other.failed_scans),
+            (&mut self.trapped_by_hand, other.trapped_by_hand),
+            (&mut self.released, other.released),
+        ];
+        counts.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        self.trapped.merge(&other.trapped);
+        self.observed.merge(&other.observed);
+        self.domains.add(&other.domains);
+    }
+
+    /// What was added to earlier sums.
+    pub fn since(&self, before: &Totals) -> Totals {
+        Totals {
+            scans: self.scans.saturating_sub(before.scans),
+            failed_scans: self.failed_scans.saturating_sub(before.failed_scans),
+            trapped: self.trapped.minus(&before.trapped),
+            observed: self.observed.minus(&before.observed),
+            trapped_by_hand: self.trapped_by_hand.saturating_sub(before.trapped_by_hand),
+            released: self.released.saturating_sub(before.released),
+            domains: self.domains.minus(&before.domains),
+        }
+    }
+}
+
 impl ByRule {
     /// Counts `many` more for `rule`.
     pub fn add(&mut self, rule: Rule, many: u64) {
@@ -249,6 +387,15 @@ impl ByRule {
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &ByRule) {
         other.iter().for_each(|(rule, count)| self.add(rule, count));
+    }
+
+    /// The counts without those of `other`.
+    pub fn minus(&self, other: &ByRule) -> ByRule {
+        let mut counts = ByRule::default();
+        for ((rule, count), (_, less)) in self.iter().zip(other.iter()) {
+            counts.add(rule, count.saturating_sub(less));
+        }
+        counts
     }
 
     /// The counts in the rules' order.

@@ -5,6 +5,7 @@
 //! strangers, and the parent accepts from each process only the messages that it may send.
 #![forbid(unsafe_code)]
 
+use super::engine::TrustLegacy;
 use super::roles::Process;
 use crate::config::Origins;
 use crate::control::protocol::Explained;
@@ -15,7 +16,7 @@ use crate::dns::identity::Identity;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::evidence::{Entry, Key};
 use crate::inquiry::{Patience, Shown};
-use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, Tuples};
+use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, Tuples, White};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -102,6 +103,8 @@ pub struct StoreLegacy {
     pub counted: Vec<(Duration, u32)>,
     /// The traps that it has set, each with its expiry time in seconds since 1970.
     pub set: Vec<(Address, i64)>,
+    /// The WHITE records that it has replaced.
+    pub whites: Vec<White>,
 }
 
 /// What an engine remembers.
@@ -121,6 +124,12 @@ pub struct EngineLegacy {
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
     pub warned: Vec<(IpAddr, i64)>,
+    /// How often rules were wrong.
+    pub trust: TrustLegacy,
+    /// A day since 1970, and the sums at its beginning.
+    pub day: (i64, Totals),
+    /// Hosts that an exception has spared, and which.
+    pub exempted: Vec<(IpAddr, String)>,
     /// Until when tuples were handed to memory, in seconds since 1970.
     pub until: i64,
 }
@@ -205,8 +214,13 @@ pub enum ToStore {
     Trap(Change),
     /// Remove traps.
     EndTraps(Change),
-    /// These traps were set before the daemon was started; each with its expiry time in seconds since 1970.
-    Own(Vec<(Address, i64)>),
+    /// What was done before the daemon was started.
+    Own {
+        /// The traps, each with its expiry time in seconds since 1970.
+        traps: Vec<(Address, i64)>,
+        /// WHITE records that were replaced.
+        whites: Vec<White>,
+    },
 }
 
 /// A change of the database.
@@ -224,7 +238,10 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
     /// A scan: hosts whose records have changed since are left alone.
-    Scan,
+    Scan {
+        /// How often the hosts were trapped before, which may make their traps longer.
+        before: u32,
+    },
     /// An operator at the control socket.
     Operator {
         /// WHITE records are overwritten.
@@ -252,6 +269,8 @@ pub enum FromStore {
     },
     /// The state of the peers.
     Peers(Vec<Peer>),
+    /// The WHITE records that it has replaced, after each change of them.
+    Whites(Vec<White>),
     /// These are no longer trapped: `allow` covers them, and this daemon had set their traps.
     Exempted(Vec<Address>),
 }
@@ -373,8 +392,8 @@ pub enum ToMemory {
 pub enum FromMemory {
     /// What an engine must know; nothing if nothing is remembered.
     Recalled(Recalled),
-    /// The last batch was written, or never will be.
-    Written,
+    /// The last batch was written, or never will be, and why.
+    Written(Option<String>),
     /// What is known of keys; those of which nothing is known are left out.
     Known(u64, Vec<(Key, Entry)>),
     /// A page of tuples, or why there is none.

@@ -84,6 +84,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// The counts without those of `other`.
+    pub fn minus(&self, other: &Tally) -> Tally {
+        Tally {
+            good: self.good.saturating_sub(other.good),
+            bad: self.bad.saturating_sub(other.bad),
+            unknown: self.unknown.saturating_sub(other.unknown),
+            not_asked: self.not_asked.saturating_sub(other.not_asked),
+        }
+    }
+
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Tally) {
         self.good += other.good;

@@ -12,6 +12,7 @@ use crate::dns::failure::Failure;
 use crate::dns::spf::Report;
 use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
+use crate::memory::Hold;
 use crate::scan::Verdict;
 use crate::spamd::{Entry, Gdata};
 use serde::{Serialize, Serializer};
@@ -123,6 +124,42 @@ pub struct Trap<'a> {
     rule: &'static str,
     /// Empty if the daemon does not know.
     reason: &'a str,
+}
+
+/// A host that was released and is held.
+#[derive(Debug, Serialize)]
+pub struct Held<'a> {
+    address: IpAddr,
+    /// When it was released, in seconds since 1970.
+    time: i64,
+    /// Until when nothing traps it; `null` as long as its tuples live.
+    expire: Option<i64>,
+    reason: &'a str,
+}
+
+/// What `allow` says.
+#[derive(Debug, Serialize)]
+pub struct Excepted<'a> {
+    statement: &'a str,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    /// When it no longer counts; `null` if that is never.
+    expire: Option<i64>,
+}
+
+impl<'a> From<&'a Hold> for Held<'a> {
+    fn from(Hold { address, since, until, reason }: &'a Hold) -> Held<'a> {
+        let expire = Some(*until).filter(|until| *until != 0);
+        Held { address: *address, time: *since, expire, reason }
+    }
+}
+
+impl<'a> From<&'a protocol::Excepted> for Excepted<'a> {
+    fn from(protocol::Excepted { written, end }: &'a protocol::Excepted) -> Excepted<'a> {
+        let origin = written.origin.as_ref();
+        let (file, line) = (origin.map(|(file, _)| &**file), origin.map(|(_, line)| *line));
+        Excepted { statement: &written.statement, file, line, expire: *end }
+    }
 }
 
 /// Something that happened in the daemon.

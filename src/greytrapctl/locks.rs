@@ -53,6 +53,13 @@ pub enum Task<'a> {
         /// Whether a command is run after that.
         runs: bool,
     },
+    /// Ask the daemon, and write a file.
+    AskAndWrite {
+        /// The daemon's socket.
+        socket: &'a Path,
+        /// The directory of the file.
+        folder: &'a Path,
+    },
     /// Ask the daemon, and name servers.
     Replay {
         /// The daemon's socket.
@@ -95,6 +102,9 @@ impl<'a> Task<'a> {
                 return replacing("unix", (socket, "w"), directory, runs),
             Task::ExportFile { database, directory, runs } =>
                 return replacing("flock", (database, "r"), directory, runs),
+            // wpath cpath: a new file beside the old one, and rename(2).
+            Task::AskAndWrite { socket, folder } =>
+                ("stdio unix rpath wpath cpath fattr", vec![(socket, "w"), (folder, "rwc")]),
             Task::Replay { socket, only_dns_port: true } =>
                 ("stdio unix dns", vec![(socket, "w")]),
             Task::Replay { socket, only_dns_port: false } =>
@@ -144,6 +154,7 @@ mod tests {
             Task::ExportTraps { socket: path, directory: None, runs: false },
             Task::ExportTraps { socket: path, directory: Some(path), runs: true },
             Task::ExportFile { database: path, directory: Some(path), runs: true },
+            Task::AskAndWrite { socket: path, folder: path },
             Task::Replay { socket: path, only_dns_port: true },
             Task::Replay { socket: path, only_dns_port: false },
         ];

@@ -22,6 +22,7 @@ pub mod options;
 mod output;
 mod perl;
 mod progress;
+mod rule_table;
 mod text;
 mod time;
 mod typed;

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::time::Seconds;
-use crate::control::status::{Fitness, NameServer, Peer, Scan, Status};
+use crate::control::status::{About, Fitness, NameServer, Peer, RuleState, Scan, Status, Trouble};
 use crate::dns::verdict::Tally;
 use crate::escape::harmless;
 use std::fmt::{self, Display};
@@ -28,6 +28,8 @@ impl fmt::Display for Metrics<'_> {
             last_scan(out, scan)?;
         }
         totals(out, self.0)?;
+        rules(out, &self.0.rules)?;
+        troubles(out, &self.0.troubles)?;
         name_servers(out, &self.0.name_servers)?;
         peers(out, &self.0.peers)?;
         out.0.write_str("# EOF\n")
@@ -98,6 +100,36 @@ fn totals(out: &mut Writer<'_, '_>, status: &Status) -> fmt::Result {
         [("good", good), ("bad", bad), ("unknown", unknown), ("not asked", not_asked)]
     {
         out.sample("sender_domains_total", &[("verdict", verdict)], count)?;
+    }
+    Ok(())
+}
+
+fn rules(out: &mut Writer<'_, '_>, rules: &[RuleState]) -> fmt::Result {
+    out.family("rule_mode", Kind::Gauge, "What a rule does; always 1.")?;
+    for RuleState { rule, mode, .. } in rules {
+        out.sample("rule_mode", &[("rule", rule.name()), ("mode", mode.word())], 1)?;
+    }
+    let name = "rule_trapped_hosts";
+    out.family(name, Kind::Gauge, "Hosts that a rule has trapped in 30 days.")?;
+    for RuleState { rule, trapped, .. } in rules {
+        out.sample(name, &[("rule", rule.name())], trapped)?;
+    }
+    let name = "rule_good_hosts";
+    out.family(name, Kind::Gauge, "Of these, hosts that proved good, and how.")?;
+    for RuleState { rule, released, passed, confirmed, .. } in rules {
+        let counts = [("released", released), ("passed", passed), ("confirmed", confirmed)];
+        for (proof, count) in counts {
+            out.sample(name, &[("rule", rule.name()), ("proof", proof)], count)?;
+        }
+    }
+    Ok(())
+}
+
+fn troubles(out: &mut Writer<'_, '_>, troubles: &[Trouble]) -> fmt::Result {
+    out.family("troubles", Kind::Gauge, "Things that do not work at present.")?;
+    for about in About::ALL {
+        let count = troubles.iter().filter(|trouble| trouble.about == about).count();
+        out.sample("troubles", &[("about", about.word())], count)?;
     }
     Ok(())
 }

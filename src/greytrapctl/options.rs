@@ -163,8 +163,8 @@ pub enum Request {
     History(History),
     /// Report every verdict as it is made, and those of so long before.
     Monitor(Option<Duration>),
-    /// A summary of so long.
-    Report(Option<Duration>),
+    /// A summary.
+    Report(Report),
     /// Trap or release hosts.
     Change(Order),
     /// Release what the daemon has trapped.
@@ -182,6 +182,15 @@ pub struct History {
     pub rule: Option<OsString>,
     /// Only hosts in these networks; as typed.
     pub hosts: Vec<OsString>,
+}
+
+/// `report`: a summary of what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How far back.
+    pub since: Option<Duration>,
+    /// The file for a page in HTML, if one is wanted.
+    pub page: Option<PathBuf>,
 }
 
 /// `trap` and `release` with the daemon.
@@ -217,8 +226,12 @@ pub enum Topic {
     Traps,
     /// Hosts waiting.
     Hosts,
+    /// Hosts released, and exceptions.
+    Holds,
     /// Counters, in OpenMetrics form.
     Metrics,
+    /// Rules, and how often they were wrong.
+    Rules,
 }
 
 /// The source of the time.
@@ -350,8 +363,9 @@ mod tests {
             ("reload", order(protocol::Request::Reload)),
             ("monitor", Request::Monitor(None)),
             ("monitor -s 2h", Request::Monitor(Some(hours(2)))),
-            ("report", Request::Report(None)),
-            ("report -s 7d", Request::Report(Some(hours(168)))),
+            ("report", Request::Report(Report::default())),
+            ("report -s 7d", Request::Report(Report { since: Some(hours(168)), page: None })),
+            ("report -H x", Request::Report(Report { since: None, page: Some("x".into()) })),
             ("trap 192.0.2.1 ::1", change(Action::Trap(Over::Trap), None, None)),
             ("release 192.0.2.1 ::1", change(Action::Release, None, None)),
             ("release 192.0.2.1 for 7d ::1", change(Action::Release, Some(168), None)),
@@ -420,6 +434,8 @@ mod tests {
             ("-F x release", "release: expected an address"),
             ("scan now", "scan: expected no more arguments"),
             ("show traps now", "show: expected one topic at most"),
+            ("report x", "report: expected no more arguments"),
+            ("show -H x", "unknown option -H"),
             ("-x list y", "unknown option -x"),
             ("--help", "unknown option --help"),
             ("-f list y", "unknown option -f"),

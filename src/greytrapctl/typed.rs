@@ -8,7 +8,7 @@
 use super::export_options;
 use super::options::{
     Action, Change, Check, Clock, Command, Export, Format, History, Lookup, Options, Order, Ours,
-    Readers, Replay, Request, Simulate, Source, Spf, Topic,
+    Readers, Replay, Report, Request, Simulate, Source, Spf, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -24,11 +24,12 @@ use std::time::Duration;
 
 /// The usage lines: every command.
 pub const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] show [hosts | metrics | traps]
+usage: greytrapctl [-jv] [-s socket] show [holds | hosts | metrics | rules |
+                   traps]
        greytrapctl [-jv] [-s socket] explain address
        greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
        greytrapctl [-jv] [-s socket] monitor [-s time]
-       greytrapctl [-jv] [-s socket] report [-s time]
+       greytrapctl [-jv] [-s socket] report [-H file] [-s time]
        greytrapctl [-jv] [-s socket] scan | reload
        greytrapctl [-jv] [-s socket] log brief | verbose
        greytrapctl [-jv] [-s socket] trap [-f] [for time] [because text]
@@ -66,6 +67,7 @@ pub struct Typed {
     memory: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
+    page: Option<OsString>,
     all: bool,
     export: export_options::Typed,
     verb: Option<Verb>,
@@ -96,6 +98,7 @@ impl Typed {
                 (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
                     typed.rule = Some(parser.value()?);
                 }
+                (Short('H'), Some(Verb::Ask(Ask::Report))) => typed.page = Some(parser.value()?),
                 (Short('a'), Some(Verb::Release)) => typed.all = true,
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
                 (Short('F'), _) => typed.file = Some(parser.value()?),
@@ -232,7 +235,10 @@ impl Typed {
                 Request::Order(protocol::Request::Log(choose("level", &level, LEVELS)?))
             }
             Ask::Monitor => Request::Monitor(self.since()?),
-            Ask::Report => Request::Report(self.since()?),
+            Ask::Report => {
+                let page = self.page.take().map(PathBuf::from);
+                Request::Report(Report { since: self.since()?, page })
+            }
             Ask::Reload => Request::Order(protocol::Request::Reload),
             Ask::Scan => Request::Order(protocol::Request::Scan),
             Ask::Show if self.operands.is_empty() => Request::Show(Topic::State),
@@ -360,8 +366,13 @@ const VERBS: &Words<Verb> = &[
     ("trap", Verb::Trap),
 ];
 
-const TOPICS: &Words<Topic> =
-    &[("hosts", Topic::Hosts), ("metrics", Topic::Metrics), ("traps", Topic::Traps)];
+const TOPICS: &Words<Topic> = &[
+    ("holds", Topic::Holds),
+    ("hosts", Topic::Hosts),
+    ("metrics", Topic::Metrics),
+    ("rules", Topic::Rules),
+    ("traps", Topic::Traps),
+];
 
 const LEVELS: &Words<Verbosity> = &[("brief", Verbosity::Brief), ("verbose", Verbosity::Verbose)];
 

@@ -6,7 +6,7 @@
 //! | `verdicts` | 8 bytes of time, 4 of a number | a record without time and tuples |
 //! | `tuples` | the same | its tuples |
 //! | `hosts` | 16 bytes of address, then the same | nothing |
-//! | `live` | `holds`, `counters`, `good`, `warned`, `swept` | all of them; the last entry of `evidence` that was looked at |
+//! | `live` | `held` (once `holds`), `counters`, `whites`, `good`, `warned`, `swept` | all of them; the last entry of `evidence` that was looked at |
 //! | `evidence` | a byte for the kind, then the name | what is known of it |
 //! | `passed` | 16 bytes of address | when the host passed |
 //! | `blocks` | the same as `verdicts` | tuples that a scan saw for the first time |

@@ -24,6 +24,7 @@
 )]
 
 mod block;
+mod book;
 mod error;
 mod file;
 mod find;
@@ -36,10 +37,11 @@ mod store;
 mod tally;
 
 pub use block::{PACKED, Seen, pack, unpack};
+pub use book::{Book, RuleRecord, Span};
 pub use error::Error;
 pub use find::{Found, Query};
 pub use key::{PLACE, Place};
 pub use record::{
-    Batch, Block, Counter, Deed, Hold, Recalled, Record, RuleRecord, Tuple, Tuples, VERSION,
+    Batch, Block, Counter, Deed, Hold, Recalled, Record, Tuple, Tuples, VERSION, White,
 };
 pub use store::{FILE, Opened, Settings, Store};

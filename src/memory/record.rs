@@ -2,9 +2,10 @@
 //! at its next start.
 //!
 //! **The order of the fields and of the variants in this file is the form on the disk** (postcard): what is
-//! added, removed or moved makes files of another [`VERSION`]. Rules are stored by name, so that the list
+//! added, removed or moved makes files of another [`VERSION`], but for a [`Deed`] at the end. Rules are stored by name, so that the list
 //! of rules can change. Texts from strangers are escaped before they get here; tuples are their bytes.
 
+use super::book::Book;
 use super::key::Place;
 use crate::evidence::{Entry, Key};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,10 @@ pub enum Deed {
     Started,
     /// The configuration was reloaded.
     Reloaded,
+    /// A host that this rule had trapped is whitelisted: it has passed since.
+    Passed,
+    /// DNS has confirmed the identity of a host that this rule had trapped.
+    Confirmed,
 }
 
 /// A tuple without its address.
@@ -71,7 +76,7 @@ pub struct Tuple {
 }
 
 /// A released host, which is not trapped by what it had sent before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The host.
     pub address: IpAddr,
@@ -79,6 +84,39 @@ pub struct Hold {
     pub since: i64,
     /// Until when it is not trapped by anything; 0 if no time was given.
     pub until: i64,
+    /// Why, and by whom.
+    pub reason: String,
+}
+
+/// A hold in the form of version 1, under the key `holds`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct BareHold {
+    address: IpAddr,
+    since: i64,
+    until: i64,
+}
+
+impl From<BareHold> for Hold {
+    fn from(BareHold { address, since, until }: BareHold) -> Hold {
+        Hold { address, since, until, reason: String::new() }
+    }
+}
+
+/// A WHITE record that a trap by hand has replaced, and that its release gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct White {
+    /// The host.
+    pub address: IpAddr,
+    /// When the record was made, in seconds since 1970.
+    pub first: i64,
+    /// When the host passed.
+    pub pass: i64,
+    /// When the record expires.
+    pub expire: i64,
+    /// How often the host was deferred.
+    pub bcount: i32,
+    /// How often it passed.
+    pub pcount: i32,
 }
 
 /// A counter: its name and its value.
@@ -95,6 +133,8 @@ pub struct Batch {
     pub holds: Option<Vec<Hold>>,
     /// All counters, if they have changed.
     pub counters: Option<Vec<Counter>>,
+    /// All replaced WHITE records, if they have changed.
+    pub whites: Option<Vec<White>>,
     /// Evidence of a scan: what is known of the same keys is added to it.
     pub evidence: Vec<(Key, Entry)>,
     /// Hosts that are whitelisted since a short time, each with the time of the tuple that passed: those that
@@ -138,27 +178,18 @@ pub struct Recalled {
     pub holds: Vec<Hold>,
     /// All counters.
     pub counters: Vec<Counter>,
+    /// All replaced WHITE records.
+    pub whites: Vec<White>,
     /// The latest traps that still stand, the newest last.
     pub standing: Vec<Record>,
-    /// How often each rule was wrong.
-    pub rules: Vec<RuleRecord>,
+    /// What rules have trapped, and whether that was right.
+    pub book: Book,
     /// Domains that were found good.
     pub good: Vec<Vec<u8>>,
     /// Hosts that were spared once with a bad message, and when, in seconds since 1970.
     pub warned: Vec<(IpAddr, i64)>,
     /// Until when tuples are remembered, in seconds since 1970.
     pub until: i64,
-}
-
-/// What a rule has trapped, and how often that was wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleRecord {
-    /// The rule's name.
-    pub rule: String,
-    /// The number of its traps.
-    pub trapped: u64,
-    /// Of the hosts in them those that an operator has released.
-    pub wrong: Vec<IpAddr>,
 }
 
 impl Deed {
@@ -173,6 +204,8 @@ impl Deed {
             Deed::Observed => "observed",
             Deed::Started => "started",
             Deed::Reloaded => "reloaded",
+            Deed::Passed => "passed",
+            Deed::Confirmed => "confirmed",
         }
     }
 
@@ -180,8 +213,10 @@ impl Deed {
     pub fn is_trap(self) -> Option<bool> {
         match self {
             Deed::Trapped | Deed::TrappedByHand => Some(true),
-            Deed::Released | Deed::Allowed => Some(false),
-            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded => None,
+            Deed::Released | Deed::Allowed | Deed::Passed => Some(false),
+            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded | Deed::Confirmed => {
+                None
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::keep;
 use super::key::{
     self, BLOCKS, EVIDENCE, HOSTS, LIVE, META, PASSED, PLACE, Place, TUPLES, VERDICTS,
 };
-use super::record::{self, Batch, Block, Recalled, Record, VERSION};
+use super::record::{self, BareHold, Batch, Block, Hold, Recalled, Record, VERSION};
 use super::{known, passes};
 use crate::date::Date;
 use redb::{
@@ -96,10 +96,14 @@ impl Store {
         {
             let mut live = transaction.open_table(LIVE)?;
             if let Some(holds) = &batch.holds {
-                live.insert("holds", encoded(holds)?.as_slice())?;
+                live.insert("held", encoded(holds)?.as_slice())?;
+                live.remove("holds")?;
             }
             if let Some(counters) = &batch.counters {
                 live.insert("counters", encoded(counters)?.as_slice())?;
+            }
+            if let Some(whites) = &batch.whites {
+                live.insert("whites", encoded(whites)?.as_slice())?;
             }
             if let Some(good) = &batch.good {
                 live.insert("good", encoded(good)?.as_slice())?;
@@ -123,11 +127,17 @@ impl Store {
         let live = transaction.open_table(LIVE)?;
         let mut recalled = Recalled::default();
         // What cannot be decoded is as good as not there.
-        if let Some(bytes) = live.get("holds")? {
+        if let Some(bytes) = live.get("held")? {
             recalled.holds = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        } else if let Some(bytes) = live.get("holds")? {
+            let bare: Vec<BareHold> = postcard::from_bytes(bytes.value()).unwrap_or_default();
+            recalled.holds = bare.into_iter().map(Hold::from).collect();
         }
         if let Some(bytes) = live.get("counters")? {
             recalled.counters = postcard::from_bytes(bytes.value()).unwrap_or_default();
+        }
+        if let Some(bytes) = live.get("whites")? {
+            recalled.whites = postcard::from_bytes(bytes.value()).unwrap_or_default();
         }
         if let Some(bytes) = live.get("good")? {
             recalled.good = postcard::from_bytes(bytes.value()).unwrap_or_default();
@@ -274,4 +284,40 @@ fn free(
     let taken = verdicts.range::<&Place>(&first..=&last)?.next_back().transpose()?;
     let number = taken.map_or(0, |(place, _)| key::number(place.value()).saturating_add(1));
     Ok(key::place(time, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A release that is forgotten would be a false trap.
+    #[test]
+    fn holds_without_a_reason_are_known_too() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            directory: place.path().into(),
+            verdicts: Duration::from_secs(60),
+            tuples: None,
+            size: 1 << 30,
+        };
+        let store = Store::open(settings, 0).unwrap().store;
+        let address = |number: u8| std::net::IpAddr::from([192, 0, 2, number]);
+        let bare = [1, 2].map(|number| (address(number), 5i64, i64::from(number)));
+        let transaction = store.database.begin_write().unwrap();
+        let bytes = postcard::to_stdvec(&bare.to_vec()).unwrap();
+        transaction.open_table(LIVE).unwrap().insert("holds", bytes.as_slice()).unwrap();
+        transaction.commit().unwrap();
+        let found = store.recall(0, 0, 9).unwrap().holds;
+        let hold = |number| Hold {
+            address: address(number),
+            since: 5,
+            until: number.into(),
+            reason: String::new(),
+        };
+        assert_eq!(found, [hold(1), hold(2)]);
+        // What is written now takes their place.
+        let batch = Batch { holds: Some(vec![hold(2)]), ..Batch::default() };
+        store.write(batch).unwrap();
+        assert_eq!(store.recall(0, 0, 9).unwrap().holds, [hold(2)]);
+    }
 }

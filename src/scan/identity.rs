@@ -121,7 +121,7 @@ fn one_of_each_domain_first(names: &mut Vec<String>) {
 
 /// The name to ask about; `None` for a name that confirms nobody, since any network may give it to its
 /// hosts, or an access network has made it of the host's address.
-pub(super) fn lower_name(helo: &[u8], address: IpAddr) -> Option<String> {
+pub fn lower_name(helo: &[u8], address: IpAddr) -> Option<String> {
     let name = name::host_name(helo).filter(|name| !name::is_local(name))?;
     if name::is_of_line(name, address) {
         return None;

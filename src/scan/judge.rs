@@ -22,6 +22,8 @@ pub(super) const AHEAD: usize = 256;
 pub(super) enum Whom {
     /// Those that a scan may trap.
     Candidates,
+    /// Also those in `allow`, to show what that is good for.
+    Exempt,
     /// Also those that it leaves alone whatever the rules say, to show what the rules say.
     All,
 }
@@ -35,7 +37,7 @@ pub(super) fn left_alone(host: &Host, rules: &Rules) -> Option<Why> {
         return Some(Why::Trapped);
     }
     let address = host.address.ip();
-    let is_allowed = !rules.allow.is_empty() && rules.allow.contains(address);
+    let is_allowed = rules.allows(address);
     let is_own = || rules.own.contains(address);
     let is_ahead = !host.marks.any(Marks::LIVE);
     let why = is_allowed.then_some(Why::Allowed);
@@ -332,6 +334,7 @@ impl<'w> Judge<'w> {
         let may_hit = host.marks.any(Marks::HIT) || self.could_be_hit(host, Stage::Database);
         let why = match self.whom {
             Whom::Candidates => left_alone(host, self.rules),
+            Whom::Exempt => left_alone(host, self.rules).filter(|why| *why != Why::Allowed),
             Whom::All => None,
         };
         let why = why.or_else(|| (!may_hit).then_some(Why::Nothing))?;

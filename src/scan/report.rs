@@ -7,6 +7,7 @@ use super::answers::{Answers, Doubt};
 use super::ballot::{Ballot, Believed};
 use super::given::{Given, given};
 use super::hosts::Waiting;
+use super::identity::{Question, lower_name};
 use super::judge::{Whom, left_alone};
 use super::measure::{Measure, Setting};
 use super::notes::{Counts, Marks, UnknownRecord};
@@ -18,6 +19,8 @@ use crate::config::{Rules, Written};
 use crate::spamd::{Address, Tuple};
 use crate::threads::each;
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// Statements that a verdict includes: strangers choose the recipients.
 const STATEMENTS: usize = 20;
@@ -71,6 +74,32 @@ impl<'r> Report<'r> {
     /// The first few records that spamd cannot have written.
     pub fn unknown(&self) -> &[UnknownRecord<'r>] {
         &self.unknown
+    }
+
+    /// Of these hosts those with a WHITE record.
+    pub fn whitelisted(&self, among: &HashSet<IpAddr>) -> Vec<IpAddr> {
+        if among.is_empty() {
+            return Vec::new();
+        }
+        let hosts = self.shares.iter().flat_map(|share| share.waiting.hosts());
+        let white = hosts.filter(|host| host.marks.any(Marks::WHITE));
+        let white = white.map(|host| host.address.ip());
+        white.filter(|address| among.contains(address)).collect()
+    }
+
+    /// Questions about those HELO names of waiting hosts that are `wanted`, which are in lower case.
+    pub fn questions_about(&self, wanted: impl Fn(&str) -> bool) -> Vec<Question> {
+        let hosts = self.shares.iter().flat_map(|Judged { waiting, .. }| {
+            waiting.hosts().iter().filter(|host| host.is_waiting()).map(move |host| (waiting, host))
+        });
+        let questions = hosts.map(|(waiting, host)| {
+            let address = host.address.ip();
+            let is_wanted = |tuple: &Tuple<'_>| {
+                lower_name(tuple.helo, address).is_some_and(|name| wanted(&name))
+            };
+            Question::new(address, waiting.tuples_of(host).filter(is_wanted))
+        });
+        questions.filter(|question| !question.names.is_empty()).collect()
     }
 
     /// A verdict for every host with a live tuple, in the order in which the hosts first appear in the
@@ -148,7 +177,7 @@ impl<'r> Report<'r> {
         };
         let left_alone = match self.whom {
             Whom::Candidates => None,
-            Whom::All => left_alone(subject.host, self.rules),
+            Whom::Exempt | Whom::All => left_alone(subject.host, self.rules),
         };
         let unasked = unasked(subject, outcome);
         let found = ground.map(|ground| ground.reason(subject));

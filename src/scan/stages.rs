@@ -69,6 +69,15 @@ impl<'r> Scan<'r> {
         Scan::judge_all(snapshot, now, rules, Whom::Candidates)
     }
 
+    /// The same, but the rules are also applied to hosts in `allow`, which pass all the same.
+    pub fn of_exempt(
+        snapshot: &Snapshot<'r>,
+        now: i64,
+        rules: &'r Rules,
+    ) -> Result<Scan<'r>, Damage> {
+        Scan::judge_all(snapshot, now, rules, Whom::Exempt)
+    }
+
     /// The same, but the rules are also applied to hosts that a scan leaves alone, to show what speaks
     /// against them. They pass all the same, and what others are found to be does not depend on them.
     pub fn of_all(snapshot: &Snapshot<'r>, now: i64, rules: &'r Rules) -> Result<Scan<'r>, Damage> {
@@ -244,7 +253,8 @@ impl<'r> Scan<'r> {
 
     /// When a host has its turn: those that a scan may trap come first.
     fn turn(&self, host: &Host) -> (bool, u32) {
-        let is_left_alone = self.report.whom == Whom::All && left_alone(host, self.rules).is_some();
+        let is_left_alone =
+            self.report.whom != Whom::Candidates && left_alone(host, self.rules).is_some();
         (is_left_alone, host.place)
     }
 
@@ -256,7 +266,9 @@ impl<'r> Scan<'r> {
             return domains;
         }
         let (whom, mut lower) = (self.report.whom, Vec::new());
-        for is_left_alone in [false, true].into_iter().take(if whom == Whom::All { 2 } else { 1 }) {
+        for is_left_alone in
+            [false, true].into_iter().take(if whom == Whom::Candidates { 1 } else { 2 })
+        {
             for Judged { waiting, outcomes } in &self.report.shares {
                 let judge = self.judge_of(waiting);
                 let open = judge.open_to(Rule::Dns, outcomes);

@@ -109,6 +109,12 @@ impl Verdict {
         self.rule.filter(|_| self.what == What::Trap)
     }
 
+    /// Whether the host would be trapped if it were not left alone.
+    pub fn is_spared_trap(&self) -> bool {
+        let found = self.passes().and_then(|why| self.reason.strip_prefix(why.text()));
+        self.rule.is_some() && found.is_some_and(|found| found.starts_with(": "))
+    }
+
     /// Why the host passes; `None` if it is trapped.
     pub fn passes(&self) -> Option<Why> {
         match self.what {
@@ -243,6 +249,10 @@ pub enum Why {
     Trapped,
     /// `allow` contains its address.
     Allowed,
+    /// A rule hit, but `allow helo` covers its HELO name, which DNS confirms.
+    AllowedName,
+    /// The same, but DNS was not asked about it or had no definite answer.
+    AllowedNameUnknown,
     /// It is the machine itself.
     Own,
     /// All its tuples are from the future.
@@ -278,6 +288,16 @@ impl Why {
         matches!(self, Why::OneMessage | Why::OneMessageUnknown)
     }
 
+    /// Whether DNS has confirmed the host's identity, which outweighs what speaks against it.
+    pub fn is_identity(self) -> bool {
+        matches!(self, Why::Identity | Why::OneMessage)
+    }
+
+    /// Whether an exception spares the host.
+    pub fn is_exception(self) -> bool {
+        matches!(self, Why::Allowed | Why::AllowedName | Why::AllowedNameUnknown)
+    }
+
     /// Whether no rule was applied.
     pub fn is_beforehand(self) -> bool {
         matches!(
@@ -292,6 +312,8 @@ impl Why {
             Why::Whitelisted => "whitelisted",
             Why::Trapped => "already trapped",
             Why::Allowed => "in allow",
+            Why::AllowedName => "in allow helo",
+            Why::AllowedNameUnknown => "in allow helo, name not known",
             Why::Own => "an address of this machine",
             Why::Ahead => "all tuples are from the future",
             Why::Held => "released, spared until its old tuples or its time expire",

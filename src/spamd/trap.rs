@@ -49,6 +49,8 @@ pub enum Outcome {
     WasWhite,
     /// Its trap has ended.
     Released,
+    /// The same, and it has the WHITE record again that the trap had replaced.
+    WhiteAgain,
     /// Nothing was changed.
     Refused(Refusal),
 }
@@ -57,6 +59,11 @@ impl Outcome {
     /// Whether the host is now in the state that was asked for.
     pub fn is_done(self) -> bool {
         !matches!(self, Outcome::Refused(_))
+    }
+
+    /// Whether this change has ended a trap.
+    pub fn is_released(self) -> bool {
+        matches!(self, Outcome::Released | Outcome::WhiteAgain)
     }
 
     /// Whether this change has set or renewed a trap.
@@ -73,6 +80,7 @@ impl fmt::Display for Outcome {
             Outcome::Renewed => "trapped again",
             Outcome::WasWhite => "trapped, no longer whitelisted",
             Outcome::Released => "released",
+            Outcome::WhiteAgain => "released, whitelisted again",
             Outcome::Refused(refusal) => return refusal.fmt(f),
         })
     }
@@ -177,6 +185,35 @@ pub fn release(engine: &mut dyn Engine, address: &Address) -> Result<Outcome, En
     Ok(outcome)
 }
 
+/// The WHITE record of the host at `address`, which a trap over it would replace.
+pub fn white(engine: &mut dyn Engine, address: &Address) -> Result<Option<Gdata>, EngineError> {
+    Ok(match find(engine, &address.canonical())? {
+        Found::Other(Refusal::White, data) => Some(data),
+        _ => None,
+    })
+}
+
+/// Removes the trap of the host at `address`, and puts the WHITE record back that this trap had replaced,
+/// unless that has expired by `now`. A trap that was made otherwise has not the record's times.
+pub fn give_back(
+    engine: &mut dyn Engine,
+    address: &Address,
+    white: &Gdata,
+    now: i64,
+) -> Result<Outcome, EngineError> {
+    let address = address.canonical();
+    let is_over_it = match find(engine, &address)? {
+        Found::Trap(trap) => (trap.first, trap.pass) == (white.first, white.pass),
+        _ => false,
+    };
+    let outcome = release(engine, &address)?;
+    if outcome != Outcome::Released || !is_over_it || white.expire <= now {
+        return Ok(outcome);
+    }
+    engine.put(address.key(), &white.encode(engine.byte_order()))?;
+    Ok(Outcome::WhiteAgain)
+}
+
 /// The record under an address.
 enum Found {
     Nothing,
@@ -265,6 +302,31 @@ mod tests {
         let expire = NOW + 86_400;
         assert_eq!(memory.data(), Gdata { first: NOW, pass: 0, expire, bcount: 1, pcount: -1 });
         assert_eq!(memory.records.len(), 1);
+    }
+
+    #[test]
+    fn a_white_record_is_given_back_as_it_was() {
+        let data = Gdata { expire: NOW + 9, ..record(3) };
+        let with = |data: &Gdata| Memory::with(&data.encode(ByteOrder::Big));
+        let back = |memory: &mut Memory, data: &Gdata, now| {
+            give_back(memory, &address(), data, now).unwrap()
+        };
+        let mut memory = with(&data);
+        assert_eq!(white(&mut memory, &address()).unwrap(), Some(data));
+        assert_eq!(memory.trap(Over::White), Outcome::WasWhite);
+        assert_eq!(white(&mut memory, &address()).unwrap(), None);
+        assert_eq!(back(&mut memory, &data, NOW), Outcome::WhiteAgain);
+        assert_eq!(memory.data(), data);
+        // It is white by other means already.
+        assert_eq!(back(&mut memory, &data, NOW), Outcome::Refused(Refusal::White));
+        // It would have expired.
+        memory.trap(Over::White);
+        assert_eq!(back(&mut memory, &data, NOW + 9), Outcome::Released);
+        assert!(memory.records.is_empty());
+        // The trap is another one.
+        memory.trap(Over::White);
+        assert_eq!(back(&mut memory, &data, NOW), Outcome::Released);
+        assert!(memory.records.is_empty());
     }
 
     #[test]

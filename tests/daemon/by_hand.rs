@@ -3,7 +3,7 @@
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
 use crate::support::process::until;
-use crate::support::records::{Record, grey, invalid_senders, now, trapped};
+use crate::support::records::{Record, grey, invalid_senders, now, trapped, white};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 
@@ -168,8 +168,15 @@ fn a_rule_that_is_wrong_too_often_is_suspended() {
     daemon.says(&["release", "10.0.0.1", "10.0.0.2"]);
     daemon.says(&["release", "10.0.0.3"]);
     let told = daemon.line("rule syntax suspended: ");
-    let expected = "3 of 10 hosts that it trapped were released (10.0.0.1, 10.0.0.2, 10.0.0.3)";
+    let expected = "3 of 10 hosts that it trapped proved good, 3 released (10.0.0.1, 10.0.0.2, \
+                    10.0.0.3)";
     assert!(told.contains(expected), "{told}");
+    let record = |daemon: &Daemon| {
+        let shown = daemon.says(&["show", "rules"]);
+        let row = shown.lines().find(|line| line.starts_with("syntax")).unwrap();
+        row.split_whitespace().skip(1).map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(record(&daemon), ["suspended", "10", "3", "0", "0"]);
     let bad = |address: &str| grey(address, "h.example", "no domain", "user@example.org");
     place.enter(&[bad("192.0.2.50")]);
     place.enter(&two_rules().1[2..]);
@@ -178,8 +185,118 @@ fn a_rule_that_is_wrong_too_often_is_suspended() {
     daemon.scan_done();
     let trapped = place.trapped();
     assert!(!trapped.contains(&"192.0.2.50".into()) && trapped.contains(&"192.0.2.1".into()));
+    // A restart changes nothing.
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    let mut daemon = place.start();
+    daemon.line("rule syntax suspended: ");
+    daemon.scan_done();
+    assert!(!place.trapped().contains(&"192.0.2.50".into()));
     daemon.says(&["reload"]);
     daemon.line("Trapped 192.0.2.50: ");
+    assert_eq!(record(&daemon), ["on", "11", "3", "0", "0"]);
+}
+
+/// The same if nobody has released them, but they have passed since.
+#[test]
+fn a_rule_whose_hosts_pass_afterwards_is_suspended() {
+    let (place, mut daemon) = scanned("", &invalid_senders(10));
+    let is_told = |daemon: &Daemon| {
+        let lines = daemon.lines();
+        lines.iter().any(|line| line.starts_with("rule syntax suspended"))
+    };
+    place.enter(&[white("10.0.0.1"), white("10.0.0.2"), white("203.0.113.1")]);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    assert!(!is_told(&daemon));
+    place.enter(&[white("10.0.0.4")]);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    let lines = daemon.lines();
+    let told = lines.iter().find(|line| line.starts_with("rule syntax suspended")).unwrap();
+    let expected = "3 of 10 hosts that it trapped proved good, 3 whitelisted afterwards \
+                    (10.0.0.1, 10.0.0.2, 10.0.0.4)";
+    assert!(told.contains(expected), "{told}");
+    until("it is written", || events(&daemon, "passed") == 3);
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    assert_eq!(events(&daemon, "passed"), 3, "each once");
+    let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+    assert_eq!(status["rules"][0]["good_hosts"][2], "10.0.0.4");
+}
+
+/// A page that is whole, in a file that others may read.
+#[test]
+fn a_report_may_be_a_page() {
+    let (place, daemon) = scanned("", &invalid_senders(3));
+    daemon.says(&["release", "10.0.0.2"]);
+    until("it is written", || events(&daemon, "released") == 1);
+    let path = place.write("page.html", "old", 0o644);
+    let name = path.to_str().unwrap();
+    assert_eq!(daemon.says(&["report", "-H", name]), "");
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "{page}");
+    assert!(page.contains("<title>20") || page.contains("<svg"), "{page}");
+    assert!(page.contains("<td>10.0.0.2</td><td>syntax</td><td>by hand ("), "{page}");
+    let missing = place.path("missing/page.html");
+    let failed = daemon.ctl(&["report", "-H", missing.to_str().unwrap()]);
+    assert_eq!(failed.status, Some(1));
+    // Without an answer the old page stays.
+    drop(daemon);
+    let failed = place.ctl(&["report", "-H", name]);
+    assert_eq!(failed.status, Some(1));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
+}
+
+#[test]
+fn show_says_what_does_not_work() {
+    let (place, mut daemon) = scanned("", &invalid_senders(2));
+    let shown = |daemon: &Daemon| daemon.says(&["show"]);
+    let troubles = |daemon: &Daemon| {
+        let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+        let about = |trouble: &Value| trouble["about"].as_str().unwrap().to_owned();
+        status["troubles"].as_array().unwrap().iter().map(about).collect::<Vec<_>>()
+    };
+    assert!(shown(&daemon).contains("\nstate              all is well\n"));
+    let conf = std::fs::read_to_string(place.path("conf")).unwrap();
+    place.write("conf", "nonsense\n", 0o644);
+    assert_eq!(daemon.ctl(&["reload"]).status, Some(1));
+    assert_eq!(troubles(&daemon), ["reload"]);
+    assert!(shown(&daemon).contains("\nstate              reload failed: "));
+    assert!(daemon.says(&["show", "metrics"]).contains("greytrapper_troubles{about=\"reload\"} 1"));
+    place.write("conf", conf, 0o644);
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    assert_eq!(troubles(&daemon), [""; 0]);
+    std::fs::write(place.database(), [0xff; 5000]).unwrap();
+    daemon.says(&["scan"]);
+    until("the scan has failed", || troubles(&daemon) == ["scan"]);
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    std::fs::remove_file(place.database()).unwrap();
+    std::fs::remove_dir_all(place.memory()).unwrap();
+    std::fs::write(place.memory(), "").unwrap();
+    place.enter(&[]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    until("a batch was not written", || troubles(&daemon) == ["memory"]);
+}
+
+#[test]
+fn today_goes_on_after_a_restart() {
+    let (place, daemon) = scanned("", &invalid_senders(3));
+    let traps = |daemon: &Daemon| {
+        let status: Value = serde_json::from_str(&daemon.says(&["-j", "show"])).unwrap();
+        ["today", "totals"].map(|sums| status[sums]["trapped_by_rule"]["syntax"].clone())
+    };
+    assert_eq!(traps(&daemon), [3, 3]);
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    place.enter(&[grey("192.0.2.1", "h.example", "no domain", "user@example.org")]);
+    let mut daemon = place.start();
+    daemon.scan_done();
+    // Unless it is midnight.
+    assert_eq!(traps(&daemon), [4, 4]);
+    daemon.says(&["reload"]);
+    daemon.scan_done();
+    assert_eq!(traps(&daemon), [4, 4]);
 }
 
 #[test]

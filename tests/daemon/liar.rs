@@ -63,12 +63,16 @@ impl Store {
         let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
         let change = Change { ticket: self.tickets, addresses, by };
         self.engine.deliver(&message(change)).unwrap();
-        match self.engine.wait_for_message().unwrap() {
-            FromStore::Changed { ticket, outcomes, failure, .. } => {
-                assert_eq!((ticket, failure), (self.tickets, None));
-                outcomes
+        loop {
+            match self.engine.wait_for_message().unwrap() {
+                // What became of WHITE records in the change before.
+                FromStore::Whites(_) => {}
+                FromStore::Changed { ticket, outcomes, failure, .. } => {
+                    assert_eq!((ticket, failure), (self.tickets, None));
+                    return outcomes;
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
     }
 
@@ -129,7 +133,7 @@ fn what_is_no_address_is_no_key() {
         "-1",
         long.as_str(),
     ];
-    for by in [By::Scan, OPERATOR, FORCE] {
+    for by in [By::Scan { before: 0 }, OPERATOR, FORCE] {
         for message in [ToStore::Trap, ToStore::EndTraps] {
             let outcomes = store.ask(message, by, &nonsense);
             assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::NotAnAddress)));
@@ -140,6 +144,24 @@ fn what_is_no_address_is_no_key() {
     store.end();
 }
 
+/// However often a host is said to have been trapped before, its trap does not last longer than it may.
+#[test]
+fn no_trap_is_longer_than_the_configuration_says() {
+    for (statements, hours) in [("", 24), ("trap for 1h, again 2h, most 36h\n", 36)] {
+        let place = Place::new();
+        place.enter(&[grey("192.0.2.1", "h.example", "a@d.example", "user@example.org")]);
+        let mut store = Store::of(&place, statements);
+        let trapped = [Some(Outcome::Trapped)];
+        let by = By::Scan { before: u32::MAX };
+        assert_eq!(store.ask(ToStore::Trap, by, &["192.0.2.1"]), trapped);
+        let listing = place.listing();
+        let line = listing.iter().find(|line| line.starts_with("TRAPPED|192.0.2.1|")).unwrap();
+        let end: i64 = line.rsplit('|').next().unwrap().parse().unwrap();
+        assert!((end - now() - hours * 3600).abs() < 60, "{line}");
+        store.end();
+    }
+}
+
 #[test]
 fn what_lies_there_is_looked_at() {
     let place = place();
@@ -147,9 +169,9 @@ fn what_lies_there_is_looked_at() {
     let mut store = Store::of(&place, "");
     let all = ["192.0.2.202", "192.0.2.3", "192.0.2.4"];
     let [white, trap, name] = [Refusal::White, Refusal::Trapped, Refusal::Spamtrap].map(refused);
-    assert_eq!(store.ask(ToStore::Trap, By::Scan, &all), [white, trap, name]);
+    assert_eq!(store.ask(ToStore::Trap, By::Scan { before: 0 }, &all), [white, trap, name]);
     assert_eq!(
-        store.ask(ToStore::EndTraps, By::Scan, &["192.0.2.202", "192.0.2.4"]),
+        store.ask(ToStore::EndTraps, By::Scan { before: 0 }, &["192.0.2.202", "192.0.2.4"]),
         [white, name]
     );
     assert_eq!(place.listing(), before);
@@ -171,7 +193,7 @@ fn allowed_hosts_stay_so_whoever_asks() {
     let before = place.listing();
     let mut store = Store::of(&place, "allow { 192.0.2.0/24, 2001:db8::/32 }\n");
     let hosts = ["192.0.2.1", "192.0.2.202", "2001:db8::1", "2001:0DB8:0:0::1"];
-    for by in [By::Scan, OPERATOR, FORCE] {
+    for by in [By::Scan { before: 0 }, OPERATOR, FORCE] {
         let outcomes = store.ask(ToStore::Trap, by, &hosts);
         assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::Allowed)), "{by:?}");
     }
@@ -183,7 +205,7 @@ fn allowed_hosts_stay_so_whoever_asks() {
 fn a_trap_ends_when_the_configuration_says() {
     let place = place();
     let mut store = Store::of(&place, "trap for 2h\n");
-    let outcomes = store.ask(ToStore::Trap, By::Scan, &["192.0.2.1"]);
+    let outcomes = store.ask(ToStore::Trap, By::Scan { before: 0 }, &["192.0.2.1"]);
     assert_eq!(outcomes, [Some(Outcome::Trapped)]);
     let line = place.listing().into_iter().find(|line| line.starts_with("TRAPPED|192.0.2.1|"));
     let expire: i64 = line.unwrap().split('|').next_back().unwrap().parse().unwrap();
@@ -198,14 +220,17 @@ fn the_limit_is_the_stores() {
     let place = place();
     let mut store = Store::of(&place, "trap limit 5 per 1h\n");
     for _ in 0..10 {
-        assert_eq!(store.ask(ToStore::Trap, By::Scan, &["192.0.2.202"]), [refused(Refusal::White)]);
+        assert_eq!(
+            store.ask(ToStore::Trap, By::Scan { before: 0 }, &["192.0.2.202"]),
+            [refused(Refusal::White)]
+        );
     }
     let hosts: Vec<_> = (1..=20).map(records::host).collect();
     let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
     let count = |outcomes: &[Option<Outcome>]| {
         outcomes.iter().filter(|outcome| **outcome == Some(Outcome::Trapped)).count()
     };
-    assert_eq!(count(&store.ask(ToStore::Trap, By::Scan, &hosts[..3])), 3);
+    assert_eq!(count(&store.ask(ToStore::Trap, By::Scan { before: 0 }, &hosts[..3])), 3);
     let outcomes = store.ask(ToStore::Trap, FORCE, &hosts[3..]);
     assert_eq!(count(&outcomes), 2);
     assert!(outcomes[2..].iter().all(|outcome| *outcome == refused(Refusal::Limit)));
@@ -266,7 +291,7 @@ fn whoever_takes_no_answers_does_not_hold_it() {
     let mut store = Store::of(&place, "");
     let addresses = vec!["x".to_owned(); 100_000];
     for ticket in 0..20 {
-        let (addresses, by) = (addresses.clone(), By::Scan);
+        let (addresses, by) = (addresses.clone(), By::Scan { before: 0 });
         let sent = store.engine.send(&ToStore::Trap(Change { ticket, addresses, by }));
         sent.unwrap();
     }

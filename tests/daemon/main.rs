@@ -14,6 +14,7 @@ mod descriptors;
 mod dns;
 mod documented;
 mod end;
+mod exceptions;
 #[cfg(target_os = "linux")]
 mod full_disk;
 #[cfg(target_os = "linux")]

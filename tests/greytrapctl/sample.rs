@@ -2,11 +2,12 @@
 
 use greytrapper::control::protocol::Verbosity;
 use greytrapper::control::status::{
-    ByRule, Configured, Failure, Fitness, Micros, NameServer, Peer, Phase, Scan, Status, Took,
-    Totals,
+    About, ByRule, Configured, Failure, Fitness, Micros, Mode, NameServer, Peer, Phase, RuleState,
+    Scan, Status, Took, Totals, Trouble,
 };
 use greytrapper::dns::verdict::Tally;
 use greytrapper::scan::{Counts, Rule};
+use std::net::IpAddr;
 
 /// 2026-11-24T03:46:10Z.
 pub const NOW: i64 = 1_795_491_970;
@@ -45,6 +46,30 @@ pub fn by_rule(counts: &[(Rule, u64)]) -> ByRule {
     by_rule
 }
 
+/// The checker is off, and one rule was wrong too often.
+pub fn rules() -> Vec<RuleState> {
+    let state = |rule: Rule| RuleState {
+        rule,
+        mode: match rule {
+            Rule::Checker => Mode::Off,
+            Rule::Senders => Mode::Suspended,
+            Rule::Dns => Mode::Observed,
+            _ => Mode::On,
+        },
+        trapped: 0,
+        released: 0,
+        passed: 0,
+        confirmed: 0,
+        wrong: Vec::new(),
+    };
+    let mut rules: Vec<_> = Rule::ALL.into_iter().map(state).collect();
+    for rule in rules.iter_mut().filter(|state| state.rule == Rule::Senders) {
+        (rule.trapped, rule.released, rule.passed, rule.confirmed) = (250, 2, 1, 1);
+        rule.wrong = [1, 2, 3].map(|n| IpAddr::from([192, 0, 2, n])).into();
+    }
+    rules
+}
+
 pub fn status() -> Status {
     let server = |address: &str, fitness, round_trip, answers, timeouts| NameServer {
         address: address.parse().unwrap(),
@@ -66,6 +91,11 @@ pub fn status() -> Status {
             time: NOW - 7869,
             text: "/var/db/spamd: locked for more than 30 s".into(),
         }),
+        troubles: vec![
+            Trouble { about: About::Scan, text: "scan failed: locked".into() },
+            Trouble { about: About::Rule, text: format!("{}\u{1b}", "x".repeat(90)) },
+        ],
+        today: Totals { scans: 22, trapped: by_rule(&[(Rule::Dns, 31)]), ..Totals::default() },
         totals: Totals {
             scans: 456,
             failed_scans: 1,
@@ -87,18 +117,11 @@ pub fn status() -> Status {
             server("[2001:db8::53]:53", Fitness::Unfit("no answer".into()), None, 0, 4),
         ],
         peers: vec![peer("mx2.example.org", 2915, 0), peer("em0 (224.0.1.240)", 2915, 1)],
+        rules: rules(),
         config: Configured {
             database: "/var/db/spamd".into(),
             scan_every: Micros(600_000_000),
             trap_for: Micros(86_400_000_000),
-            rules: vec![
-                Rule::Syntax,
-                Rule::Domains,
-                Rule::Senders,
-                Rule::Helo,
-                Rule::Rcpt,
-                Rule::Dns,
-            ],
         },
     }
 }

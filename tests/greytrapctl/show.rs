@@ -46,8 +46,32 @@ fn the_state_at_a_glance() {
     let daemon = that_is(status());
     let shown = text(daemon.ctl(&["show"]).succeeds());
     assert_eq!(shown, include_str!("show.txt"));
-    assert!(shown.lines().all(|line| line.len() <= 100 && line.trim_end() == line));
+    assert!(shown.lines().all(|line| line.len() <= 80 && line.trim_end() == line));
+    assert!(shown.lines().count() <= 24, "one screen");
+    let all = text(that_is(status()).ctl(&["-v", "show"]).succeeds());
+    assert!(all.contains(&"x".repeat(90)) && all.contains("\nmx2.example.org  "), "{all}");
     assert_eq!(daemon.asked(), [Request::Show]);
+}
+
+#[test]
+fn rules_with_their_records() {
+    let daemon = that_is(status());
+    let shown = text(daemon.ctl(&["show", "rules"]).succeeds());
+    let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap();
+    let words = |name| row(name).split_whitespace().collect::<Vec<_>>();
+    assert_eq!(words("senders"), ["senders", "suspended", "250", "2", "1", "1"]);
+    assert_eq!(words("checker")[..2], ["checker", "off"]);
+    assert_eq!(shown.lines().count(), 1 + Rule::ALL.len());
+    assert!(shown.lines().all(|line| line.len() <= 80));
+    let shown = that_is(status()).ctl(&["-j", "show", "rules"]).succeeds();
+    let objects = objects(&shown);
+    let found = objects.iter().find(|object| object["rule"] == "senders").unwrap();
+    let wanted = json!({
+        "rule": "senders", "mode": "suspended", "trapped_hosts": 250, "released_hosts": 2,
+        "passed_hosts": 1, "confirmed_hosts": 1,
+        "good_hosts": ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+    });
+    assert_eq!(*found, wanted);
 }
 
 #[test]
@@ -59,12 +83,13 @@ fn a_daemon_that_has_done_nothing_yet_shows_that() {
     let wanted = "\
 greytrapper 0.1.0  up 00:00:00, log brief
 database           /var/db/spamd
+state              all is well
 scan               reading the database, every 0s
-scans              0 done, 0 failed
+scans              0 done, 0 failed; today 0 done, 0 failed
 
-trapped               last scan       in all
-by hand                                    0
-released                                   0
+trapped                   last scan        today       in all
+by hand                                        0            0
+released                                       0            0
 ";
     assert_eq!(shown, wanted);
 }
@@ -92,7 +117,10 @@ fn the_state_as_an_object() {
     ]);
     assert_eq!(object["name_servers"], servers);
     assert_eq!(object["peers"][0], json!({"peer": "mx2.example.org", "sent": 2915, "failed": 0}));
-    assert_eq!(object["config"]["rules"][5], "dns");
+    let dns = &object["rules"][Rule::Dns as usize];
+    assert_eq!((&dns["rule"], &dns["mode"]), (&json!("dns"), &json!("observed")));
+    assert_eq!(object["troubles"][0], json!({"about": "scan", "text": "scan failed: locked"}));
+    assert_eq!(object["today"]["trapped_by_rule"]["dns"], 31);
 }
 
 #[test]

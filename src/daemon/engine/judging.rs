@@ -8,6 +8,7 @@
 //! wakes the loop with a byte on a socketpair.
 #![forbid(unsafe_code)]
 
+use super::exempt::Exempt;
 use super::recalling::{self, Wanted};
 use super::seen::{self, News};
 use super::standing::{explained, is_of};
@@ -24,6 +25,7 @@ use crate::inquiry::{Answered, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
+use crate::scan::identity::Question;
 use crate::scan::{
     Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
 };
@@ -100,6 +102,8 @@ pub struct Overview {
     pub unknown: Vec<String>,
     /// The held hosts of which nothing is left that they had sent before their release.
     pub let_go: HashMap<IpAddr, i64>,
+    /// Of the watched hosts those that are whitelisted.
+    pub passed: Vec<IpAddr>,
 }
 
 /// The result.
@@ -115,6 +119,8 @@ pub struct Found {
     pub explained: Option<Explained>,
     /// For [`Purpose::Traps`], the traps.
     pub trapped: Vec<Trap>,
+    /// Trapped hosts whose names DNS confirms, and an exception covers.
+    pub freed: Vec<IpAddr>,
     /// Hosts with one bad message, outweighed by their identity this time.
     pub spared: Vec<IpAddr>,
     /// What the external program said about recipients, as far as it is believed.
@@ -147,6 +153,10 @@ pub struct Work {
     pub recipients: Arc<Remembered>,
     /// Hosts whose identity has had no answer for a long time.
     pub overdue: HashSet<IpAddr>,
+    /// Trapped hosts with names that an exception covers.
+    pub exempt: Vec<Question>,
+    /// Hosts that rules have trapped.
+    pub watched: HashSet<IpAddr>,
     /// For [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
     /// Which tuples memory knows; `None` if it is to know none.
@@ -313,25 +323,26 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
             Scan::begin_all(records, snapshot.byte_order(), work.now, rules)
         })?,
         Purpose::Hosts => Scan::of_all(&snapshot, work.now, rules)?,
-        Purpose::Scan | Purpose::Traps => Scan::of(&snapshot, work.now, rules)?,
+        Purpose::Scan | Purpose::Traps => Scan::of_exempt(&snapshot, work.now, rules)?,
     };
     let mut worked = start.elapsed();
     let held = still_held(&snapshot, work)?;
     if work.purpose == Purpose::Scan {
         line.say(Said::Read(Box::new(overview(scan.settled(), work, &held))));
     }
+    let exempt = Exempt::of(scan.settled(), work.exempt.clone(), rules);
     let mut told = HashSet::new();
     let mut tell = |scan: &Scan<'_>, answers: Option<&Known<'_>>| {
         if work.purpose != Purpose::Scan {
             return;
         }
-        let traps = fresh(scan, answers, &held, &mut told);
+        let traps = fresh(scan, answers, (&held, &exempt), &mut told);
         if !traps.is_empty() {
             line.say(Said::Traps(traps));
         }
     };
     tell(&scan, None);
-    let mut asking = Asking::begin(&scan, work, line);
+    let mut asking = Asking::begin(&scan, (work, &exempt), line);
     let is_settled = asking.questions.is_empty();
     let mut recalled = HashSet::new();
     loop {
@@ -350,7 +361,8 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let answers = asking.known;
     let report = scan.settled();
     let heard = answers.heard.believed();
-    let (mut found, verdict) = found(report, &answers, &held);
+    let (mut found, verdict) = found(report, &answers, (&held, &exempt));
+    found.freed = exempt.freed(&answers);
     if let Purpose::Host(address) = work.purpose {
         found.explained = explained(&snapshot, address, verdict, work)?;
     }
@@ -391,6 +403,7 @@ fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overvie
         counts: report.counts().clone(),
         unknown: report.unknown().iter().map(ToString::to_string).collect(),
         let_go: over.map(|(address, since)| (*address, since)).collect(),
+        passed: report.whitelisted(&work.watched),
     }
 }
 
@@ -398,12 +411,15 @@ fn overview(report: &Report<'_>, work: &Work, held: &HashSet<IpAddr>) -> Overvie
 fn fresh(
     scan: &Scan<'_>,
     answers: Option<&Known<'_>>,
-    held: &HashSet<IpAddr>,
+    (held, exempt): (&HashSet<IpAddr>, &Exempt),
     told: &mut HashSet<IpAddr>,
 ) -> Vec<Verdict> {
     let answers = answers.map(|answers| answers as &dyn Answers);
     let traps = scan.settled().traps_by(answers, EVIDENCE);
-    let free = traps.filter(|verdict| !held.contains(&verdict.address.ip()));
+    let free = traps.filter(|verdict| {
+        let address = verdict.address.ip();
+        !held.contains(&address) && exempt.spares(address, answers).is_none()
+    });
     free.filter(|verdict| told.insert(verdict.address.ip())).collect()
 }
 
@@ -431,12 +447,16 @@ struct Asking<'w> {
 
 impl<'w> Asking<'w> {
     /// Asks everything at once.
-    fn begin(scan: &Scan<'_>, work: &'w Work, line: &Line) -> Asking<'w> {
+    fn begin(scan: &Scan<'_>, (work, exempt): (&'w Work, &Exempt), line: &Line) -> Asking<'w> {
         let within = work.config.scan_every / 2;
-        let questions = match work.purpose {
+        let mut questions = match work.purpose {
             Purpose::Host(_) => Questions::of_all(scan),
             _ => Questions::of(scan),
         };
+        exempt.ask(&mut questions);
+        if questions.controls.is_empty() && !questions.is_empty() {
+            questions.controls = scan.own_domains();
+        }
         let suspects = if work.config.checker.is_some() { scan.recipients() } else { Vec::new() };
         let (heard, others) = Heard::recall(suspects, &work.recipients, work.now);
         let recipients = match others.is_empty() {
@@ -457,7 +477,8 @@ impl<'w> Asking<'w> {
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
         let known = Known { work, rounds: Rounds::default(), heard };
-        let (overdue, now) = (work.overdue.clone(), Instant::now());
+        let overdue = work.overdue.iter().copied().filter(|address| !exempt.covers(*address));
+        let (overdue, now) = (overdue.collect(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
         Asking {
             known,
@@ -617,7 +638,7 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
 fn found(
     report: &Report<'_>,
     answers: &Known<'_>,
-    held: &HashSet<IpAddr>,
+    (held, exempt): (&HashSet<IpAddr>, &Exempt),
 ) -> (Found, Option<Verdict>) {
     let (mut found, mut explained, work) = (Found::default(), None, answers.work);
     let portion = match work.purpose {
@@ -632,6 +653,7 @@ fn found(
         if verdict.what == What::Trap && held.contains(&verdict.address.ip()) {
             verdict = verdict.passing(Why::Held);
         }
+        verdict = exempt.apply(verdict, answers, &work.config.rules);
         // In a scan the engine logs this.
         let is_observed = verdict.rule.is_some_and(|rule| work.observed.contains(&rule));
         if verdict.what == What::Trap && is_observed && work.purpose != Purpose::Scan {
@@ -649,7 +671,8 @@ fn found(
             Purpose::Host(_) => explained = Some(verdict),
             _ => {
                 let is_nothing = matches!(why, None | Some(Why::Nothing));
-                let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held);
+                let is_exempt = why == Some(Why::Allowed) && verdict.is_spared_trap();
+                let is_noteworthy = is_judged && !is_nothing || why == Some(Why::Held) || is_exempt;
                 if is_noteworthy && found.hosts.len() < NOTEWORTHY {
                     if let Some(evidence) = spared.remove(&verdict.address.ip()) {
                         verdict.evidence = evidence;

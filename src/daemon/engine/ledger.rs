@@ -11,7 +11,7 @@ use crate::daemon::messages::{FromMemory, ToMemory};
 use crate::daemon::peer::Peer;
 use crate::evidence::{Entry, Key};
 use crate::log;
-use crate::memory::{Batch, Counter, Hold, Record};
+use crate::memory::{Batch, Counter, Hold, Record, White};
 use crate::plural::counted_here;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -50,6 +50,8 @@ pub struct Ledger {
     good: Vec<Vec<u8>>,
     /// Records that were lost since this was last logged.
     lost: usize,
+    /// Why the last batch was not written.
+    failure: Option<String>,
 }
 
 impl Ledger {
@@ -66,6 +68,7 @@ impl Ledger {
             white: HashSet::new(),
             good: Vec::new(),
             lost: 0,
+            failure: None,
         }
     }
 
@@ -91,17 +94,28 @@ impl Ledger {
         self.has_recalled || self.goes_on
     }
 
+    /// Whether memory has answered, or the predecessor has passed on what it knew.
+    pub fn has_recalled(&self) -> bool {
+        self.has_recalled
+    }
+
     /// When hosts can be judged in any case, if not yet.
     pub fn begins_at(&self) -> Option<Instant> {
         self.begins_at.filter(|_| !self.has_recalled)
+    }
+
+    /// Why the last batch was not written, if it was not.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// The next message, except for those about batches.
     pub fn hear(&mut self) -> Result<Option<FromMemory>, String> {
         loop {
             match self.memory.receive()? {
-                Some(FromMemory::Written) => {
+                Some(FromMemory::Written(failure)) => {
                     self.is_writing = false;
+                    self.failure = failure;
                     self.tell_lost();
                 }
                 message => {
@@ -154,6 +168,11 @@ impl Ledger {
         self.next.holds = Some(holds);
     }
 
+    /// Has the replaced WHITE records remembered.
+    pub fn note_whites(&mut self, whites: Vec<White>) {
+        self.next.whites = Some(whites);
+    }
+
     /// Adds the counters.
     pub fn note_counters(&mut self, counters: Vec<Counter>) {
         self.next.counters = Some(counters);
@@ -188,10 +207,20 @@ impl Ledger {
     }
 
     fn is_empty(&self) -> bool {
-        let Batch { now: _, records, holds, counters, evidence, white, blocks, good, warned } =
-            &self.next;
-        let is_nothing =
-            holds.is_none() && counters.is_none() && good.is_none() && warned.is_none();
+        let Batch {
+            now: _,
+            records,
+            holds,
+            counters,
+            whites,
+            evidence,
+            white,
+            blocks,
+            good,
+            warned,
+        } = &self.next;
+        let is_nothing = holds.is_none() && counters.is_none() && whites.is_none();
+        let is_nothing = is_nothing && good.is_none() && warned.is_none();
         is_nothing && [records.len(), evidence.len(), white.len(), blocks.len()] == [0; 4]
     }
 

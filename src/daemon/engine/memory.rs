@@ -7,13 +7,16 @@
 
 use super::{now, recorded};
 use crate::config::Config;
-use crate::control::protocol::{Explained, Standing, Trap, Verbosity};
-use crate::control::status::{Configured, Failure, NameServer, Peer, Phase, Scan, Status, Totals};
+use crate::control::protocol::{Explained, Trap, Verbosity};
+use crate::control::status::{
+    Configured, Failure, NameServer, Peer, Phase, RuleState, Scan, Status, Totals, Trouble,
+};
 use crate::daemon::messages::{EngineLegacy, Start};
+use crate::date::Day;
 use crate::escape::escaped_path;
 use crate::log;
 use crate::memory::{Hold, Recalled};
-use crate::scan::{Rule, Verdict};
+use crate::scan::Verdict;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -34,8 +37,16 @@ pub struct Memory {
     pub log: Verbosity,
     /// Sums.
     pub totals: Totals,
+    /// Why the last reload failed.
+    pub reload_failure: Option<String>,
+    /// What the last scan did not believe.
+    pub doubts: Vec<String>,
+    /// Hosts that the last scan did not trap because of `trap limit`.
+    pub over_limit: usize,
+    /// A day, and the sums at its beginning.
+    day: (Day, Totals),
     since: i64,
-    trap_for: i64,
+    trap_for: Duration,
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
@@ -61,13 +72,16 @@ impl Memory {
             peers: Vec::new(),
             log: if start.verbose { Verbosity::Verbose } else { Verbosity::Brief },
             totals: Totals::default(),
+            reload_failure: None,
+            doubts: Vec::new(),
+            over_limit: 0,
+            day: (Day(i64::MIN), Totals::default()),
             since: start.since,
-            trap_for: config.trap_for.as_secs().cast_signed(),
+            trap_for: config.trap_for,
             configured: Configured {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
                 trap_for: config.trap_for.into(),
-                rules: Rule::ALL.into_iter().filter(|rule| rule.is_on(config)).collect(),
             },
             last_scan: None,
             last_failure: None,
@@ -89,13 +103,15 @@ impl Memory {
             last_failure: self.last_failure.take(),
             traps: std::mem::take(&mut self.remembered).into(),
             held: std::mem::take(&mut self.held).into(),
+            day: (self.day.0.0, self.day.1.clone()),
             ..EngineLegacy::default()
         }
     }
 
     /// Takes over what the previous engine knew, before the first scan.
     pub fn inherit(&mut self, legacy: EngineLegacy) {
-        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held, .. } = legacy;
+        let EngineLegacy { totals, last_scan, last_failure, mut traps, mut held, day, .. } = legacy;
+        self.day = (Day(day.0), day.1);
         traps.truncate(REMEMBERED);
         held.truncate(HELD);
         (self.totals, self.last_scan, self.last_failure) = (totals, last_scan, last_failure);
@@ -112,7 +128,12 @@ impl Memory {
     /// Takes over what the last daemon knew. What has happened since then takes precedence.
     pub fn recall(&mut self, recalled: Recalled) {
         let Recalled { holds, counters, standing, .. } = recalled;
+        let since_start = std::mem::take(&mut self.totals);
         recorded::add(&mut self.totals, &counters);
+        let today = Day::of(now());
+        let begin = recorded::begin_of(&counters, today.0);
+        self.day = (today, begin.unwrap_or_else(|| self.totals.clone()));
+        self.totals.add(&since_start);
         let newer = std::mem::take(&mut self.held);
         let is_older = |hold: &Hold| newer.iter().all(|newer| newer.address != hold.address);
         self.held = holds.into_iter().filter(is_older).take(HELD).collect();
@@ -125,10 +146,33 @@ impl Memory {
         self.remembered = traps;
     }
 
+    /// Begins a new day if it is time for that.
+    pub fn begin_day(&mut self, now: i64) {
+        let today = Day::of(now);
+        if self.day.0 != today {
+            self.day = (today, self.totals.clone());
+        }
+    }
+
+    /// A day since 1970, and the sums at its beginning.
+    pub fn day(&self) -> (i64, &Totals) {
+        (self.day.0.0, &self.day.1)
+    }
+
+    /// Why the last scan failed, if it did.
+    pub fn scan_failure(&self) -> Option<&str> {
+        self.told.as_ref().map(|(failure, _)| failure.as_str())
+    }
+
+    /// Why the last scan had no DNS, if it needed it.
+    pub fn dns_failure(&self) -> Option<&str> {
+        self.told_of_dns.as_deref()
+    }
+
     /// All held hosts, if they have changed since the last call.
     pub fn changed_holds(&mut self) -> Option<Vec<Hold>> {
         let has_changed = std::mem::take(&mut self.has_new_holds);
-        has_changed.then(|| self.held.iter().copied().collect())
+        has_changed.then(|| self.held.iter().cloned().collect())
     }
 
     /// All sums, if they have changed since the last call.
@@ -139,14 +183,14 @@ impl Memory {
     }
 
     /// Notes that a host is released: what it has sent by now does not trap it.
-    pub fn hold(&mut self, address: IpAddr, time: Option<Duration>) {
+    pub fn hold(&mut self, address: IpAddr, time: Option<Duration>, reason: String) {
         self.held.retain(|held| held.address != address);
         if self.held.len() >= HELD {
             self.held.pop_front();
         }
         let since = now();
         let until = time.map_or(0, |time| since.saturating_add(time.as_secs().cast_signed()));
-        self.held.push_back(Hold { address, since, until });
+        self.held.push_back(Hold { address, since, until, reason });
         self.has_new_holds = true;
     }
 
@@ -155,9 +199,14 @@ impl Memory {
         self.held.iter().any(|held| held.address == address)
     }
 
+    /// The held hosts whose time is not over at `now`.
+    pub fn holds_now(&self, now: i64) -> impl Iterator<Item = &Hold> {
+        self.held.iter().filter(move |held| held.until == 0 || held.until > now)
+    }
+
     /// All held hosts, each with the time of its release.
     pub fn held(&self) -> HashMap<IpAddr, Hold> {
-        self.held.iter().map(|held| (held.address, *held)).collect()
+        self.held.iter().map(|held| (held.address, held.clone())).collect()
     }
 
     /// Forgets these hosts: nothing is left of what they had sent before their release.
@@ -204,12 +253,12 @@ impl Memory {
         self.told_of_dns = failure.map(Into::into);
     }
 
-    /// Notes that a host was trapped at this time.
-    pub fn remember(&mut self, verdict: Verdict, judged: i64) {
+    /// Notes that a host was trapped at this time, until another.
+    pub fn remember(&mut self, verdict: Verdict, judged: i64, until: i64) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        let standing = Standing::default();
+        let standing = recorded::standing(judged, Some(until));
         self.remembered.push_back(Explained { judged, verdict, standing });
     }
 
@@ -225,19 +274,33 @@ impl Memory {
 
     /// When a trap ends that begins at this time: after its own duration or else the usual one.
     pub fn end_of_trap(&self, now: i64, time: Option<Duration>) -> i64 {
-        let usual = self.trap_for;
-        now.saturating_add(time.map_or(usual, |time| time.as_secs().cast_signed()))
+        let time = time.unwrap_or(self.trap_for);
+        now.saturating_add(time.as_secs().cast_signed())
     }
 
     /// Why a host is trapped, if it is one of the last traps.
     pub fn explain(&self, address: IpAddr) -> Option<&Explained> {
         let is_it = |known: &&Explained| known.verdict.address.ip() == address;
         let known = self.remembered.iter().rfind(is_it)?;
-        (now() < known.judged.saturating_add(self.trap_for)).then_some(known)
+        let until = known.standing.trap.map_or(i64::MAX, |trap| trap.expire);
+        (now() < until).then_some(known)
+    }
+
+    /// The traps that are remembered.
+    pub fn traps(&self) -> impl Iterator<Item = &Verdict> {
+        let now = now();
+        let stands =
+            move |known: &&Explained| known.standing.trap.is_some_and(|trap| now < trap.expire);
+        self.remembered.iter().filter(stands).map(|known| &known.verdict)
     }
 
     /// The state of the daemon, for `show`.
-    pub fn status(&self, phase: Phase, next_scan: Option<Instant>) -> Status {
+    pub fn status(
+        &self,
+        phase: Phase,
+        next_scan: Option<Instant>,
+        (rules, troubles): (Vec<RuleState>, Vec<Trouble>),
+    ) -> Status {
         let next = next_scan.map(|at| at.saturating_duration_since(Instant::now()).into());
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -248,9 +311,12 @@ impl Memory {
             next_scan: next,
             last_scan: self.last_scan.clone(),
             last_failure: self.last_failure.clone(),
+            troubles,
+            today: self.totals.since(&self.day.1),
             totals: self.totals.clone(),
             name_servers: self.name_servers.clone(),
             peers: self.peers.clone(),
+            rules,
             config: self.configured.clone(),
         }
     }

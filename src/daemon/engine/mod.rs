@@ -10,6 +10,7 @@
 //! remembers.
 #![forbid(unsafe_code)]
 
+mod exempt;
 mod histories;
 mod judging;
 mod ledger;
@@ -20,6 +21,7 @@ mod replays;
 mod requests;
 mod seen;
 mod standing;
+mod troubles;
 mod trust;
 mod work;
 
@@ -66,6 +68,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trust::Trust;
+pub use trust::TrustLegacy;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -99,6 +102,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         memory: Memory::new(&config, life.start()),
         ledger: Ledger::new(Peer::new((Slot::Memory, "memory"), registry, MEMORY)?),
         passed: HashMap::new(),
+        exempted: HashMap::new(),
+        freeing: HashMap::new(),
         observed: HashMap::new(),
         observed_before: HashMap::new(),
         known: Arc::default(),
@@ -178,6 +183,10 @@ struct Engine {
     ledger: Ledger,
     /// Why hosts passed in the last scan, for those where this is remembered.
     passed: HashMap<IpAddr, Why>,
+    /// Hosts that an exception has spared, and which.
+    exempted: HashMap<IpAddr, String>,
+    /// Hosts that the store was asked to free since an exception covers them, by ticket.
+    freeing: HashMap<u64, Vec<Address>>,
     /// Hosts that were hit by observed rules in this scan, and in the last one.
     observed: HashMap<IpAddr, Rule>,
     observed_before: HashMap<IpAddr, Rule>,
@@ -229,6 +238,7 @@ impl Engine {
             FromParent::Reloaded(outcome) => {
                 if let Err(failure) = &outcome {
                     self.memory.note_failure(format!("reload: {failure}"));
+                    self.memory.reload_failure = Some(failure.clone());
                 }
                 let what = match &outcome {
                     Ok(()) => What::Notice("configuration reloaded".into()),
@@ -267,6 +277,7 @@ impl Engine {
                     self.changed(ticket, &outcomes, failure, longest);
                 }
                 FromStore::Peers(peers) => self.memory.peers = peers,
+                FromStore::Whites(whites) => self.ledger.note_whites(whites),
                 FromStore::Exempted(addresses) => {
                     for address in addresses {
                         self.released(&address, Deed::Allowed, Why::Allowed.text().into());
@@ -277,11 +288,12 @@ impl Engine {
         while let Some(message) = self.ledger.hear()? {
             match message {
                 FromMemory::Recalled(mut recalled) => {
-                    self.trust.recall(std::mem::take(&mut recalled.rules));
+                    self.trust.recall(std::mem::take(&mut recalled.book));
                     // The store ends those that `allow` now covers.
                     let own = |record: &Record| Some((record.address?.into(), record.until?));
-                    let own = recalled.standing.iter().filter_map(own).collect();
-                    self.store.send(&ToStore::Own(own));
+                    let traps = recalled.standing.iter().filter_map(own).collect();
+                    let whites = std::mem::take(&mut recalled.whites);
+                    self.store.send(&ToStore::Own { traps, whites });
                     self.known = Arc::new(Known::until(recalled.until));
                     self.warnings.inherit(std::mem::take(&mut recalled.warned));
                     if let Some(resolver) = &mut self.resolver {
@@ -292,7 +304,7 @@ impl Engine {
                 FromMemory::Tuples(ticket, found) => self.replayed(ticket, found),
                 FromMemory::Known(ticket, known) => self.recalled(ticket, known),
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
-                FromMemory::Written => {}
+                FromMemory::Written(_) => {}
             }
         }
         while let Some(message) = said(&mut self.resolver)? {
@@ -331,21 +343,26 @@ impl Engine {
 
     /// What the next engine needs to know.
     fn legacy(&mut self) -> EngineLegacy {
-        let patience = std::mem::take(&mut self.patience);
+        let (patience, trust) = (std::mem::take(&mut self.patience), self.trust.legacy());
+        let exempted = std::mem::take(&mut self.exempted).into_iter().collect();
         let (warned, until) = (self.warnings.legacy(), self.known.known_until());
-        EngineLegacy { patience, warned, until, ..self.memory.legacy() }
+        EngineLegacy { patience, trust, exempted, warned, until, ..self.memory.legacy() }
     }
 
     fn inherit(&mut self, mut legacy: EngineLegacy) {
         self.patience = std::mem::take(&mut legacy.patience);
         self.warnings.inherit(std::mem::take(&mut legacy.warned));
+        self.trust.inherit(std::mem::take(&mut legacy.trust));
+        self.exempted = std::mem::take(&mut legacy.exempted).into_iter().collect();
         self.known = Arc::new(Known::until(legacy.until));
         self.memory.inherit(legacy);
     }
 
     /// Whether the store has not yet said what became of a change.
     fn awaits_store(&self) -> bool {
-        !self.asked.is_empty() || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
+        !self.asked.is_empty()
+            || !self.freeing.is_empty()
+            || self.at_work.as_ref().is_some_and(AtWork::awaits_store)
     }
 
     /// Begins to work, with what was remembered.
@@ -354,17 +371,29 @@ impl Engine {
         self.ledger.begin(has_inherited);
         let deed = if has_inherited { Deed::Reloaded } else { Deed::Started };
         if !is_renewal {
-            self.ledger.note(recorded::event(deed, None, "", now()));
+            self.remember(recorded::event(deed, None, "", now()));
         }
     }
 
-    /// Sends everything new to memory.
+    /// Sends to memory what happened, and counts it.
+    fn remember(&mut self, record: Record) {
+        self.trust.note(&record, self.ledger.has_recalled());
+        self.ledger.note(record);
+    }
+
+    /// Sends everything new to memory, and suspends rules that were wrong too often.
     fn keep(&mut self) {
+        self.memory.begin_day(now());
+        for suspension in self.trust.suspend() {
+            log::warning(&suspension);
+            self.publish(What::Notice(suspension.to_string()));
+        }
         if let Some(holds) = self.memory.changed_holds() {
             self.ledger.note_holds(holds);
         }
         if let Some(totals) = self.memory.changed_totals() {
-            self.ledger.note_counters(recorded::counters(totals));
+            let counters = recorded::counters(totals);
+            self.ledger.note_counters(recorded::with_day(counters, self.memory.day()));
         }
         self.ledger.write();
     }
@@ -372,23 +401,11 @@ impl Engine {
     /// Notes that a trap has been ended.
     fn released(&mut self, address: &Address, deed: Deed, reason: String) {
         log::info(format_args!("Released {address}: {reason}"));
-        self.ledger.note(recorded::event(deed, Some(address.ip()), &reason, now()));
+        self.remember(recorded::event(deed, Some(address.ip()), &reason, now()));
         self.memory.totals.released += 1;
         let address = address.ip();
-        if deed == Deed::Released {
-            self.doubt_rule_of(address);
-        }
         self.memory.forget(address);
         self.publish(What::Released { address, reason });
-    }
-
-    /// Notes that an operator has released a host: the rule that trapped it, if any, was wrong.
-    fn doubt_rule_of(&mut self, address: IpAddr) {
-        let rule = self.memory.explain(address).and_then(|known| known.verdict.rule);
-        if let Some(suspension) = rule.and_then(|rule| self.trust.released(rule, address)) {
-            log::warning(&suspension);
-            self.publish(What::Notice(suspension.to_string()));
-        }
     }
 
     /// Sends an event to all monitors.

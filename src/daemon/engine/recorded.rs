@@ -1,7 +1,7 @@
 //! Verdicts as records for the memory, and back; counters by name.
 #![forbid(unsafe_code)]
 
-use crate::control::protocol::{Explained, Standing};
+use crate::control::protocol::{Explained, Span, Standing};
 use crate::control::status::{ByRule, Totals};
 use crate::memory::{Counter, Deed, Record, Tuple};
 use crate::scan::{Evidence, Rule, Verdict, What};
@@ -48,7 +48,14 @@ pub fn explained(record: &Record) -> Option<Explained> {
     let rule = record.rule.as_ref().and_then(|name| Rule::named(name));
     let reason = record.reason.clone().into();
     let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
-    Some(Explained { judged: record.time, verdict, standing: Standing::default() })
+    let standing = standing(record.time, record.until);
+    Some(Explained { judged: record.time, verdict, standing })
+}
+
+/// What the database says of a host that was trapped, as far as it is known without looking.
+pub fn standing(first: i64, until: Option<i64>) -> Standing {
+    let trap = until.map(|expire| Span { first, expire });
+    Standing { trap, ..Standing::default() }
 }
 
 /// The prefixes of the names of counters by rule.
@@ -63,6 +70,30 @@ pub fn counters(totals: &Totals) -> Vec<Counter> {
     let observed = totals.observed.iter();
     let observed = observed.map(|(rule, count)| (format!("{OBSERVED}{rule}"), count));
     plain.into_iter().chain(trapped).chain(observed).collect()
+}
+
+/// The prefix of the names of the counters at the beginning of a day, and the name of its number.
+const BEGIN: &str = "begin.";
+const DAY: &str = "day";
+
+/// Adds a day since 1970 and the sums at its beginning.
+pub fn with_day(counters: Vec<Counter>, (day, begin): (i64, &Totals)) -> Vec<Counter> {
+    let begin = self::counters(begin).into_iter();
+    let begin = begin.map(|(name, value)| (format!("{BEGIN}{name}"), value));
+    let day = (DAY.into(), u64::try_from(day).unwrap_or_default());
+    counters.into_iter().chain(begin).chain([day]).collect()
+}
+
+/// The sums at the beginning of this day since 1970, if they were counted.
+pub fn begin_of(counters: &[Counter], day: i64) -> Option<Totals> {
+    let is_day = |(name, value): &&Counter| name == DAY && i64::try_from(*value) == Ok(day);
+    counters.iter().find(is_day)?;
+    let begin = counters
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(BEGIN)?.to_owned(), *value)));
+    let mut totals = Totals::default();
+    add(&mut totals, &begin.collect::<Vec<_>>());
+    Some(totals)
 }
 
 /// Adds sums of an earlier daemon. Those of rules that no longer exist are left out.
@@ -113,7 +144,7 @@ mod tests {
         let (rule, reason) = (Some(Rule::Helo), "a reason".into());
         let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
         let kept = record(Deed::Trapped, &verdict, 5, Some(10));
-        let standing = Standing::default();
+        let standing = standing(5, Some(10));
         assert_eq!(explained(&kept), Some(Explained { judged: 5, verdict, standing }));
         let foreign = Record { details: b"\x02else".to_vec(), ..kept.clone() };
         assert!(explained(&foreign).unwrap().verdict.evidence.statements.is_empty());
@@ -128,6 +159,13 @@ mod tests {
         totals.domains.not_asked = u64::MAX;
         totals.trapped.add(Rule::Dns, 9);
         totals.observed.add(Rule::Helo, 4);
+        let begin = Totals { scans: 7, ..Totals::default() };
+        let both = with_day(counters(&totals), (20_000, &begin));
+        assert_eq!(begin_of(&both, 20_000), Some(begin));
+        assert_eq!(begin_of(&both, 20_001), None);
+        let mut alone = Totals::default();
+        add(&mut alone, &both);
+        assert_eq!(alone, totals);
         let mut counters = counters(&totals);
         counters.extend([("trapped.gone".into(), 5), ("gone".into(), 6)]);
         let mut recalled = Totals::default();

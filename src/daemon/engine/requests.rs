@@ -8,10 +8,11 @@ use super::histories::{History, Without};
 use super::judging::Purpose;
 use super::work::Job;
 use super::{CONTROL, Engine, now, recorded};
-use crate::control::protocol::{Changed, Reply, Request, Verbosity, What};
+use crate::control::protocol::{Changed, Excepted, Reply, Request, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, ToParent, ToStore};
+use crate::date::Day;
 use crate::escape::escaped;
 use crate::log;
 use crate::memory::Deed;
@@ -77,12 +78,16 @@ impl Engine {
     fn grant(&mut self, client: ClientId, request: Request, life: &mut Life) {
         match request {
             Request::Show => {
-                let status = self.memory.status(self.phase(), self.next_scan);
+                let rules = self.trust.states(&self.config);
+                let troubles = self.troubles(&rules);
+                let (phase, next) = (self.phase(), self.next_scan);
+                let status = self.memory.status(phase, next, (rules, troubles));
                 self.served(|server| {
                     server.reply(client, &Reply::Status(Box::new(status)));
                     server.finish(client);
                 });
             }
+            Request::ShowHolds => self.tell_holds(client),
             Request::ShowTraps => self.want(client, Purpose::Traps),
             Request::ShowHosts => self.want(client, Purpose::Hosts),
             Request::Explain(address) => self.want(client, Purpose::Host(address)),
@@ -135,6 +140,16 @@ impl Engine {
                 self.served(|server| server.finish(client));
             }
         }
+    }
+
+    fn tell_holds(&mut self, client: ClientId) {
+        self.end_exceptions();
+        let holds: Vec<_> = self.memory.holds_now(now()).cloned().map(Reply::Held).collect();
+        let excepted = |(written, day): (_, Option<Day>)| {
+            Reply::Excepted(Excepted { written, end: day.map(Day::end) })
+        };
+        let exceptions = self.config.rules.exceptions().into_iter().map(excepted);
+        self.served(|server| server.stream(client, holds.into_iter().chain(exceptions)));
     }
 
     pub(super) fn served(&mut self, how: impl FnOnce(&mut Server)) {
@@ -202,14 +217,15 @@ impl Engine {
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 let now = now();
-                let until = Some(self.memory.end_of_trap(now, *time));
-                self.ledger.note(recorded::record(Deed::TrappedByHand, &verdict, now, until));
-                self.memory.remember(verdict.clone(), now);
+                let until = self.memory.end_of_trap(now, *time);
+                self.remember(recorded::record(Deed::TrappedByHand, &verdict, now, Some(until)));
+                self.memory.remember(verdict.clone(), now, until);
                 self.publish(What::Trapped(verdict));
             }
-            Outcome::Released => {
-                self.memory.hold(address.ip(), *time);
-                self.released(&address, Deed::Released, format!("by hand ({user})"));
+            Outcome::Released | Outcome::WhiteAgain => {
+                let reason = format!("by hand ({user})");
+                self.memory.hold(address.ip(), *time, reason.clone());
+                self.released(&address, Deed::Released, reason);
             }
             Outcome::Refused(_) => {}
         }

@@ -12,7 +12,7 @@
 
 use super::histories::Without;
 use super::judging::{Answer, Found, Judging, Overview, Purpose, Said, Work};
-use super::{Engine, now, recorded};
+use super::{Engine, exempt, now, recorded};
 use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
@@ -22,18 +22,23 @@ use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
-use crate::memory::Deed;
+use crate::memory::{Deed, Record};
 use crate::plural::counted_here;
-use crate::scan::{Rule, Verdict};
+use crate::scan::{Rule, Verdict, Why};
+use crate::spamd::Address;
 use crate::spamd::trap::{Outcome, Refusal};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The number of hosts in one request to the store: between two requests others get the lock, and clients
 /// are served.
 const CHUNK: usize = 500;
+
+/// Hosts of which it is known which exception has spared them.
+const EXEMPTED: usize = 10_000;
 
 /// How long answers of the checker are collected before hosts are judged by them.
 const BATCH: Duration = Duration::from_secs(2);
@@ -61,13 +66,21 @@ pub struct AtWork {
     checked: Checked,
     /// The hosts to trap that the store has not been asked for yet.
     left: VecDeque<Verdict>,
-    /// The last request to the store, with its ticket.
-    wanted: Option<(u64, Vec<Verdict>)>,
+    /// The last request to the store.
+    wanted: Option<Wanted>,
     over_limit: usize,
     /// Why the store could not write everything; nothing more is written then.
     failure: Option<String>,
     /// Whether the engine exits before the scan is complete.
     is_stopped: bool,
+}
+
+/// Traps that the store was asked for.
+struct Wanted {
+    ticket: u64,
+    verdicts: Vec<Verdict>,
+    /// How long they last.
+    time: Duration,
 }
 
 /// The checker's answers about the recipients of a scan.
@@ -198,6 +211,7 @@ impl Engine {
 
     /// Handles an image from the store, or the reason why there is none.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
+        self.end_exceptions();
         let observed = self.observed_rules();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
@@ -208,6 +222,14 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
+            let (mut watched, mut exempt) = (HashSet::new(), Vec::new());
+            if purpose == Purpose::Scan {
+                watched = self.trust.book().watched();
+            }
+            if purpose == Purpose::Scan && config.rules.has_allowed_names() {
+                let traps = self.memory.traps();
+                exempt = traps.filter_map(|trap| exempt::question(trap, &config.rules)).collect();
+            }
             let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
             let trapped = match purpose {
                 Purpose::Host(address) => self.memory.explain(address).cloned(),
@@ -217,11 +239,13 @@ impl Engine {
             let work = Work {
                 config,
                 purpose,
+                observed,
+                held,
                 spared,
                 recipients,
                 overdue,
-                observed,
-                held,
+                exempt,
+                watched,
                 trapped,
                 known,
                 now,
@@ -234,6 +258,14 @@ impl Engine {
         match started {
             Ok(judging) => at_work.judging = Some(judging),
             Err(failure) => self.fail(failure, None),
+        }
+    }
+
+    /// What `allow` said until a day that is over no longer counts.
+    pub(super) fn end_exceptions(&mut self) {
+        let now = now();
+        if self.config.rules.has_ended_exceptions(now) {
+            Arc::make_mut(&mut self.config).rules.end_exceptions(now);
         }
     }
 
@@ -370,12 +402,38 @@ impl Engine {
     }
 
     /// Handles what a scan has read in the records.
-    fn read(&mut self, Overview { counts, unknown, let_go }: Overview) {
+    fn read(&mut self, Overview { counts, unknown, let_go, passed }: Overview) {
         log::debug(&counts);
         unknown.iter().for_each(log::verbose);
         self.memory.let_go(&let_go);
+        self.note_passed(&passed);
         if let Some(at_work) = &mut self.at_work {
             at_work.scan.records = counts;
+        }
+    }
+
+    /// Hosts that rules had trapped are whitelisted now.
+    fn note_passed(&mut self, passed: &[IpAddr]) {
+        self.trust.age(now());
+        for address in passed {
+            let rules: Vec<_> = self.trust.book().unpassed(*address).map(String::from).collect();
+            self.note_good(Deed::Passed, *address, rules, "whitelisted after its trap");
+        }
+    }
+
+    /// DNS has confirmed the identity of hosts; rules may have trapped some of them before.
+    fn note_confirmed(&mut self, hosts: &[Verdict]) {
+        let is_confirmed = |verdict: &&Verdict| verdict.passes().is_some_and(Why::is_identity);
+        for address in hosts.iter().filter(is_confirmed).map(|verdict| verdict.address.ip()) {
+            let rules: Vec<_> = self.trust.book().unproven(address).map(String::from).collect();
+            self.note_good(Deed::Confirmed, address, rules, "identity confirmed after its trap");
+        }
+    }
+
+    fn note_good(&mut self, deed: Deed, address: IpAddr, rules: Vec<String>, reason: &str) {
+        for rule in rules {
+            let record = recorded::event(deed, Some(address), reason, now());
+            self.remember(Record { rule: Some(rule), ..record });
         }
     }
 
@@ -418,7 +476,7 @@ impl Engine {
             self.memory.totals.observed.add(rule, 1);
             log::info(format_args!("Would trap {}: {}", verdict.address, verdict.reason));
             self.publish(What::Observed(verdict.without_tuples()));
-            self.ledger.note(recorded::record(Deed::Observed, &verdict, now(), None));
+            self.remember(recorded::record(Deed::Observed, &verdict, now(), None));
         }
     }
 
@@ -430,6 +488,7 @@ impl Engine {
         at_work.scan.waiting = found.waiting;
         at_work.scan.judged = found.judged;
         found.doubts.iter().for_each(log::warning);
+        self.memory.doubts = found.doubts;
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
         self.warnings.changed().into_iter().for_each(|warned| self.ledger.note_warned(warned));
@@ -442,8 +501,12 @@ impl Engine {
             return self.fail(failure, None);
         }
         self.note_passes(&found.hosts);
+        self.note_confirmed(&found.hosts);
+        self.free(found.freed);
         if self.is_monitored() {
-            for verdict in found.hosts {
+            // What exceptions are good for is in the history.
+            let is_news = |verdict: &Verdict| verdict.passes() != Some(Why::Allowed);
+            for verdict in found.hosts.into_iter().filter(is_news) {
                 self.publish(What::Verdict(verdict.without_tuples()));
             }
         }
@@ -458,10 +521,56 @@ impl Engine {
         let last = std::mem::take(&mut self.passed);
         for verdict in hosts {
             let (address, Some(why)) = (verdict.address.ip(), verdict.passes()) else { continue };
-            if last.get(&address) != Some(&why) {
-                self.ledger.note(recorded::record(Deed::Spared, verdict, now, None));
+            if why.is_exception() {
+                self.note_exempt(verdict, why);
+            } else if last.get(&address) != Some(&why) {
+                self.remember(recorded::record(Deed::Spared, verdict, now, None));
             }
             self.passed.insert(address, why);
+        }
+    }
+
+    /// Has remembered which exception spares a host, once.
+    fn note_exempt(&mut self, verdict: &Verdict, why: Why) {
+        let address = verdict.address.ip();
+        let mut verdict = verdict.clone();
+        if why == Why::Allowed {
+            verdict.evidence.statements.extend(self.config.rules.allowing(address));
+        }
+        let statement = verdict.evidence.statements.first();
+        let statement = statement.map_or(String::new(), |written| written.statement.clone());
+        if self.exempted.get(&address) == Some(&statement) {
+            return;
+        }
+        if self.exempted.len() >= EXEMPTED {
+            self.exempted.clear();
+        }
+        self.exempted.insert(address, statement);
+        self.remember(recorded::record(Deed::Spared, &verdict, now(), None));
+    }
+
+    /// Ends the traps of hosts that an exception covers by name.
+    fn free(&mut self, hosts: Vec<IpAddr>) {
+        if hosts.is_empty() {
+            return;
+        }
+        let addresses: Vec<_> = hosts.into_iter().map(Address::from).collect();
+        let (ticket, by) = (self.ticket(), By::Scan { before: 0 });
+        let texts = addresses.iter().map(ToString::to_string).collect();
+        self.freeing.insert(ticket, addresses);
+        self.store.send(&ToStore::EndTraps(Change { ticket, addresses: texts, by }));
+    }
+
+    fn note_freed(&mut self, addresses: Vec<Address>, outcomes: &[Option<Outcome>]) {
+        for (address, outcome) in addresses.iter().zip(outcomes) {
+            match outcome {
+                Some(outcome) if outcome.is_released() => {
+                    self.released(address, Deed::Allowed, Why::AllowedName.text().into());
+                }
+                // It is in no trap any more.
+                Some(_) => self.memory.forget(address.ip()),
+                None => {}
+            }
         }
     }
 
@@ -473,17 +582,25 @@ impl Engine {
         };
         // These were released after the image was read.
         at_work.left.retain(|verdict| !self.memory.holds(verdict.address.ip()));
-        let count = at_work.left.len().min(CHUNK);
-        if count == 0 {
+        let book = self.trust.book();
+        let again = self.config.trap_again.is_some();
+        let before = |verdict: &Verdict| if again { book.times(verdict.address.ip()) } else { 0 };
+        let Some(count) = at_work.left.front().map(before) else {
             if at_work.judging.is_none() {
                 self.finish();
             }
             return;
-        }
-        let verdicts: Vec<_> = at_work.left.drain(..count).collect();
+        };
+        // Those whose traps last as long as the first one's.
+        let (mut verdicts, others): (Vec<_>, Vec<_>) =
+            at_work.left.drain(..).partition(|verdict| before(verdict) == count);
+        at_work.left.extend(verdicts.split_off(verdicts.len().min(CHUNK)));
+        at_work.left.extend(others);
         let addresses = verdicts.iter().map(|verdict| verdict.address.to_string()).collect();
-        at_work.wanted = Some((ticket, verdicts));
-        self.store.send(&ToStore::Trap(Change { ticket, addresses, by: By::Scan }));
+        let time = self.config.trap_time(count);
+        at_work.wanted = Some(Wanted { ticket, verdicts, time });
+        let by = By::Scan { before: count };
+        self.store.send(&ToStore::Trap(Change { ticket, addresses, by }));
     }
 
     /// Handles what became of the request with this ticket.
@@ -495,15 +612,18 @@ impl Engine {
         longest: Duration,
     ) {
         let wanted = self.at_work.as_mut().and_then(|at_work| {
-            let (_, verdicts) = at_work.wanted.take_if(|(wanted, _)| *wanted == ticket)?;
+            let wanted = at_work.wanted.take_if(|wanted| wanted.ticket == ticket)?;
             at_work.scan.lock_held = at_work.scan.lock_held.max(longest.into());
-            Some(verdicts)
+            Some(wanted)
         });
-        let Some(verdicts) = wanted else {
+        if let Some(addresses) = self.freeing.remove(&ticket) {
+            return self.note_freed(addresses, outcomes);
+        }
+        let Some(Wanted { verdicts, time, .. }) = wanted else {
             return self.changed_for_client(ticket, outcomes, failure);
         };
         for (verdict, outcome) in verdicts.into_iter().zip(outcomes) {
-            self.note_outcome(verdict, *outcome);
+            self.note_outcome(verdict, *outcome, time);
         }
         match failure {
             // The rest would fail too, after waiting for the lock again.
@@ -522,20 +642,19 @@ impl Engine {
         at_work.failure = Some(failure);
     }
 
-    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>) {
+    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>, time: Duration) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
             Some(outcome) if outcome.is_trapped() => {
                 if let Some(rule) = verdict.rule {
                     at_work.scan.trapped.add(rule, 1);
-                    self.trust.trapped(rule);
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
                 let now = now();
-                let until = Some(self.memory.end_of_trap(now, None));
-                self.ledger.note(recorded::record(Deed::Trapped, &verdict, now, until));
-                self.memory.remember(verdict, now);
+                let until = self.memory.end_of_trap(now, Some(time));
+                self.remember(recorded::record(Deed::Trapped, &verdict, now, Some(until)));
+                self.memory.remember(verdict, now, until);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();
@@ -550,6 +669,7 @@ impl Engine {
     fn finish(&mut self) {
         let Some(mut at_work) = self.at_work.take() else { return };
         at_work.scan.took.write = at_work.enter(Phase::Idle);
+        self.memory.over_limit = at_work.over_limit;
         if at_work.over_limit > 0 {
             let count = at_work.over_limit;
             let hosts = counted_here(count, "host");

@@ -11,6 +11,8 @@ use crate::memory::{
 };
 use std::time::{Duration, Instant};
 
+/// What is said while nothing is tried.
+const NOTHING: &str = "nothing is remembered";
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How far back rules are judged by what became of their traps, in seconds.
@@ -23,34 +25,35 @@ const STANDING: usize = 1000;
 /// See the module.
 pub struct Keeper {
     settings: Settings,
-    trap_for: Duration,
+    longest: Duration,
     store: Option<Store>,
     /// When the last failure was, if that was not yet put right.
     failed_at: Option<Instant>,
 }
 
 impl Keeper {
-    /// Opens nothing yet. A trap lasts for `trap_for`.
-    pub fn new(settings: Settings, trap_for: Duration) -> Keeper {
-        Keeper { settings, trap_for, store: None, failed_at: None }
+    /// Opens nothing yet. A scan's traps last as long as `longest`.
+    pub fn new(settings: Settings, longest: Duration) -> Keeper {
+        Keeper { settings, longest, store: None, failed_at: None }
     }
 
     /// What an engine must know at its start.
     pub fn recall(&mut self) -> Recalled {
         let now = now();
-        let trap_for = i64::try_from(self.trap_for.as_secs()).unwrap_or(i64::MAX);
-        let since = now.saturating_sub(trap_for);
+        let longest = i64::try_from(self.longest.as_secs()).unwrap_or(i64::MAX);
+        // An operator's may last longer than usual.
+        let since = now.saturating_sub(longest.max(JUDGED));
         let recall = |store: &Store| {
-            let rules = store.rule_records(now.saturating_sub(JUDGED))?;
-            Ok(Recalled { rules, ..store.recall(since, now, STANDING)? })
+            let book = store.book(now.saturating_sub(JUDGED))?;
+            Ok(Recalled { book, ..store.recall(since, now, STANDING)? })
         };
         self.use_store(recall).unwrap_or_default()
     }
 
-    /// Writes a batch. What cannot be written is lost.
-    pub fn write(&mut self, batch: Batch) {
-        // It has been logged.
-        let _ = self.use_store(|store| store.write(batch));
+    /// Writes a batch. What cannot be written is lost, and why is logged and returned.
+    pub fn write(&mut self, batch: Batch) -> Option<String> {
+        let written = self.use_store(|store| store.write(batch));
+        written.err().map(|failure| failure.unwrap_or_else(|| NOTHING.into()))
     }
 
     /// What is known of these keys; nothing if that cannot be read.
@@ -72,7 +75,7 @@ impl Keeper {
         most: usize,
     ) -> Result<Found, String> {
         self.use_store(|store| store.find(query, from, most))
-            .map_err(|failure| failure.unwrap_or("nothing is remembered".into()))
+            .map_err(|failure| failure.unwrap_or_else(|| NOTHING.into()))
     }
 
     /// Works with the file, which is opened if it is time for that. The failure, if there was one now.

@@ -45,8 +45,8 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         log::warning(format_args!("memory: {failure}; going on without"));
     }
     life.ready(poll.registry())?;
-    let trap_for = config.trap_for;
-    let mut keeper = made.is_ok().then(|| Keeper::new(settings(config), trap_for));
+    let longest = config.longest_trap();
+    let mut keeper = made.is_ok().then(|| Keeper::new(settings(config), longest));
     let mut events = Events::with_capacity(8);
     let mut has_begun = false;
     let mut until = None;
@@ -83,10 +83,8 @@ fn answer(keeper: Option<&mut Keeper>, message: ToMemory) -> FromMemory {
         (ToMemory::Recall, Some(keeper)) => FromMemory::Recalled(keeper.recall()),
         (ToMemory::Recall, None) => FromMemory::Recalled(Default::default()),
         (ToMemory::Write(batch), keeper) => {
-            if let Some(keeper) = keeper {
-                keeper.write(batch);
-            }
-            FromMemory::Written
+            let unusable = || Some("its directory cannot be used".into());
+            FromMemory::Written(keeper.map_or_else(unusable, |keeper| keeper.write(batch)))
         }
         (ToMemory::Known { ticket, keys }, keeper) => {
             FromMemory::Known(ticket, keeper.map_or_else(Vec::new, |keeper| keeper.known(&keys)))

@@ -15,6 +15,7 @@
 mod known;
 mod limit;
 mod set;
+mod whites;
 
 use crate::config::Config;
 use crate::daemon::life::Life;
@@ -41,8 +42,10 @@ use known::Known;
 use limit::Limit;
 use mio::{Events, Poll, Token};
 use set::SetTraps;
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use whites::Whites;
 
 /// The bounds of how long a trap lasts that an operator sets, those of `trap for`.
 const SHORTEST: Duration = Duration::from_secs(60);
@@ -103,6 +106,7 @@ struct Store {
     judged: Option<FileId>,
     limit: Limit,
     set: SetTraps,
+    whites: Whites,
     sync: Option<Peer<ToSync, FromSync>>,
     known: Known,
     /// Requests that only another store can handle.
@@ -126,25 +130,27 @@ impl Store {
         let database = Database::new(&config.database, Creation::Never).written_by(config.engine);
         let (traps, time) = config.trap_limit;
         let (limit, set) = (Limit::new(traps, time), SetTraps::default());
-        let (judged, deferred) = (None, Vec::new());
-        Store { config, image, database, judged, limit, set, sync, known, deferred }
+        let (judged, deferred, whites) = (None, Vec::new(), Whites::default());
+        Store { config, image, database, judged, limit, set, whites, sync, known, deferred }
     }
 
     /// Takes over what the previous store knew.
-    fn inherit(&mut self, StoreLegacy { counted, set }: StoreLegacy) {
+    fn inherit(&mut self, StoreLegacy { counted, set, whites }: StoreLegacy) {
         self.limit.inherit(counted, Instant::now());
         self.set.inherit(set);
+        self.whites.inherit(whites);
     }
 
     /// What the next store must know.
     fn legacy(&mut self) -> StoreLegacy {
-        StoreLegacy { counted: self.limit.legacy(Instant::now()), set: self.set.legacy() }
+        let (set, whites) = (self.set.legacy(), self.whites.legacy());
+        StoreLegacy { counted: self.limit.legacy(Instant::now()), set, whites }
     }
 
     /// Answers a message. If the database was replaced by another file that the sandbox does not allow to
     /// be opened, this asks for a new store, and answers only if there will be none.
     fn answer(&mut self, life: &mut Life, message: ToStore) -> Vec<FromStore> {
-        let reads_or_writes = !matches!(message, ToStore::FreeImage | ToStore::Own(_));
+        let reads_or_writes = !matches!(message, ToStore::FreeImage | ToStore::Own { .. });
         if reads_or_writes && self.known.is_replaced(&self.config.database) {
             if self.deferred.is_empty() {
                 life.tell(&ToParent::Renew(Renewal::Database));
@@ -152,6 +158,7 @@ impl Store {
             self.deferred.push(message);
             return Vec::new();
         }
+        self.config.rules.end_exceptions(now());
         match message {
             ToStore::Read => {
                 let exempted = self.exempt(life);
@@ -164,13 +171,26 @@ impl Store {
                 }
                 Vec::new()
             }
-            ToStore::Trap(change) => vec![self.trap(life, &change)],
-            ToStore::EndTraps(change) => vec![self.release(life, &change)],
-            ToStore::Own(traps) => {
+            ToStore::Trap(change) => {
+                let changed = self.trap(life, &change);
+                self.with_whites(changed)
+            }
+            ToStore::EndTraps(change) => {
+                let changed = self.release(life, &change);
+                self.with_whites(changed)
+            }
+            ToStore::Own { traps, whites } => {
                 traps.into_iter().for_each(|(address, expire)| self.set.add(address, expire));
+                self.whites.inherit(whites);
                 Vec::new()
             }
         }
+    }
+
+    /// An answer, and the WHITE records that are replaced now, if they have changed.
+    fn with_whites(&mut self, changed: FromStore) -> Vec<FromStore> {
+        let whites = self.whites.changed(now()).map(FromStore::Whites);
+        [changed].into_iter().chain(whites).collect()
     }
 
     /// Answers the deferred requests with a failure.
@@ -179,7 +199,7 @@ impl Store {
         let failure = format!("{path}: replaced, and cannot be opened again: {why}");
         let answer = |message| match message {
             ToStore::Read => Some(FromStore::Read(Err(failure.clone()))),
-            ToStore::FreeImage | ToStore::Own(_) => None,
+            ToStore::FreeImage | ToStore::Own { .. } => None,
             ToStore::Trap(change) | ToStore::EndTraps(change) => Some(FromStore::Changed {
                 ticket: change.ticket,
                 outcomes: vec![None; change.addresses.len()],
@@ -192,14 +212,14 @@ impl Store {
 
     /// Removes its own traps that `allow` now covers.
     fn exempt(&mut self, life: &mut Life) -> Option<FromStore> {
-        let allow = &self.config.rules.allow;
-        let covered = self.set.live(now()).filter(|address| allow.contains(address.ip()));
+        let rules = &self.config.rules;
+        let covered = self.set.live(now()).filter(|address| rules.allows(address.ip()));
         let addresses: Vec<_> = covered.cloned().collect();
         if addresses.is_empty() {
             return None;
         }
         let texts = addresses.iter().map(ToString::to_string).collect();
-        let change = Change { ticket: 0, addresses: texts, by: By::Scan };
+        let change = Change { ticket: 0, addresses: texts, by: By::Scan { before: 0 } };
         let FromStore::Changed { outcomes, failure, .. } = self.release(life, &change) else {
             return None;
         };
@@ -212,7 +232,7 @@ impl Store {
             if outcome.is_some() {
                 self.set.remove(address.ip());
             }
-            if outcome == Some(Outcome::Released) {
+            if outcome.is_some_and(Outcome::is_released) {
                 released.push(address);
             }
         }
@@ -239,7 +259,7 @@ impl Store {
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {
         let (over, time) = match change.by {
-            By::Scan => (Over::Nothing, None),
+            By::Scan { before } => (Over::Nothing, Some(self.config.trap_time(before))),
             By::Operator { over_white: false, time } => (Over::Trap, time),
             By::Operator { over_white: true, time } => (Over::White, time),
         };
@@ -247,21 +267,27 @@ impl Store {
         let time = time.map_or(self.config.trap_for, |time| time.clamp(SHORTEST, LONGEST));
         let (now, seconds) = (now(), time.as_secs().cast_signed());
         // Hosts found in one file must not be trapped in another.
-        self.database.bind(self.judged.filter(|_| change.by == By::Scan));
+        let is_scan = matches!(change.by, By::Scan { .. });
+        self.database.bind(self.judged.filter(|_| is_scan));
         let admit = |config: &Config, address: &Address| {
             let rules = &config.rules;
             match address.ip().to_canonical() {
-                ip if rules.allow.contains(ip) => Err(Refusal::Allowed),
+                ip if rules.allows(ip) => Err(Refusal::Allowed),
                 ip if over < Over::White && rules.own.contains(ip) => Err(Refusal::Own),
                 _ => Ok(()),
             }
         };
+        let replaced = RefCell::new(Vec::new());
         let work = |engine: &mut dyn Engine, limit: &mut Limit, address: &Address| {
             let begun = Instant::now();
             if !limit.has_room(begun) {
                 return Ok(Outcome::Refused(Refusal::Limit));
             }
+            let white = if over == Over::White { trap::white(engine, address)? } else { None };
             let outcome = trap::trap(engine, address, now, seconds, over);
+            if let (Ok(Outcome::WasWhite), Some(white)) = (&outcome, white) {
+                replaced.borrow_mut().push((address.ip(), white));
+            }
             // A write that failed may be in the file.
             if !matches!(outcome, Ok(Outcome::Refused(_))) {
                 limit.count(begun);
@@ -269,17 +295,24 @@ impl Store {
             outcome
         };
         let (changed, addresses) = self.change(life, change, admit, work);
+        let replaced = replaced.into_inner().into_iter();
+        replaced.for_each(|(address, white)| self.whites.add(address, white));
         self.note(&changed, &addresses, now.saturating_add(seconds));
         self.announce(&changed, &addresses, (now, now.saturating_add(seconds)));
         changed
     }
 
     fn release(&mut self, life: &mut Life, change: &Change) -> FromStore {
-        let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| {
-            trap::release(engine, address)
+        let (now, whites) = (now(), std::mem::take(&mut self.whites));
+        let work = |engine: &mut dyn Engine, _: &mut Limit, address: &Address| match whites
+            .find(address.ip())
+        {
+            Some(white) => trap::give_back(engine, address, &white, now),
+            None => trap::release(engine, address),
         };
         self.database.bind(None);
         let (changed, addresses) = self.change(life, change, |_, _| Ok(()), work);
+        self.whites = whites;
         self.note(&changed, &addresses, 0);
         changed
     }
@@ -292,7 +325,10 @@ impl Store {
                 (Some(outcome), Ok(address)) if outcome.is_trapped() => {
                     self.set.add(address.clone(), expire);
                 }
-                (Some(Outcome::Released), Ok(address)) => self.set.remove(address.ip()),
+                (Some(outcome), Ok(address)) if outcome.is_released() => {
+                    self.set.remove(address.ip());
+                    self.whites.remove(address.ip());
+                }
                 _ => {}
             }
         }

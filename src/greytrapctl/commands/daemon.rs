@@ -1,7 +1,7 @@
 //! The commands that only a running greytrapper(8) can answer: asked over its socket.
 #![forbid(unsafe_code)]
 
-use super::{ask, history, monitor, report, show};
+use super::{ask, history, monitor, place, report, show};
 use crate::control::client::{Answer, Error};
 use crate::control::protocol;
 use crate::greytrapctl::console::{Console, Failure};
@@ -17,16 +17,25 @@ impl From<Error> for Failure {
 
 /// Asks the daemon at `socket`, and prints what it says.
 pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Result<(), Failure> {
-    Task::Ask { socket }.lock_in()?;
+    let page = match request {
+        Request::Report(report) => report.page.as_deref(),
+        _ => None,
+    };
+    match page.map(place::folder) {
+        Some(folder) => Task::AskAndWrite { socket, folder }.lock_in()?,
+        None => Task::Ask { socket }.lock_in()?,
+    }
     match request {
         Request::Show(Topic::State) => show::state(console, socket),
         Request::Show(Topic::Metrics) => show::metrics(console, socket),
         Request::Show(Topic::Traps) => show::traps(console, socket),
+        Request::Show(Topic::Holds) => show::holds(console, socket),
+        Request::Show(Topic::Rules) => show::rules(console, socket),
         Request::Show(Topic::Hosts) => show::hosts(console, socket),
         Request::Explain(address) => show::explain(console, socket, address),
         Request::History(history) => history::run(console, socket, history),
         Request::Monitor(since) => monitor::run(console, socket, *since),
-        Request::Report(since) => report::run(console, socket, *since),
+        Request::Report(report) => report::run(console, socket, report),
         Request::Change(order) => ask::change(console, socket, order),
         Request::ReleaseOurs(ours) => ask::release_ours(console, socket, ours),
         Request::Order(request) => order(socket, request),

@@ -22,6 +22,7 @@ mod input;
 mod list;
 mod lookup;
 mod monitor;
+mod place;
 mod remembering;
 mod replay;
 mod report;

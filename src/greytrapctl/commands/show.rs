@@ -4,15 +4,16 @@
 use super::history::{self, Past};
 use crate::config::Written;
 use crate::control::client::{Answer, Error};
-use crate::control::protocol::{Explained, Reply, Request, Span, Trap};
+use crate::control::protocol::{Excepted, Explained, Reply, Request, Span, Trap};
 use crate::control::status::Status;
 use crate::date::Date;
 use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
-use crate::greytrapctl::text;
-use crate::greytrapctl::{json, judged};
+use crate::greytrapctl::text::{self, Detail};
+use crate::greytrapctl::{json, judged, rule_table};
+use crate::memory::Hold;
 use crate::scan::{Evidence, Given, Measure, Verdict};
 use crate::spamd::{Address, Tuple};
 use std::ffi::OsStr;
@@ -22,9 +23,10 @@ use std::path::Path;
 /// `show`: the daemon's state.
 pub fn state(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let status = status(socket)?;
+    let detail = if console.verbose { Detail::All } else { Detail::Screen };
     match console.format {
         Format::Text => {
-            console.put(|buffer| buffer.extend(text::status(&status).to_string().bytes()))
+            console.put(|buffer| buffer.extend(text::status(&status, detail).to_string().bytes()))
         }
         Format::Json => console.json(&status),
     }
@@ -34,6 +36,43 @@ pub fn state(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
 pub fn metrics(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     let status = status(socket)?;
     console.put(|buffer| buffer.extend(openmetrics(&status).to_string().bytes()))
+}
+
+/// `show holds`: hosts that were released, each with its times and the reason, and exceptions.
+pub fn holds(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let mut answer = Answer::to(&Request::ShowHolds, socket)?;
+    let date = |time: Option<i64>| time.map_or("-".into(), |time| Date(time).to_string());
+    while let Some(reply) = answer.part()? {
+        match (reply, console.format) {
+            (Reply::Held(hold), Format::Json) => console.json(&json::Held::from(&hold))?,
+            (Reply::Excepted(excepted), Format::Json) => {
+                console.json(&json::Excepted::from(&excepted))?
+            }
+            (Reply::Held(Hold { address, since, until, reason }), Format::Text) => {
+                let (since, until) = (Date(since), date(Some(until).filter(|until| *until != 0)));
+                let reason = harmless(&reason);
+                console.line(format_args!("hold\t{address}\t{since}\t{until}\t{reason}"))?;
+            }
+            (Reply::Excepted(Excepted { written, end }), Format::Text) => {
+                let Written { statement, origin } = written;
+                let place = origin.map_or("-".into(), |(file, line)| format!("{file}:{line}"));
+                let (statement, place) = (harmless(&statement), harmless(&place));
+                console.line(format_args!("exception\t{statement}\t{}\t{place}", date(end)))?;
+            }
+            _ => return Err(answer.unexpected().into()),
+        }
+    }
+    Ok(())
+}
+
+/// `show rules`: what each rule does, and how often it was wrong.
+pub fn rules(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
+    let status = status(socket)?;
+    match console.format {
+        Format::Text => console
+            .put(|buffer| buffer.extend(rule_table::rules(&status.rules).to_string().bytes())),
+        Format::Json => status.rules.iter().try_for_each(|rule| console.json(rule)),
+    }
 }
 
 pub(super) fn status(socket: &Path) -> Result<Box<Status>, Error> {

@@ -28,7 +28,8 @@ const PASS: &str = "pass";
 /// Judges the hosts of `simulate.file` and prints the verdicts.
 pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure> {
     // The file may be another machine's: this one's addresses are hosts like others.
-    let config = conf::load(console, simulate.conf.as_deref())?;
+    let mut config = conf::load(console, simulate.conf.as_deref())?;
+    config.rules.end_exceptions(simulate.clock.now());
     let now = simulate.clock.now();
     let open = |path: &Path| Remembering::open(path, &config, now);
     let memory = simulate.memory.as_deref().map(open).transpose()?;

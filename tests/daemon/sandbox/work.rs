@@ -66,7 +66,12 @@ fn remember(env: &Env) -> Prepared {
         let settings = Settings { directory, verdicts: day, tuples: Some(day), size: 1 << 30 };
         let opened = Store::open(settings.clone(), NOW)?;
         let aside = opened.set_aside.ok_or("not set aside")?;
-        let holds = Some(vec![Hold { address: "192.0.2.1".parse()?, since: NOW, until: 0 }]);
+        let holds = Some(vec![Hold {
+            address: "192.0.2.1".parse()?,
+            since: NOW,
+            until: 0,
+            reason: String::new(),
+        }]);
         opened.store.write(Batch { now: NOW, holds: holds.clone(), ..Batch::default() })?;
         drop(opened.store);
         let opened = Store::open(settings, NOW)?;

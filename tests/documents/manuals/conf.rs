@@ -40,6 +40,8 @@ fn sample(argument: &str) -> &'static str {
         "regex" => "\"^a@\"",
         "network" => "192.0.2.0/24",
         "address" => "192.0.2.1",
+        "name" => "\"*.example.net\"",
+        "day" => "2099-01-31",
         "host" => "mx2.example.org",
         "interface" => "em0",
         other => panic!("what is {other}?"),

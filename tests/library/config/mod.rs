@@ -9,9 +9,10 @@
 use crate::support::process::as_ordinary_user;
 use greytrapper::config::rules::Hosts;
 use greytrapper::config::{
-    Checker, Config, Define, Diagnostic, EngineChoice, Loaded, NameServer, Network, Networks,
-    RcptRules, Source, load, rules,
+    Again, AllowHelo, AllowUntil, Checker, Config, Day, Define, Diagnostic, EngineChoice, HeloName,
+    Loaded, NameServer, Network, Networks, RcptRules, Source, load, rules,
 };
+
 use proptest::prelude::*;
 use regex::Regex;
 use regex::bytes::{RegexBuilder, RegexSetBuilder};
@@ -188,7 +189,7 @@ fn what_the_example_has_in_comments_is_right_too() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(uncommented, 12);
+    assert_eq!(uncommented, 14);
     let mut texts = Texts::one(text);
     texts.0.insert("/etc/mail/nospamd".into(), b"198.51.100.0/24\n".to_vec());
     let loaded = load(Some(Path::new("x.conf")), &[], &texts).unwrap();
@@ -264,7 +265,7 @@ fn megabytes_of_anything_are_borne() {
 fn soup() -> impl Strategy<Value = String> {
     let pieces = "allow check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
         identity rcpt sender syntax domains ratio helo for limit per every tuples with timeout key \
-        multicast on ttl to file native libc yes no off unlisted nameserver port in flight attempts \
+        multicast on ttl to file native libc yes no off unlisted until helo again most 2027-01-31 *.example.net nameserver port in flight attempts \
         { } , = $a $b a b \" # \\ 5 0.5 10m 192.0.2.0/24 ::1 em0 \"/x\" \"^a\" \"(\" x.conf";
     let pieces: Vec<String> = pieces.split_whitespace().map(String::from).collect();
     let piece = prop_oneof![
@@ -305,6 +306,31 @@ fn networks() -> impl Strategy<Value = Networks> {
     prop::collection::vec(network, 0..8).prop_map(Networks::new)
 }
 
+fn day() -> impl Strategy<Value = Day> {
+    // Before the year 10000.
+    (0i64..2_932_896).prop_map(Day)
+}
+
+fn allow_until() -> impl Strategy<Value = Vec<AllowUntil>> {
+    let networks = networks().prop_filter("any", |networks| !networks.is_empty());
+    prop::collection::btree_map(day(), networks, 0..3).prop_map(|by_day| {
+        let until = |(day, networks)| AllowUntil { day, networks, is_over: false };
+        by_day.into_iter().map(until).collect()
+    })
+}
+
+fn allow_helo() -> impl Strategy<Value = Vec<AllowHelo>> {
+    let name =
+        "(\\*\\.)?[a-z]{1,5}\\.[a-z]{2,5}\\.net".prop_map(|name| HeloName::parse(&name).unwrap());
+    let allowed = (name, prop::option::of(day()));
+    let allowed = allowed.prop_map(|(name, day)| AllowHelo { name, day, is_over: false });
+    prop::collection::vec(allowed, 0..3)
+}
+
+fn again() -> impl Strategy<Value = Option<(u64, u64)>> {
+    prop::option::of((0..1000u64, 0..1000u64))
+}
+
 prop_compose! {
     fn rules()(
         suspect in 1u32..=1_000_000,
@@ -314,6 +340,8 @@ prop_compose! {
         switches in any::<[bool; 8]>(),
         rcpt in rcpt(),
         allow in networks(),
+        until in allow_until(),
+        names in allow_helo(),
     ) -> greytrapper::config::Rules {
         greytrapper::config::Rules {
             suspect_tuples: suspect,
@@ -333,6 +361,8 @@ prop_compose! {
             own: Default::default(),
             origins: Default::default(),
             allow,
+            allow_until: until,
+            allow_helo: names,
         }
     }
 }
@@ -383,12 +413,18 @@ prop_compose! {
         sync in sync(),
         memory in memory(),
         suspend_at in prop::option::of(0.0..=100.0f64),
+        again in again(),
         observe in prop::sample::subsequence(rules::NAMES.to_vec(), 0..=11),
     ) -> Config {
         Config {
             database,
             scan_every: times.0,
             trap_for: times.1,
+            trap_again: again.map(|(more, most)| {
+                let longest = Duration::from_secs(52 * 7 * 86_400);
+                let time = (times.1 + Duration::from_secs(more)).min(longest);
+                Again { time, most: (time + Duration::from_secs(most)).min(longest) }
+            }),
             trap_limit: (traps, times.2),
             engine,
             rules: greytrapper::config::Rules {

@@ -40,7 +40,7 @@ fn a_writer_writes() {
 fn made(number: u64) -> Batch {
     let time = NOW + i64::try_from(number).unwrap();
     let records = (0..RECORDS).map(|n| record(time, n)).collect();
-    let hold = |n| Hold { address: host(n as u32), since: time, until: 0 };
+    let hold = |n| Hold { address: host(n as u32), since: time, until: 0, reason: String::new() };
     let holds = (0..number % 50).map(hold).collect();
     let counters = vec![("batches".to_owned(), number)];
     let seen = Seen {

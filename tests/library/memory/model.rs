@@ -21,7 +21,7 @@ fn all(store: &Store, query: &Query, most: usize) -> Vec<Record> {
 }
 
 fn hold(number: u32, since: i64, until: i64) -> Hold {
-    Hold { address: host(number), since, until }
+    Hold { address: host(number), since, until, reason: "by hand (root)".into() }
 }
 
 fn range(first: &str, last: &str) -> (IpAddr, IpAddr) {

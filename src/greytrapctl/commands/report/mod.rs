@@ -1,28 +1,28 @@
-//! `report`: what happened in a time, in a page of 80 columns for daily.local(5). Nothing is printed if
-//! nothing happened.
+//! `report`: what happened in a time, for daily.local(5). Nothing is printed if nothing happened.
+//!
+//! In: what the daemon remembers, and its state. Out: a [`Report`], which is printed as text or JSON, or written
+//! as a page.
 #![forbid(unsafe_code)]
 
+mod page;
+mod text;
+
 use super::history::{self, since};
+use super::place;
 use super::show;
-use crate::control::status::{self, Fitness, Status};
-use crate::date::Date;
-use crate::escape::harmless;
+use crate::control::status::{self, Mode, RuleState, Status, Trouble};
 use crate::greytrapctl::console::{Console, Failure};
-use crate::greytrapctl::options::Format;
+use crate::greytrapctl::options::{self, Format};
 use crate::memory::{Deed, Query, Record};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 /// The usual time.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Columns of a line.
-const WIDTH: usize = 80;
-/// Releases that are listed one by one.
-const LISTED: usize = 20;
+const HOUR: i64 = 60 * 60;
 
 /// What happened.
 #[derive(Debug, Default, Serialize)]
@@ -35,16 +35,35 @@ struct Report {
     trapped_by_hand: u64,
     /// Traps that were not set, since their rule is only observed.
     observed_by_rule: BTreeMap<String, u64>,
+    /// Hosts that were whitelisted after their trap, by the rule that had trapped them.
+    passed_by_rule: BTreeMap<String, u64>,
+    /// Hosts whose identity DNS confirmed after their trap, by rule.
+    confirmed_by_rule: BTreeMap<String, u64>,
     /// Hosts spared, by reason.
     spared_by_reason: BTreeMap<String, u64>,
     /// Traps ended by operators.
     released: Vec<Released>,
     /// Traps ended since `allow` covers their hosts.
     allowed_hosts: u64,
-    /// Name servers that are not in use.
-    unfit_name_servers: Vec<String>,
+    /// What was done in each hour in which something was.
+    hours: Vec<Hour>,
+    /// Rules that were wrong in the last 30 days, or are suspended.
+    rules: Vec<RuleState>,
+    /// What does not work at present.
+    troubles: Vec<Trouble>,
     /// The last failure, if it was in this time.
     last_failure: Option<status::Failure>,
+}
+
+/// What was done in an hour.
+#[derive(Debug, Serialize)]
+struct Hour {
+    /// Its beginning, in seconds since 1970.
+    time: i64,
+    /// Traps set, by rule.
+    trapped_by_rule: BTreeMap<String, u64>,
+    /// Traps that were not set, since their rule is only observed.
+    observed_by_rule: BTreeMap<String, u64>,
 }
 
 /// A host that an operator has released.
@@ -60,8 +79,9 @@ struct Released {
 pub fn run(
     console: &mut Console<'_>,
     socket: &Path,
-    time: Option<Duration>,
+    report: &options::Report,
 ) -> Result<(), Failure> {
+    let options::Report { since: time, page } = report;
     let since = since(Some(time.unwrap_or(DAY)));
     let mut report = Report { begin: since, ..Report::default() };
     let query = Query { since, ..Query::default() };
@@ -70,7 +90,12 @@ pub fn run(
         report.add(record, &mut rules);
         Ok(())
     })?;
-    report.add_status(*show::status(socket)?);
+    let status = *show::status(socket)?;
+    let now = status.now;
+    report.add_status(status);
+    if let Some(path) = page {
+        return place::replace(path, page::page(&report, now).as_bytes());
+    }
     match console.format {
         Format::Json => console.json(&report),
         Format::Text => console.put(|buffer| buffer.extend(report.to_string().bytes())),
@@ -80,8 +105,11 @@ pub fn run(
 impl Report {
     /// Counts what is remembered; `rules` are those that trapped each host so far.
     fn add(&mut self, record: Record, rules: &mut BTreeMap<IpAddr, String>) {
-        let Record { address: Some(address), deed, rule, reason, .. } = record else { return };
+        let Record { time, address: Some(address), deed, rule, reason, .. } = record else {
+            return;
+        };
         let name = rule.unwrap_or_default();
+        self.add_to_hour(time, deed, &name);
         match deed {
             Deed::Trapped => {
                 *self.trapped_by_rule.entry(name.clone()).or_default() += 1;
@@ -98,84 +126,60 @@ impl Report {
                 self.released.push(Released { address, rule: rules.remove(&address), reason });
             }
             Deed::Allowed => self.allowed_hosts += 1,
+            Deed::Passed => *self.passed_by_rule.entry(name).or_default() += 1,
+            Deed::Confirmed => *self.confirmed_by_rule.entry(name).or_default() += 1,
             Deed::Started | Deed::Reloaded => {}
         }
     }
 
-    fn add_status(&mut self, status: Status) {
-        for server in status.name_servers {
-            if let Fitness::Unfit(why) = server.fitness {
-                self.unfit_name_servers.push(format!("{}: {why}", server.address));
-            }
+    /// Records come in order of time.
+    fn add_to_hour(&mut self, time: i64, deed: Deed, rule: &str) {
+        if !matches!(deed, Deed::Trapped | Deed::Observed) {
+            return;
         }
+        let time = time.saturating_sub(time.rem_euclid(HOUR));
+        if self.hours.last().is_none_or(|hour| hour.time != time) {
+            let (trapped_by_rule, observed_by_rule) = (BTreeMap::new(), BTreeMap::new());
+            self.hours.push(Hour { time, trapped_by_rule, observed_by_rule });
+        }
+        let Some(hour) = self.hours.last_mut() else { return };
+        let counts = match deed {
+            Deed::Trapped => &mut hour.trapped_by_rule,
+            _ => &mut hour.observed_by_rule,
+        };
+        *counts.entry(rule.to_owned()).or_default() += 1;
+    }
+
+    fn add_status(&mut self, status: Status) {
+        let was_wrong =
+            |state: &RuleState| !state.wrong.is_empty() || state.mode == Mode::Suspended;
+        self.rules = status.rules.into_iter().filter(was_wrong).collect();
+        self.troubles = status.troubles;
         self.last_failure = status.last_failure.filter(|failure| failure.time >= self.begin);
     }
 
     fn is_empty(&self) -> bool {
-        let counts = [&self.trapped_by_rule, &self.observed_by_rule, &self.spared_by_reason];
-        let lists = self.released.is_empty() && self.unfit_name_servers.is_empty();
-        let is_quiet = counts.iter().all(|counts| counts.is_empty()) && lists;
-        is_quiet
+        let counts = [
+            &self.trapped_by_rule,
+            &self.observed_by_rule,
+            &self.spared_by_reason,
+            &self.passed_by_rule,
+            &self.confirmed_by_rule,
+        ];
+        counts.iter().all(|counts| counts.is_empty())
+            && self.released.is_empty()
+            && self.troubles.is_empty()
             && (self.trapped_by_hand, self.allowed_hosts) == (0, 0)
             && self.last_failure.is_none()
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return Ok(());
-        }
-        writeln!(f, "greytrapper since {}\n", Date(self.begin))?;
-        table(f, "trapped", &self.trapped_by_rule)?;
-        total(f, "trapped by hand", self.trapped_by_hand)?;
-        table(f, "observed only", &self.observed_by_rule)?;
-        table(f, "spared", &self.spared_by_reason)?;
-        total(f, "released", self.released.len() as u64)?;
-        for Released { address, rule, reason } in self.released.iter().take(LISTED) {
-            let rule = rule.as_deref().unwrap_or("-");
-            line(f, &format!("  {address}  {rule}  {}", harmless(reason)))?;
-        }
-        let unlisted = self.released.len().saturating_sub(LISTED);
-        if unlisted > 0 {
-            line(f, &format!("  and {unlisted} more"))?;
-        }
-        total(f, "in allow now", self.allowed_hosts)?;
-        for server in &self.unfit_name_servers {
-            line(f, &format!("name server not in use: {}", harmless(server)))?;
-        }
-        match &self.last_failure {
-            Some(failure) => line(f, &format!("last failure: {}", harmless(&failure.text))),
-            None => Ok(()),
-        }
-    }
-}
-
-fn table(f: &mut fmt::Formatter<'_>, name: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
-    total(f, name, counts.values().fold(0, |sum: u64, count| sum.saturating_add(*count)))?;
-    for (name, count) in counts {
-        let name: String = harmless(name).to_string().chars().take(WIDTH - 12).collect();
-        writeln!(f, "  {name:<width$} {count:>8}", width = WIDTH - 12)?;
-    }
-    Ok(())
-}
-
-fn total(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
-    if count == 0 {
-        return Ok(());
-    }
-    writeln!(f, "{name:<width$} {count:>8}", width = WIDTH - 10)
-}
-
-/// A line that is not longer than a terminal's.
-fn line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    writeln!(f, "{}", text.chars().take(WIDTH).collect::<String>())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::text::WIDTH;
     use super::*;
-    use crate::control::status::{Failure, NameServer};
+    use crate::control::status::{About, Failure};
+    use crate::scan::Rule;
 
     fn record(address: &str, deed: Deed, rule: Option<&str>, reason: &str) -> Record {
         let (address, rule) = (address.parse().ok(), rule.map(String::from));
@@ -215,22 +219,28 @@ mod tests {
             ("192.0.2.6", Deed::Spared, None, "identity confirmed: Host calls itself"),
             ("192.0.2.7", Deed::Spared, None, "identity confirmed"),
             ("192.0.2.8", Deed::Spared, None, long.as_str()),
+            ("192.0.2.10", Deed::Passed, Some("senders"), "whitelisted after its trap"),
             ("192.0.2.1", Deed::Released, None, "by hand (root)"),
             ("192.0.2.9", Deed::Released, None, long.as_str()),
             ("192.0.2.2", Deed::Allowed, None, "in allow"),
         ] {
             report.add(record(address, deed, rule, reason), &mut rules);
         }
-        let unfit = NameServer {
-            address: "[2001:db8::1]:53".parse().unwrap(),
-            fitness: Fitness::Unfit("no answer".into()),
-            round_trip: None,
-            answers: 0,
-            timeouts: 9,
+        let trouble = |text: &str| Trouble { about: About::Dns, text: text.into() };
+        let wrong = RuleState {
+            rule: Rule::Helo,
+            mode: Mode::Suspended,
+            trapped: 20,
+            released: 1,
+            passed: 2,
+            confirmed: 0,
+            wrong: vec!["192.0.2.1".parse().unwrap()],
         };
         let failure = Some(Failure { time: i64::MAX, text: long.clone() });
-        let name_servers = vec![unfit];
-        report.add_status(Status { last_failure: failure, name_servers, ..Status::default() });
+        let troubles = vec![trouble("DNS: [2001:db8::1]:53 not in use: no answer"), trouble(&long)];
+        let rules = vec![wrong];
+        let last_failure = failure;
+        report.add_status(Status { last_failure, troubles, rules, ..Status::default() });
         let text = report.to_string();
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         let words: Vec<_> = text
@@ -254,11 +264,15 @@ mod tests {
                 "spared 3",
                 "identity confirmed 2",
                 xs.as_str(),
+                "whitelisted after their trap 1",
+                "senders 1",
                 "released 2",
                 "192.0.2.1 helo by hand (root)",
                 &format!("192.0.2.9 - {}", &xs[12..]),
                 "in allow now 1",
-                "name server not in use: [2001:db8::1]:53: no",
+                "rule helo (suspended): of 20 hosts in 30 day",
+                "DNS: [2001:db8::1]:53 not in use: no answer",
+                xs.as_str(),
                 &format!("last failure: {}", &xs[14..]),
             ]
         );
