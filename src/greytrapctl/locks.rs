@@ -35,15 +35,6 @@ pub enum Task<'a> {
         /// Whether all of them are on port 53.
         only_dns_port: bool,
     },
-    /// Ask the daemon for its traps.
-    ExportTraps {
-        /// The daemon's socket.
-        socket: &'a Path,
-        /// Where a file is replaced, if one is.
-        directory: Option<&'a Path>,
-        /// Whether a command is run after that.
-        runs: bool,
-    },
     /// Read the traps in a database.
     ExportFile {
         /// The database.
@@ -52,13 +43,6 @@ pub enum Task<'a> {
         directory: Option<&'a Path>,
         /// Whether a command is run after that.
         runs: bool,
-    },
-    /// Ask the daemon, and write a file.
-    AskAndWrite {
-        /// The daemon's socket.
-        socket: &'a Path,
-        /// The directory of the file.
-        folder: &'a Path,
     },
     /// Ask the daemon, and name servers.
     Replay {
@@ -71,6 +55,10 @@ pub enum Task<'a> {
     Ask {
         /// The daemon's socket.
         socket: &'a Path,
+        /// Where a file is replaced, if one is.
+        directory: Option<&'a Path>,
+        /// Whether a command is run after that.
+        runs: bool,
     },
 }
 
@@ -98,35 +86,32 @@ impl<'a> Task<'a> {
             Task::Convert => ("stdio", vec![]),
             Task::Lookup { only_dns_port: true } => ("stdio dns", vec![]),
             Task::Lookup { only_dns_port: false } => ("stdio inet", vec![]),
-            Task::ExportTraps { socket, directory, runs } =>
-                return replacing("unix", (socket, "w"), directory, runs),
-            Task::ExportFile { database, directory, runs } =>
-                return replacing("flock", (database, "r"), directory, runs),
-            // wpath cpath: a new file beside the old one, and rename(2).
-            Task::AskAndWrite { socket, folder } =>
-                ("stdio unix rpath wpath cpath fattr", vec![(socket, "w"), (folder, "rwc")]),
+Task::ExportFile { database, directory, runs } =>
+                return replacing("rpath flock", (database, "r"), directory, runs),
             Task::Replay { socket, only_dns_port: true } =>
                 ("stdio unix dns", vec![(socket, "w")]),
             Task::Replay { socket, only_dns_port: false } =>
                 ("stdio unix inet", vec![(socket, "w")]),
             // unix: connect(2), which needs write access to the socket.
-            Task::Ask { socket } => ("stdio unix", vec![(socket, "w")]),
+            Task::Ask { socket, directory, runs } =>
+                return replacing("unix", (socket, "w"), directory, runs),
         };
         (promises.into(), unveils)
     }
 }
 
-/// What is needed to read one path and to replace a file in a directory.
+/// What is needed to use one path and, in addition, to replace a file in a directory: wpath and cpath for a new
+/// file beside the old one and rename(2), fattr for its mode.
 fn replacing<'a>(
     promise: &str,
     path: (&'a Path, &'static str),
     directory: Option<&'a Path>,
     runs: bool,
 ) -> (String, Vec<(&'a Path, &'static str)>) {
-    let (mut promises, mut unveils) = (format!("stdio rpath {promise}"), vec![path]);
+    let (mut promises, mut unveils) = (format!("stdio {promise}"), vec![path]);
     if let Some(directory) = directory {
         promises.push_str(" wpath cpath fattr");
-        unveils.push((directory, "rwc"));
+        unveils.push((directory, "wc"));
     }
     if runs {
         promises.push_str(" proc exec");
@@ -150,11 +135,9 @@ mod tests {
             Task::Convert,
             Task::Lookup { only_dns_port: true },
             Task::Lookup { only_dns_port: false },
-            Task::Ask { socket: path },
-            Task::ExportTraps { socket: path, directory: None, runs: false },
-            Task::ExportTraps { socket: path, directory: Some(path), runs: true },
+            Task::Ask { socket: path, directory: None, runs: false },
+            Task::Ask { socket: path, directory: Some(path), runs: true },
             Task::ExportFile { database: path, directory: Some(path), runs: true },
-            Task::AskAndWrite { socket: path, folder: path },
             Task::Replay { socket: path, only_dns_port: true },
             Task::Replay { socket: path, only_dns_port: false },
         ];

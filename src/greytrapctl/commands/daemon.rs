@@ -1,12 +1,13 @@
 //! The commands that only a running greytrapper(8) can answer: asked over its socket.
 #![forbid(unsafe_code)]
 
-use super::{ask, history, monitor, place, report, show};
+use super::{ask, history, monitor, report, show};
 use crate::control::client::{Answer, Error};
 use crate::control::protocol;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Request, Topic};
+use crate::greytrapctl::output::Output;
 use std::path::Path;
 
 impl From<Error> for Failure {
@@ -18,13 +19,11 @@ impl From<Error> for Failure {
 /// Asks the daemon at `socket`, and prints what it says.
 pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Result<(), Failure> {
     let page = match request {
-        Request::Report(report) => report.page.as_deref(),
+        Request::Report(report) => report.page.as_deref().map(Output::open).transpose()?,
         _ => None,
     };
-    match page.map(place::folder) {
-        Some(folder) => Task::AskAndWrite { socket, folder }.lock_in()?,
-        None => Task::Ask { socket }.lock_in()?,
-    }
+    let directory = page.as_ref().map(Output::directory);
+    Task::Ask { socket, directory, runs: false }.lock_in()?;
     match request {
         Request::Show(Topic::State) => show::state(console, socket),
         Request::Show(Topic::Metrics) => show::metrics(console, socket),
@@ -35,7 +34,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Explain(address) => show::explain(console, socket, address),
         Request::History(history) => history::run(console, socket, history),
         Request::Monitor(since) => monitor::run(console, socket, *since),
-        Request::Report(report) => report::run(console, socket, report),
+        Request::Report(report) => report::run(console, socket, report.since, page),
         Request::Change(order) => ask::change(console, socket, order),
         Request::ReleaseOurs(ours) => ask::release_ours(console, socket, ours),
         Request::Order(request) => order(socket, request),

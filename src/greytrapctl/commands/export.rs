@@ -45,7 +45,7 @@ pub fn run(console: &mut Console<'_>, export: &Export) -> Result<(), Failure> {
     let directory = output.as_ref().map(Output::directory);
     let runs = export.command.is_some();
     match &export.source {
-        Source::Daemon(socket) => Task::ExportTraps { socket, directory, runs }.lock_in()?,
+        Source::Daemon(socket) => Task::Ask { socket, directory, runs }.lock_in()?,
         Source::File(database, _) => Task::ExportFile { database, directory, runs }.lock_in()?,
     }
     let traps = match &export.source {

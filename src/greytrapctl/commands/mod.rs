@@ -22,7 +22,6 @@ mod input;
 mod list;
 mod lookup;
 mod monitor;
-mod place;
 mod remembering;
 mod replay;
 mod report;

@@ -8,11 +8,11 @@ mod page;
 mod text;
 
 use super::history::{self, since};
-use super::place;
 use super::show;
 use crate::control::status::{self, Mode, RuleState, Status, Trouble};
 use crate::greytrapctl::console::{Console, Failure};
-use crate::greytrapctl::options::{self, Format};
+use crate::greytrapctl::options::Format;
+use crate::greytrapctl::output::Output;
 use crate::memory::{Deed, Query, Record};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -75,13 +75,14 @@ struct Released {
     reason: String,
 }
 
-/// Asks the daemon at `socket`, and prints the report on the last 24 hours, or another time.
+/// Asks the daemon at `socket`, and prints the report on the last 24 hours, or another time; or writes it as a
+/// page.
 pub fn run(
     console: &mut Console<'_>,
     socket: &Path,
-    report: &options::Report,
+    time: Option<Duration>,
+    page: Option<Output>,
 ) -> Result<(), Failure> {
-    let options::Report { since: time, page } = report;
     let since = since(Some(time.unwrap_or(DAY)));
     let mut report = Report { begin: since, ..Report::default() };
     let query = Query { since, ..Query::default() };
@@ -93,8 +94,8 @@ pub fn run(
     let status = *show::status(socket)?;
     let now = status.now;
     report.add_status(status);
-    if let Some(path) = page {
-        return place::replace(path, page::page(&report, now).as_bytes());
+    if let Some(output) = page {
+        return output.replace(page::page(&report, now).as_bytes());
     }
     match console.format {
         Format::Json => console.json(&report),
