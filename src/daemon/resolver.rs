@@ -20,11 +20,16 @@ use crate::inquiry::{Answered, Inquiry, Questions, unfit};
 use crate::log;
 use mio::Token;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const ENGINE: Token = Token(1);
 
 /// The number of answers in a message.
 const CHUNK: usize = 1000;
+
+/// A scan asks several times: the parent needs to hear only once that resolv.conf has changed, and again if it
+/// could not renew the processes.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Does the resolver's work until its parent has gone.
 pub fn run(life: &mut Life) -> Result<(), String> {
@@ -37,6 +42,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     life.ready(resolver.registry())?;
     let mut asked = Questions::default();
     let mut inquiry: Option<Inquiry> = None;
+    let mut told: Option<Instant> = None;
     while !life.is_over() {
         while let Some(message) = engine.receive()? {
             match message {
@@ -45,7 +51,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 ToResolver::Exemptions(claims) => asked.exemptions.extend(claims),
                 ToResolver::Good(domains) => resolver.recall_good(&domains),
                 ToResolver::Ask { controls, within } => {
-                    if resolver.has_other_servers() {
+                    let is_known = told.is_some_and(|told| told.elapsed() < AGAIN);
+                    if !is_known && resolver.has_other_servers() {
+                        told = Some(Instant::now());
                         log::info(format_args!("{}: has changed", resolv_conf::PATH));
                         life.tell(&ToParent::Renew(Renewal::NameServers));
                     }

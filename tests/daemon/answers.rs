@@ -37,7 +37,7 @@ fn fields(text: &str) -> Vec<Vec<&str>> {
 #[test]
 fn show_tells_at_a_glance() {
     let (place, server, daemon) = scanned();
-    let shown = daemon.says(&["show"]);
+    let shown = daemon.says(&["-v", "show"]);
     let line = |name: &str| {
         let found = shown.lines().find(|line| line.starts_with(name));
         let found = found.unwrap_or_else(|| panic!("no {name} in\n{shown}"));
@@ -47,11 +47,11 @@ fn show_tells_at_a_glance() {
     assert_eq!(line("database "), place.database().to_str().unwrap());
     assert!(line("scan ").starts_with("idle, next in 00:59:"), "{shown}");
     assert!(line("scan ").ends_with("every 1h"), "{shown}");
-    assert_eq!(line("scans "), "1 done, 0 failed");
-    assert_eq!(line("records "), "1 white, 1 trapped, 0 spamtraps, 0 unknown");
+    assert_eq!(line("scans "), "1 done, 0 failed; today 1 done, 0 failed");
+    assert_eq!(line("records "), "33 grey, 1 white, 1 trapped, 0 spamtraps, 0 unknown");
     assert_eq!(line("hosts "), "15 grey, 15 waiting, 12 judged");
     for (rule, count) in [("syntax", 2), ("domains", 1), ("senders", 1), ("helo", 1), ("dns", 2)] {
-        assert_eq!(line(&format!("{rule} ")), format!("{count} {count}"), "{shown}");
+        assert_eq!(line(&format!("{rule} ")), format!("{count} {count} {count}"), "{shown}");
     }
     let server = line(&server.address.to_string());
     assert!(server.ends_with(" 0 fit"), "{shown}");

@@ -111,7 +111,7 @@ fn a_peer_without_an_address_is_no_reason_not_to_start() {
     let mut after = daemon.children();
     after.retain(|child| before.contains(child));
     assert_eq!(after, before);
-    let shown = daemon.says(&["show"]);
+    let shown = daemon.says(&["-v", "show"]);
     assert!(shown.contains("sync to mx2.invalid"), "{shown}");
     assert_eq!(daemon.stop().status.code(), Some(0));
 }

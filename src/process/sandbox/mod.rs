@@ -196,8 +196,9 @@ pub fn title(role: &str) {
 /// everything.
 #[doc(hidden)]
 pub fn misfits(promises: &str, permissions: &[&str]) -> Vec<String> {
-    const KNOWN: [&str; 10] =
-        ["stdio", "rpath", "wpath", "cpath", "inet", "flock", "unix", "dns", "proc", "exec"];
+    const KNOWN: [&str; 11] = [
+        "stdio", "rpath", "wpath", "cpath", "fattr", "inet", "flock", "unix", "dns", "proc", "exec",
+    ];
     let words: Vec<_> = promises.split(' ').collect();
     let unknown = words.iter().filter(|word| !KNOWN.contains(word));
     let mut misfits: Vec<_> = unknown.map(|word| format!("{word}: no promise")).collect();
