@@ -40,7 +40,7 @@ _greytrapctl()
 	report)
 		options='-H -s' ;;
 	show)
-		words='holds hosts metrics rules traps' ;;
+		options='-o' words='holds hosts metrics rules traps' ;;
 	simulate)
 		options='-M -c -f -s -t' ;;
 	spf)
@@ -50,7 +50,7 @@ _greytrapctl()
 	esac
 
 	case $command:$before in
-	:-[Fs] | export:-[eo] | lookup:-f | report:-H | simulate:-[Mcf] | spf:-f)
+	:-[Fs] | export:-[eo] | show:-o | lookup:-f | report:-H | simulate:-[Mcf] | spf:-f)
 		compopt -o default
 		return ;;
 	*:-t | export:-[cmnux] | history:-s | monitor:-s | release:-s | report:-s | simulate:-s)

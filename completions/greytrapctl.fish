@@ -34,6 +34,7 @@ complete -c greytrapctl -n '__fish_seen_subcommand_from lookup simulate spf' -s 
 complete -c greytrapctl -n '__fish_seen_subcommand_from release' -s a -d 'all that the daemon trapped'
 complete -c greytrapctl -n '__fish_seen_subcommand_from release trap' -a for
 complete -c greytrapctl -n '__fish_seen_subcommand_from report' -s H -r -F -d 'write HTML'
+complete -c greytrapctl -n '__fish_seen_subcommand_from show' -s o -r -F -d 'file to replace'
 complete -c greytrapctl -n '__fish_seen_subcommand_from show' -a 'holds hosts metrics rules traps'
 complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s M -r -F -d memory
 complete -c greytrapctl -n '__fish_seen_subcommand_from simulate' -s c -r -F -d 'old configuration'

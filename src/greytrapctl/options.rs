@@ -157,6 +157,8 @@ pub enum Action {
 pub enum Request {
     /// What it knows.
     Show(Topic),
+    /// Replace a file by what it counts, in OpenMetrics form.
+    WriteMetrics(PathBuf),
     /// Why a host was trapped or not; the address as typed.
     Explain(OsString),
     /// What became of hosts.
@@ -355,6 +357,7 @@ mod tests {
             ("show traps", Request::Show(Topic::Traps)),
             ("show hosts", Request::Show(Topic::Hosts)),
             ("sh m", Request::Show(Topic::Metrics)),
+            ("show metrics -o x", Request::WriteMetrics("x".into())),
             ("explain ::1", Request::Explain("::1".into())),
             ("history", history(None, None)),
             ("hi -s 36h", history(Some(36), None)),
@@ -434,6 +437,8 @@ mod tests {
             ("-F x release", "release: expected an address"),
             ("scan now", "scan: expected no more arguments"),
             ("show traps now", "show: expected one topic at most"),
+            ("show traps -o x", "show: expected metrics with -o"),
+            ("show -o x", "show: expected metrics with -o"),
             ("report x", "report: expected no more arguments"),
             ("show -H x", "unknown option -H"),
             ("-x list y", "unknown option -x"),

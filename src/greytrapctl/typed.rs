@@ -24,8 +24,8 @@ use std::time::Duration;
 
 /// The usage lines: every command.
 pub const USAGE: &str = "\
-usage: greytrapctl [-jv] [-s socket] show [holds | hosts | metrics | rules |
-                   traps]
+usage: greytrapctl [-jv] [-s socket] show [holds | hosts | rules | traps]
+       greytrapctl [-jv] [-s socket] show metrics [-o file]
        greytrapctl [-jv] [-s socket] explain address
        greytrapctl [-jv] [-s socket] history [-r rule] [-s time] [network ...]
        greytrapctl [-jv] [-s socket] monitor [-s time]
@@ -67,7 +67,7 @@ pub struct Typed {
     memory: Option<OsString>,
     since: Option<OsString>,
     rule: Option<OsString>,
-    page: Option<OsString>,
+    output: Option<OsString>,
     all: bool,
     export: export_options::Typed,
     verb: Option<Verb>,
@@ -98,7 +98,8 @@ impl Typed {
                 (Short('r'), Some(Verb::Release | Verb::Ask(Ask::History))) => {
                     typed.rule = Some(parser.value()?);
                 }
-                (Short('H'), Some(Verb::Ask(Ask::Report))) => typed.page = Some(parser.value()?),
+                (Short('H'), Some(Verb::Ask(Ask::Report)))
+                | (Short('o'), Some(Verb::Ask(Ask::Show))) => typed.output = Some(parser.value()?),
                 (Short('a'), Some(Verb::Release)) => typed.all = true,
                 (Short('s'), _) => typed.socket = Some(parser.value()?),
                 (Short('F'), _) => typed.file = Some(parser.value()?),
@@ -236,15 +237,21 @@ impl Typed {
             }
             Ask::Monitor => Request::Monitor(self.since()?),
             Ask::Report => {
-                let page = self.page.take().map(PathBuf::from);
+                let page = self.output.take().map(PathBuf::from);
                 Request::Report(Report { since: self.since()?, page })
             }
             Ask::Reload => Request::Order(protocol::Request::Reload),
             Ask::Scan => Request::Order(protocol::Request::Scan),
-            Ask::Show if self.operands.is_empty() => Request::Show(Topic::State),
             Ask::Show => {
-                let topic = self.one(verb, "one topic at most")?;
-                Request::Show(choose("topic", &topic, TOPICS)?)
+                let topic = match self.operands.is_empty() {
+                    true => Topic::State,
+                    false => choose("topic", &self.one(verb, "one topic at most")?, TOPICS)?,
+                };
+                match (self.output.take(), topic) {
+                    (None, _) => Request::Show(topic),
+                    (Some(file), Topic::Metrics) => Request::WriteMetrics(file.into()),
+                    (Some(_), _) => return Err(expected(verb, "metrics with -o")),
+                }
             }
         })
     }

@@ -7,6 +7,7 @@ use crate::support::records::{trapped, white};
 use crate::support::responder::Responder;
 use crate::world;
 use serde_json::Value;
+use std::fs;
 
 /// A daemon that has scanned the world.
 fn scanned() -> (Place, Responder, Daemon) {
@@ -78,10 +79,13 @@ fn show_in_json_says_the_same() {
 
 #[test]
 fn show_metrics_is_openmetrics() {
-    let (_place, _server, daemon) = scanned();
+    let (place, _server, daemon) = scanned();
     daemon.says(&["trap", "203.0.113.1", "203.0.113.2"]);
     daemon.says(&["release", "203.0.113.1"]);
-    let samples = metrics::parse(&daemon.says(&["show", "metrics"]));
+    let file = place.path("metrics");
+    assert_eq!(daemon.says(&["show", "metrics", "-o", file.to_str().unwrap()]), "");
+    let samples = metrics::parse(&fs::read_to_string(&file).unwrap());
+    assert_eq!(samples.len(), metrics::parse(&daemon.says(&["show", "metrics"])).len());
     let value = |name: &str| {
         let name = format!("greytrapper_{name}");
         *samples.get(&name).unwrap_or_else(|| panic!("no {name} in {samples:#?}"))

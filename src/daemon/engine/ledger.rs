@@ -87,11 +87,16 @@ impl Ledger {
     pub fn may_begin(&mut self) -> bool {
         let is_late = self.begins_at.is_some_and(|at| at <= Instant::now());
         if is_late && !self.has_recalled {
-            log::warning("memory: no answer yet; judging without it");
+            log::warning("memory: no answer yet; rules are only observed until it answers");
             self.begins_at = None;
             self.goes_on = true;
         }
         self.has_recalled || self.goes_on
+    }
+
+    /// Whether hosts are judged without knowing which of them were released: none may be trapped then.
+    pub fn is_blind(&self) -> bool {
+        !self.has_recalled
     }
 
     /// Whether memory has answered, or the predecessor has passed on what it knew.

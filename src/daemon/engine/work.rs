@@ -457,11 +457,14 @@ impl Engine {
         }
     }
 
-    /// Rules that are only observed: by the configuration, or because they were wrong too often.
+    /// Rules that are only observed: by the configuration, because they were wrong too often, or because it is
+    /// not known which hosts were released.
     fn observed_rules(&self) -> Vec<Rule> {
         let names = &self.config.observe;
-        let is_observed =
-            |rule: &Rule| names.contains(&rule.name()) || self.trust.is_suspended(*rule);
+        let is_observed = |rule: &Rule| {
+            let is_suspended = self.trust.is_suspended(*rule);
+            names.contains(&rule.name()) || is_suspended || self.ledger.is_blind()
+        };
         Rule::ALL.into_iter().filter(is_observed).collect()
     }
 

@@ -18,15 +18,19 @@ impl From<Error> for Failure {
 
 /// Asks the daemon at `socket`, and prints what it says.
 pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Result<(), Failure> {
-    let page = match request {
-        Request::Report(report) => report.page.as_deref().map(Output::open).transpose()?,
+    let file = match request {
+        Request::Report(report) => report.page.as_deref(),
+        Request::WriteMetrics(file) => Some(&**file),
         _ => None,
     };
-    let directory = page.as_ref().map(Output::directory);
+    let output = file.map(Output::open).transpose()?;
+    let directory = output.as_ref().map(Output::directory);
     Task::Ask { socket, directory, runs: false }.lock_in()?;
     match request {
         Request::Show(Topic::State) => show::state(console, socket),
-        Request::Show(Topic::Metrics) => show::metrics(console, socket),
+        Request::Show(Topic::Metrics) | Request::WriteMetrics(_) => {
+            show::metrics(console, socket, output)
+        }
         Request::Show(Topic::Traps) => show::traps(console, socket),
         Request::Show(Topic::Holds) => show::holds(console, socket),
         Request::Show(Topic::Rules) => show::rules(console, socket),
@@ -34,7 +38,7 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Explain(address) => show::explain(console, socket, address),
         Request::History(history) => history::run(console, socket, history),
         Request::Monitor(since) => monitor::run(console, socket, *since),
-        Request::Report(report) => report::run(console, socket, report.since, page),
+        Request::Report(report) => report::run(console, socket, report.since, output),
         Request::Change(order) => ask::change(console, socket, order),
         Request::ReleaseOurs(ours) => ask::release_ours(console, socket, ours),
         Request::Order(request) => order(socket, request),

@@ -11,6 +11,7 @@ use crate::escape::{escaped, harmless};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::openmetrics::metrics as openmetrics;
 use crate::greytrapctl::options::Format;
+use crate::greytrapctl::output::Output;
 use crate::greytrapctl::text::{self, Detail};
 use crate::greytrapctl::{json, judged, rule_table};
 use crate::memory::Hold;
@@ -32,10 +33,17 @@ pub fn state(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
     }
 }
 
-/// `show metrics`: the same for machines, in a form of its own whatever was asked for.
-pub fn metrics(console: &mut Console<'_>, socket: &Path) -> Result<(), Failure> {
-    let status = status(socket)?;
-    console.put(|buffer| buffer.extend(openmetrics(&status).to_string().bytes()))
+/// `show metrics`: the same for machines, in a form of its own whatever was asked for; with a file, into it.
+pub fn metrics(
+    console: &mut Console<'_>,
+    socket: &Path,
+    output: Option<Output>,
+) -> Result<(), Failure> {
+    let text = openmetrics(&*status(socket)?).to_string();
+    match output {
+        Some(output) => output.replace(text.as_bytes()),
+        None => console.put(|buffer| buffer.extend(text.bytes())),
+    }
 }
 
 /// `show holds`: hosts that were released, each with its times and the reason, and exceptions.
