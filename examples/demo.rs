@@ -71,6 +71,7 @@ fn configuration(server: &Responder) -> String {
     format!(
         "# hosts that spamd should leave alone\n\
          allow {{ 192.0.2.0/24 }}\n\
+         check crowd yes\n\
          trap rcpt \"@closed\\.example\\.org$\"\n\
          dns {{ nameserver 127.0.0.1 port {} }}\n",
         server.address.port()

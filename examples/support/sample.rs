@@ -65,16 +65,28 @@ impl Sample {
             let from = format!("win{number}@prize{number}.example");
             self.grey("203.0.113.20", "dsl-20.pool.example", &from, "bert@example.org");
             // senders
-            let from = format!(
-                "{}@bulk.example",
-                ["abby", "carl", "dora", "emil", "fay", "gus", "ida"][number]
-            );
+            let user = ["abby", "carl", "dora", "emil", "fay", "gus", "ida"][number];
+            let from = format!("{user}@bulk{}.example", number % 3);
             let to = format!("user{number}@example.org");
             self.grey("2001:db8:bad::30", "dsl-30.pool.example", &from, &to);
         }
         // helo
         for name in ["mx.bank.example", "smtp.shop.example", "mail.post.example"] {
             self.grey("203.0.113.40", name, "service@post.example", "carla@example.org");
+        }
+        // address
+        self.grey("203.0.113.70", "203.0.113.70", "rich@bank.example", "anna@example.org");
+        // dynamic
+        let line = "203-0-113-71.dsl.example";
+        self.grey("203.0.113.71", line, "rich@prize.example", "bert@example.org");
+        // stranger
+        self.grey("203.0.113.72", "winbox", "job@work.example", "carla@example.org");
+        self.grey("2001:db8:bad::72", "office-pc", "offer@work.example", "dirk@example.org");
+        // crowd
+        let crowd = ["203.0.113.73", "198.51.100.173", "2001:db8:bad::73"];
+        for (address, domain) in crowd.iter().zip(["watch", "pill", "loan"]) {
+            let from = format!("deal@{domain}.example");
+            self.grey(address, "box.cheap.example", &from, "eve@example.org");
         }
         // rcpt
         self.grey(
