@@ -106,7 +106,7 @@ fn a_place_that_cannot_be_written_leaves_the_old_file() {
 #[ignore = "needs root and unshare(1)"]
 fn a_full_file_system_leaves_the_old_file() {
     let dir = Dir::new();
-    let hosts: Vec<_> = (0..4000).map(|n| format!("203.0.{}.{}", n / 250, n % 250)).collect();
+    let hosts: Vec<_> = (0..4000).map(|n| format!("2001:db8::{n:x}")).collect();
     let db = database(&dir, &hosts.iter().map(String::as_str).collect::<Vec<_>>());
     let full = dir.path("full");
     fs::create_dir(&full).unwrap();
