@@ -108,17 +108,9 @@ impl Name {
 
     /// The name of the PTR records for `address` (RFC 1035 3.5, RFC 3596 2.5).
     pub fn reverse(address: IpAddr) -> Self {
-        let text = match address.to_canonical() {
-            IpAddr::V4(v4) => {
-                let [a, b, c, d] = v4.octets();
-                format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-            }
-            IpAddr::V6(v6) => {
-                let nibbles = v6.octets().into_iter().rev();
-                nibbles.map(|b| format!("{:x}.{:x}.", b & 0xf, b >> 4)).collect::<String>()
-                    + "ip6.arpa"
-            }
-        };
+        let address = address.to_canonical();
+        let zone = if address.is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" };
+        let text = format!("{}.{zone}", crate::name::reversed(address));
         Self::from_labels(text.split('.').map(str::as_bytes))
     }
 

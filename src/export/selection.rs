@@ -10,7 +10,6 @@ use crate::config::{Network, Networks};
 use crate::machine::Own;
 use crate::scan::Rule;
 use std::cmp::Reverse;
-use std::net::IpAddr;
 
 /// Networks whose addresses mean nothing to others.
 const RESERVED: [&str; 19] = [
@@ -78,11 +77,7 @@ impl Selection {
 }
 
 fn reserved() -> Networks {
-    let network = |text: &&str| {
-        let (address, prefix) = text.split_once('/')?;
-        let address: IpAddr = address.parse().ok()?;
-        Some(Network { address, prefix: prefix.parse().ok()? })
-    };
+    let network = |text: &&str| Network::parse(text).ok();
     Networks::new(RESERVED.iter().filter_map(network).collect())
 }
 

@@ -7,8 +7,8 @@
 use super::rbldnsd::TEST;
 use super::words::{Words, value};
 use super::{Cause, Listed, MARK, Settings, TTL};
+use crate::name::reversed;
 use std::fmt::Write;
-use std::net::IpAddr;
 
 /// The test entries.
 const TESTS: [&str; 2] =
@@ -39,7 +39,7 @@ fn around(hosts: &[Listed], settings: &Settings<'_>) -> (String, String) {
             write!(after, "{name} A 127.0.0.{}\n{name} TXT \"{TEST}\"\n", value(Cause::Unknown));
     }
     for host in hosts {
-        let (name, value) = (Reversed(host.address), value(host.cause));
+        let (name, value) = (reversed(host.address), value(host.cause));
         let words = Words(host, settings.url);
         let _ = write!(after, "{name} A 127.0.0.{value}\n{name} TXT \"{words}\"\n");
     }
@@ -60,27 +60,6 @@ fn number(digits: &[u8]) -> Option<u32> {
 /// Whether a serial number is greater than another (RFC 1982, 3.2).
 fn is_greater(one: u32, other: u32) -> bool {
     (1..=i32::MAX as u32).contains(&one.wrapping_sub(other))
-}
-
-/// An address as a name: octets or nibbles in reverse order.
-struct Reversed(IpAddr);
-
-impl std::fmt::Display for Reversed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            IpAddr::V4(address) => {
-                let [a, b, c, d] = address.octets();
-                write!(f, "{d}.{c}.{b}.{a}")
-            }
-            IpAddr::V6(address) => {
-                for (place, octet) in address.octets().iter().rev().enumerate() {
-                    let dot = if place == 0 { "" } else { "." };
-                    write!(f, "{dot}{:x}.{:x}", octet & 0xf, octet >> 4)?;
-                }
-                Ok(())
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::options::Clock;
+use super::typed::duration;
 use super::usage::UsageError;
 use super::words::{Words, choose};
-use crate::config;
 use crate::escape::escaped;
 use crate::export::{FORMS, Form};
 use std::ffi::OsString;
@@ -123,16 +123,11 @@ impl Typed {
             output: self.output.map(PathBuf::from),
             command: self.command,
             rules: self.rules,
-            age: self.age.map(age).transpose()?,
+            age: self.age.map(|age| duration("-m", age)).transpose()?,
             excluded: self.excluded.map(PathBuf::from),
             most: self.most.map(number).transpose()?,
             url: self.url,
             community: self.community,
         })
     }
-}
-
-fn age(typed: OsString) -> Result<Duration, UsageError> {
-    let wrong = || UsageError::NotADuration("-m", escaped(typed.as_bytes()).to_string());
-    typed.to_str().and_then(config::duration).ok_or_else(wrong)
 }

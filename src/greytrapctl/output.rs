@@ -48,8 +48,7 @@ impl Output {
 
     /// The directory in which the new text is written.
     pub fn directory(&self) -> &Path {
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        parent.unwrap_or(Path::new("."))
+        directory(&self.path)
     }
 
     /// Replaces the file.
@@ -80,6 +79,12 @@ impl Output {
         name.push(format!(".{}", process::id()));
         self.directory().join(name)
     }
+}
+
+/// The directory of a file.
+pub fn directory(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {

@@ -317,7 +317,8 @@ impl Typed {
     }
 }
 
-fn duration(word: &'static str, typed: OsString) -> Result<Duration, UsageError> {
+/// A duration that was typed after `word`.
+pub(super) fn duration(word: &'static str, typed: OsString) -> Result<Duration, UsageError> {
     let wrong = || UsageError::NotADuration(word, escaped(typed.as_bytes()).to_string());
     typed.to_str().and_then(config::duration).ok_or_else(wrong)
 }

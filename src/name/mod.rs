@@ -5,6 +5,7 @@
 //! * `registrable` finds the registered part of a name with the public suffix list (crate `psl`).
 //! * `special` knows names that nobody can register.
 //! * `made` knows names that are made of the host's own address.
+//! * `reversed` makes the name under which DNS knows an address.
 //!
 //! All input was chosen by strangers.
 #![forbid(unsafe_code)]
@@ -20,10 +21,12 @@
 
 mod made;
 mod registrable;
+mod reversed;
 mod special;
 mod text;
 
 pub use made::{Held, has_mail_word, holds_address, is_of_line, may_be_of_line};
 pub use registrable::{canonical, is_registered, is_within_registrable, registrable};
+pub use reversed::reversed;
 pub use special::{is_local, is_nobodys, lacks_tld, may_exist};
 pub use text::{NameFault, check, host_name, is_plain, lower};

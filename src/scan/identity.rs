@@ -26,6 +26,17 @@ pub(super) enum Anonymity {
     Unknown,
 }
 
+/// What one name of a host says about it, if nothing else is known.
+impl From<Confirmation> for Anonymity {
+    fn from(confirmation: Confirmation) -> Anonymity {
+        match confirmation {
+            Confirmation::Confirmed => Anonymity::Named,
+            Confirmation::NotConfirmed => Anonymity::Anonymous,
+            Confirmation::Unknown => Anonymity::Unknown,
+        }
+    }
+}
+
 /// The question to DNS about a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
@@ -50,14 +61,9 @@ pub(super) fn anonymity<'t>(
     address: IpAddr,
     tuples: impl Iterator<Item = Tuple<'t>>,
 ) -> Anonymity {
-    let confirmed = |confirmation| match confirmation {
-        Confirmation::Confirmed => Anonymity::Named,
-        Confirmation::NotConfirmed => Anonymity::Anonymous,
-        Confirmation::Unknown => Anonymity::Unknown,
-    };
-    let mut anonymity = confirmed(answers.reverse(address).0);
+    let mut anonymity = Anonymity::from(answers.reverse(address).0);
     for name in tuples.filter_map(|tuple| lower_name(tuple.helo, address)) {
-        match (anonymity, confirmed(answers.helo_now(address, &name))) {
+        match (anonymity, answers.helo_now(address, &name).into()) {
             (Anonymity::Named, _) => return Anonymity::Named,
             (_, Anonymity::Anonymous) => {}
             (_, other) => anonymity = other,

@@ -13,4 +13,4 @@ pub mod sync;
 pub mod trap;
 
 pub use address::{Address, InvalidAddress};
-pub use record::{Entry, Gdata, Tuple, Unknown};
+pub use record::{Entry, Gdata, TrapRecord, Tuple, Unknown};

@@ -25,8 +25,10 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+use super::address::Address;
 use crate::db::ByteOrder;
 use std::fmt;
+use std::net::IpAddr;
 
 /// `pcount` of a TRAPPED record (libexec/spamd/grey.h).
 pub const PCOUNT_TRAPPED: i32 = -1;
@@ -92,6 +94,28 @@ impl fmt::Display for Unknown {
             Unknown::ValueSize(size) => write!(f, "value of {size} bytes"),
             Unknown::NoSender => f.write_str("no sender in grey key"),
         }
+    }
+}
+
+/// A host in the trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrapRecord {
+    /// Its address.
+    pub address: IpAddr,
+    /// When it was first trapped, in seconds since 1970.
+    pub first: i64,
+    /// When spamd lets it go.
+    pub expire: i64,
+}
+
+impl TrapRecord {
+    /// The host of a TRAPPED record; `None` for every other record, and for a key that is not an address.
+    pub fn decode(key: &[u8], value: &[u8], order: ByteOrder) -> Option<TrapRecord> {
+        let (Entry::Trapped(key), data) = Entry::decode(key, value, order).ok()? else {
+            return None;
+        };
+        let address = Address::parse(key).ok()?.ip();
+        Some(TrapRecord { address, first: data.first, expire: data.expire })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::fake_daemon::Daemon;
 use crate::support::cmd::{Cmd, Dir, ctl};
-use crate::support::process::until;
+use crate::support::nsd::{Nsd, free_port};
+use crate::support::process::{Server, until};
 use greytrapper::control::protocol::{Reply, Request, Trap};
 use greytrapper::memory::{Deed, Record};
 use greytrapper::scan::{Rule, Verdict};
@@ -12,7 +13,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const HEAD: &str = "# written by greytrapctl export\n";
@@ -216,26 +217,6 @@ fn of_too_many_hosts_the_newest_are_listed_and_that_is_told() {
     assert_eq!((ran.status, ran.out.len()), (Some(0), HEAD.len() + 2 * "203.0.113.1\n".len()));
 }
 
-/// A server that ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // TERM, so that it ends its children too.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(program: &str, arguments: &[&str]) -> Server {
-    let mut command = Command::new(program);
-    Server(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// What a name server answers to a question for A (1) or TXT (16) records: the code and the last octets, or
 /// `None` if it does not answer.
 fn asked(port: u16, name: &str, kind: u8) -> Option<(u8, Vec<u8>)> {
@@ -304,7 +285,8 @@ fn rbldnsd_serves_the_traps() {
     let port = free_port();
     let bind = format!("127.0.0.1/{port}");
     let zone = format!("bl.example:combined:{}", list.display());
-    let _server = start("/usr/sbin/rbldnsd", &["-n", "-c", "1", "-b", &bind, &zone]);
+    let mut rbldnsd = Command::new("/usr/sbin/rbldnsd");
+    let _server = Server::start(rbldnsd.args(["-n", "-c", "1", "-b", &bind, &zone]));
     // The file's time has a resolution of a second.
     let export = || {
         std::thread::sleep(Duration::from_millis(1100));
@@ -322,21 +304,9 @@ fn nsd_serves_the_traps() {
     export_to(&db, "zone", &zone);
     let checked = Command::new("nsd-checkzone").arg("bl.example").arg(&zone).output().unwrap();
     assert!(checked.status.success(), "{checked:?}");
-    let port = free_port();
-    let at = |name: &str| dir.path(name).display().to_string();
-    let conf = format!(
-        "server:\n ip-address: 127.0.0.1\n port: {port}\n server-count: 1\n username: \"\"\n \
-         zonesdir: \"\"\n pidfile: \"\"\n xfrdfile: \"{}\"\n zonelistfile: \"{}\"\n\
-         remote-control:\n control-enable: no\nzone:\n name: bl.example\n zonefile: \"{}\"\n",
-        at("xfrd"),
-        at("zonelist"),
-        at("zone"),
-    );
-    fs::write(dir.path("nsd.conf"), conf).unwrap();
-    let server = start("/usr/sbin/nsd", &["-d", "-c", &at("nsd.conf")]);
-    let pid = server.0.id().to_string();
-    let renew = || assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    sees_trap_and_release(port, &db, &|| export_to(&db, "zone", &zone), &renew);
+    let nsd = Nsd::serve("bl.example", &zone);
+    let export = || export_to(&db, "zone", &zone);
+    sees_trap_and_release(nsd.address.port(), &db, &export, &|| nsd.reload());
 }
 
 #[test]

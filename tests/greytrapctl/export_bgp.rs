@@ -2,27 +2,26 @@
 
 use crate::support::alone;
 use crate::support::cmd::{Dir, ctl};
-use crate::support::process::until;
+use crate::support::process::{Server, until};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const COMMUNITY: &str = "65066:666";
 
 /// bgpd(8), as one of the sites; it ends with the test.
 struct Bgpd {
-    child: Child,
+    _server: Server,
     socket: PathBuf,
 }
 
 impl Bgpd {
     fn start(conf: &Path, socket: PathBuf) -> Bgpd {
         let mut command = Command::new("/usr/sbin/bgpd");
-        command.arg("-df").arg(conf).stdout(Stdio::null()).stderr(Stdio::null());
-        Bgpd { child: command.spawn().unwrap(), socket }
+        Bgpd { _server: Server::start(command.arg("-df").arg(conf)), socket }
     }
 
     /// What bgpctl(8) prints.
@@ -38,13 +37,6 @@ impl Bgpd {
         let Ok(json) = serde_json::from_str::<serde_json::Value>(&json) else { return Vec::new() };
         let routes = json["rib"].as_array().into_iter().flatten();
         routes.map(|route| route["prefix"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-impl Drop for Bgpd {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
     }
 }
 

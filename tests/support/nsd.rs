@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,19 +26,31 @@ impl Nsd {
             writeln!(zone, "{record}").expect("zone");
         }
         zone.into_inner().expect("zone");
+        let zone = at("zone");
+        Self::run(directory, ".", &zone)
+    }
+
+    /// Serves a zone file.
+    pub fn serve(origin: &str, zone: &Path) -> Self {
+        Self::run(tempfile::tempdir().expect("temporary directory"), origin, zone)
+    }
+
+    fn run(directory: tempfile::TempDir, origin: &str, zone: &Path) -> Self {
         let port = free_port();
         let text = format!(
             "server:\n ip-address: 127.0.0.1\n port: {port}\n server-count: 1\n username: \"\"\n \
              zonesdir: \"{0}\"\n pidfile: \"\"\n xfrdfile: \"{0}/xfrd\"\n zonelistfile: \"{0}/list\"\n \
              rrl-ratelimit: 0\n rrl-whitelist-ratelimit: 0\n tcp-count: 100\n\
-             remote-control:\n control-enable: no\nzone:\n name: \".\"\n zonefile: zone\n",
-            directory.path().display()
+             remote-control:\n control-enable: no\nzone:\n name: \"{origin}\"\n zonefile: \"{1}\"\n",
+            directory.path().display(),
+            zone.display()
         );
-        std::fs::write(at("nsd.conf"), text).expect("nsd.conf");
+        let conf = directory.path().join("nsd.conf");
+        std::fs::write(&conf, text).expect("nsd.conf");
         let child = Command::new("/usr/sbin/nsd")
             .arg("-d")
             .arg("-c")
-            .arg(at("nsd.conf"))
+            .arg(conf)
             .stderr(Stdio::null())
             .spawn()
             .expect("nsd");
@@ -45,6 +58,14 @@ impl Nsd {
         let nsd = Self { address, child, _directory: directory };
         nsd.wait();
         nsd
+    }
+
+    /// Has it read its zone again.
+    pub fn reload(&self) {
+        let mut kill = Command::new("kill");
+        assert!(
+            kill.arg("-HUP").arg(self.child.id().to_string()).status().expect("kill").success()
+        );
     }
 
     /// Until it answers.
@@ -71,7 +92,8 @@ impl Drop for Nsd {
     }
 }
 
-fn free_port() -> u16 {
+/// A port on which nobody listens.
+pub fn free_port() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
     socket.local_addr().expect("address").port()
 }

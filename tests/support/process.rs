@@ -80,6 +80,24 @@ pub fn finish(child: &mut Child, patience: Duration) -> ExitStatus {
     }
 }
 
+/// A server that ends with the test.
+pub struct Server(Child);
+
+impl Server {
+    /// Starts a program that stays in the foreground.
+    pub fn start(command: &mut Command) -> Server {
+        Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // TERM, so that it ends its children too.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
 /// Waits until something is true.
 #[track_caller]
 pub fn until(what: &str, mut is_true: impl FnMut() -> bool) {

@@ -29,7 +29,7 @@ use crate::scan::identity::Question;
 use crate::scan::{
     Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
 };
-use crate::spamd::{Address, Entry};
+use crate::spamd::{Address, Entry, TrapRecord};
 use mio::net::UnixStream;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -588,10 +588,8 @@ fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damag
     let mut found = Found::default();
     for record in records {
         let record = record?;
-        let decoded = Entry::decode(&record.key, &record.value, order);
-        let Ok((Entry::Trapped(key), data)) = decoded else { continue };
-        let Ok(address) = Address::parse(key).map(|address| address.ip()) else { continue };
-        let (first, expire) = (data.first, data.expire);
+        let trapped = TrapRecord::decode(&record.key, &record.value, order);
+        let Some(TrapRecord { address, first, expire }) = trapped else { continue };
         found.trapped.push(Trap { address, first, expire, verdict: None, is_spared: false });
     }
     Ok(found)

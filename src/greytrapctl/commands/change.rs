@@ -14,6 +14,7 @@ use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Action, Change, Format};
+use crate::greytrapctl::output;
 use crate::machine::Own;
 use crate::process::user::{self, SPAMD, User};
 use crate::spamd::Address;
@@ -68,8 +69,7 @@ fn owner(path: &Path) -> Result<(u32, u32), Failure> {
     match User::named(SPAMD) {
         Ok(spamd) => Ok((spamd.uid.as_raw(), spamd.gid.as_raw())),
         Err(user::Error::NotFound(_)) => {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let metadata = fs::metadata(parent.unwrap_or(Path::new(".")));
+            let metadata = fs::metadata(output::directory(path));
             let error = |error| Error { path: path.to_path_buf(), kind: ErrorKind::Io(error) };
             metadata.map(|found| (found.uid(), found.gid())).map_err(|found| error(found).into())
         }

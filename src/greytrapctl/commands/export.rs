@@ -20,7 +20,7 @@ use crate::machine::Own;
 use crate::memory::{Deed, Query, Record};
 use crate::plural::counted;
 use crate::scan::{Rule, Verdict};
-use crate::spamd::{Address, Entry};
+use crate::spamd::TrapRecord;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
@@ -164,11 +164,10 @@ fn from_file(console: &mut Console<'_>, file: &Path) -> Result<Vec<Listed>, Fail
         let mut traps = Vec::new();
         for record in records {
             let record = record?;
-            let decoded = Entry::decode(&record.key, &record.value, order);
-            let Ok((Entry::Trapped(key), data)) = decoded else { continue };
-            let Ok(address) = Address::parse(key).map(|address| address.ip()) else { continue };
-            let (since, until) = (data.first, data.expire);
-            traps.push(Listed { address, since, until, cause: Cause::Unknown });
+            let trapped = TrapRecord::decode(&record.key, &record.value, order);
+            let Some(TrapRecord { address, first, expire }) = trapped else { continue };
+            let cause = Cause::Unknown;
+            traps.push(Listed { address, since: first, until: expire, cause });
         }
         Ok(traps)
     });

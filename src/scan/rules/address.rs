@@ -7,7 +7,6 @@
 use super::{Case, Finding, Identity, Letter, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
 use crate::escape::escaped;
-use crate::scan::identity::Anonymity;
 use crate::scan::sender;
 use crate::spamd::Tuple;
 use std::net::{IpAddr, Ipv6Addr};
@@ -46,11 +45,11 @@ impl Finding for Address {
     }
 
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
-        if !is_on(case.subject.rules) || case.anonymity == Anonymity::Named {
+        if !is_on(case.subject.rules) {
             return Opinion::Nothing;
         }
         let find = |number, tuple: &Tuple<'_>| Some(Address { tuple: number, form: form(tuple)? });
-        case.one_letter(case.anonymity == Anonymity::Anonymous, find)
+        case.one_letter(case.anonymity, find)
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {

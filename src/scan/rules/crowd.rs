@@ -8,7 +8,6 @@ use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
 use crate::escape::escaped;
 use crate::evidence::DAY;
-use crate::scan::identity::Anonymity;
 use crate::spamd::Tuple;
 
 /// A HELO string that is used in several networks.
@@ -39,10 +38,7 @@ impl Finding for Crowd {
         let Some(evidence) = case.evidence.filter(|_| is_on(case.subject.rules)) else {
             return Opinion::Nothing;
         };
-        if case.anonymity == Anonymity::Named {
-            return Opinion::Nothing;
-        }
-        case.one_letter(case.anonymity == Anonymity::Anonymous, |tuple, sent| {
+        case.one_letter(case.anonymity, |tuple, sent| {
             let seen = evidence.helo(sent.helo, DAY);
             let [networks, domains] =
                 [seen.networks, seen.domains].map(|count| u8::try_from(count).unwrap_or(u8::MAX));

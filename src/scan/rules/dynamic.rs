@@ -9,7 +9,6 @@ use super::{Case, Finding, Identity, Letter, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
 use crate::escape::escaped;
 use crate::name;
-use crate::scan::answers::Confirmation;
 use crate::scan::exemption;
 use crate::spamd::Tuple;
 use std::net::IpAddr;
@@ -43,10 +42,10 @@ impl Finding for Dynamic {
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
         let address = case.subject.host.address.ip();
         let own = case.answers.map(|answers| answers.reverse(address).0).unwrap_or_default();
-        if !is_on(case.subject.rules) || own == Confirmation::Confirmed {
+        if !is_on(case.subject.rules) {
             return Opinion::Nothing;
         }
-        case.one_letter(own == Confirmation::NotConfirmed, |number, tuple| {
+        case.one_letter(own.into(), |number, tuple| {
             is_of_line(tuple, address).then_some(Dynamic { tuple: number })
         })
     }

@@ -390,16 +390,20 @@ impl<'w> Case<'_, 'w> {
     }
 
     /// Settles a rule of one tuple by the first tuple in which it finds something and whose sender's domain
-    /// does not vouch for the host. `is_known` says whether it is known who the host is.
+    /// does not vouch for the host. Hosts of which something is known are not judged, and those of which it is
+    /// unknown are spared.
     fn one_letter<G>(
         &self,
-        is_known: bool,
+        anonymity: Anonymity,
         mut find: impl FnMut(u32, &Tuple<'w>) -> Option<G>,
     ) -> Opinion<G> {
+        if anonymity == Anonymity::Named {
+            return Opinion::Nothing;
+        }
         let mut opinion = Opinion::Nothing;
         for (number, tuple) in self.subject.numbered() {
             let Some(ground) = find(number, &tuple) else { continue };
-            if !is_known {
+            if anonymity == Anonymity::Unknown {
                 return Opinion::Spared(ground, Why::IdentityUnknown);
             }
             opinion = match (self.vouching(&tuple), opinion) {

@@ -71,11 +71,11 @@ impl Finding for Stranger {
     }
 
     fn judge(case: &mut Case<'_, '_>) -> Opinion<Self> {
-        if !is_on(case.subject.rules) || case.anonymity == Anonymity::Named {
+        if !is_on(case.subject.rules) {
             return Opinion::Nothing;
         }
-        let (is_known, mut lacks) = (case.anonymity == Anonymity::Anonymous, false);
-        let opinion = case.one_letter(is_known, |number, tuple| match signs(case, tuple) {
+        let mut lacks = false;
+        let opinion = case.one_letter(case.anonymity, |number, tuple| match signs(case, tuple) {
             Signs::Both(helo, from) => Some(Stranger { tuple: number, helo, from }),
             Signs::Lacking => {
                 lacks = true;
@@ -84,7 +84,7 @@ impl Finding for Stranger {
             Signs::Few => None,
         });
         match opinion {
-            Opinion::Nothing if lacks && is_known => Opinion::Unasked(Check::Exemption),
+            Opinion::Nothing if lacks && case.anonymity == Anonymity::Anonymous => Opinion::Unasked(Check::Exemption),
             opinion => opinion,
         }
     }
