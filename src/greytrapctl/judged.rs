@@ -276,9 +276,13 @@ impl<'a> From<&'a Given> for Answer<'a> {
             Given::Ptr(..) => Answer { ptr: about, ..none },
             Given::Exemption(..) => Answer { exemption: about, reason: given.by(), ..none },
             Given::Recipient(..) => Answer { recipient: about, ..none },
+            Given::Warned => Answer { reason: Some(WARNED.into()), ..none },
         }
     }
 }
+
+/// Why a host needs no second bad message.
+pub const WARNED: &str = "one bad message in an earlier scan";
 
 /// Why a domain that was not looked up is unknown.
 pub const NOT_ASKED: &str = "not asked";

@@ -2,7 +2,7 @@
 //!
 //! In: a host's tuples and the believed [`Answers`]. Out: one [`Given`] for each different sender domain,
 //! HELO name and recipient that there was something to ask about, in the order of the tuples, after the PTR
-//! name.
+//! name and what an earlier scan has said.
 
 use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground, SpfResult};
 use super::rules::{Rule, Subject, checker, dns};
@@ -25,6 +25,8 @@ pub enum Given {
     Exemption(Vec<u8>, Exemption, Option<SpfResult>),
     /// The external program, about a recipient: whether it is known; `None` without a verdict.
     Recipient(Vec<u8>, Option<bool>),
+    /// Earlier scans: the host was spared although it had one bad message.
+    Warned,
 }
 
 impl Given {
@@ -40,6 +42,7 @@ impl Given {
             Given::Exemption(_, Exemption::NotExempt, _) => "not exempt",
             Given::Recipient(_, Some(true)) => "good",
             Given::Recipient(_, Some(false)) => "bad",
+            Given::Warned => "spared",
             Given::Domain(_, None)
             | Given::Helo(_, Confirmation::Unknown)
             | Given::Ptr(_, Confirmation::Unknown)
@@ -61,7 +64,7 @@ impl Given {
         }
     }
 
-    /// The name or address that the answer is about.
+    /// The name or address that the answer is about; empty if there is none.
     pub fn about(&self) -> &[u8] {
         match self {
             Given::Domain(text, _)
@@ -69,6 +72,7 @@ impl Given {
             | Given::Ptr(text, _)
             | Given::Exemption(text, ..)
             | Given::Recipient(text, _) => text,
+            Given::Warned => b"",
         }
     }
 }
@@ -111,7 +115,9 @@ pub(super) fn given<'s>(
         });
         [domain, exemption, helo, recipient].into_iter().flatten()
     });
+    let warned = answers.was_spared(address).then_some(Given::Warned);
     ptr.into_iter()
+        .chain(warned)
         .chain(all)
         .filter(move |given| seen.insert((std::mem::discriminant(given), given.about().to_vec())))
 }

@@ -13,6 +13,7 @@ use super::unasked::{Check, Unasked};
 use super::verdict::{Outcome, Why};
 use crate::config::Rules;
 use crate::evidence::Evidence;
+use crate::name;
 
 /// The number of hosts that are prepared at once: their keys fit into a CPU's cache.
 pub(super) const AHEAD: usize = 256;
@@ -433,9 +434,15 @@ fn is_enough(case: &mut Case<'_, '_>, grounds: &[Ground]) -> bool {
     if !identity::can_be_confirmed(address, case.subject.tuples()) {
         return true;
     }
-    case.scratch.distinct.clear();
-    grounds.iter().for_each(|ground| ground.count(case));
-    case.scratch.distinct.count() > 1
+    let (subject, distinct) = (case.subject, &mut case.scratch.distinct);
+    distinct.clear();
+    for rule in grounds.iter().map(|ground| ground.rule()) {
+        for tuple in subject.tuples() {
+            let Some(bad) = rule.bad(&tuple, subject.rules, case.answers) else { continue };
+            distinct.add(|out| name::lower(&bad, out));
+        }
+    }
+    distinct.count() > 1
 }
 
 #[cfg(test)]

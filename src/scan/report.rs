@@ -11,7 +11,7 @@ use super::identity::{Question, lower_name};
 use super::judge::{Whom, left_alone};
 use super::measure::{Measure, Setting};
 use super::notes::{Counts, Marks, UnknownRecord};
-use super::rules::{Case, Ground, Rule, Scratch, Subject};
+use super::rules::{Case, Ground, Identity, Rule, Scratch, Subject};
 use super::sender;
 use super::unasked::{Check, Unasked};
 use super::verdict::{Evidence, Outcome, Verdict, What, Why};
@@ -216,6 +216,30 @@ fn conclude(
     }
 }
 
+/// The tuples that a finding rests on; if messages are counted, also one for each different bad message.
+fn tuples<'w>(
+    subject: &Subject<'w>,
+    ground: Ground,
+    answers: Option<&dyn Answers>,
+) -> Vec<Tuple<'w>> {
+    let mut tuples = ground.tuples(subject);
+    if ground.rule().identity() != Identity::Outweighs {
+        return tuples;
+    }
+    let bad = |tuple: &Tuple<'w>| -> Vec<_> {
+        let found = |rule: Rule| rule.bad(tuple, subject.rules, answers);
+        Rule::ALL.into_iter().filter_map(found).map(|bad| bad.to_ascii_lowercase()).collect()
+    };
+    let mut seen: HashSet<_> = tuples.iter().flat_map(bad).collect();
+    tuples.extend(subject.tuples().filter(|tuple| {
+        let new = bad(tuple).into_iter().filter(|bad| !seen.contains(bad)).collect::<Vec<_>>();
+        let is_new = !new.is_empty();
+        seen.extend(new);
+        is_new
+    }));
+    tuples
+}
+
 /// The checks that `outcome` names, and those of what spamd has cut short.
 fn unasked(subject: &Subject<'_>, outcome: Outcome) -> Unasked {
     let mut unasked = outcome.unasked();
@@ -242,7 +266,7 @@ fn evidence(
         Portion::All => (usize::MAX, usize::MAX),
     };
     let tuples = match ground {
-        Some(ground) => ground.tuples(subject),
+        Some(ground) => tuples(subject, ground, answers),
         None => subject.tuples().collect(),
     };
     let length =

@@ -477,6 +477,7 @@ fn add_domains<'t>(
 #[cfg(test)]
 mod tests {
     use super::super::answers::{Confirmation, DomainVerdict};
+    use super::super::given::Given;
     use super::super::report::Portion;
     use super::super::testing::{
         NOW, Oracle, SIX_DOMAINS, SIX_SENDERS, asked, grey, host, lines, record, rules, scan,
@@ -672,7 +673,13 @@ mod tests {
         );
         let rules = Rules { identity: true, sender_dns: true, ..rules() };
         let again = Again(&["10.0.0.1", "10.0.0.2", "10.0.0.10", "10.0.0.12", "10.0.0.13"]);
-        let second = lines(&scan(&records, &rules).finish(Some(&again)));
+        let report = scan(&records, &rules).finish(Some(&again));
+        let tuples = |verdict: Verdict| verdict.evidence.tuples().count();
+        let found = report.verdicts_by(Some(&again), Portion::All);
+        assert_eq!(found.map(tuples).collect::<Vec<_>>(), [1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1]);
+        let mut found = report.verdicts_by(Some(&again), Portion::All);
+        assert!(found.next().unwrap().evidence.answers.contains(&Given::Warned));
+        let second = lines(&report);
         let trapped = [(0, "1 rcpt", rcpt), (1, "2 dns", dns), (9, "10 rcpt", rcpt)];
         for (place, rule, reason) in trapped {
             assert_eq!(second[place], format!("10.0.0.{rule} {reason}"));
@@ -680,7 +687,7 @@ mod tests {
         assert_eq!(second[2..9], asked(&records)[2..9]);
         assert_eq!(second[10..], asked(&records)[10..], "a relay stays one");
         // Without DNS there are no identities.
-        let without = Rules { identity: false, ..rules };
+        let without = Rules { identity: false, ..rules.clone() };
         let report = scan(&records, &without).finish(Some(&Oracle));
         assert_eq!(report.traps(Portion::None).count(), 13);
     }

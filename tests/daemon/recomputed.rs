@@ -68,6 +68,10 @@ impl Answers for Recorded {
         })
     }
 
+    fn was_spared(&self, _: IpAddr) -> bool {
+        self.0.contains(&Given::Warned)
+    }
+
     fn is_recipient(&self, asked: &[u8]) -> Option<bool> {
         self.find(|given| match given {
             Given::Recipient(name, is_known) if name == asked => *is_known,

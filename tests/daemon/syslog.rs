@@ -7,6 +7,7 @@ use crate::support::records::invalid_senders;
 use nix::sys::signal::{Signal, kill};
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::net::Shutdown;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -53,7 +54,9 @@ fn the_log_goes_to_syslog() {
         };
         assert_eq!(lines.iter().filter(is_it).count(), 1, "{text}: {lines:#?}");
     }
-    // syslogd(8) is started again, and has another socket.
+    // syslogd(8) is started again, and has another socket. Children of other tests that have not yet executed
+    // their programs have the old one open too, and a daemon could go on writing to it.
+    log.shutdown(Shutdown::Both).unwrap();
     drop(log);
     fs::remove_file(devices.join("log")).unwrap();
     let log = UnixDatagram::bind(devices.join("log")).unwrap();

@@ -235,5 +235,6 @@ fn answer(console: &mut Console<'_>, indent: &str, given: &Given) -> Result<(), 
             console.line(format_args!("{indent}exemption\t{about}\t{word}\t{by}"))
         }
         Given::Recipient(..) => console.line(format_args!("{indent}recipient\t{about}\t{word}")),
+        Given::Warned => console.line(format_args!("{indent}earlier\t{word}\t{}", judged::WARNED)),
     }
 }

@@ -6,9 +6,8 @@
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::rules::Hosts;
-use crate::config::{Config, RcptRules};
+use crate::config::{Config, RcptRules, Rules};
 use crate::escape::escaped;
-use crate::name;
 use crate::scan::answers::Answers;
 use crate::scan::sender;
 use crate::scan::unasked::Check;
@@ -50,12 +49,13 @@ impl Finding for Checker {
         }
     }
 
-    fn count(&self, case: &mut Case<'_, '_>) {
-        let (subject, Some(answers)) = (case.subject, case.answers) else { return };
-        let tuples = subject.tuples();
-        for to in tuples.filter_map(|tuple| bad(&tuple, &subject.rules.rcpt, answers)) {
-            case.scratch.distinct.add(|out| name::lower(&to, out));
-        }
+    fn bad<'t>(
+        tuple: &Tuple<'t>,
+        rules: &Rules,
+        answers: Option<&dyn Answers>,
+    ) -> Option<Cow<'t, [u8]>> {
+        let answers = answers?;
+        recipient(tuple, &rules.rcpt).filter(|to| answers.is_recipient(to) == Some(false))
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {
@@ -101,15 +101,6 @@ fn judge<'t>(
         }
     }
     found
-}
-
-/// The recipient of a tuple, if it is bad.
-fn bad<'t>(
-    tuple: &Tuple<'t>,
-    rules: &RcptRules,
-    answers: &dyn Answers,
-) -> Option<Cow<'t, [u8]>> {
-    recipient(tuple, rules).filter(|to| answers.is_recipient(to) == Some(false))
 }
 
 #[cfg(test)]

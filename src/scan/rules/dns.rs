@@ -6,13 +6,14 @@
 //! relays that many use. Source: RFC 5321, 5.1, and RFC 7505; only a definite answer counts.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
-use crate::config::Config;
+use crate::config::{Config, Rules};
 use crate::escape::escaped;
 use crate::name;
 use crate::scan::answers::{Answers, Bad, DomainVerdict};
 use crate::scan::sender::Sender;
 use crate::scan::unasked::Check;
 use crate::spamd::Tuple;
+use std::borrow::Cow;
 
 /// A sender domain without a mail server.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,18 +49,20 @@ impl Finding for Dns {
         is_direct(&subject.tuple(self.tuple))
     }
 
-    /// Counts registrable domains: names below one of them count once.
-    fn count(&self, case: &mut Case<'_, '_>) {
-        let (subject, Some(answers)) = (case.subject, case.answers) else { return };
-        let mut lower = Vec::new();
-        for tuple in subject.tuples().filter(is_direct) {
-            let Some(domain) = domain(&tuple) else { continue };
-            lower.clear();
-            name::lower(domain, &mut lower);
-            if matches!(answers.domain(&lower), Some(DomainVerdict::Bad(_))) {
-                case.scratch.distinct.add(|out| name::registrable(domain, out));
-            }
+    /// The registrable domain: names below one of them count once.
+    fn bad<'t>(
+        tuple: &Tuple<'t>,
+        _: &Rules,
+        answers: Option<&dyn Answers>,
+    ) -> Option<Cow<'t, [u8]>> {
+        let (answers, domain) = (answers?, domain(tuple).filter(|_| is_direct(tuple))?);
+        let (mut lower, mut registrable) = (Vec::new(), Vec::new());
+        name::lower(domain, &mut lower);
+        if !matches!(answers.domain(&lower), Some(DomainVerdict::Bad(_))) {
+            return None;
         }
+        name::registrable(domain, &mut registrable);
+        Some(registrable.into())
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {

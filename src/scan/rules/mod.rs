@@ -7,8 +7,9 @@
 //! `syntax` and `rcpt` judge single tuples. `domains`, `senders` and `helo` count over all tuples of a host
 //! and only nominate it: identity may set it free. `address`, `dynamic`, `stranger` and `crowd` judge single
 //! tuples of hosts of whom nothing is known. From `domains` to `crowd`, a sender's domain that vouches for
-//! the host exempts it. `checker` and `dns` depend on answers about recipients and sender domains. A single bad message is not enough for `rcpt`, `checker` and `dns` if the host has
-//! identity. Rules read nothing but their arguments, and trust nothing in a tuple.
+//! the host exempts it. `checker` and `dns` depend on answers about recipients and sender domains. A single
+//! bad message is not enough for `rcpt`, `checker` and `dns` if the host has identity. Rules read nothing but
+//! their arguments, and trust nothing in a tuple.
 
 use super::address::Address as HostAddress;
 use super::answers::{Answers, Confirmation};
@@ -24,6 +25,7 @@ use super::verdict::Why;
 use crate::config::{Config, Rules};
 use crate::evidence::Evidence;
 use crate::spamd::Tuple;
+use std::borrow::Cow;
 use std::fmt;
 
 /// The list of rules, each with its name, its file and a description.
@@ -78,6 +80,16 @@ macro_rules! rules {
                 match self { $(Rule::$Rule => $file::$Rule::measure(case),)* }
             }
 
+            /// What is bad about a tuple by itself.
+            pub(super) fn bad<'t>(
+                self,
+                tuple: &Tuple<'t>,
+                rules: &Rules,
+                answers: Option<&dyn Answers>,
+            ) -> Option<Cow<'t, [u8]>> {
+                match self { $(Rule::$Rule => $file::$Rule::bad(tuple, rules, answers),)* }
+            }
+
             /// Judges a host.
             pub(super) fn judge(self, case: &mut Case<'_, '_>) -> Opinion<Ground> {
                 match self { $(Rule::$Rule => $file::$Rule::judge(case).map(Ground::$Rule),)* }
@@ -111,11 +123,6 @@ macro_rules! rules {
             /// Whether it counts against a host with identity.
             pub fn stands(&self, subject: &Subject<'_>) -> bool {
                 match self { $(Ground::$Rule(found) => found.stands(subject),)* }
-            }
-
-            /// Adds what it rests on to the scratch.
-            pub fn count(&self, case: &mut Case<'_, '_>) {
-                match self { $(Ground::$Rule(found) => found.count(case),)* }
             }
 
             /// The reason as it is logged.
@@ -194,10 +201,15 @@ pub(super) trait Finding: Copy {
         true
     }
 
-    /// Adds the different things it rests on to the scratch, of those that count against a host with
+    /// What is bad about a tuple by itself, a recipient or a domain, if it counts against a host with
     /// identity; only for rules with [`Identity::Outweighs`].
-    fn count(&self, case: &mut Case<'_, '_>) {
-        let _ = case;
+    fn bad<'t>(
+        tuple: &Tuple<'t>,
+        rules: &Rules,
+        answers: Option<&dyn Answers>,
+    ) -> Option<Cow<'t, [u8]>> {
+        let _ = (tuple, rules, answers);
+        None
     }
 
     /// The reason as it is logged, with strangers' bytes escaped.

@@ -7,9 +7,10 @@
 use super::{Case, Finding, Identity, Letter, Opinion, Stage, Subject};
 use crate::config::{Config, RcptRules, Rules};
 use crate::escape::escaped;
-use crate::name;
+use crate::scan::answers::Answers;
 use crate::scan::sender;
 use crate::spamd::Tuple;
+use std::borrow::Cow;
 
 /// A recipient to whom only spammers write.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,12 +38,12 @@ impl Finding for Rcpt {
         case.subject.first(look).into()
     }
 
-    fn count(&self, case: &mut Case<'_, '_>) {
-        let subject = case.subject;
-        for tuple in subject.tuples().filter(|tuple| is_bad(tuple, &subject.rules.rcpt)) {
-            let to = sender::recipient(tuple.to).unwrap_or_default();
-            case.scratch.distinct.add(|out| name::lower(&to, out));
-        }
+    fn bad<'t>(
+        tuple: &Tuple<'t>,
+        rules: &Rules,
+        _: Option<&dyn Answers>,
+    ) -> Option<Cow<'t, [u8]>> {
+        sender::recipient(tuple.to).filter(|_| is_bad(tuple, &rules.rcpt))
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {
