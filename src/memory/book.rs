@@ -1,7 +1,8 @@
 //! What rules have trapped, and whether that was right: how often each was wrong, and which hosts come again.
 //!
 //! In: every [`Record`] in order of time, those in the file or those of the running daemon. A host that a rule
-//! has trapped proves good if an operator releases it, if it is WHITE afterwards, or if DNS confirms it later.
+//! has trapped proves good if an operator releases it, if it is WHITE afterwards, or if DNS confirms later its
+//! identity or the sender domain for which it was trapped.
 //! Each counts once for a rule. A reload begins the count anew by which a rule is suspended, but forgets
 //! nothing.
 
@@ -13,12 +14,17 @@ use std::net::IpAddr;
 /// Hosts in a book, about 50 bytes each; of more the oldest are forgotten.
 const MOST: usize = 100_000;
 
+/// The rule whose traps rest on a sender domain that does not receive mail.
+const OF_DOMAINS: &str = "dns";
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Book {
     /// The names of the rules, by number.
     rules: Vec<String>,
     hosts: HashMap<(IpAddr, u8), Caught>,
+    /// Sender domains in lower case, with the hosts that were trapped for them and not been proved good.
+    dead: HashMap<Vec<u8>, BTreeSet<IpAddr>>,
 }
 
 /// A host that a rule has trapped.
@@ -48,7 +54,7 @@ pub struct RuleRecord {
     pub released: u64,
     /// Of these, hosts that were WHITE afterwards.
     pub passed: u64,
-    /// Of these, hosts whose identity DNS has confirmed later.
+    /// Of these, hosts of which DNS has later confirmed the identity or the sender domain.
     pub confirmed: u64,
     /// All that proved good.
     pub wrong: BTreeSet<IpAddr>,
@@ -110,6 +116,11 @@ impl Book {
             confirmed: before.is_some_and(|caught| caught.confirmed),
         };
         self.hosts.insert((address, rule), caught);
+        if wants_tuples(record)
+            && let Some(domain) = record.tuples.first().and_then(|tuple| domain(&tuple.from))
+        {
+            self.dead.entry(domain).or_default().insert(address);
+        }
     }
 
     /// The number of a rule, which may be a new one.
@@ -147,6 +158,22 @@ impl Book {
     /// Forgets what was trapped last before this time, in seconds since 1970.
     pub fn forget(&mut self, before: i64) {
         self.hosts.retain(|_, caught| caught.time >= before);
+        let Some(rule) = self.number_of(OF_DOMAINS) else { return };
+        let hosts = &self.hosts;
+        self.dead.retain(|_, trapped| {
+            trapped.retain(|address| hosts.contains_key(&(*address, rule)));
+            !trapped.is_empty()
+        });
+    }
+
+    /// The sender domains, in lower case, for which hosts were trapped.
+    pub fn dead_domains(&self) -> impl Iterator<Item = &[u8]> {
+        self.dead.keys().map(Vec::as_slice)
+    }
+
+    /// Takes out the hosts that were trapped for a sender domain, in lower case, which has proved good.
+    pub fn take_trapped_for(&mut self, domain: &[u8]) -> BTreeSet<IpAddr> {
+        self.dead.remove(domain).unwrap_or_default()
     }
 
     /// How often a rule was wrong.
@@ -202,9 +229,24 @@ impl Book {
     }
 }
 
+/// Whether the tuples of a record matter.
+pub fn wants_tuples(record: &Record) -> bool {
+    record.deed == Deed::Trapped && record.rule.as_deref() == Some(OF_DOMAINS)
+}
+
+/// The domain of an envelope sender, in lower case.
+fn domain(from: &[u8]) -> Option<Vec<u8>> {
+    let bare = from.strip_prefix(b"<").unwrap_or(from);
+    let bare = bare.strip_suffix(b">").unwrap_or(bare);
+    let at = memchr::memrchr(b'@', bare)?;
+    let domain = bare.get(at..)?.strip_prefix(b"@")?.to_ascii_lowercase();
+    (!domain.is_empty()).then_some(domain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Tuple;
 
     const HOUR: i64 = 3600;
 
@@ -253,6 +295,27 @@ mod tests {
         assert_eq!(counts(&book, "dns", Span::All), [1, 0, 0, 0, 0]);
         assert_eq!(counts(&book, "gone", Span::All), [0; 5]);
         assert_eq!(book.watched(), HashSet::from([host(2), host(3)]));
+    }
+
+    /// A name server that was broken for a day made a domain look dead.
+    #[test]
+    fn a_domain_that_proves_good_gives_back_its_hosts_once() {
+        let from = |number, from: &[u8], rule| {
+            let tuple = Tuple { helo: b"h".into(), from: from.into(), to: b"<u@x.example>".into() };
+            Record { tuples: vec![tuple], ..record(1, number, Deed::Trapped, Some(rule)) }
+        };
+        let mut book = book(&[
+            from(1, b"<a@Gone.example>", "dns"),
+            from(2, b"b@gone.example", "dns"),
+            from(3, b"<c@other.example>", "dns"),
+            from(4, b"<d@gone.example>", "helo"),
+            from(5, b"<>", "dns"),
+        ]);
+        let mut legacy = book.clone();
+        assert_eq!(book.take_trapped_for(b"gone.example"), BTreeSet::from([host(1), host(2)]));
+        assert_eq!(book.take_trapped_for(b"gone.example"), BTreeSet::new());
+        legacy.forget(2);
+        assert_eq!(legacy.take_trapped_for(b"other.example"), BTreeSet::new());
     }
 
     /// The release of an operator's own trap, or of one that was ended, says nothing about a rule.

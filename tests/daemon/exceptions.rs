@@ -287,3 +287,35 @@ fn a_host_that_dns_confirms_later_was_trapped_by_mistake() {
     let words: Vec<_> = row.split_whitespace().collect();
     assert_eq!(words, ["domains", "on", "1", "0", "0", "1"]);
 }
+
+/// Another host sends from the domain a day later, when its name server works again.
+#[test]
+fn a_host_whose_sender_domain_receives_mail_after_all_was_trapped_by_mistake() {
+    static IS_MENDED: AtomicBool = AtomicBool::new(false);
+    let server = Responder::start(|query| {
+        let is_it = (query.name.as_str(), query.rtype) == ("gone.example", MX);
+        match is_it && IS_MENDED.load(Ordering::Relaxed) {
+            true => query.reply().answer(&query.name, MX, 0, &mx(10, "mx.example")).send(),
+            false => world::answer(query),
+        }
+    });
+    let dns = world::statements(&server).replace("scan every 1h\n", "");
+    let place =
+        place(&dns, &[grey("192.0.2.60", "h.example", "a@Gone.example", "user@example.org")]);
+    let daemon = started(&place);
+    assert_eq!(place.trapped(), ["192.0.2.60"]);
+    // A restart, so that the daemon asks again.
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    IS_MENDED.store(true, Ordering::Relaxed);
+    place.enter(&[grey("192.0.2.61", "h.example", "b@gone.example", "user@example.org")]);
+    let daemon = started(&place);
+    until("it is written", || history(&daemon, "192.0.2.60").len() == 2);
+    let told = history(&daemon, "192.0.2.60");
+    assert!(told.contains(&"confirmed sender domain good after its trap".into()), "{told:?}");
+    let shown = daemon.says(&["show", "rules"]);
+    let row = shown.lines().find(|line| line.starts_with("dns")).unwrap();
+    let words: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(words, ["dns", "on", "1", "0", "0", "1"]);
+    daemon.says(&["scan"]);
+    assert_eq!(history(&daemon, "192.0.2.60").len(), 2, "once");
+}

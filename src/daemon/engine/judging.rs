@@ -127,6 +127,8 @@ pub struct Found {
     pub heard: Vec<(Vec<u8>, bool)>,
     /// What was not believed, and why.
     pub doubts: Vec<String>,
+    /// Of the dead domains those that receive mail.
+    pub revived: Vec<Vec<u8>>,
     /// Hosts whose identity had no answer, if DNS was usable.
     pub unanswered: Option<Vec<IpAddr>>,
     /// In a scan, what memory is to keep of all hosts.
@@ -157,6 +159,8 @@ pub struct Work {
     pub exempt: Vec<Question>,
     /// Hosts that rules have trapped.
     pub watched: HashSet<IpAddr>,
+    /// Sender domains for which hosts were trapped.
+    pub dead: Vec<Vec<u8>>,
     /// For [`Purpose::Host`], why the daemon has trapped that host.
     pub trapped: Option<Explained>,
     /// Which tuples memory knows; `None` if it is to know none.
@@ -376,6 +380,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     }
     if work.purpose == Purpose::Scan {
         found.evidence = scan.evidence().fresh();
+        let is_good =
+            |domain: &&Vec<u8>| matches!(answers.domain(domain), Some(DomainVerdict::Good(_)));
+        found.revived = work.dead.iter().filter(is_good).cloned().collect();
     }
     if let (Purpose::Scan, Some(known)) = (work.purpose, &work.known) {
         found.news = seen::news(&snapshot, known, work.now)?;

@@ -10,6 +10,7 @@ use crate::control::status::{Mode, RuleState};
 use crate::memory::{Book, Deed, Record, RuleRecord, Span};
 use crate::scan::Rule;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -78,6 +79,11 @@ impl Trust {
         &self.book
     }
 
+    /// Takes out the hosts that were trapped for a sender domain, in lower case, which has now been found good.
+    pub fn take_trapped_for(&mut self, domain: &[u8]) -> BTreeSet<IpAddr> {
+        self.book.take_trapped_for(domain)
+    }
+
     /// Takes note of what happened; until `has_recalled` for later too.
     pub fn note(&mut self, record: &Record, has_recalled: bool) {
         if record.deed == Deed::Reloaded {
@@ -86,8 +92,8 @@ impl Trust {
         self.book.note(record);
         self.has_news |= matches!(record.deed, Deed::Released | Deed::Passed | Deed::Confirmed);
         if !has_recalled && self.early.len() < EARLY {
-            let (details, tuples) = (Vec::new(), Vec::new());
-            self.early.push(Record { details, tuples, ..record.clone() });
+            let tuples = record.tuples.iter().take(1).cloned().collect();
+            self.early.push(Record { details: Vec::new(), tuples, ..record.clone() });
         }
     }
 

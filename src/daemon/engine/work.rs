@@ -222,9 +222,10 @@ impl Engine {
             let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
             let (overdue, held) = (self.patience.overdue(), self.memory.held());
             let now = at_work.scan.began;
-            let (mut watched, mut exempt) = (HashSet::new(), Vec::new());
+            let (mut watched, mut dead, mut exempt) = (HashSet::new(), Vec::new(), Vec::new());
             if purpose == Purpose::Scan {
                 watched = self.trust.book().watched();
+                dead = self.trust.book().dead_domains().map(<[u8]>::to_vec).collect();
             }
             if purpose == Purpose::Scan && config.rules.has_allowed_names() {
                 let traps = self.memory.traps();
@@ -246,6 +247,7 @@ impl Engine {
                 overdue,
                 exempt,
                 watched,
+                dead,
                 trapped,
                 known,
                 now,
@@ -430,6 +432,17 @@ impl Engine {
         }
     }
 
+    /// DNS has found sender domains good for which hosts were trapped before.
+    fn note_revived(&mut self, domains: &[Vec<u8>]) {
+        let hosts = domains.iter().flat_map(|domain| self.trust.take_trapped_for(domain));
+        for address in hosts.collect::<Vec<_>>() {
+            let is_open = self.trust.book().unproven(address).any(|rule| rule == Rule::Dns.name());
+            let rules = is_open.then(|| Rule::Dns.name().to_owned());
+            let reason = "sender domain good after its trap";
+            self.note_good(Deed::Confirmed, address, rules.into_iter().collect(), reason);
+        }
+    }
+
     fn note_good(&mut self, deed: Deed, address: IpAddr, rules: Vec<String>, reason: &str) {
         for rule in rules {
             let record = recorded::event(deed, Some(address), reason, now());
@@ -505,6 +518,7 @@ impl Engine {
         }
         self.note_passes(&found.hosts);
         self.note_confirmed(&found.hosts);
+        self.note_revived(&found.revived);
         self.free(found.freed);
         if self.is_monitored() {
             // What exceptions are good for is in the history.
