@@ -1,8 +1,9 @@
 //! What a scan hands to memory of all hosts: tuples that it saw for the first time, and hosts that were
 //! whitelisted not long ago.
 //!
-//! A tuple is new if the last scan did not see it; of those a short hash is kept ([`Known`]). The first scan
-//! after a start has only the time until which memory knows all tuples, and spamd's time in each tuple.
+//! A tuple is new if the last scan did not see it. Those that spamd entered an hour before that scan it did
+//! see; of the others a short hash is kept ([`Known`]). The first scan after a start has only the time until
+//! which memory knows all tuples, and spamd's time in each tuple.
 #![forbid(unsafe_code)]
 
 use crate::db::ByteOrder;
@@ -16,6 +17,9 @@ use std::net::IpAddr;
 /// A host that was whitelisted since it had waited has a record of a tuple that is at most so old, in
 /// seconds: spamd lets a tuple wait for four hours, and at most a day.
 const WAITED: i64 = 25 * 60 * 60;
+/// A tuple is in the file at most so long after the time in it, in seconds: spamd looks at its clock, and then
+/// may have to wait for the lock; the clock may be set.
+const LATE: i64 = 60 * 60;
 /// Bytes of tuples in a block: an answer may have some blocks.
 const BLOCK: usize = 200 * 1024;
 /// Blocks of one scan.
@@ -26,8 +30,8 @@ const BLOCKS: usize = 1000;
 pub struct Known {
     /// Until when memory knows all, in seconds since 1970, if no scan went before.
     until: i64,
-    /// Hashes of all tuples that the last scan saw, sorted, and how they were made. Two tuples in one are a
-    /// tuple that is not remembered.
+    /// Hashes of the recent tuples that the last scan saw, sorted, and how they were made. Two tuples in one
+    /// are a tuple that is not remembered.
     last: Option<(RandomState, Vec<u32>)>,
 }
 
@@ -114,12 +118,16 @@ impl Gathered<'_> {
 
     /// Whether a tuple is new, which is known from now on.
     fn is_new(&mut self, key: &[u8], data: Gdata) -> bool {
+        // A clock that was set back must not make everything old.
+        let until = self.known.until.min(self.now);
+        if data.first <= until.saturating_sub(LATE) {
+            return false;
+        }
         let hash = Known::hash(&self.state, key);
         self.hashes.push(hash);
         match &self.known.last {
             Some((_, last)) => last.binary_search(&hash).is_err(),
-            // A clock that was set back must not make everything old.
-            None => data.first > self.known.until.min(self.now),
+            None => data.first > until,
         }
     }
 
