@@ -36,6 +36,13 @@ impl<Out: Serialize, In: DeserializeOwned> Peer<Out, In> {
         opened.map_err(|error| format!("{name}: {}", reason(&error)))
     }
 
+    /// The channel over one end of a pair, which nobody watches.
+    #[cfg(test)]
+    pub fn unwatched(end: std::os::fd::OwnedFd) -> Self {
+        let channel = Channel::new(end).expect("a socket");
+        Peer { channel, name: "peer", has_gone: false, broken: None }
+    }
+
     /// Whether the other has ended, and has nothing more to say.
     pub fn has_gone(&self) -> bool {
         self.has_gone

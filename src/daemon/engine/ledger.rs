@@ -83,9 +83,10 @@ impl Ledger {
         }
     }
 
-    /// Whether hosts can be judged. Without memory's answer, after a while, as if nothing were remembered.
-    pub fn may_begin(&mut self) -> bool {
-        let is_late = self.begins_at.is_some_and(|at| at <= Instant::now());
+    /// Whether hosts can be judged `now`. Without memory's answer, after a while, as if nothing were
+    /// remembered.
+    pub fn may_begin(&mut self, now: Instant) -> bool {
+        let is_late = self.begins_at.is_some_and(|at| at <= now);
         if is_late && !self.has_recalled {
             log::warning("memory: no answer yet; rules are only observed until it answers");
             self.begins_at = None;
@@ -235,5 +236,30 @@ impl Ledger {
             let records = counted_here(lost, "record");
             log::warning(format_args!("memory: too slow, {records} not remembered"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Recalled;
+    use crate::process::channel::Channel;
+    use crate::process::spawn::pair;
+
+    #[test]
+    fn without_an_answer_rules_are_only_observed_after_a_while() {
+        let (here, there) = pair().unwrap();
+        let mut memory: Channel<FromMemory, ToMemory> = Channel::new(there).unwrap();
+        let mut ledger = Ledger::new(Peer::unwatched(here));
+        ledger.begin(false);
+        let late = Instant::now() + PATIENCE;
+        assert!(!ledger.may_begin(Instant::now()));
+        assert!(ledger.begins_at().is_some_and(|at| at <= late), "somebody wakes up");
+        assert!(ledger.may_begin(late) && ledger.is_blind());
+        assert!(ledger.may_begin(late) && ledger.begins_at().is_none(), "it is said once");
+        // It answers after all.
+        memory.send(&FromMemory::Recalled(Recalled::default())).unwrap();
+        assert!(matches!(ledger.hear(), Ok(Some(FromMemory::Recalled(_)))));
+        assert!(ledger.may_begin(late) && !ledger.is_blind());
     }
 }

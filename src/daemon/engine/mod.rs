@@ -435,7 +435,7 @@ impl Engine {
 
     /// Whether there is something to do that no event announces.
     fn is_busy_now(&mut self) -> bool {
-        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.may_begin()
+        self.at_work.is_none() && !self.jobs.is_empty() && self.ledger.may_begin(Instant::now())
     }
 }
 

@@ -178,7 +178,7 @@ impl Engine {
     }
 
     fn start_next(&mut self) {
-        if !self.ledger.may_begin() {
+        if !self.ledger.may_begin(Instant::now()) {
             return;
         }
         let Some(job) = self.jobs.pop_front() else { return };
