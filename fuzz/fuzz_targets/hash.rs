@@ -2,7 +2,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../targets.rs"]
+#[path = "../../tests/support/fuzz_targets.rs"]
 mod targets;
 
 fuzz_target!(|data: &[u8]| targets::hash(data));

@@ -122,9 +122,14 @@ impl Checkout {
 
     /// What regen says if it fails.
     fn regen(&self) -> Result<(), String> {
+        self.regen_with(&[])
+    }
+
+    fn regen_with(&self, distfile: &[PathBuf]) -> Result<(), String> {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let output = Command::new("sh")
             .arg(self.path("openbsd-port/regen"))
+            .args(distfile)
             .env("CARGO_HOME", self.0.path())
             .env("PATH", path)
             .output()
@@ -179,6 +184,24 @@ fn regen_makes_both_lists_and_keeps_other_lines() {
              SIZE (greytrapper-0.1.0.tar.gz) = 2\n",
             "A".repeat(43)
         )
+    );
+}
+
+/// The checksum is that of the example in FIPS 180-4 for the message "abc".
+#[test]
+fn regen_enters_the_distfile_of_a_release() {
+    let checkout = Checkout::new(&lock());
+    checkout.put("openbsd-port/distinfo", "SHA256 (greytrapper-0.0.9.tar.gz) = y\n");
+    checkout.put("greytrapper-0.1.0.tar.gz", "abc");
+    checkout.regen_with(&[checkout.path("greytrapper-0.1.0.tar.gz")]).unwrap();
+    let made = checkout.made("distinfo");
+    let lines: Vec<_> = made.lines().filter(|line| line.contains("(greytrapper")).collect();
+    assert_eq!(
+        lines,
+        [
+            "SHA256 (greytrapper-0.1.0.tar.gz) = ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+            "SIZE (greytrapper-0.1.0.tar.gz) = 3",
+        ]
     );
 }
 
@@ -256,9 +279,33 @@ fn the_package_has_every_completion() {
     assert!(makefile.contains("\n.for _program in greytrapctl greytrapper\n"));
 }
 
+/// bsd.port.mk(5), FILES: where the ports tree installs what is in pkg/.
+#[test]
+fn the_package_has_its_login_class_and_leaves_nothing_behind() {
+    let list = read("openbsd-port/pkg/PLIST");
+    let class = "\nshare/examples/login.conf.d/greytrapper\n\
+        @sample ${SYSCONFDIR}/login.conf.d/greytrapper\n";
+    assert!(list.contains(class));
+    let login = read("openbsd-port/pkg/greytrapper.login");
+    let lines: Vec<_> = login.lines().collect();
+    let (first, rest) = lines.split_first().unwrap();
+    assert_eq!(*first, "greytrapper:\\");
+    assert!(rest.iter().all(|line| line.starts_with("\t:") && line.contains(":")), "{login}");
+    assert_eq!(rest.last(), Some(&"\t:tc=daemon:"));
+    let folder = greytrapper::config::Config::default().memory.directory;
+    let folder = folder.display().to_string().replace("/var", "${LOCALSTATEDIR}");
+    assert!(list.contains(&format!("\n@sample {folder}/\n")), "{folder}");
+    assert!(list.contains(&format!("\n@extra {folder}/memory.redb\n")));
+    assert!(list.contains(&format!("\n@extraunexec rm -f {folder}/memory.redb.bad-*\n")));
+    for text in ["MESSAGE", "UNMESSAGE", "README", "DESCR"] {
+        let text = read(&format!("openbsd-port/pkg/{text}"));
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    }
+}
+
 #[test]
 fn the_makefile_has_the_version_of_the_package() {
-    let name = format!("\nDISTNAME =\tgreytrapper-{}\n", env!("CARGO_PKG_VERSION"));
+    let name = format!("\nV =\t\t{}\nDISTNAME =\tgreytrapper-${{V}}\n", env!("CARGO_PKG_VERSION"));
     assert!(read("openbsd-port/Makefile").contains(&name), "{name}");
 }
 

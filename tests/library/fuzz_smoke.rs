@@ -1,8 +1,8 @@
 //! The fuzz targets on the stable compiler, with their corpus and with mutations of it that are the same in
-//! every run. `FUZZ_SMOKE_ROUNDS` makes it longer; `cargo +nightly fuzz run` is the real fuzzer.
+//! every run. `FUZZ_SMOKE_ROUNDS` makes it longer; `.ci/fuzz` runs the real fuzzer.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
-#[path = "../../fuzz/targets.rs"]
+#[path = "../support/fuzz_targets.rs"]
 #[allow(clippy::panic)]
 mod targets;
 
@@ -66,7 +66,7 @@ fn smoke(name: &str, rounds: usize, target: fn(&[u8])) {
 
 /// In the order of the names.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus").join(name);
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     paths.sort();
     assert!(paths.len() >= 5, "{name}");

@@ -180,7 +180,7 @@ fn each_damage_is_told_by_its_name() {
 /// Half a page at the end, where the next bucket will be: writing behind it would make it a whole one.
 #[test]
 fn a_cut_page_of_a_bucket_to_come_must_be_empty() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/hash");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus/hash");
     let mut image = fs::read(file.join("cut-page-of-no-bucket-yet")).unwrap();
     assert_eq!(faults(&image), ["page 14: not empty, but of no bucket yet"]);
     image[14 * 512..].fill(0);

@@ -1,6 +1,6 @@
 //! The fuzz targets: they take any bytes, and panic if a property is violated.
 //!
-//! The programs in `fuzz_targets/` call them under libFuzzer, and `tests/library/fuzz_smoke.rs` on the
+//! The programs in `fuzz/fuzz_targets/` call them under libFuzzer, and `tests/library/fuzz_smoke.rs` on the
 //! stable compiler with the checked-in corpus and its mutations. They check more than the absence of
 //! panics: the input bounds the results, a sound file is still sound after a change, and printed text reads
 //! back as the same value.
@@ -8,7 +8,7 @@
 // Each program of the fuzzer takes one of them.
 #![allow(dead_code)]
 
-#[path = "../tests/support/disk.rs"]
+#[path = "disk.rs"]
 #[allow(clippy::duplicate_mod, reason = "the tests have it too, the fuzzer's programs only here")]
 mod disk;
 
