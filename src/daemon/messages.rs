@@ -262,6 +262,8 @@ pub enum FromStore {
         ticket: u64,
         /// One for each address, in order; `None` for those that were not reached.
         outcomes: Vec<Option<Outcome>>,
+        /// When new traps end, in seconds since 1970.
+        expire: i64,
         /// What went wrong.
         failure: Option<String>,
         /// The longest time that the lock was held.

@@ -46,7 +46,6 @@ pub struct Memory {
     /// A day, and the sums at its beginning.
     day: (Day, Totals),
     since: i64,
-    trap_for: Duration,
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
@@ -77,7 +76,6 @@ impl Memory {
             over_limit: 0,
             day: (Day(i64::MIN), Totals::default()),
             since: start.since,
-            trap_for: config.trap_for,
             configured: Configured {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
@@ -270,12 +268,6 @@ impl Memory {
     /// Adds to a trap what is known about it.
     pub fn annotate(&self, trap: &mut Trap) {
         trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
-    }
-
-    /// When a trap ends that begins at this time: after its own duration or else the usual one.
-    pub fn end_of_trap(&self, now: i64, time: Option<Duration>) -> i64 {
-        let time = time.unwrap_or(self.trap_for);
-        now.saturating_add(time.as_secs().cast_signed())
     }
 
     /// Why a host is trapped, if it is one of the last traps.

@@ -273,8 +273,8 @@ impl Engine {
         while let Some(message) = self.store.receive()? {
             match message {
                 FromStore::Read(read) => self.judge(read),
-                FromStore::Changed { ticket, outcomes, failure, longest } => {
-                    self.changed(ticket, &outcomes, failure, longest);
+                FromStore::Changed { ticket, outcomes, expire, failure, longest } => {
+                    self.changed(ticket, (&outcomes, expire), failure, longest);
                 }
                 FromStore::Peers(peers) => self.memory.peers = peers,
                 FromStore::Whites(whites) => self.ledger.note_whites(whites),

@@ -184,14 +184,14 @@ impl Engine {
     pub(super) fn changed_for_client(
         &mut self,
         ticket: u64,
-        outcomes: &[Option<Outcome>],
+        (outcomes, expire): (&[Option<Outcome>], i64),
         failure: Option<String>,
     ) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
         let client = asked.client;
         for (address, outcome) in asked.wish.addresses.iter().zip(outcomes) {
             let Some(outcome) = outcome else { continue };
-            self.note_change(address, *outcome, &asked);
+            self.note_change(address, (*outcome, expire), &asked);
             let address = address.clone();
             let reply = Reply::Changed(Changed { address, outcome: *outcome });
             self.served(|server| server.reply(client, &reply));
@@ -203,7 +203,7 @@ impl Engine {
     }
 
     /// Logs, counts and announces a change that a client has made.
-    fn note_change(&mut self, address: &str, outcome: Outcome, asked: &Asked) {
+    fn note_change(&mut self, address: &str, (outcome, expire): (Outcome, i64), asked: &Asked) {
         let Asked { wish: Wish { time, because, .. }, user, .. } = asked;
         let Ok(address) = Address::parse(address.as_bytes()) else { return };
         match outcome {
@@ -217,9 +217,8 @@ impl Engine {
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 let now = now();
-                let until = self.memory.end_of_trap(now, *time);
-                self.remember(recorded::record(Deed::TrappedByHand, &verdict, now, Some(until)));
-                self.memory.remember(verdict.clone(), now, until);
+                self.remember(recorded::record(Deed::TrappedByHand, &verdict, now, Some(expire)));
+                self.memory.remember(verdict.clone(), now, expire);
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released | Outcome::WhiteAgain => {

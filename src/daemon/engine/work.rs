@@ -79,8 +79,6 @@ pub struct AtWork {
 struct Wanted {
     ticket: u64,
     verdicts: Vec<Verdict>,
-    /// How long they last.
-    time: Duration,
 }
 
 /// The checker's answers about the recipients of a scan.
@@ -614,8 +612,7 @@ impl Engine {
         at_work.left.extend(verdicts.split_off(verdicts.len().min(CHUNK)));
         at_work.left.extend(others);
         let addresses = verdicts.iter().map(|verdict| verdict.address.to_string()).collect();
-        let time = self.config.trap_time(count);
-        at_work.wanted = Some(Wanted { ticket, verdicts, time });
+        at_work.wanted = Some(Wanted { ticket, verdicts });
         let by = By::Scan { before: count };
         self.store.send(&ToStore::Trap(Change { ticket, addresses, by }));
     }
@@ -624,7 +621,7 @@ impl Engine {
     pub(super) fn changed(
         &mut self,
         ticket: u64,
-        outcomes: &[Option<Outcome>],
+        (outcomes, expire): (&[Option<Outcome>], i64),
         failure: Option<String>,
         longest: Duration,
     ) {
@@ -636,11 +633,11 @@ impl Engine {
         if let Some(addresses) = self.freeing.remove(&ticket) {
             return self.note_freed(addresses, outcomes);
         }
-        let Some(Wanted { verdicts, time, .. }) = wanted else {
-            return self.changed_for_client(ticket, outcomes, failure);
+        let Some(Wanted { verdicts, .. }) = wanted else {
+            return self.changed_for_client(ticket, (outcomes, expire), failure);
         };
         for (verdict, outcome) in verdicts.into_iter().zip(outcomes) {
-            self.note_outcome(verdict, *outcome, time);
+            self.note_outcome(verdict, *outcome, expire);
         }
         match failure {
             // The rest would fail too, after waiting for the lock again.
@@ -659,7 +656,7 @@ impl Engine {
         at_work.failure = Some(failure);
     }
 
-    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>, time: Duration) {
+    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>, expire: i64) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
             Some(outcome) if outcome.is_trapped() => {
@@ -669,9 +666,8 @@ impl Engine {
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
                 let now = now();
-                let until = self.memory.end_of_trap(now, Some(time));
-                self.remember(recorded::record(Deed::Trapped, &verdict, now, Some(until)));
-                self.memory.remember(verdict, now, until);
+                self.remember(recorded::record(Deed::Trapped, &verdict, now, Some(expire)));
+                self.memory.remember(verdict, now, expire);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();

@@ -203,6 +203,7 @@ impl Store {
             ToStore::Trap(change) | ToStore::EndTraps(change) => Some(FromStore::Changed {
                 ticket: change.ticket,
                 outcomes: vec![None; change.addresses.len()],
+                expire: 0,
                 failure: Some(failure.clone()),
                 longest: Duration::ZERO,
             }),
@@ -294,11 +295,12 @@ impl Store {
             }
             outcome
         };
-        let (changed, addresses) = self.change(life, change, admit, work);
+        let expire = now.saturating_add(seconds);
+        let (changed, addresses) = self.change(life, (change, expire), admit, work);
         let replaced = replaced.into_inner().into_iter();
         replaced.for_each(|(address, white)| self.whites.add(address, white));
-        self.note(&changed, &addresses, now.saturating_add(seconds));
-        self.announce(&changed, &addresses, (now, now.saturating_add(seconds)));
+        self.note(&changed, &addresses, expire);
+        self.announce(&changed, &addresses, (now, expire));
         changed
     }
 
@@ -311,7 +313,7 @@ impl Store {
             None => trap::release(engine, address),
         };
         self.database.bind(None);
-        let (changed, addresses) = self.change(life, change, |_, _| Ok(()), work);
+        let (changed, addresses) = self.change(life, (change, 0), |_, _| Ok(()), work);
         self.whites = whites;
         self.note(&changed, &addresses, 0);
         changed
@@ -334,11 +336,11 @@ impl Store {
         }
     }
 
-    /// Calls `work` for every valid address that `admit` accepts.
+    /// Calls `work` for every valid address that `admit` accepts. New traps end at `expire`.
     fn change(
         &mut self,
         life: &mut Life,
-        change: &Change,
+        (change, expire): (&Change, i64),
         admit: impl Fn(&Config, &Address) -> Result<(), Refusal>,
         work: impl Fn(&mut dyn Engine, &mut Limit, &Address) -> Result<Outcome, EngineError>,
     ) -> (FromStore, Vec<Result<Address, Refusal>>) {
@@ -374,7 +376,7 @@ impl Store {
         }
         let (longest, failure) = (cost.longest, failure.map(|error| error.to_string()));
         let ticket = change.ticket;
-        (FromStore::Changed { ticket, outcomes, failure, longest }, addresses)
+        (FromStore::Changed { ticket, outcomes, expire, failure, longest }, addresses)
     }
 
     /// Has traps sent to other hosts.
