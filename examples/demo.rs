@@ -5,9 +5,9 @@
 //! ```
 //!
 //! A database with hosts of every kind (made by `generate`) is copied to a temporary file and judged with
-//! the code of greytrapctl(8); the hosts it finds are trapped, and the database is judged again. A small
-//! name server on loopback answers about sender domains and HELO names. Nothing else on this machine is
-//! touched.
+//! the code of greytrapctl(8), and the hosts it finds are trapped, by every rule but `checker`, which the daemon asks. Some hours later, when other hosts wait, it
+//! is judged again, with what was remembered of the first time. A small name server on loopback answers about
+//! sender domains and HELO names. Nothing else on this machine is touched.
 
 #[path = "../tests/support/responder.rs"]
 mod responder;
@@ -15,9 +15,13 @@ mod responder;
 #[allow(dead_code, reason = "the generator makes the records, this shows them")]
 mod sample;
 
+use greytrapper::db::Engine;
+use greytrapper::db::database::Database;
+use greytrapper::db::lock::{Creation, Wait};
 use greytrapper::greytrapctl::commands;
 use greytrapper::greytrapctl::console::{Console, Failure};
 use greytrapper::greytrapctl::options::Options;
+use greytrapper::spamd::Gdata;
 use responder::{A, MX, NXDOMAIN, Query, Responder, SERVFAIL, mx, name};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -36,11 +40,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Before, spamd's database holds   {}", counts(&database)?)?;
 
-    let verdicts = judge(&database, &conf)?;
+    let verdicts = judge(&database, &conf, sample::NOW)?;
     let (trapped, passed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.rule != "pass");
     writeln!(out, "\nTo be trapped:")?;
-    for verdict in &trapped {
-        writeln!(out, "  {:<19} {:<8} {}", verdict.address, verdict.rule, verdict.reason)?;
+    for (verdict, others) in by_rule(&trapped) {
+        let Verdict { address, rule, reason } = verdict;
+        let others = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+        writeln!(out, "  {address:<19} {rule:<8} {reason}{others}")?;
     }
     writeln!(out, "\nFree to go, though a rule looked twice:")?;
     let (ordinary, telling): (Vec<_>, Vec<_>) =
@@ -53,11 +59,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let addresses: Vec<_> = trapped.iter().map(|verdict| verdict.address.as_str()).collect();
     trap(&database, &addresses)?;
     writeln!(out, "\nAfter, it holds                  {}", counts(&database)?)?;
-    let again = judge(&database, &conf)?.iter().filter(|verdict| verdict.rule != "pass").count();
+
+    enter(&database, &sample::later_records())?;
+    writeln!(out, "\nFive hours later:")?;
+    for verdict in judge(&database, &conf, sample::LATER)? {
+        let Verdict { address, rule, reason } = &verdict;
+        writeln!(out, "  {address:<19} {rule:<8} {reason}")?;
+    }
     let faults = greytrapctl(&["check", text(&database)?])?;
     writeln!(
         out,
-        "A second look finds {again} more; the file's structure is {}.",
+        "It knows that domain from the first time. The file's structure is {}.",
         match faults.as_str() {
             "" => "sound",
             faults => faults,
@@ -104,9 +116,27 @@ struct Verdict {
     reason: String,
 }
 
-fn judge(database: &Path, conf: &Path) -> Result<Vec<Verdict>, Box<dyn Error>> {
-    let now = sample::NOW.to_string();
-    let arguments = ["-v", "simulate", "-f", text(conf)?, "-t", &now, text(database)?];
+/// The first host that each rule traps, in the order in which they came, and how many others.
+fn by_rule<'v>(trapped: &[&'v Verdict]) -> Vec<(&'v Verdict, usize)> {
+    let mut left = trapped.to_vec();
+    let mut found: Vec<(&Verdict, usize)> = Vec::new();
+    for (key, _) in sample::records() {
+        let address = key.split(|byte| *byte == b'\n').next();
+        let place = left.iter().position(|it| address == Some(it.address.as_bytes()));
+        let Some(verdict) = place.map(|place| left.swap_remove(place)) else { continue };
+        match found.iter_mut().find(|(first, _)| first.rule == verdict.rule) {
+            Some((_, others)) => *others += 1,
+            None => found.push((verdict, 0)),
+        }
+    }
+    found
+}
+
+/// The verdicts at a time; what they need later is remembered beside the database.
+fn judge(database: &Path, conf: &Path, now: i64) -> Result<Vec<Verdict>, Box<dyn Error>> {
+    let (memory, now) = (database.with_extension("memory"), now.to_string());
+    let (conf, memory) = (text(conf)?, text(&memory)?);
+    let arguments = ["-v", "simulate", "-f", conf, "-M", memory, "-t", &now, text(database)?];
     let verdicts = greytrapctl(&arguments)?;
     let verdicts = verdicts.lines().map(|line| {
         let mut fields = line.splitn(3, '\t').map(String::from);
@@ -120,6 +150,18 @@ fn trap(database: &Path, addresses: &[&str]) -> Result<(), Box<dyn Error>> {
     let now = sample::NOW.to_string();
     let arguments = ["-F", text(database)?, "-t", &now, "trap"];
     greytrapctl(&[&arguments, addresses].concat()).map(drop)
+}
+
+/// Enters records, as spamd does.
+fn enter(database: &Path, records: &[(Vec<u8>, Gdata)]) -> Result<(), Box<dyn Error>> {
+    let mut ignored = || ();
+    let mut put = |engine: &mut dyn Engine, (key, data): &(Vec<u8>, Gdata)| {
+        let order = engine.byte_order();
+        engine.put(key, &data.encode(order))
+    };
+    let mut database = Database::new(database, Creation::IfMissing);
+    database.in_batches(records, &mut Wait::usual(&mut ignored), &mut put).whole()?;
+    Ok(())
 }
 
 /// The number of records of each kind, from the listing.

@@ -13,6 +13,7 @@
 #[path = "support/population.rs"]
 mod population;
 #[path = "support/sample.rs"]
+#[allow(dead_code, reason = "the demonstration enters more")]
 mod sample;
 
 use greytrapper::db::{Engine, EngineError, btree, hash};

@@ -9,6 +9,9 @@ use greytrapper::spamd::record::{Gdata, PCOUNT_SPAMTRAP, PCOUNT_TRAPPED};
 /// The time at which the sample is to be judged, seconds since 1970.
 pub const NOW: i64 = 1_795_420_000;
 
+/// The time at which it is judged again, with what has come until then: all earlier tuples have expired.
+pub const LATER: i64 = NOW + 5 * 60 * 60;
+
 /// spamd's default lifetimes (libexec/spamd/grey.h).
 const GREYEXP: i64 = 4 * 60 * 60;
 const WHITEEXP: i64 = 36 * 24 * 60 * 60;
@@ -27,11 +30,27 @@ pub fn records() -> Vec<(Vec<u8>, Gdata)> {
     sample.0
 }
 
+/// What comes before [`LATER`], keys and values.
+pub fn later_records() -> Vec<(Vec<u8>, Gdata)> {
+    let mut sample = Sample(Vec::new());
+    // stranger, since hosts elsewhere had sent from that domain
+    sample.grey("198.51.100.174", "desktop", "offer@work.example", "ida@example.org");
+    // One sign is not enough.
+    sample.grey("198.51.100.175", "scanner", "copy@office.example", "ida@example.org");
+    for (_, data) in &mut sample.0 {
+        let hours = LATER - NOW;
+        (data.first, data.pass, data.expire) =
+            (data.first + hours, data.pass + hours, data.expire + hours);
+    }
+    sample.0
+}
+
 struct Sample(Vec<(Vec<u8>, Gdata)>);
 
 impl Sample {
     fn grey(&mut self, address: &str, helo: &str, from: &str, to: &str) {
-        let first = NOW - 60 - (self.0.len() as i64 * 37) % 9_000;
+        // In the order of the records, all within three hours.
+        let first = NOW - 3 * 60 * 60 + self.0.len() as i64 * 37;
         let expire = first + GREYEXP;
         let data = Gdata { first, pass: expire, expire, bcount: 1, pcount: 0 };
         self.0.push((format!("{address}\n{helo}\n<{from}>\n<{to}>").into_bytes(), data));
