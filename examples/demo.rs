@@ -5,9 +5,10 @@
 //! ```
 //!
 //! A database with hosts of every kind (made by `generate`) is copied to a temporary file and judged with
-//! the code of greytrapctl(8), and the hosts it finds are trapped, by every rule but `checker`, which the daemon asks. Some hours later, when other hosts wait, it
-//! is judged again, with what was remembered of the first time. A small name server on loopback answers about
-//! sender domains and HELO names. Nothing else on this machine is touched.
+//! the code of greytrapctl(8), and the hosts it finds are trapped: by every rule but `checker`, which only the
+//! daemon can apply. Some hours later, when other hosts wait, it is judged again, with what was remembered of
+//! the first time. A small name server on loopback answers about sender domains and HELO names. Nothing else
+//! on this machine is touched.
 
 #[path = "../tests/support/responder.rs"]
 mod responder;
