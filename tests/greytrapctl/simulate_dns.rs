@@ -422,3 +422,58 @@ fn hostile_ptr_records_trap_nobody_and_cost_little() {
     assert!(str::from_utf8(&ran.out).unwrap().starts_with("203.0.113.1\tpass\t"), "{ran:?}");
     assert!(server.asked() < 40, "{}", server.asked());
 }
+
+/// Everything is good, but no host has a name, and no policy passes.
+fn plain_zone(query: &Query) -> Vec<Act> {
+    let (owner, reply) = (query.name.as_str(), query.reply());
+    let text = b"v=spf1 mx a:out.x.example include:_spf.x.example -all";
+    let policy = [&[u8::try_from(text.len()).unwrap()], &text[..]].concat();
+    if let Some(control) = query.control() {
+        return control;
+    }
+    match (owner, query.rtype) {
+        (_, MX) => reply.answer(owner, MX, 300, &mx(10, "mx.x.example")),
+        ("mx.x.example" | "out.x.example", A) => reply.answer(owner, A, 60, &[192, 0, 2, 250]),
+        ("_spf.x.example", TXT) => {
+            reply.answer(owner, TXT, 60, &[&[18], &b"v=spf1 ip4:1.2.3.4"[..]].concat())
+        }
+        ("x.example", TXT) => reply.answer(owner, TXT, 60, &policy),
+        _ => reply.rcode(NXDOMAIN).soa(60),
+    }
+    .send()
+}
+
+/// What one host costs with one rule alone, with the control that all hosts share.
+#[test]
+fn a_host_costs_few_questions_whatever_the_rule() {
+    const OFF: &str = "suspect tuples 1\nmax sender domains off\nmax sender ratio off\n\
+        max helo names off\ncheck helo address no\ncheck helo dynamic no\ncheck stranger no\n\
+        check crowd no\ncheck sender dns no\ntrap rcpt \"^nobody@never\"\n";
+    let from = "<a@x.example>";
+    let two = ["<a@x.example>", "<b@y.example>"];
+    // The statement, the host's tuples, and the most questions.
+    let rows: [(&str, &str, Vec<(&str, &str)>, usize); 6] = [
+        ("none", "", vec![("liar.example", from)], 0),
+        ("domains", "max sender domains 1", two.map(|from| ("liar.example", from)).into(), 12),
+        ("address", "check helo address yes", vec![("203.0.113.9", from)], 8),
+        ("dynamic", "check helo dynamic yes", vec![("203-0-113-9.x.example", from)], 8),
+        ("stranger", "check stranger yes", vec![("friend", from)], 8),
+        ("dns", "check sender dns yes", vec![("liar.example", from)], 2),
+    ];
+    for (rule, on, tuples, most) in rows {
+        let setting: Vec<_> = on.split_whitespace().collect();
+        let start = setting[..setting.len().saturating_sub(1)].join(" ");
+        let rest = OFF.lines().filter(|line| start.is_empty() || !line.starts_with(&start));
+        let rules = rest.chain([on]).collect::<Vec<_>>().join("\n");
+        let (server, dir) = (Responder::start(plain_zone), Dir::new());
+        let conf = conf_of_all(&dir, server.address, &rules);
+        let tuples: Vec<_> =
+            tuples.iter().map(|(helo, from)| ("203.0.113.9", *helo, *from)).collect();
+        let file = database(&dir, &tuples);
+        let ran = simulate(&["-v"], &conf, &file).run();
+        let said = String::from_utf8_lossy(&ran.out);
+        let is_trapped = !["none", "dns"].contains(&rule);
+        assert_eq!(said.starts_with(&format!("203.0.113.9\t{rule}\t")), is_trapped, "{said}");
+        assert!(server.asked() <= most, "{rule}: {}", server.asked());
+    }
+}
