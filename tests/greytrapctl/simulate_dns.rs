@@ -423,6 +423,38 @@ fn hostile_ptr_records_trap_nobody_and_cost_little() {
     assert!(server.asked() < 40, "{}", server.asked());
 }
 
+/// The most that fits into a message: 4,000 names of one label.
+#[test]
+fn thousands_of_ptr_records_over_tcp_trap_nobody_and_cost_little() {
+    let zone = |query: &Query| {
+        let (owner, reply) = (query.name.as_str(), query.reply());
+        match (owner, query.rtype, query.tcp) {
+            ("", _, _) => query.control().unwrap(),
+            ("1.113.0.203.in-addr.arpa", PTR, false) => reply.truncated().send(),
+            ("1.113.0.203.in-addr.arpa", PTR, true) => {
+                let label = |n: u16| [b'a' + (n / 100) as u8, b'a' + (n % 26) as u8];
+                let record = |n: u16| {
+                    // The owner is that of the question (RFC 1035, 4.1.4).
+                    let fixed = [0xc0, 12, 0, 12, 0, 1, 0, 0, 0, 60, 0, 4, 2];
+                    [&fixed[..], &label(n % 2600), &[0]].concat()
+                };
+                let records: Vec<u8> = (0..4000).flat_map(record).collect();
+                reply.raw_answers(4000, &records).send()
+            }
+            (_, MX, _) => reply.answer(owner, MX, 300, &mx(10, "mail.example")).send(),
+            _ => reply.rcode(NXDOMAIN).soa(60).send(),
+        }
+    };
+    for helo in ["203-0-113-1.dsl.example", "friend", "mail.x.example"] {
+        let (server, dir) = (Responder::start(zone), Dir::new());
+        let conf = conf_of_all(&dir, server.address, "");
+        let file = database(&dir, &[("203.0.113.1", helo, "<a@x.example>")]);
+        let ran = simulate(&["-v"], &conf, &file).run();
+        assert!(str::from_utf8(&ran.out).unwrap().starts_with("203.0.113.1\tpass\t"), "{ran:?}");
+        assert!(server.asked() < 40, "{}", server.asked());
+    }
+}
+
 /// Everything is good, but no host has a name, and no policy passes.
 fn plain_zone(query: &Query) -> Vec<Act> {
     let (owner, reply) = (query.name.as_str(), query.reply());
