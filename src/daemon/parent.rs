@@ -488,8 +488,9 @@ impl Parent {
             self.tell_engine(&FromParent::HandOver);
         } else if self.current.is_some() {
             log::info("configuration reloaded");
-            self.tell_engine(&FromParent::Reloaded(Ok(())));
+            // First, so that nobody who connects after the answer meets the old engine.
             self.tell_engine(&FromParent::HandOver);
+            self.tell_engine(&FromParent::Reloaded(Ok(())));
         } else {
             if !self.setup.foreground {
                 log::to_syslog();
