@@ -3,7 +3,7 @@
 //! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
 use super::value::string_text;
-use super::{AllowHelo, AllowUntil, Networks, Origins};
+use super::{AllowHelo, AllowUntil, DnsList, Networks, Origins};
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
@@ -37,6 +37,8 @@ pub struct Rules {
     /// Whether a nominated host whose HELO name DNS confirms goes free. Without it nobody is known to be
     /// anonymous.
     pub identity: bool,
+    /// DNS lists that are asked about hosts.
+    pub lists: Vec<DnsList>,
     /// Whether the syntax of senders is judged.
     pub sender_syntax: bool,
     /// Whether sender domains are asked about in DNS.
@@ -136,6 +138,7 @@ impl Default for Rules {
             stranger: true,
             crowd: false,
             identity: true,
+            lists: Vec::new(),
             sender_syntax: true,
             sender_dns: true,
             rcpt: RcptRules::default(),
@@ -162,6 +165,7 @@ impl fmt::Display for Rules {
         writeln!(f, "check stranger {}", yes_or_no(self.stranger))?;
         writeln!(f, "check crowd {}", yes_or_no(self.crowd))?;
         writeln!(f, "check identity {}", yes_or_no(self.identity))?;
+        self.lists.iter().try_for_each(|list| writeln!(f, "{list}"))?;
         writeln!(f, "check sender syntax {}", yes_or_no(self.sender_syntax))?;
         writeln!(f, "check sender dns {}", yes_or_no(self.sender_dns))?;
         write!(f, "{}", self.rcpt)

@@ -5,7 +5,7 @@
 
 use super::diagnostic::Spanned;
 use super::rules::Hosts;
-use super::{EngineChoice, HeloName, Network};
+use super::{EngineChoice, HeloName, Meaning, Network};
 use crate::date::Day;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,6 +17,11 @@ pub(super) enum Statement {
     Allow(Vec<Dated<Spanned<Network>>>),
     AllowFile(Dated<Spanned<PathBuf>>),
     AllowHelo(Vec<Dated<Spanned<HeloName>>>),
+    AskList {
+        zone: String,
+        answers: Vec<Network>,
+        meaning: Meaning,
+    },
     CheckCrowd(bool),
     CheckHeloAddress(bool),
     CheckHeloDynamic(bool),
@@ -113,6 +118,7 @@ impl Statement {
             Statement::Allow(_)
             | Statement::AllowFile(_)
             | Statement::AllowHelo(_)
+            | Statement::AskList { .. }
             | Statement::Dns(_)
             | Statement::Include(_)
             | Statement::PassRcpt(_)

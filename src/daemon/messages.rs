@@ -13,6 +13,7 @@ use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
 use crate::dns::exemption::{Claim, Endorsement};
 use crate::dns::identity::Identity;
+use crate::dns::listing::{Listed, Listing};
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::evidence::{Entry, Key};
 use crate::inquiry::{Patience, Shown};
@@ -293,6 +294,8 @@ pub enum ToResolver {
     Domains(Vec<Vec<u8>>),
     /// Hosts that may be exempt, each with a sender.
     Exemptions(Vec<Claim>),
+    /// Hosts that may be in DNS lists.
+    Listings(Vec<Listing>),
     /// Domains that were found good before the daemon was started.
     Good(Vec<Vec<u8>>),
     /// That was all: ask.
@@ -313,6 +316,8 @@ pub enum FromResolver {
     Domains(Vec<DomainVerdict>),
     /// The answers about the next exemptions, in the order of the questions.
     Exemptions(Vec<Endorsement>),
+    /// The answers of DNS lists about the next hosts, in the order of the questions.
+    Listings(Vec<Listed>),
     /// That was all.
     End {
         /// How the lookups ended.

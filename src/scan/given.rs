@@ -2,11 +2,11 @@
 //!
 //! In: a host's tuples and the believed [`Answers`]. Out: one [`Given`] for each different sender domain,
 //! HELO name and recipient that there was something to ask about, in the order of the tuples, after the PTR
-//! name.
+//! name and the DNS lists.
 
-use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground, SpfResult};
+use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground, Listed, SpfResult};
 use super::rules::{Rule, Subject, checker, dns};
-use super::{exemption, identity};
+use super::{exemption, identity, lists};
 use crate::name;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -25,6 +25,8 @@ pub enum Given {
     Exemption(Vec<u8>, Exemption, Option<SpfResult>),
     /// The external program, about a recipient: whether it is known; `None` without a verdict.
     Recipient(Vec<u8>, Option<bool>),
+    /// A DNS list, by its name: whether the host is in it, and what it has answered.
+    List(Vec<u8>, Confirmation, Listed),
 }
 
 impl Given {
@@ -40,15 +42,19 @@ impl Given {
             Given::Exemption(_, Exemption::NotExempt, _) => "not exempt",
             Given::Recipient(_, Some(true)) => "good",
             Given::Recipient(_, Some(false)) => "bad",
+            Given::List(_, _, Listed::Aside) => "put aside",
+            Given::List(_, Confirmation::Confirmed, _) => "listed",
+            Given::List(_, Confirmation::NotConfirmed, _) => "not listed",
             Given::Domain(_, None)
             | Given::Helo(_, Confirmation::Unknown)
             | Given::Ptr(_, Confirmation::Unknown)
             | Given::Exemption(_, Exemption::Unknown, _)
-            | Given::Recipient(_, None) => "unknown",
+            | Given::Recipient(_, None)
+            | Given::List(_, Confirmation::Unknown, _) => "unknown",
         }
     }
 
-    /// By what a sender domain vouches for the host or, if it does not, what SPF says.
+    /// By what a sender domain vouches for the host or, if it does not, what SPF says; the answers of a list.
     pub fn by(&self) -> Option<String> {
         match self {
             Given::Exemption(_, Exemption::Exempt(ground), _) => Some(match ground {
@@ -57,6 +63,10 @@ impl Given {
                 Ground::Spf(mechanism) => format!("SPF {mechanism}"),
             }),
             Given::Exemption(_, _, Some(spf)) => Some(format!("SPF {spf}")),
+            Given::List(_, _, Listed::Answers(answers)) => {
+                let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
+                Some(answers.join(", "))
+            }
             _ => None,
         }
     }
@@ -68,7 +78,8 @@ impl Given {
             | Given::Helo(text, _)
             | Given::Ptr(text, _)
             | Given::Exemption(text, ..)
-            | Given::Recipient(text, _) => text,
+            | Given::Recipient(text, _)
+            | Given::List(text, ..) => text,
         }
     }
 }
@@ -84,6 +95,11 @@ pub(super) fn given<'s>(
     let (own, name) = answers.reverse(address);
     let is_asked = rules.identity && (own != Confirmation::Unknown || name.is_some());
     let ptr = is_asked.then(|| Given::Ptr(name.unwrap_or_default().to_vec(), own));
+    let lists = rules.lists.iter().filter_map(move |list| {
+        let listed = answers.listed(address, &list.zone)?;
+        let standing = lists::standing(list, &listed);
+        Some(Given::List(list.zone.clone().into_bytes(), standing, listed))
+    });
     let all = subject.tuples().flat_map(move |tuple| {
         let domain = dns::domain(&tuple).filter(|_| rules.sender_dns).map(|domain| {
             let mut lower = Vec::new();
@@ -112,6 +128,7 @@ pub(super) fn given<'s>(
         [domain, exemption, helo, recipient].into_iter().flatten()
     });
     ptr.into_iter()
+        .chain(lists)
         .chain(all)
         .filter(move |given| seen.insert((std::mem::discriminant(given), given.about().to_vec())))
 }

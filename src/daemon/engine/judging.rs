@@ -19,12 +19,11 @@ use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
-use crate::dns::exemption::Claim;
 use crate::evidence::Key;
-use crate::inquiry::{Answered, Findings, Questions, Rounds};
+use crate::inquiry::{Answered, CameUp, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
-use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, Listed, Oddity, SpfResult};
 use crate::scan::identity::Question;
 use crate::scan::{
     Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
@@ -270,6 +269,14 @@ impl Answers for Known<'_> {
         self.rounds.spf(address, domain)
     }
 
+    fn listed(&self, address: IpAddr, zone: &str) -> Option<Listed> {
+        self.rounds.listed(address, zone)
+    }
+
+    fn aside(&self) -> Vec<(String, Oddity)> {
+        self.rounds.aside()
+    }
+
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         self.heard.is_recipient(address)
     }
@@ -366,9 +373,12 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if let Purpose::Host(address) = work.purpose {
         found.explained = explained(&snapshot, address, verdict, work)?;
     }
-    let doubts = report.doubts().iter();
-    found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
-    if found.doubts.is_empty() {
+    let text = |doubt: &Doubt| format!("{}: {doubt}", doubt.about());
+    found.doubts = report.doubts().iter().map(text).collect();
+    let is_doubt = |doubt: &&Doubt| !matches!(doubt, Doubt::Aside { .. });
+    let doubts: Vec<_> = report.doubts().iter().filter(is_doubt).collect();
+    // A list that is put aside is no doubt about other answers.
+    if doubts.is_empty() {
         let nominated = scan.nominated();
         let unanswered = answers.unanswered(is_settled);
         found.unanswered = unanswered
@@ -436,8 +446,7 @@ struct Asking<'w> {
     is_cut: bool,
     /// What came up with the answers, and is being asked.
     further: Option<Questions>,
-    /// What has come up so far: hosts, and hosts with a sender domain.
-    came_up: HashSet<(IpAddr, Vec<u8>)>,
+    came_up: CameUp,
     /// Whether answers of DNS and of the external program are outstanding.
     open: (bool, bool),
     /// The recipients to check, controls first, and the answers so far.
@@ -488,7 +497,7 @@ impl<'w> Asking<'w> {
             cut_at,
             is_cut: false,
             further: None,
-            came_up: HashSet::new(),
+            came_up: CameUp::default(),
             open,
             recipients,
             checked: Vec::new(),
@@ -553,11 +562,7 @@ impl<'w> Asking<'w> {
         if self.open.0 || left <= GRACE {
             return;
         }
-        let mut further = Questions::further(scan);
-        let came_up = &mut self.came_up;
-        further.hosts.retain(|host| came_up.insert((host.address, Vec::new())));
-        let is_new = |claim: &Claim| came_up.insert((claim.address, claim.domain.clone()));
-        further.exemptions.retain(is_new);
+        let further = self.came_up.further(scan);
         if !further.is_empty() {
             let within = if self.is_cut { left.min(FIRST_ANSWERS) } else { left };
             line.say(Said::Ask(messages(&further, within)));
@@ -627,6 +632,8 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     }
     let claims = questions.exemptions.chunks(CHUNK);
     messages.extend(claims.map(|claims| ToResolver::Exemptions(claims.to_vec())));
+    let listings = questions.listings.chunks(CHUNK);
+    messages.extend(listings.map(|listings| ToResolver::Listings(listings.to_vec())));
     let (controls, within) = (questions.controls.clone(), Some(within));
     messages.push(ToResolver::Ask { controls, within });
     messages

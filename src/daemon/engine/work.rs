@@ -326,6 +326,7 @@ impl Engine {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
             FromResolver::Exemptions(found) => at_work.answered.endorsements.extend(found),
+            FromResolver::Listings(found) => at_work.answered.listings.extend(found),
             FromResolver::End { tally, shown, failure, servers, good } => {
                 self.ledger.note_good(good);
                 self.memory.name_servers = servers;

@@ -14,7 +14,7 @@ use crate::greytrapctl::judged::Judged;
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
-use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
+use crate::inquiry::{CameUp, Findings, Inquiry, Questions, Rounds, unfit};
 use crate::plural::counted;
 use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
@@ -51,11 +51,17 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
             scan.recall(memory.known(&scan.keys())?);
             scan.settle(Some(&known));
         }
-        known.findings.extend(findings(console, Questions::further(&scan), &mut resolver));
+        let mut came_up = CameUp::default();
+        while let Some(further) = findings(console, came_up.further(&scan), &mut resolver) {
+            known.findings.push(further);
+            scan.settle(Some(&known));
+        }
     }
     let verbose = console.verbose;
     let answers = (!known.findings.is_empty()).then_some(&known as &dyn Answers);
-    scan.settle(answers);
+    if answers.is_none() {
+        scan.settle(None);
+    }
     if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
         // Of names that came up with the last answers.
         scan.recall(memory.known(&scan.keys())?);

@@ -31,6 +31,8 @@ use std::path::Path;
 
 /// How often DNS is asked, each time about what came up with the answers so far.
 const ROUNDS: usize = 2;
+/// The same with DNS lists: one that is a sign comes before what may spare the host.
+const ROUNDS_WITH_LISTS: usize = 4;
 
 /// Judges the past again and prints whom that traps, or what is different from the old configuration.
 pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
@@ -51,10 +53,12 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
     let mut past = again(console, (&replay.socket, since), &passed, &mut judges, &silence)?;
     let mut known: Vec<_> = judges.iter().map(|_| Rounds::default()).collect();
     // First who the hosts are, then whether somebody vouches for those that this would trap.
-    for _ in 0..ROUNDS {
+    let has_lists = configs.iter().any(|config| !config.rules.lists.is_empty());
+    for _ in 0..if has_lists { ROUNDS_WITH_LISTS } else { ROUNDS } {
         let mut is_new = false;
         for ((judge, resolver), known) in judges.iter_mut().zip(&mut resolvers).zip(&mut known) {
-            let found = findings(console, std::mem::take(&mut judge.questions), resolver);
+            let found =
+                findings(console, std::mem::take(&mut judge.questions).with_tests(), resolver);
             is_new |= found.is_some();
             known.findings.extend(found);
         }
