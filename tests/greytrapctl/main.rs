@@ -28,5 +28,6 @@ mod sample;
 mod show;
 mod simulate;
 mod simulate_dns;
+mod simulate_lists;
 mod spf;
 mod usage;
