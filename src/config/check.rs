@@ -133,6 +133,7 @@ impl Check<'_, '_> {
             S::Database(path) => config.database = bounds::absolute("database", path)?,
             S::Dns(options) => self.dns(options),
             S::Engine(engine) => config.engine = engine,
+            S::HearFile(path) => config.rules.hear = Some(bounds::absolute("hear file", path)?),
             // Read by `parse`.
             S::Include(_) => {}
             S::MaxHeloNames(most) => {
@@ -230,6 +231,12 @@ impl Check<'_, '_> {
                 _ => continue,
             };
             self.input.warn(*at, Problem::ListUnused { zone: list.zone.clone(), needs });
+        }
+        let needs = if rules.identity { "check stranger" } else { "check identity" };
+        if let (Some(_), Some(at)) = (&rules.hear, self.set.get("hear file"))
+            && !(rules.identity && rules.stranger)
+        {
+            self.input.warn(*at, Problem::HearsayUnused { needs });
         }
     }
 

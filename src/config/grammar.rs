@@ -21,6 +21,13 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("database", |p| Ok(Statement::Database(p.cursor.string(A_PATH)?))),
     ("dns", |p| Ok(Statement::Dns(p.block(dns_option)?))),
     ("engine", |p| Ok(Statement::Engine(p.cursor.choose(ENGINE)?))),
+    ("hear", |p| {
+        p.cursor.expect("file")?;
+        let path = p.cursor.string(A_PATH)?;
+        p.cursor.expect("as")?;
+        p.cursor.expect("sign")?;
+        Ok(Statement::HearFile(path))
+    }),
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
     ("max", |p| p.cursor.choose(MAX)?(p)),
     ("memory", memory),

@@ -54,6 +54,7 @@ pub use network::{Network, Networks};
 pub use origin::{Origins, Written};
 pub use rules::{RcptRules, Rules};
 pub use settings::{Again, Checker, Config, Dns, EngineChoice, Memory, NameServer, Sync};
+pub(crate) use source::exposure_of;
 pub use source::{Disk, Guarded, Source};
 pub(crate) use value::{duration, duration_text};
 

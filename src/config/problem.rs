@@ -60,6 +60,7 @@ pub(super) enum Problem {
     DayOver(Day),
     KeyUnused,
     ListUnused { zone: String, needs: &'static str },
+    HearsayUnused { needs: &'static str },
     // Too much.
     TooManyProblems,
 }
@@ -163,6 +164,7 @@ impl fmt::Display for Problem {
             DayOver(day) => write!(f, "{day} is over: this exception no longer counts"),
             KeyUnused => write!(f, "sync key is not used without sync to or sync multicast"),
             ListUnused { zone, needs } => write!(f, "list {zone} is not used without {needs}"),
+            HearsayUnused { needs } => write!(f, "hear file is not used without {needs}"),
             TooManyProblems => write!(f, "too many errors"),
         }
     }

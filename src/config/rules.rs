@@ -2,11 +2,12 @@
 //!
 //! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
-use super::value::string_text;
+use super::value::{path_text, string_text};
 use super::{AllowHelo, AllowUntil, DnsList, Networks, Origins};
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
+use std::path::PathBuf;
 
 /// The names of all rules, in the order in which they are applied; `scan` has the rules themselves.
 pub const NAMES: [&str; 11] = [
@@ -39,6 +40,8 @@ pub struct Rules {
     pub identity: bool,
     /// DNS lists that are asked about hosts.
     pub lists: Vec<DnsList>,
+    /// A file of hosts that other sites have in the trap.
+    pub hear: Option<PathBuf>,
     /// Whether the syntax of senders is judged.
     pub sender_syntax: bool,
     /// Whether sender domains are asked about in DNS.
@@ -139,6 +142,7 @@ impl Default for Rules {
             crowd: false,
             identity: true,
             lists: Vec::new(),
+            hear: None,
             sender_syntax: true,
             sender_dns: true,
             rcpt: RcptRules::default(),
@@ -166,6 +170,9 @@ impl fmt::Display for Rules {
         writeln!(f, "check crowd {}", yes_or_no(self.crowd))?;
         writeln!(f, "check identity {}", yes_or_no(self.identity))?;
         self.lists.iter().try_for_each(|list| writeln!(f, "{list}"))?;
+        if let Some(path) = &self.hear {
+            writeln!(f, "hear file {} as sign", path_text(path))?;
+        }
         writeln!(f, "check sender syntax {}", yes_or_no(self.sender_syntax))?;
         writeln!(f, "check sender dns {}", yes_or_no(self.sender_dns))?;
         write!(f, "{}", self.rcpt)

@@ -38,6 +38,7 @@ pub(super) enum Statement {
     Database(Spanned<String>),
     Dns(Vec<Spanned<DnsOption>>),
     Engine(EngineChoice),
+    HearFile(Spanned<String>),
     /// `parse` reads it in place and does not pass it on.
     Include(Spanned<PathBuf>),
     MaxHeloNames(Option<Spanned<u64>>),
@@ -99,6 +100,7 @@ impl Statement {
             Statement::CheckStranger(_) => "check stranger",
             Statement::Database(_) => "database",
             Statement::Engine(_) => "engine",
+            Statement::HearFile(_) => "hear file",
             Statement::MaxHeloNames(_) => "max helo names",
             Statement::MaxSenderDomains(_) => "max sender domains",
             Statement::MaxSenderRatio(_) => "max sender ratio",

@@ -76,6 +76,8 @@ pub enum Renewal {
     Peers(usize),
     /// For the resolver: resolv.conf(5) has changed.
     NameServers,
+    /// For the engine: the file of other sites' hosts was replaced by another.
+    Hearsay,
 }
 
 /// What a process leaves to its successor in the next generation.
@@ -164,9 +166,10 @@ impl ToParent {
             ToParent::Failed(_) | ToParent::Log(..) => true,
             ToParent::Ready => process != Process::Reader,
             ToParent::Config(_) => process == Process::Reader,
-            ToParent::Reload | ToParent::Verbose(_) | ToParent::Leave(Legacy::Engine(_)) => {
-                process == Process::Engine
-            }
+            ToParent::Reload
+            | ToParent::Verbose(_)
+            | ToParent::Renew(Renewal::Hearsay)
+            | ToParent::Leave(Legacy::Engine(_)) => process == Process::Engine,
             ToParent::Renew(Renewal::Database) | ToParent::Leave(Legacy::Store(_)) => {
                 process == Process::Store
             }

@@ -2,6 +2,7 @@
 
 use super::Questions;
 use super::lists::Lists;
+use crate::config::Networks;
 use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::identity::{Confirmation, Identity};
 use crate::dns::listing::{Listed, Oddity};
@@ -167,6 +168,8 @@ pub struct Rounds {
     pub findings: Vec<Findings>,
     /// Hosts that an earlier scan has spared with a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
+    /// Hosts that other sites have in the trap, if they were heard.
+    pub heard: Option<Arc<Networks>>,
 }
 
 impl Rounds {
@@ -205,6 +208,10 @@ impl Answers for Rounds {
 
     fn spf(&self, address: IpAddr, domain: &[u8]) -> Option<SpfResult> {
         self.first(None, |findings| findings.spf(address, domain))
+    }
+
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        self.heard.as_ref().map(|heard| heard.contains(address))
     }
 
     fn was_spared(&self, address: IpAddr) -> bool {

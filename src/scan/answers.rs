@@ -49,6 +49,12 @@ pub trait Answers {
         None
     }
 
+    /// Whether other sites have this host in the trap; `None` if they were not heard.
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        let _ = address;
+        None
+    }
+
     /// The DNS lists that are put aside, and why.
     fn aside(&self) -> Vec<(String, Oddity)> {
         Vec::new()

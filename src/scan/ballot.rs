@@ -246,6 +246,10 @@ impl Answers for Believed<'_> {
         }
     }
 
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        self.answers.is_heard(address)
+    }
+
     fn was_spared(&self, address: IpAddr) -> bool {
         self.answers.was_spared(address)
     }

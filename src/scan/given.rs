@@ -25,7 +25,8 @@ pub enum Given {
     Exemption(Vec<u8>, Exemption, Option<SpfResult>),
     /// The external program, about a recipient: whether it is known; `None` without a verdict.
     Recipient(Vec<u8>, Option<bool>),
-    /// A DNS list, by its name: whether the host is in it, and what it has answered.
+    /// A DNS list, by its name, or a file that is heard, by its path: whether the host is in it, and what the
+    /// list has answered.
     List(Vec<u8>, Confirmation, Listed),
 }
 
@@ -63,7 +64,7 @@ impl Given {
                 Ground::Spf(mechanism) => format!("SPF {mechanism}"),
             }),
             Given::Exemption(_, _, Some(spf)) => Some(format!("SPF {spf}")),
-            Given::List(_, _, Listed::Answers(answers)) => {
+            Given::List(_, _, Listed::Answers(answers)) if !answers.is_empty() => {
                 let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
                 Some(answers.join(", "))
             }
@@ -100,6 +101,13 @@ pub(super) fn given<'s>(
         let standing = lists::standing(list, &listed);
         Some(Given::List(list.zone.clone().into_bytes(), standing, listed))
     });
+    let heard = rules.hear.iter().filter_map(move |path| {
+        let path = path.as_os_str().as_encoded_bytes().to_vec();
+        Some(match answers.is_heard(address)? {
+            true => Given::List(path, Confirmation::Confirmed, Listed::Answers(Vec::new())),
+            false => Given::List(path, Confirmation::NotConfirmed, Listed::Nothing),
+        })
+    });
     let all = subject.tuples().flat_map(move |tuple| {
         let domain = dns::domain(&tuple).filter(|_| rules.sender_dns).map(|domain| {
             let mut lower = Vec::new();
@@ -129,6 +137,7 @@ pub(super) fn given<'s>(
     });
     ptr.into_iter()
         .chain(lists)
+        .chain(heard)
         .chain(all)
         .filter(move |given| seen.insert((std::mem::discriminant(given), given.about().to_vec())))
 }

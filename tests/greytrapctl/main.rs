@@ -18,6 +18,7 @@ mod dns;
 mod export;
 mod export_bgp;
 mod fake_daemon;
+mod hearsay;
 mod input;
 mod list;
 mod lookup;

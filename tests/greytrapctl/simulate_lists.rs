@@ -27,6 +27,7 @@ fn zone(query: &Query) -> Vec<Act> {
     let Some(asked) = owner.strip_suffix(".list.example") else {
         return match (owner, query.rtype) {
             (HELO, A) => answer([192, 0, 2, 200]),
+            (HELO, _) => reply.soa(60).send(),
             (_, MX) => reply.answer(owner, MX, 300, &mx(10, "mail.example")).send(),
             _ => nothing(),
         };

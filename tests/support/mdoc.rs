@@ -132,8 +132,9 @@ impl Manual {
 
 /// Macros that the manuals use within lines.
 const MACROS: [&str; 32] = [
-    "An", "Ar", "Brc", "Bro", "Brq", "Cm", "D1", "Dl", "Dv", "Em", "Ev", "Fl", "Ic", "It", "Li", "Nm", "No",
-    "Ns", "Oc", "Oo", "Op", "Ox", "Pa", "Pf", "Pp", "Pq", "Ql", "Qq", "Sq", "Va", "Xr", "Lk",
+    "An", "Ar", "Brc", "Bro", "Brq", "Cm", "D1", "Dl", "Dv", "Em", "Ev", "Fl", "Ic", "It", "Li",
+    "Nm", "No", "Ns", "Oc", "Oo", "Op", "Ox", "Pa", "Pf", "Pp", "Pq", "Ql", "Qq", "Sq", "Va", "Xr",
+    "Lk",
 ];
 
 fn elements(line: &str) -> Vec<Element> {

@@ -14,7 +14,7 @@ use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
-use crate::config::Config;
+use crate::config::{Config, Networks};
 use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
@@ -160,6 +160,8 @@ pub struct Work {
     pub trapped: Option<Explained>,
     /// Which tuples memory knows; `None` if it is to know none.
     pub known: Option<Arc<seen::Known>>,
+    /// Hosts that other sites have in the trap, if they were heard.
+    pub others: Option<Arc<Networks>>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -275,6 +277,10 @@ impl Answers for Known<'_> {
 
     fn aside(&self) -> Vec<(String, Oddity)> {
         self.rounds.aside()
+    }
+
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        self.rounds.is_heard(address)
     }
 
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
@@ -485,7 +491,8 @@ impl<'w> Asking<'w> {
             };
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
-        let known = Known { work, rounds: Rounds::default(), heard };
+        let rounds = Rounds { heard: work.others.clone(), ..Rounds::default() };
+        let known = Known { work, rounds, heard };
         let overdue = work.overdue.iter().copied().filter(|address| !exempt.covers(*address));
         let (overdue, now) = (overdue.collect(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));

@@ -212,6 +212,7 @@ impl Engine {
     /// Handles an image from the store, or the reason why there is none.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
         self.end_exceptions();
+        let others = self.listen();
         let observed = self.observed_rules();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
@@ -248,6 +249,7 @@ impl Engine {
                 watched,
                 trapped,
                 known,
+                others,
                 now,
             };
             let said = |error: io::Error| format!("image: {}", reason(&error));

@@ -5,7 +5,7 @@
 //!
 //! | field | signs |
 //! |---|---|
-//! | HELO | one label; no top-level domain; a registrable domain that does not exist; used in several networks with several sender domains; the host is in a DNS list |
+//! | HELO | one label; no top-level domain; a registrable domain that does not exist; used in several networks with several sender domains; the host is in a DNS list, or other sites have it in the trap |
 //! | sender | its domain is used in several networks; SPF (RFC 7208) fails; it is in the recipient's domain |
 //!
 //! A HELO that is the sender's domain, which SPF denies, is a sign in both. Null senders give none. Source:
@@ -13,6 +13,7 @@
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Meaning, Rules};
+use crate::escape::escaped_path;
 use crate::evidence::KEPT;
 use crate::name;
 use crate::scan::answers::{Confirmation, Exemption, SpfResult};
@@ -21,6 +22,7 @@ use crate::scan::identity::{self, Anonymity};
 use crate::scan::sender::{self, Mailbox};
 use crate::scan::unasked::{Check, Unasked};
 use crate::spamd::Tuple;
+use std::path::Path;
 
 /// Signs of spam in two fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +44,8 @@ enum HeloSign {
     Senders,
     /// The DNS list with this number has the host.
     Listed(u8),
+    /// Other sites have it in the trap.
+    Heard,
 }
 
 /// A sign in the sender.
@@ -99,6 +103,10 @@ impl Finding for Stranger {
             HeloSign::Gone => "HELO in a domain that does not exist".into(),
             HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
             HeloSign::Senders => "HELO of the sender domain".into(),
+            HeloSign::Heard => {
+                let path = subject.rules.hear.as_deref().unwrap_or(Path::new(""));
+                format!("listed in {}", escaped_path(path))
+            }
             HeloSign::Listed(number) => {
                 let list = subject.rules.lists.get(usize::from(number));
                 format!("listed by {}", list.map_or("a list", |list| &list.zone))
@@ -138,8 +146,9 @@ fn signs(case: &Case<'_, '_>, tuple: &Tuple<'_>) -> Signs {
     if helo.is_none() {
         let (listed, number) = listed(case);
         helo = (listed == Confirmation::Confirmed).then_some(HeloSign::Listed(number));
+        helo = helo.or_else(|| is_heard(case).then_some(HeloSign::Heard));
         let is_enough = from_sign.is_some() || !matches!(spf, Spf::Other);
-        if listed == Confirmation::Unknown && is_enough {
+        if helo.is_none() && listed == Confirmation::Unknown && is_enough {
             lacking = lacking.and(Check::List);
         }
     }
@@ -154,6 +163,13 @@ fn signs(case: &Case<'_, '_>, tuple: &Tuple<'_>) -> Signs {
         (None, _, Spf::Unknown) if is_senders => Signs::Few(lacking.and(Check::Exemption)),
         _ => Signs::Few(lacking),
     }
+}
+
+/// Whether other sites have the host in the trap.
+fn is_heard(case: &Case<'_, '_>) -> bool {
+    let address = case.subject.host.address.ip();
+    let said = case.answers.and_then(|answers| answers.is_heard(address));
+    case.subject.rules.hear.is_some() && said == Some(true)
 }
 
 /// Whether a DNS list that is a sign has the host.

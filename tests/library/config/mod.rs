@@ -176,8 +176,9 @@ fn the_example_is_the_default_and_so_is_silence() {
 
 #[test]
 fn what_the_example_has_in_comments_is_right_too() {
-    let statements = ["engine", "ask", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
-        .map(|w| format!("{w} "));
+    let statements =
+        ["engine", "ask", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
+            .map(|w| format!("{w} "));
     let mut uncommented = 0;
     let text: String = include_str!("../../../examples/greytrapper.conf")
         .lines()
@@ -263,7 +264,7 @@ fn megabytes_of_anything_are_borne() {
 
 /// Pieces of configurations that fit together now and then.
 fn soup() -> impl Strategy<Value = String> {
-    let pieces = "allow ask list as sign spare check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
+    let pieces = "allow ask list as sign spare hear check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
         identity rcpt sender syntax domains ratio helo for limit per every tuples with timeout key \
         multicast on ttl to file native libc yes no off unlisted until helo again most 2027-01-31 *.example.net nameserver port in flight attempts \
         { } , = $a $b a b \" # \\ 5 0.5 10m 192.0.2.0/24 ::1 em0 \"/x\" \"^a\" \"(\" x.conf";
@@ -357,6 +358,7 @@ prop_compose! {
         until in allow_until(),
         names in allow_helo(),
         lists in lists(),
+        hear in prop::option::of(path()),
     ) -> greytrapper::config::Rules {
         greytrapper::config::Rules {
             suspect_tuples: suspect,
@@ -369,6 +371,7 @@ prop_compose! {
             crowd: switches[6],
             identity: switches[0],
             lists,
+            hear,
             sender_syntax: switches[1],
             sender_dns: switches[2],
             rcpt,

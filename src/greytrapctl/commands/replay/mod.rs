@@ -7,7 +7,7 @@
 
 mod past;
 
-use super::simulate::findings;
+use super::simulate::{findings, heard, hearing};
 use super::{conf, history};
 use crate::config::Config;
 use crate::control::client::Answer;
@@ -45,13 +45,16 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
         _ => true,
     };
     let only_dns_port = resolvers.iter().all(is_dns);
+    let mut hearings: Vec<_> = configs.iter().map(|config| hearing(config)).collect();
     Task::Replay { socket: &replay.socket, only_dns_port }.lock_in()?;
     let since = history::since(Some(replay.since));
     let passed = passed(&replay.socket, since)?;
     let mut judges: Vec<_> = configs.iter().map(|config| Judge::new(config)).collect();
     let silence: Vec<Option<&dyn Answers>> = vec![None; judges.len()];
     let mut past = again(console, (&replay.socket, since), &passed, &mut judges, &silence)?;
-    let mut known: Vec<_> = judges.iter().map(|_| Rounds::default()).collect();
+    let heard: Vec<_> = hearings.iter_mut().map(|hearing| heard(console, hearing)).collect();
+    let known = heard.into_iter().map(|heard| Rounds { heard, ..Rounds::default() });
+    let mut known: Vec<_> = known.collect();
     // First who the hosts are, then whether somebody vouches for those that this would trap.
     let has_lists = configs.iter().any(|config| !config.rules.lists.is_empty());
     for _ in 0..if has_lists { ROUNDS_WITH_LISTS } else { ROUNDS } {
