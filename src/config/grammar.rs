@@ -189,12 +189,13 @@ fn ask_list(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
         let (what, found) = (what.into(), quoted(&value));
         Fault::new(at, Problem::Expected { what, found, nearest: None })
     })?;
-    let opened = p.cursor.peek()?.clone();
+    let (opened, faults) = (p.cursor.peek()?.clone(), p.fault_count());
     let answers = match opened.value {
         Token::Open => p.block(list_answer)?,
         _ => Vec::new(),
     };
-    if opened.value == Token::Open && answers.is_empty() {
+    // Those that are faulty were left out.
+    if opened.value == Token::Open && answers.is_empty() && p.fault_count() == faults {
         return Err(Fault::new(opened.at, Problem::NoAnswers));
     }
     p.cursor.expect("as")?;

@@ -80,7 +80,8 @@ fn what_cannot_be_heard_is_said_once_and_traps_nobody() {
     let damaged = said("2 lines skipped, the first is line 1: \"\\033[2J\"");
     assert_eq!(is_heard(Some("\x1b[2J\nnobody\n203.0.113.11\n")), (true, damaged));
     assert_eq!(is_heard(Some("")), (false, None));
-    let many: String = (0..=1_000_000).map(|n| format!("2001:db8::{n:x}\n")).collect();
+    let line = |n: u32| format!("2001:db8::{:x}:{:x}\n", n >> 16, n & 0xffff);
+    let many: String = (0..=1_000_000).map(line).collect();
     let many = format!("203.0.113.11\n{many}");
     assert_eq!(is_heard(Some(&many)), (false, said("more than 1000000 entries, not heard")));
 }
@@ -90,7 +91,7 @@ fn own_export(form: &str) -> String {
     let dir = Dir::new();
     let path = dir.path("spamd");
     let file = |arguments: &[&str]| {
-        let mut command = ctl(&["-F"]);
+        let mut command = ctl(["-F"]);
         command.0.arg::<&Path>(&path).args(arguments);
         String::from_utf8(command.succeeds()).unwrap()
     };

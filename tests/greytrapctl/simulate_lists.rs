@@ -56,7 +56,7 @@ fn zone(query: &Query) -> Vec<Act> {
 fn verdicts(statements: &str, tuples: &[(&str, &str, &str)]) -> (Vec<String>, String, usize) {
     let (server, dir) = (Responder::start(zone), Dir::new());
     let (conf, file) = (conf_of_all(&dir, server.address, statements), database(&dir, tuples));
-    let mut command = ctl(&["-v"]);
+    let mut command = ctl(["-v"]);
     command.0.args(["simulate", "-t", &NOW.to_string(), "-f"]).arg(conf).arg(file);
     let ran = command.run();
     assert_eq!(ran.status, Some(0), "{ran:?}");
@@ -209,7 +209,7 @@ fn json_has_the_answers_of_lists() {
                  ask list \"all.list.example\" as spare";
     let conf = conf_of_all(&dir, server.address, lists);
     let file = database(&dir, &[("203.0.113.11", HELO, OURS)]);
-    let mut command = ctl(&["-j"]);
+    let mut command = ctl(["-j"]);
     command.0.args(["simulate", "-t", &NOW.to_string(), "-f"]).arg(conf).arg(file);
     let ran = command.run();
     let object: Value = serde_json::from_slice(&ran.out).unwrap();

@@ -20,6 +20,7 @@ use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
 use crate::evidence::Key;
+use crate::export::Hearing;
 use crate::inquiry::{Answered, CameUp, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
@@ -29,12 +30,13 @@ use crate::scan::{
     Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
 };
 use crate::spamd::{Address, Entry, TrapRecord};
+use crate::threads::lock;
 use mio::net::UnixStream;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -78,6 +80,13 @@ pub enum Said {
     Ask(Vec<ToResolver>),
     /// It needs to know something of memory.
     Recall(Wanted),
+    /// It has read the file of other sites' hosts.
+    Heard {
+        /// What was wrong with it.
+        warning: Option<String>,
+        /// Whether another file is in its place, which only another engine can read.
+        is_replaced: bool,
+    },
     /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
@@ -160,8 +169,8 @@ pub struct Work {
     pub trapped: Option<Explained>,
     /// Which tuples memory knows; `None` if it is to know none.
     pub known: Option<Arc<seen::Known>>,
-    /// Hosts that other sites have in the trap, if they were heard.
-    pub others: Option<Arc<Networks>>,
+    /// The file of hosts that other sites have in the trap, if there is one.
+    pub hearing: Option<Arc<Mutex<Hearing>>>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -401,6 +410,17 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     Ok(found)
 }
 
+/// The hosts that other sites have in the trap, from their file if that has changed: with a million of them,
+/// the loop would not answer for a while.
+fn listen(work: &Work, line: &Line) -> Option<Arc<Networks>> {
+    let mut hearing = lock(work.hearing.as_ref()?);
+    let (warning, is_replaced) = (hearing.listen(work.now), hearing.is_replaced());
+    if warning.is_some() || is_replaced {
+        line.say(Said::Heard { warning, is_replaced });
+    }
+    Some(hearing.heard())
+}
+
 /// Adds what memory knows of the names that anonymous hosts use, as far as it was not asked for before.
 fn recall(scan: &mut Scan<'_>, recalled: &mut HashSet<Key>, known: &Known<'_>, line: &Line) {
     let keys = scan.keys().into_iter();
@@ -491,7 +511,7 @@ impl<'w> Asking<'w> {
             };
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
-        let rounds = Rounds { heard: work.others.clone(), ..Rounds::default() };
+        let rounds = Rounds { heard: listen(work, line), ..Rounds::default() };
         let known = Known { work, rounds, heard };
         let overdue = work.overdue.iter().copied().filter(|address| !exempt.covers(*address));
         let (overdue, now) = (overdue.collect(), Instant::now());

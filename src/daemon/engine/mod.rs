@@ -27,7 +27,7 @@ mod trust;
 mod work;
 
 use crate::checker::remembered::Remembered;
-use crate::config::{Config, Networks};
+use crate::config::Config;
 use crate::control::asker::Users;
 use crate::control::protocol::What;
 use crate::control::server::{ClientId, Farewell, Server};
@@ -67,7 +67,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use trust::Trust;
 pub use trust::TrustLegacy;
@@ -121,7 +121,11 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         users: Users::of_group(GROUP),
         asked: HashMap::new(),
         reloader: None,
-        hearing: config.rules.hear.as_deref().map(|path| Hearing::open(path, host_name())),
+        hearing: config
+            .rules
+            .hear
+            .as_deref()
+            .map(|path| Arc::new(Mutex::new(Hearing::open(path, host_name())))),
         wants_renewal: false,
         next_scan: None,
         tickets: 0,
@@ -214,7 +218,7 @@ struct Engine {
     /// Recent verdicts of the external program.
     heard: Arc<Remembered>,
     /// The file of other sites' hosts, if there is one.
-    hearing: Option<Hearing>,
+    hearing: Option<Arc<Mutex<Hearing>>>,
     /// Whether it was replaced, so that only another engine can read it.
     wants_renewal: bool,
     /// Jobs that need the database.
@@ -367,14 +371,6 @@ impl Engine {
         self.exempted = std::mem::take(&mut legacy.exempted).into_iter().collect();
         self.known = Arc::new(Known::until(legacy.until));
         self.memory.inherit(legacy);
-    }
-
-    /// Reads the file of other sites' hosts if it has changed, or asks for an engine that can; the hosts.
-    fn listen(&mut self) -> Option<Arc<Networks>> {
-        let hearing = self.hearing.as_mut()?;
-        hearing.listen(now()).iter().for_each(log::warning);
-        self.wants_renewal = hearing.is_replaced();
-        Some(hearing.heard())
     }
 
     /// Whether the store has not yet said what became of a change.

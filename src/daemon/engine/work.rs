@@ -164,6 +164,10 @@ impl Engine {
                 Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
                 Said::Recall(wanted) => self.recall(wanted),
+                Said::Heard { warning, is_replaced } => {
+                    warning.iter().for_each(log::warning);
+                    self.wants_renewal |= is_replaced;
+                }
                 Said::Check(messages, count) => self.check(messages, count),
                 Said::Done(outcome) => self.judged(outcome),
             }
@@ -212,7 +216,7 @@ impl Engine {
     /// Handles an image from the store, or the reason why there is none.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
         self.end_exceptions();
-        let others = self.listen();
+        let hearing = self.hearing.clone();
         let observed = self.observed_rules();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
@@ -249,7 +253,7 @@ impl Engine {
                 watched,
                 trapped,
                 known,
-                others,
+                hearing,
                 now,
             };
             let said = |error: io::Error| format!("image: {}", reason(&error));

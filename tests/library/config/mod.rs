@@ -177,7 +177,7 @@ fn the_example_is_the_default_and_so_is_silence() {
 #[test]
 fn what_the_example_has_in_comments_is_right_too() {
     let statements =
-        ["engine", "ask", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
+        ["engine", "ask", "hear", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
             .map(|w| format!("{w} "));
     let mut uncommented = 0;
     let text: String = include_str!("../../../examples/greytrapper.conf")
@@ -190,7 +190,7 @@ fn what_the_example_has_in_comments_is_right_too() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(uncommented, 16);
+    assert_eq!(uncommented, 17);
     let mut texts = Texts::one(text);
     texts.0.insert("/etc/mail/nospamd".into(), b"198.51.100.0/24\n".to_vec());
     let loaded = load(Some(Path::new("x.conf")), &[], &texts).unwrap();
