@@ -25,7 +25,7 @@ pub struct Hearing {
     seen: Option<State>,
     /// What was last said of it.
     told: Option<String>,
-    heard: Arc<Networks>,
+    heard: Option<Arc<Networks>>,
 }
 
 /// What distinguishes two states of a file.
@@ -42,7 +42,7 @@ impl Hearing {
         // Otherwise a pipe would wait for its writer.
         let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-        Hearing { path: path.into(), file, site, seen: None, told: None, heard: Arc::default() }
+        Hearing { path: path.into(), file, site, seen: None, told: None, heard: None }
     }
 
     /// Reads the file if it has changed; `now` is in seconds since 1970. What is wrong, once.
@@ -50,11 +50,11 @@ impl Hearing {
         let said = match self.read(now) {
             Ok(None) => return None,
             Ok(Some(Hearsay { networks, bad })) => {
-                self.heard = Arc::new(networks);
+                self.heard = Some(Arc::new(networks));
                 bad.map(|bad| bad.to_string())
             }
             Err(why) => {
-                self.heard = Arc::default();
+                self.heard = None;
                 Some(format!("{why}, not heard"))
             }
         };
@@ -64,9 +64,9 @@ impl Hearing {
         said.filter(|_| is_new)
     }
 
-    /// The hosts that others have in the trap.
-    pub fn heard(&self) -> Arc<Networks> {
-        Arc::clone(&self.heard)
+    /// The hosts that others have in the trap, if they are heard.
+    pub fn heard(&self) -> Option<Arc<Networks>> {
+        self.heard.clone()
     }
 
     /// Whether the open file no longer has a name: another is in its place, or none.
@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn has(hearing: &Hearing, address: &str) -> bool {
-        hearing.heard().contains(address.parse().unwrap())
+        hearing.heard().is_some_and(|heard| heard.contains(address.parse().unwrap()))
     }
 
     /// What is said, without the path.

@@ -68,7 +68,7 @@ pub enum NotHeard {
     TooLarge,
     /// It has more entries than [`MOST_ENTRIES`].
     TooMany,
-    /// It was not written for longer than [`OLD`].
+    /// It was not written for seven days.
     Old,
     /// It has an export of this site.
     Own,

@@ -418,7 +418,7 @@ fn listen(work: &Work, line: &Line) -> Option<Arc<Networks>> {
     if warning.is_some() || is_replaced {
         line.say(Said::Heard { warning, is_replaced });
     }
-    Some(hearing.heard())
+    hearing.heard()
 }
 
 /// Adds what memory knows of the names that anonymous hosts use, as far as it was not asked for before.

@@ -112,7 +112,7 @@ pub fn heard(console: &mut Console<'_>, hearing: &mut Option<Hearing>) -> Option
     // Whatever time is simulated, the file is of today.
     let said = hearing.listen(Clock::System.now());
     said.iter().for_each(|said| console.tell(format_args!("{said}")));
-    Some(hearing.heard())
+    hearing.heard()
 }
 
 /// The hosts that have one bad message, which their identity outweighs this time; none without answers.
