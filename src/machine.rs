@@ -1,4 +1,4 @@
-//! The machine's own addresses, which are never trapped.
+//! The machine's own addresses, which are never trapped, and its name.
 //!
 //! A mail server that delivers to itself, a monitor that says HELO, a health check: all of these come from
 //! the machine itself, and a trap would stop its own mail. The addresses are obtained once, when a process
@@ -6,7 +6,14 @@
 #![forbid(unsafe_code)]
 
 use nix::ifaddrs::getifaddrs;
+use nix::unistd::gethostname;
 use std::net::IpAddr;
+
+/// The machine's name (gethostname(3)), without blanks and what cannot be printed; empty if it has none.
+pub fn host_name() -> String {
+    let name = gethostname().unwrap_or_default();
+    name.to_string_lossy().chars().filter(char::is_ascii_graphic).collect()
+}
 
 /// Addresses that belong to this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

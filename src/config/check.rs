@@ -13,8 +13,8 @@ use super::problem::Problem;
 use super::rules::NAMES;
 use super::statement::{Dated, DnsOption, Statement};
 use super::{
-    Again, AllowHelo, AllowUntil, Checker, Config, HeloName, NameServer, Network, Networks, Sync,
-    table,
+    Again, AllowHelo, AllowUntil, Checker, Config, DnsList, HeloName, Meaning, NameServer, Network,
+    Networks, Sync, table,
 };
 use crate::date::Day;
 use std::collections::BTreeMap;
@@ -52,6 +52,7 @@ pub(super) fn check(statements: Vec<Spanned<Statement>>, input: &mut Input<'_>) 
         config: Config::default(),
         input,
         set: BTreeMap::new(),
+        lists: Vec::new(),
         networks: Vec::new(),
         patterns: Patterns::default(),
     };
@@ -80,6 +81,8 @@ struct Check<'c, 's> {
     input: &'c mut Input<'s>,
     /// Where each statement that may be given only once was given.
     set: BTreeMap<&'static str, At>,
+    /// Where each DNS list was named.
+    lists: Vec<At>,
     networks: Vec<Dated<Spanned<Network>>>,
     patterns: Patterns,
 }
@@ -112,6 +115,10 @@ impl Check<'_, '_> {
                 self.networks.extend(networks.into_iter().map(|what| Dated { what, until }));
             }
             S::AllowHelo(names) => names.into_iter().for_each(|entry| self.allow_name(entry)),
+            S::AskList { zone, answers, meaning } => {
+                let answers = Networks::new(answers);
+                self.ask_list(DnsList { zone, answers, meaning }, at)?
+            }
             S::CheckIdentity(yes) => config.rules.identity = yes,
             S::CheckCrowd(yes) => config.rules.crowd = yes,
             S::CheckHeloAddress(yes) => config.rules.helo_address = yes,
@@ -126,6 +133,7 @@ impl Check<'_, '_> {
             S::Database(path) => config.database = bounds::absolute("database", path)?,
             S::Dns(options) => self.dns(options),
             S::Engine(engine) => config.engine = engine,
+            S::HearFile(path) => config.rules.hear = Some(bounds::absolute("hear file", path)?),
             // Read by `parse`.
             S::Include(_) => {}
             S::MaxHeloNames(most) => {
@@ -204,6 +212,34 @@ impl Check<'_, '_> {
         rules.origins.allow_helo.push(at.into());
     }
 
+    fn ask_list(&mut self, list: DnsList, at: At) -> Result<(), Fault> {
+        if self.lists.len() == DnsList::MOST {
+            return Err(Fault::new(at, Problem::TooManyLists { limit: DnsList::MOST }));
+        }
+        self.lists.push(at);
+        self.config.rules.lists.push(list);
+        Ok(())
+    }
+
+    /// Warns of lists that no rule uses.
+    fn warn_of_lists(&mut self) {
+        let rules = &self.config.rules;
+        for (list, at) in rules.lists.iter().zip(&self.lists) {
+            let needs = match list.meaning {
+                _ if !rules.identity => "check identity",
+                Meaning::Sign if !rules.stranger => "check stranger",
+                _ => continue,
+            };
+            self.input.warn(*at, Problem::ListUnused { zone: list.zone.clone(), needs });
+        }
+        let needs = if rules.identity { "check stranger" } else { "check identity" };
+        if let (Some(_), Some(at)) = (&rules.hear, self.set.get("hear file"))
+            && !(rules.identity && rules.stranger)
+        {
+            self.input.warn(*at, Problem::HearsayUnused { needs });
+        }
+    }
+
     fn warn_of_past(&mut self, until: Option<Spanned<Day>>) {
         if let Some(Spanned { value: day, at }) = until.filter(|until| until.value < Day::today()) {
             self.input.warn(at, Problem::DayOver(day));
@@ -265,6 +301,7 @@ impl Check<'_, '_> {
         {
             self.input.warn(at, Problem::KeyUnused);
         }
+        self.warn_of_lists();
         let rules = &mut self.config.rules;
         self.patterns.note_origins(&mut rules.origins);
         match self.patterns.finish() {

@@ -9,17 +9,25 @@ use super::parse::Parser;
 use super::problem::{Problem, quoted};
 use super::rules::{Hosts, NAMES};
 use super::statement::{Dated, DnsOption, Statement};
-use super::{EngineChoice, HeloName, Network, value};
+use super::{DnsList, EngineChoice, HeloName, Meaning, Network, value};
 use crate::date::Day;
 use std::time::Duration;
 
 /// Every statement by its first word.
 pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("allow", allow),
+    ("ask", ask_list),
     ("check", |p| p.cursor.choose(CHECK)?(p)),
     ("database", |p| Ok(Statement::Database(p.cursor.string(A_PATH)?))),
     ("dns", |p| Ok(Statement::Dns(p.block(dns_option)?))),
     ("engine", |p| Ok(Statement::Engine(p.cursor.choose(ENGINE)?))),
+    ("hear", |p| {
+        p.cursor.expect("file")?;
+        let path = p.cursor.string(A_PATH)?;
+        p.cursor.expect("as")?;
+        p.cursor.expect("sign")?;
+        Ok(Statement::HearFile(path))
+    }),
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
     ("max", |p| p.cursor.choose(MAX)?(p)),
     ("memory", memory),
@@ -105,6 +113,8 @@ const DNS: &[(&str, Rule<DnsOption>)] = &[
 const ENGINE: &[(&str, EngineChoice)] =
     &[("libc", EngineChoice::Libc), ("native", EngineChoice::Native)];
 
+const MEANING: &[(&str, Meaning)] = &[("sign", Meaning::Sign), ("spare", Meaning::Spare)];
+
 const HOSTS: &[(&str, Hosts)] = &[("all", Hosts::All), ("suspect", Hosts::Suspect)];
 
 const YES_OR_NO: &[(&str, bool)] = &[("no", false), ("yes", true)];
@@ -169,6 +179,39 @@ fn network(p: &mut Parser<'_, '_>) -> Result<Dated<Spanned<Network>>, Fault> {
     }
     let what = Spanned { value: written.network, at: word.at };
     Ok(Dated { what, until: until(p)? })
+}
+
+fn ask_list(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
+    p.cursor.expect("list")?;
+    let what = "the zone of a DNS list such as \"list.example.net\"";
+    let Spanned { value, at } = p.cursor.string(what)?;
+    let zone = DnsList::zone(&value).ok_or_else(|| {
+        let (what, found) = (what.into(), quoted(&value));
+        Fault::new(at, Problem::Expected { what, found, nearest: None })
+    })?;
+    let (opened, faults) = (p.cursor.peek()?.clone(), p.fault_count());
+    let answers = match opened.value {
+        Token::Open => p.block(list_answer)?,
+        _ => Vec::new(),
+    };
+    // Those that are faulty were left out.
+    if opened.value == Token::Open && answers.is_empty() && p.fault_count() == faults {
+        return Err(Fault::new(opened.at, Problem::NoAnswers));
+    }
+    p.cursor.expect("as")?;
+    let meaning = p.cursor.choose(MEANING)?;
+    Ok(Statement::AskList { zone, answers, meaning })
+}
+
+/// An answer of a DNS list, or a network of them.
+fn list_answer(p: &mut Parser<'_, '_>) -> Result<Network, Fault> {
+    let Spanned { value: Network { address, prefix }, at } = network(p)?.what;
+    let is_within = prefix >= 8 && address.is_ipv4() && address.is_loopback();
+    let network = Network { address, prefix };
+    match is_within {
+        true => Ok(network),
+        false => Err(Fault::new(at, Problem::NoListAnswer(network.to_string()))),
+    }
 }
 
 fn check_rcpt(p: &mut Parser<'_, '_>) -> Result<Statement, Fault> {
@@ -322,6 +365,7 @@ mod tests {
             words(TRAP),
             words(DNS),
             words(ENGINE),
+            words(MEANING),
             words(HOSTS),
             words(YES_OR_NO),
         ]

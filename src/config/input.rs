@@ -106,6 +106,11 @@ impl<'s> Input<'s> {
         self.faults.iter().any(|(severity, _)| *severity == Severity::Error)
     }
 
+    /// How many faults there are, errors and warnings.
+    pub(super) fn fault_count(&self) -> usize {
+        self.faults.len()
+    }
+
     /// Whether `path` is a program that can be run.
     pub(super) fn is_program(&self, path: &Path) -> bool {
         self.source.is_program(path)

@@ -78,6 +78,47 @@ impl fmt::Display for Network {
     }
 }
 
+/// A set of networks on its way: it needs little more memory than the set.
+#[derive(Debug, Default)]
+pub(crate) struct Gathering(Networks);
+
+impl Gathering {
+    /// Adds a network.
+    pub(crate) fn add(&mut self, network: Network) {
+        match network.range() {
+            (IpAddr::V4(first), IpAddr::V4(last)) => self.0.v4.push((first.into(), last.into())),
+            (IpAddr::V6(first), IpAddr::V6(last)) => self.0.v6.push((first.into(), last.into())),
+            // Both are of one family.
+            _ => {}
+        }
+    }
+
+    /// How many were added.
+    pub(crate) fn len(&self) -> usize {
+        self.0.v4.len().saturating_add(self.0.v6.len())
+    }
+
+    /// The set.
+    pub(crate) fn finish(mut self) -> Networks {
+        keep_outermost(&mut self.0.v4);
+        keep_outermost(&mut self.0.v6);
+        self.0
+    }
+}
+
+/// Sorts ranges in place, and drops ranges within others.
+fn keep_outermost<T: Ord + Copy>(ranges: &mut Vec<(T, T)>) {
+    ranges.sort_unstable_by_key(|&(first, last)| (first, std::cmp::Reverse(last)));
+    let mut end = None;
+    ranges.retain(|&(_, last)| {
+        let is_outside = end.is_none_or(|end| last > end);
+        if is_outside {
+            end = Some(last);
+        }
+        is_outside
+    });
+}
+
 /// A set of networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
@@ -280,9 +321,13 @@ mod tests {
                 n.address.is_ipv4() == probe.address.is_ipv4()
                     && Network::holding(probe.address, n.prefix).unwrap().address == n.address
             });
+            let gathered = networks.clone();
             let set = Networks::new(networks);
             prop_assert_eq!(set.contains(probe.address), expected);
             prop_assert_eq!(&Networks::new(set.iter().collect()), &set);
+            let mut gathering = Gathering::default();
+            gathered.into_iter().for_each(|network| gathering.add(network));
+            prop_assert_eq!(&gathering.finish(), &set);
         }
     }
 }

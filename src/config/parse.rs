@@ -143,6 +143,11 @@ impl Parser<'_, '_> {
         Ok(Spanned { value: folder.join(value), at })
     }
 
+    /// How many faults there are so far.
+    pub(super) fn fault_count(&self) -> usize {
+        self.input.fault_count()
+    }
+
     /// `{ item, item … }`, on any number of lines; the commas are optional, as in pf.conf(5). A faulty item
     /// is reported and left out.
     pub(super) fn block<T>(

@@ -49,6 +49,9 @@ pub(super) enum Problem {
     NoHostName(String),
     NoInterface(String),
     Exception(String),
+    NoListAnswer(String),
+    NoAnswers,
+    TooManyLists { limit: usize },
     // Warnings.
     MacroUnused(String),
     PerlQuoting { pattern: String, why: &'static str },
@@ -56,6 +59,8 @@ pub(super) enum Problem {
     HostBitsCleared { network: String, taken: String },
     DayOver(Day),
     KeyUnused,
+    ListUnused { zone: String, needs: &'static str },
+    HearsayUnused { needs: &'static str },
     // Too much.
     TooManyProblems,
 }
@@ -147,6 +152,9 @@ impl fmt::Display for Problem {
             NoHostName(text) => write!(f, "{} is neither a host name nor an IPv4 address", q(text)),
             NoInterface(text) => write!(f, "{} is not an interface name", q(text)),
             Exception(text) => write!(f, "{}: negated entries are not supported", q(text)),
+            NoListAnswer(text) => write!(f, "{text}: answers of a DNS list are in 127.0.0.0/8"),
+            NoAnswers => write!(f, "no answers in the braces: without braces all count"),
+            TooManyLists { limit } => write!(f, "more than {limit} DNS lists"),
             MacroUnused(name) => write!(f, "macro {} is not used", q(name)),
             PerlQuoting { pattern, why } => write!(f, "{}: {why}", q(pattern)),
             NoProgram(path) => write!(f, "{} is not a program that can be run", p(path)),
@@ -155,6 +163,8 @@ impl fmt::Display for Problem {
             }
             DayOver(day) => write!(f, "{day} is over: this exception no longer counts"),
             KeyUnused => write!(f, "sync key is not used without sync to or sync multicast"),
+            ListUnused { zone, needs } => write!(f, "list {zone} is not used without {needs}"),
+            HearsayUnused { needs } => write!(f, "hear file is not used without {needs}"),
             TooManyProblems => write!(f, "too many errors"),
         }
     }

@@ -2,11 +2,12 @@
 //!
 //! Made by `check`; displayed as its statements. Two patterns are equal if their texts are.
 
-use super::value::string_text;
-use super::{AllowHelo, AllowUntil, Networks, Origins};
+use super::value::{path_text, string_text};
+use super::{AllowHelo, AllowUntil, DnsList, Networks, Origins};
 use crate::machine::Own;
 use regex::bytes::{Regex, RegexSet};
 use std::fmt;
+use std::path::PathBuf;
 
 /// The names of all rules, in the order in which they are applied; `scan` has the rules themselves.
 pub const NAMES: [&str; 11] = [
@@ -37,6 +38,10 @@ pub struct Rules {
     /// Whether a nominated host whose HELO name DNS confirms goes free. Without it nobody is known to be
     /// anonymous.
     pub identity: bool,
+    /// DNS lists that are asked about hosts.
+    pub lists: Vec<DnsList>,
+    /// A file of hosts that other sites have in the trap.
+    pub hear: Option<PathBuf>,
     /// Whether the syntax of senders is judged.
     pub sender_syntax: bool,
     /// Whether sender domains are asked about in DNS.
@@ -136,6 +141,8 @@ impl Default for Rules {
             stranger: true,
             crowd: false,
             identity: true,
+            lists: Vec::new(),
+            hear: None,
             sender_syntax: true,
             sender_dns: true,
             rcpt: RcptRules::default(),
@@ -162,6 +169,10 @@ impl fmt::Display for Rules {
         writeln!(f, "check stranger {}", yes_or_no(self.stranger))?;
         writeln!(f, "check crowd {}", yes_or_no(self.crowd))?;
         writeln!(f, "check identity {}", yes_or_no(self.identity))?;
+        self.lists.iter().try_for_each(|list| writeln!(f, "{list}"))?;
+        if let Some(path) = &self.hear {
+            writeln!(f, "hear file {} as sign", path_text(path))?;
+        }
         writeln!(f, "check sender syntax {}", yes_or_no(self.sender_syntax))?;
         writeln!(f, "check sender dns {}", yes_or_no(self.sender_dns))?;
         write!(f, "{}", self.rcpt)

@@ -81,7 +81,12 @@ fn read(file: File, limit: usize) -> io::Result<Vec<u8>> {
 
 /// Fails for regular files that others may write. Devices and pipes are protected otherwise.
 fn refuse_exposed(metadata: &Metadata) -> io::Result<()> {
-    refuse(exposure(metadata.is_file(), metadata.mode(), metadata.uid(), metadata.gid()))
+    refuse(exposure_of(metadata))
+}
+
+/// How others may write a regular file, if they may.
+pub(crate) fn exposure_of(metadata: &Metadata) -> Option<&'static str> {
+    exposure(metadata.is_file(), metadata.mode(), metadata.uid(), metadata.gid())
 }
 
 fn refuse(reason: Option<&'static str>) -> io::Result<()> {

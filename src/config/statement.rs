@@ -5,7 +5,7 @@
 
 use super::diagnostic::Spanned;
 use super::rules::Hosts;
-use super::{EngineChoice, HeloName, Network};
+use super::{EngineChoice, HeloName, Meaning, Network};
 use crate::date::Day;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,6 +17,11 @@ pub(super) enum Statement {
     Allow(Vec<Dated<Spanned<Network>>>),
     AllowFile(Dated<Spanned<PathBuf>>),
     AllowHelo(Vec<Dated<Spanned<HeloName>>>),
+    AskList {
+        zone: String,
+        answers: Vec<Network>,
+        meaning: Meaning,
+    },
     CheckCrowd(bool),
     CheckHeloAddress(bool),
     CheckHeloDynamic(bool),
@@ -33,6 +38,7 @@ pub(super) enum Statement {
     Database(Spanned<String>),
     Dns(Vec<Spanned<DnsOption>>),
     Engine(EngineChoice),
+    HearFile(Spanned<String>),
     /// `parse` reads it in place and does not pass it on.
     Include(Spanned<PathBuf>),
     MaxHeloNames(Option<Spanned<u64>>),
@@ -94,6 +100,7 @@ impl Statement {
             Statement::CheckStranger(_) => "check stranger",
             Statement::Database(_) => "database",
             Statement::Engine(_) => "engine",
+            Statement::HearFile(_) => "hear file",
             Statement::MaxHeloNames(_) => "max helo names",
             Statement::MaxSenderDomains(_) => "max sender domains",
             Statement::MaxSenderRatio(_) => "max sender ratio",
@@ -113,6 +120,7 @@ impl Statement {
             Statement::Allow(_)
             | Statement::AllowFile(_)
             | Statement::AllowHelo(_)
+            | Statement::AskList { .. }
             | Statement::Dns(_)
             | Statement::Include(_)
             | Statement::PassRcpt(_)

@@ -13,6 +13,7 @@ use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
 use crate::dns::exemption::{Claim, Endorsement};
 use crate::dns::identity::Identity;
+use crate::dns::listing::{Listed, Listing};
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::evidence::{Entry, Key};
 use crate::inquiry::{Patience, Shown};
@@ -75,6 +76,8 @@ pub enum Renewal {
     Peers(usize),
     /// For the resolver: resolv.conf(5) has changed.
     NameServers,
+    /// For the engine: the file of other sites' hosts was replaced by another.
+    Hearsay,
 }
 
 /// What a process leaves to its successor in the next generation.
@@ -163,9 +166,10 @@ impl ToParent {
             ToParent::Failed(_) | ToParent::Log(..) => true,
             ToParent::Ready => process != Process::Reader,
             ToParent::Config(_) => process == Process::Reader,
-            ToParent::Reload | ToParent::Verbose(_) | ToParent::Leave(Legacy::Engine(_)) => {
-                process == Process::Engine
-            }
+            ToParent::Reload
+            | ToParent::Verbose(_)
+            | ToParent::Renew(Renewal::Hearsay)
+            | ToParent::Leave(Legacy::Engine(_)) => process == Process::Engine,
             ToParent::Renew(Renewal::Database) | ToParent::Leave(Legacy::Store(_)) => {
                 process == Process::Store
             }
@@ -295,6 +299,8 @@ pub enum ToResolver {
     Domains(Vec<Vec<u8>>),
     /// Hosts that may be exempt, each with a sender.
     Exemptions(Vec<Claim>),
+    /// Hosts that may be in DNS lists.
+    Listings(Vec<Listing>),
     /// Domains that were found good before the daemon was started.
     Good(Vec<Vec<u8>>),
     /// That was all: ask.
@@ -315,6 +321,8 @@ pub enum FromResolver {
     Domains(Vec<DomainVerdict>),
     /// The answers about the next exemptions, in the order of the questions.
     Exemptions(Vec<Endorsement>),
+    /// The answers of DNS lists about the next hosts, in the order of the questions.
+    Listings(Vec<Listed>),
     /// That was all.
     End {
         /// How the lookups ended.

@@ -49,6 +49,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
                 ToResolver::Hosts(hosts) => asked.hosts.extend(hosts),
                 ToResolver::Domains(domains) => asked.domains.extend(domains),
                 ToResolver::Exemptions(claims) => asked.exemptions.extend(claims),
+                ToResolver::Listings(listings) => asked.listings.extend(listings),
                 ToResolver::Good(domains) => resolver.recall_good(&domains),
                 ToResolver::Ask { controls, within } => {
                     let is_known = told.is_some_and(|told| told.elapsed() < AGAIN);
@@ -83,7 +84,8 @@ fn answer(
 ) {
     let notices = resolver.take_notices();
     notices.iter().for_each(|notice| log::verbose(format_args!("DNS: {notice}")));
-    let (_, Answered { hosts, domains, endorsements, tally, shown }) = inquiry.end(resolver);
+    let (_, answered) = inquiry.end(resolver);
+    let Answered { hosts, domains, endorsements, listings, tally, shown } = answered;
     for chunk in hosts.chunks(CHUNK) {
         engine.deliver(&FromResolver::Hosts(chunk.to_vec()), life);
     }
@@ -92,6 +94,9 @@ fn answer(
     }
     for chunk in endorsements.chunks(CHUNK) {
         engine.deliver(&FromResolver::Exemptions(chunk.to_vec()), life);
+    }
+    for chunk in listings.chunks(CHUNK) {
+        engine.deliver(&FromResolver::Listings(chunk.to_vec()), life);
     }
     let failure = unfit(&notices, resolver.health().count(), &shown);
     let failure = failure.map(|error| error.to_string());

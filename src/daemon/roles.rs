@@ -51,7 +51,8 @@ pub const ROLES: [Role; 9] = [
         landlock: Landlock::Only(Some(Place::Database), Tcp::Nowhere), calls: Calls::Only(&[Group::Files]),
         given: &[Slot::Parent, Slot::Asker, Slot::Sync, Slot::ImageToWrite],
         answers: Some((Process::Engine, Slot::Store)), patience: Duration::from_secs(60) },
-    // Judges, and serves the control socket.  unix: accept(2); nothing is left to connect(2) or bind(2) to.
+    // Judges, and serves the control socket; the file of `hear file` is open before.  unix: accept(2); nothing is
+    // left to connect(2) or bind(2) to.
     Role { process: Process::Engine, variant: Variant::Usual, user: Some(GREYTRAPPER), chroot: Some(EMPTY), is_needed: |_| true,
         promises: "stdio unix", unveils: &[(Place::Root, "")],
         landlock: Landlock::Only(None, Tcp::Nowhere), calls: Calls::Only(&[Group::Accept]),

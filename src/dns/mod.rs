@@ -1,4 +1,5 @@
-//! Our own DNS client. In: sender domains, hosts, and claims of hosts to send for a domain. Out: verdicts.
+//! Our own DNS client. In: sender domains, hosts, claims of hosts to send for a domain, and lists of
+//! addresses. Out: verdicts.
 //!
 //! ```text
 //!            resolver ── jobs: lookup (a domain), identity (a host), exemption (a claim) ── cache
@@ -7,7 +8,7 @@
 //!              mux ── message ──▶ socket ──▶ name servers ──▶ answer (bytes to meaning)
 //! ```
 //! [`exemption`] asks a domain's mail hosts first, then [`spf`]; `memo`, `endorsed` and `quota` bound what
-//! that costs. Others use [`resolver::Resolver`]. [`verdict`] says what its verdicts mean, [`failure`] why
+//! that costs. [`listing`] asks lists of addresses. Others use [`resolver::Resolver`]. [`verdict`] says what its verdicts mean, [`failure`] why
 //! something is unknown, and [`proof`] when a denial counts, for which `controls` are asked. Only a
 //! well-formed answer to our own question is believed, and only a definite `no` from a server that has
 //! proved that it can say yes makes a domain bad.
@@ -21,6 +22,7 @@ pub mod exemption;
 pub mod failure;
 pub mod identity;
 mod kept;
+pub mod listing;
 mod lookup;
 mod mail_hosts;
 mod memo;

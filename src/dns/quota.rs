@@ -4,6 +4,9 @@
 //! whose name servers would get all the questions. So there is a limit for each host, and one for each
 //! registrable domain; a domain whose servers do not answer is given up soon. What is not asked is unknown,
 //! and spares the host.
+//!
+//! The administrator chooses the zone of a DNS list, and all hosts are asked about in it. So a list has a
+//! limit of its own, and is given up only if it answers less often than not.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +23,8 @@ const MOST_FOR_HOST: u32 = 300;
 const MOST_FOR_DOMAIN: u32 = 1000;
 /// The number of questions about one registrable domain that may have no definite answer.
 const MOST_FAILED: u32 = 20;
+/// The number of questions to one DNS list in a scan.
+const MOST_FOR_LIST: u32 = 20_000;
 /// The number of different questions in a scan.
 const MOST: usize = 300_000;
 
@@ -28,6 +33,8 @@ const MOST: usize = 300_000;
 pub(super) struct Quota {
     hosts: HashMap<IpAddr, u32>,
     domains: HashMap<Vec<u8>, Use>,
+    /// By zone.
+    lists: HashMap<String, ListUse>,
     /// Hashes of questions with a secret key.
     asked: HashSet<u64>,
     hasher: RandomState,
@@ -36,6 +43,13 @@ pub(super) struct Quota {
 #[derive(Debug, Default)]
 struct Use {
     asked: u32,
+    failed: u32,
+}
+
+#[derive(Debug, Default)]
+struct ListUse {
+    asked: u32,
+    answered: u32,
     failed: u32,
 }
 
@@ -58,6 +72,26 @@ impl Quota {
         used.asked += 1;
         self.asked.insert(question);
         true
+    }
+
+    /// Whether a list may be asked about this host, which is then counted.
+    pub fn may_ask_list(&mut self, host: IpAddr, zone: &str) -> bool {
+        let count = self.hosts.entry(host).or_default();
+        *count = count.saturating_add(1);
+        let list = self.lists.entry(zone.to_owned()).or_default();
+        let is_given_up = list.failed >= MOST_FAILED && list.failed > list.answered;
+        if *count > MOST_FOR_HOST || list.asked >= MOST_FOR_LIST || is_given_up {
+            return false;
+        }
+        list.asked += 1;
+        true
+    }
+
+    /// Notes whether a list has given a definite answer.
+    pub fn list_answered(&mut self, zone: &str, is_definite: bool) {
+        let Some(list) = self.lists.get_mut(zone) else { return };
+        let count = if is_definite { &mut list.answered } else { &mut list.failed };
+        *count = count.saturating_add(1);
     }
 
     /// Notes that a question has no definite answer.
@@ -99,6 +133,23 @@ mod tests {
         assert!(ask(&mut quota, 700, "r9.deep.victim.example"), "it was asked before");
         assert!(ask(&mut quota, 700, "other.example"));
         assert!(quota.may_ask(host(700), &name("1.2.0.192.in-addr.arpa"), Rtype::PTR));
+    }
+
+    #[test]
+    fn a_list_that_answers_is_asked_about_every_host() {
+        let mut quota = Quota::default();
+        let answers = |n: &u32| {
+            let may_ask = quota.may_ask_list(host(*n), "swift.example");
+            quota.list_answered("swift.example", !n.is_multiple_of(3));
+            may_ask
+        };
+        assert_eq!((0..30_000).filter(answers).count(), 20_000);
+        let mute = |n: &u32| {
+            let may_ask = quota.may_ask_list(host(*n), "mute.example");
+            quota.list_answered("mute.example", *n < 10);
+            may_ask
+        };
+        assert_eq!((0..1000).filter(mute).count(), 30, "10 with an answer, 20 without");
     }
 
     #[test]

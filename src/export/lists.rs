@@ -3,12 +3,13 @@
 //! pfctl(8) and spamd-setup(8) take the same lines, and comments that begin with `#`; spamd-setup(8) knows
 //! only IPv4 (parse_netblock() in libexec/spamd-setup/spamd-setup.c).
 
-use super::{Form, Listed, MARK};
+use super::hearsay::mark;
+use super::{Form, Listed};
 use std::io::Write;
 
 /// The text for these hosts.
-pub fn text(hosts: &[Listed], form: Form) -> Vec<u8> {
-    let mut text = format!("# {MARK}\n").into_bytes();
+pub fn text(hosts: &[Listed], form: Form, site: &str) -> Vec<u8> {
+    let mut text = format!("# {}\n", mark(site)).into_bytes();
     for host in hosts.iter().filter(|host| form.has_room(host.address)) {
         // Writing to memory does not fail.
         let _ = writeln!(text, "{}", host.address);
@@ -29,6 +30,9 @@ mod tests {
         let plain = "# written by greytrapctl export\n192.0.2.1\n2001:db8::1\n";
         assert_eq!(written(Form::Plain), plain);
         assert_eq!(written(Form::Pf), plain);
+        let settings = Settings { site: "mx1.example.org", ..Settings::default() };
+        let named = text(Form::Plain, &hosts[..1], &settings);
+        assert_eq!(named, "# written by greytrapctl export at mx1.example.org\n192.0.2.1\n");
         assert_eq!(written(Form::Spamd), "# written by greytrapctl export\n192.0.2.1\n");
     }
 }

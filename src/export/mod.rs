@@ -2,15 +2,17 @@
 //!
 //! In: [`Listed`] hosts, as the daemon or a database has them. [`Selection`] leaves out whoever must never be
 //! listed elsewhere; [`Form::write`] makes the text. Addresses are in order, each once, so that the same
-//! hosts make the same text. Nothing here opens a file, and nothing that a stranger has sent gets into a text:
+//! hosts make the same text. Only [`Hearing`] opens a file, and nothing that a stranger has sent gets into a text:
 //! there are addresses, times and words of this module.
 //!
 //! The first line of every text is a comment that says where it comes from ([`MARK`]), by which an export is
-//! recognized when it is fed back.
+//! recognized when it is fed back ([`Hearsay`]). Lists of addresses also name the site.
 #![forbid(unsafe_code)]
 
 mod bgpctl;
 mod bgpd;
+mod hearing;
+mod hearsay;
 mod lists;
 mod rbldnsd;
 mod selection;
@@ -18,6 +20,8 @@ mod words;
 mod zone;
 
 pub use bgpctl::{Announced, InvalidRib};
+pub use hearing::Hearing;
+pub use hearsay::{Bad, Hearsay, MOST_BYTES, MOST_ENTRIES, NotHeard};
 pub use selection::Selection;
 pub use words::{Url, UrlError};
 
@@ -90,6 +94,8 @@ pub const FORMS: [(&str, Form); 7] = [
 pub struct Settings<'a> {
     /// The time, in seconds since 1970.
     pub now: i64,
+    /// The name of this site, for lists of addresses; empty if it has none.
+    pub site: &'a str,
     /// A page that explains the list, for the TXT records of a zone.
     pub url: Option<&'a Url>,
     /// The community of announced prefixes, as in bgpctl(8).
@@ -110,7 +116,9 @@ impl Form {
     /// [`Settings::previous`] is as good.
     pub fn write(self, hosts: &[Listed], settings: &Settings<'_>) -> Option<Vec<u8>> {
         match self {
-            Form::Plain | Form::Pf | Form::Spamd => changed(lists::text(hosts, self), settings),
+            Form::Plain | Form::Pf | Form::Spamd => {
+                changed(lists::text(hosts, self, settings.site), settings)
+            }
             Form::Bgpd => changed(bgpd::text(hosts), settings),
             Form::Bgpctl => changed(bgpctl::text(hosts, settings), settings),
             Form::Rbldnsd => rbldnsd::text(hosts, settings),

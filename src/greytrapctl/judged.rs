@@ -120,6 +120,8 @@ struct Answer<'a> {
     exemption: Option<Bytes<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient: Option<Bytes<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<Bytes<'a>>,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -261,6 +263,7 @@ impl<'a> From<&'a Given> for Answer<'a> {
             ptr: None,
             exemption: None,
             recipient: None,
+            list: None,
             verdict,
             reason: None,
         };
@@ -277,6 +280,7 @@ impl<'a> From<&'a Given> for Answer<'a> {
             Given::Exemption(..) => Answer { exemption: about, reason: given.by(), ..none },
             Given::Recipient(..) => Answer { recipient: about, ..none },
             Given::Warned => Answer { reason: Some(WARNED.into()), ..none },
+            Given::List(..) => Answer { list: about, reason: given.by(), ..none },
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The answers to a scan's questions, in the form in which the scan needs them.
 
 use super::Questions;
+use super::lists::Lists;
+use crate::config::Networks;
 use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::identity::{Confirmation, Identity};
+use crate::dns::listing::{Listed, Oddity};
 use crate::dns::spf::SpfResult;
 use crate::dns::verdict::{DomainVerdict, Tally};
 use crate::scan::answers::{Answers, Doubt};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ pub struct Answered {
     pub domains: Vec<DomainVerdict>,
     /// For each claim of an exemption one.
     pub endorsements: Vec<Endorsement>,
+    /// For each question to a DNS list one.
+    pub listings: Vec<Listed>,
     /// How the lookups of sender domains ended.
     pub tally: Tally,
     /// What the name servers have proved.
@@ -45,6 +50,7 @@ pub struct Findings {
     by_address: HashMap<IpAddr, usize>,
     /// What is known of an address and a sender domain.
     endorsed: HashMap<IpAddr, HashMap<Vec<u8>, Endorsement>>,
+    lists: Lists,
     answered: Answered,
     /// Hosts whose identity could not be found out in the previous scans either.
     overdue: HashSet<IpAddr>,
@@ -57,7 +63,8 @@ impl Findings {
         let numbered = questions.hosts.iter().enumerate();
         let by_address = numbered.map(|(number, host)| (host.address, number)).collect();
         let endorsed = endorsed(&questions.exemptions, &mut answered.endorsements);
-        Findings { questions, by_address, endorsed, answered, overdue }
+        let lists = Lists::new(&questions.listings, std::mem::take(&mut answered.listings));
+        Findings { questions, by_address, endorsed, lists, answered, overdue }
     }
 
     fn endorsement(&self, address: IpAddr, domain: &[u8]) -> Option<&Endorsement> {
@@ -136,6 +143,14 @@ impl Answers for Findings {
         self.endorsement(address, domain)?.spf
     }
 
+    fn listed(&self, address: IpAddr, zone: &str) -> Option<Listed> {
+        self.lists.listed(address, zone)
+    }
+
+    fn aside(&self) -> Vec<(String, Oddity)> {
+        self.lists.aside()
+    }
+
     fn doubt(&self) -> Option<Doubt> {
         let Shown { is_given, controls, dropped } = &self.answered.shown;
         match (dropped, is_given) {
@@ -153,6 +168,8 @@ pub struct Rounds {
     pub findings: Vec<Findings>,
     /// Hosts that an earlier scan has spared with a bad message.
     pub spared: Arc<HashSet<IpAddr>>,
+    /// Hosts that other sites have in the trap, if they were heard.
+    pub heard: Option<Arc<Networks>>,
 }
 
 impl Rounds {
@@ -193,8 +210,29 @@ impl Answers for Rounds {
         self.first(None, |findings| findings.spf(address, domain))
     }
 
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        self.heard.as_ref().map(|heard| heard.contains(address))
+    }
+
     fn was_spared(&self, address: IpAddr) -> bool {
         self.spared.contains(&address)
+    }
+
+    fn listed(&self, address: IpAddr, zone: &str) -> Option<Listed> {
+        let mut found = self.findings.iter().filter_map(|findings| findings.listed(address, zone));
+        let first = found.next()?;
+        match first {
+            Listed::Unknown => found.find(|listed| *listed != Listed::Unknown).or(Some(first)),
+            _ => Some(first),
+        }
+    }
+
+    fn aside(&self) -> Vec<(String, Oddity)> {
+        let mut aside = BTreeMap::new();
+        for (zone, why) in self.findings.iter().flat_map(Answers::aside) {
+            aside.entry(zone).or_insert(why);
+        }
+        aside.into_iter().collect()
     }
 
     fn doubt(&self) -> Option<Doubt> {

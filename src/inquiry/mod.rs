@@ -7,11 +7,14 @@
 //! no answer. Strangers choose domains and HELO names.
 #![forbid(unsafe_code)]
 
+mod came_up;
 mod findings;
+mod lists;
 mod patience;
 mod shares;
 mod warnings;
 
+pub use came_up::CameUp;
 pub use findings::{Answered, Findings, Rounds, Shown};
 pub use patience::Patience;
 pub use warnings::Warnings;
@@ -20,6 +23,7 @@ use crate::dns::Notice;
 use crate::dns::exemption::{Claim, Endorsement, Exemption};
 use crate::dns::failure::Failure;
 use crate::dns::identity::{Confirmation, Identity};
+use crate::dns::listing::{Listed, Listing};
 use crate::dns::name::Name;
 use crate::dns::proof::{Denial, Proof};
 use crate::dns::resolver::{Finding, Found, Resolver};
@@ -28,6 +32,7 @@ use crate::escape::escaped;
 use crate::scan::identity::Question;
 use crate::scan::{Domains, Scan};
 use shares::{Freed, Shares};
+use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -45,6 +50,8 @@ pub struct Questions {
     pub domains: Domains,
     /// Hosts that may be exempt from a trap, each with a sender; the order is kept.
     pub exemptions: Vec<Claim>,
+    /// Hosts that may be in a DNS list, and that list.
+    pub listings: Vec<Listing>,
     /// Domains that must exist, with which name servers prove themselves.
     pub controls: Vec<Vec<u8>>,
 }
@@ -62,6 +69,7 @@ pub struct Inquiry {
     hosts: Vec<(Identity, Denial)>,
     domains: Vec<Option<(DomainVerdict, Denial)>>,
     endorsements: Vec<Option<(Endorsement, Denial)>>,
+    listings: Vec<Option<(Listed, Denial)>>,
     /// When to end, answered or not.
     until: Option<Instant>,
 }
@@ -84,18 +92,30 @@ impl Questions {
     }
 
     /// The questions that came up with the answers to the first questions: about hosts with a bad message,
-    /// and about hosts that are about to be trapped and may be exempt.
+    /// about hosts that are about to be trapped and may be exempt, and about hosts that may be in DNS lists.
     pub fn further(scan: &Scan<'_>) -> Questions {
-        let (hosts, exemptions) = (scan.late_questions(), scan.claims());
-        let is_empty = hosts.is_empty() && exemptions.is_empty();
+        let (hosts, exemptions, listings) = (scan.late_questions(), scan.claims(), scan.listings());
+        let is_empty = hosts.is_empty() && exemptions.is_empty() && listings.is_empty();
         let controls = if is_empty { Vec::new() } else { scan.own_domains() };
-        Questions { hosts, exemptions, controls, ..Questions::default() }
+        Questions { hosts, exemptions, listings, controls, ..Questions::default() }
+    }
+
+    /// The same with the test entries of each list that is asked, which come first.
+    pub fn with_tests(mut self) -> Questions {
+        let mut seen = HashSet::new();
+        let is_new = |test: &Listing| seen.insert(test.clone());
+        let tests = self.listings.iter().flat_map(Listing::tests).filter(is_new);
+        let tests: Vec<_> = tests.collect();
+        self.listings.retain(|listing| !tests.contains(listing));
+        self.listings.splice(0..0, tests);
+        self
     }
 
     /// Adds the questions of another scan.
     pub fn add(&mut self, other: Questions) {
         self.hosts.extend(other.hosts);
         self.exemptions.extend(other.exemptions);
+        self.listings.extend(other.listings);
         let domains = &other.domains;
         self.domains.extend((0..domains.len()).filter_map(|number| domains.get(number)));
         for control in other.controls.into_iter().take(CONTROLS) {
@@ -107,7 +127,7 @@ impl Questions {
 
     /// The number of questions, without the controls.
     pub fn len(&self) -> usize {
-        self.hosts.len() + self.domains.len() + self.exemptions.len()
+        self.hosts.len() + self.domains.len() + self.exemptions.len() + self.listings.len()
     }
 
     /// Whether there is nothing to ask.
@@ -133,6 +153,7 @@ impl Inquiry {
             hosts: vec![(Identity::default(), Denial::default()); questions.hosts.len()],
             domains: vec![None; questions.domains.len()],
             endorsements: vec![None; questions.exemptions.len()],
+            listings: vec![None; questions.listings.len()],
             until: within.and_then(|within| Instant::now().checked_add(within)),
             questions,
         }
@@ -179,8 +200,10 @@ impl Inquiry {
         let endorsements = self.endorsements.into_iter();
         let endorsements =
             endorsements.map(|found| believed_endorsement(found, &proof, &mut shown)).collect();
+        let listings = self.listings.into_iter().map(|found| believed_listing(found, &proof));
+        let listings = listings.collect();
         resolver.end_scan(is_likely(&tally));
-        (self.questions, Answered { hosts, domains, endorsements, tally, shown })
+        (self.questions, Answered { hosts, domains, endorsements, listings, tally, shown })
     }
 
     /// Asks the next question; returns false if there is none at the moment.
@@ -202,8 +225,13 @@ impl Inquiry {
         let place = number - self.hosts.len();
         let Some(domain) = self.questions.domains.get(place) else {
             let place = place.saturating_sub(self.domains.len());
-            let claim = self.questions.exemptions.get(place);
-            claim.into_iter().for_each(|claim| resolver.endorse(number as u64, claim));
+            if let Some(claim) = self.questions.exemptions.get(place) {
+                resolver.endorse(number as u64, claim);
+            } else {
+                let place = place.saturating_sub(self.endorsements.len());
+                let listing = self.questions.listings.get(place);
+                listing.into_iter().for_each(|listing| resolver.ask_list(number as u64, listing));
+            }
             return true;
         };
         if self.shares.may_ask(domain, place) {
@@ -235,6 +263,12 @@ impl Inquiry {
                     let before = self.hosts.len() + self.domains.len();
                     if let Some(found) = self.endorsements.get_mut(number.saturating_sub(before)) {
                         *found = Some((endorsement, denial));
+                    }
+                }
+                Found::Listed(listed) => {
+                    let before = self.hosts.len() + self.domains.len() + self.endorsements.len();
+                    if let Some(found) = self.listings.get_mut(number.saturating_sub(before)) {
+                        *found = Some((listed, denial));
                     }
                 }
             }
@@ -303,6 +337,15 @@ fn believed_endorsement(
     }
     shown.dropped += 1;
     Endorsement::UNKNOWN
+}
+
+/// The same for the answer of a list. It is no doubt about other answers.
+fn believed_listing(found: Option<(Listed, Denial)>, proof: &Proof) -> Listed {
+    match found {
+        Some((Listed::Nothing, denial)) if !proof.believes(denial) => Listed::Unknown,
+        Some((listed, _)) => listed,
+        None => Listed::Unknown,
+    }
 }
 
 /// Whether the denials of a scan with this result are plausible enough to be remembered.

@@ -6,6 +6,7 @@
 
 pub use crate::dns::exemption::{Exemption, Ground};
 pub use crate::dns::identity::{Confirmation, Reverse};
+pub use crate::dns::listing::{Listed, Oddity};
 pub use crate::dns::spf::SpfResult;
 pub use crate::dns::verdict::{Bad, DomainVerdict};
 
@@ -41,6 +42,23 @@ pub trait Answers {
 
     /// The verdict on a sender domain, in lower case; `None` if it was not looked up.
     fn domain(&self, domain: &[u8]) -> Option<DomainVerdict>;
+
+    /// What a DNS list says of this host; `None` if it was not asked.
+    fn listed(&self, address: IpAddr, zone: &str) -> Option<Listed> {
+        let _ = (address, zone);
+        None
+    }
+
+    /// Whether other sites have this host in the trap; `None` if they were not heard.
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        let _ = address;
+        None
+    }
+
+    /// The DNS lists that are put aside, and why.
+    fn aside(&self) -> Vec<(String, Oddity)> {
+        Vec::new()
+    }
 
     /// The reason why denials among these answers do not count, if there is one.
     fn doubt(&self) -> Option<Doubt> {
@@ -94,7 +112,7 @@ impl Answers for Silence {
     }
 }
 
-/// Why a denial by DNS or by the external program is not believed.
+/// Why a denial by DNS or by the external program is not believed, or a list is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// No name server has found any domain, not even these, which must exist.
@@ -107,6 +125,13 @@ pub enum Doubt {
         failed: u64,
         /// All of them, including those with a definite answer.
         of: u64,
+    },
+    /// A DNS list is not usable.
+    Aside {
+        /// Its name.
+        zone: String,
+        /// Why.
+        why: Oddity,
     },
     /// Too many hosts would be trapped by a rule.
     Outvoted {
@@ -146,6 +171,9 @@ impl fmt::Display for Doubt {
             }
             Doubt::Failed { failed, of } => {
                 write!(f, "no definite answer for {failed} of {of} domains, ")?;
+            }
+            Doubt::Aside { zone, why } => {
+                return write!(f, "list {zone} is put aside in this scan: {why}");
             }
             Doubt::Outvoted { rule, bad, of } => {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);

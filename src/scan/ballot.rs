@@ -6,7 +6,7 @@
 //! may have more than one vote, neither to protect others by breaking a zone nor to tip the scales against
 //! them. Source: none in the original; design.
 
-use super::answers::{Answers, Confirmation, DomainVerdict, Doubt, Exemption, SpfResult};
+use super::answers::{Answers, Confirmation, DomainVerdict, Doubt, Exemption, Listed, SpfResult};
 use super::rules::{Rule, dns};
 use super::sender;
 use crate::dns::failure::Failure;
@@ -237,6 +237,17 @@ impl Answers for Believed<'_> {
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         let is_known = self.answers.is_recipient(address)?;
         (is_known || !self.ballot.is_outvoted_by_checker()).then_some(is_known)
+    }
+
+    fn listed(&self, address: IpAddr, zone: &str) -> Option<Listed> {
+        match self.answers.listed(address, zone) {
+            Some(Listed::Nothing) if self.ballot.has_failed() => Some(Listed::Unknown),
+            listed => listed,
+        }
+    }
+
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        self.answers.is_heard(address)
     }
 
     fn was_spared(&self, address: IpAddr) -> bool {

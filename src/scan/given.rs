@@ -2,11 +2,11 @@
 //!
 //! In: a host's tuples and the believed [`Answers`]. Out: one [`Given`] for each different sender domain,
 //! HELO name and recipient that there was something to ask about, in the order of the tuples, after the PTR
-//! name and what an earlier scan has said.
+//! name, what an earlier scan has said, and the DNS lists.
 
-use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground, SpfResult};
+use super::answers::{Answers, Confirmation, DomainVerdict, Exemption, Ground, Listed, SpfResult};
 use super::rules::{Rule, Subject, checker, dns};
-use super::{exemption, identity};
+use super::{exemption, identity, lists};
 use crate::name;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -27,6 +27,9 @@ pub enum Given {
     Recipient(Vec<u8>, Option<bool>),
     /// Earlier scans: the host was spared although it had one bad message.
     Warned,
+    /// A DNS list, by its name, or a file that is heard, by its path: whether the host is in it, and what the
+    /// list has answered.
+    List(Vec<u8>, Confirmation, Listed),
 }
 
 impl Given {
@@ -43,15 +46,19 @@ impl Given {
             Given::Recipient(_, Some(true)) => "good",
             Given::Recipient(_, Some(false)) => "bad",
             Given::Warned => "spared",
+            Given::List(_, _, Listed::Aside) => "put aside",
+            Given::List(_, Confirmation::Confirmed, _) => "listed",
+            Given::List(_, Confirmation::NotConfirmed, _) => "not listed",
             Given::Domain(_, None)
             | Given::Helo(_, Confirmation::Unknown)
             | Given::Ptr(_, Confirmation::Unknown)
             | Given::Exemption(_, Exemption::Unknown, _)
-            | Given::Recipient(_, None) => "unknown",
+            | Given::Recipient(_, None)
+            | Given::List(_, Confirmation::Unknown, _) => "unknown",
         }
     }
 
-    /// By what a sender domain vouches for the host or, if it does not, what SPF says.
+    /// By what a sender domain vouches for the host or, if it does not, what SPF says; the answers of a list.
     pub fn by(&self) -> Option<String> {
         match self {
             Given::Exemption(_, Exemption::Exempt(ground), _) => Some(match ground {
@@ -60,6 +67,10 @@ impl Given {
                 Ground::Spf(mechanism) => format!("SPF {mechanism}"),
             }),
             Given::Exemption(_, _, Some(spf)) => Some(format!("SPF {spf}")),
+            Given::List(_, _, Listed::Answers(answers)) if !answers.is_empty() => {
+                let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
+                Some(answers.join(", "))
+            }
             _ => None,
         }
     }
@@ -71,7 +82,8 @@ impl Given {
             | Given::Helo(text, _)
             | Given::Ptr(text, _)
             | Given::Exemption(text, ..)
-            | Given::Recipient(text, _) => text,
+            | Given::Recipient(text, _)
+            | Given::List(text, ..) => text,
             Given::Warned => b"",
         }
     }
@@ -88,6 +100,18 @@ pub(super) fn given<'s>(
     let (own, name) = answers.reverse(address);
     let is_asked = rules.identity && (own != Confirmation::Unknown || name.is_some());
     let ptr = is_asked.then(|| Given::Ptr(name.unwrap_or_default().to_vec(), own));
+    let lists = rules.lists.iter().filter_map(move |list| {
+        let listed = answers.listed(address, &list.zone)?;
+        let standing = lists::standing(list, &listed);
+        Some(Given::List(list.zone.clone().into_bytes(), standing, listed))
+    });
+    let heard = rules.hear.iter().filter_map(move |path| {
+        let path = path.as_os_str().as_encoded_bytes().to_vec();
+        Some(match answers.is_heard(address)? {
+            true => Given::List(path, Confirmation::Confirmed, Listed::Answers(Vec::new())),
+            false => Given::List(path, Confirmation::NotConfirmed, Listed::Nothing),
+        })
+    });
     let all = subject.tuples().flat_map(move |tuple| {
         let domain = dns::domain(&tuple).filter(|_| rules.sender_dns).map(|domain| {
             let mut lower = Vec::new();
@@ -118,6 +142,8 @@ pub(super) fn given<'s>(
     let warned = answers.was_spared(address).then_some(Given::Warned);
     ptr.into_iter()
         .chain(warned)
+        .chain(lists)
+        .chain(heard)
         .chain(all)
         .filter(move |given| seen.insert((std::mem::discriminant(given), given.about().to_vec())))
 }

@@ -66,8 +66,41 @@ pub(super) struct Suspicion {
 pub(super) struct Unsettled {
     pub nominees: Vec<Nominee>,
     pub suspicions: Vec<Suspicion>,
-    /// Hosts that depend on whether their sender domains vouch for them.
-    pub pleas: Vec<usize>,
+    /// Hosts that depend on answers to further questions.
+    pub pleas: Pleas,
+}
+
+/// The hosts in a share that depend on answers to further questions, by number.
+#[derive(Debug, Default)]
+pub(super) struct Pleas {
+    /// Whether their sender domains vouch for them.
+    pub exemptions: Vec<usize>,
+    /// Whether they are in lists that are signs.
+    pub signs: Vec<usize>,
+    /// Whether they are in lists that spare them.
+    pub spares: Vec<usize>,
+}
+
+impl Pleas {
+    fn note(&mut self, number: usize, opinion: &Opinion<Ground>) {
+        self.exemptions.extend(opinion.needs_exemption().then_some(number));
+        self.signs.extend(opinion.needs_sign().then_some(number));
+        self.spares.extend(opinion.is_plea().then_some(number));
+    }
+
+    /// Each once, in order.
+    pub fn sort(&mut self) {
+        for numbers in [&mut self.exemptions, &mut self.signs, &mut self.spares] {
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+    }
+
+    fn forget(&mut self, number: usize) {
+        for numbers in [&mut self.exemptions, &mut self.signs, &mut self.spares] {
+            while numbers.pop_if(|last| *last == number).is_some() {}
+        }
+    }
 }
 
 impl Unsettled {
@@ -128,23 +161,22 @@ impl<'w> Judge<'w> {
         (outcomes, self.unsettled)
     }
 
-    /// Settles the nominees by the answers. Without a definite answer they go free. Returns those that depend
-    /// on whether their sender domains vouch for them.
+    /// Settles the nominees by the answers. Without a definite answer they go free. `pleas` gets those that
+    /// depend on further questions.
     pub fn settle_nominees(
         &mut self,
         nominees: &[Nominee],
         outcomes: &mut [Outcome],
         answers: Option<&dyn Answers>,
-    ) -> Vec<usize> {
-        let mut pleas = Vec::new();
+        pleas: &mut Pleas,
+    ) {
         for nominee in nominees {
             let opinion = self.ask(nominee, answers);
-            pleas.extend(opinion.is_plea().then_some(nominee.host));
+            pleas.note(nominee.host, &opinion);
             if let Some(outcome) = outcomes.get_mut(nominee.host) {
                 outcome.take(opinion);
             }
         }
-        pleas
     }
 
     /// Whether each host that is not settled yet is anonymous.
@@ -165,15 +197,14 @@ impl<'w> Judge<'w> {
     }
 
     /// Applies the rules that depend on who the host is to every host that is not settled yet. `anonymities`
-    /// are those of all hosts, if there are answers. Returns the hosts that depend on whether their sender
-    /// domains vouch for them.
+    /// are those of all hosts, if there are answers. Returns the hosts that depend on further questions.
     pub fn settle_letters(
         &mut self,
         anonymities: &[Anonymity],
         outcomes: &mut [Outcome],
         known: Known<'_>,
-    ) -> Vec<usize> {
-        let (waiting, mut pleas) = (self.waiting, Vec::new());
+    ) -> Pleas {
+        let (waiting, mut pleas) = (self.waiting, Pleas::default());
         let numbered = (0..).step_by(AHEAD).zip(waiting.hosts().chunks(AHEAD));
         for ((start, hosts), outcomes) in numbered.zip(outcomes.chunks_mut(AHEAD)) {
             let judged =
@@ -186,7 +217,7 @@ impl<'w> Judge<'w> {
             let judged: Vec<_> = judged.collect();
             waiting.prefetch(judged.iter().map(|(_, host, ..)| *host));
             for (number, host, anonymity, outcome) in judged {
-                pleas.extend(self.settle_letter(host, anonymity, outcome, known).then_some(number));
+                self.settle_letter((number, host), anonymity, outcome, known, &mut pleas);
             }
         }
         pleas
@@ -199,31 +230,30 @@ impl<'w> Judge<'w> {
         is_likely && self.could_be_hit(host, Stage::Host)
     }
 
-    /// Applies those rules to one host; returns whether it depends on what vouches for it.
+    /// Applies those rules to one host.
     fn settle_letter(
         &mut self,
-        host: &'w Host,
+        (number, host): (usize, &'w Host),
         anonymity: Anonymity,
         outcome: &mut Outcome,
         Known { answers, evidence }: Known<'_>,
-    ) -> bool {
+        pleas: &mut Pleas,
+    ) {
         let subject = self.subject(host);
         let mut case = Case { subject, anonymity, scratch: &mut self.scratch, answers, evidence };
-        let mut is_plea = false;
         for rule in Rule::ALL.into_iter().filter(|rule| rule.stage() == Stage::Host) {
-            let opinion = rule.judge(&mut case);
-            is_plea |= opinion.is_plea();
+            let opinion = rule.judge(&mut case).unless_listed(&subject, answers);
+            pleas.note(number, &opinion);
             match opinion {
                 Opinion::Against(_) => {
                     outcome.take(opinion);
-                    return false;
+                    return pleas.forget(number);
                 }
                 // The first rule that could have hit is named.
                 Opinion::Spared(..) if matches!(outcome, Outcome::Spared(..)) => {}
                 opinion => outcome.take(opinion),
             }
         }
-        is_plea
     }
 
     /// The hosts that this rule may still hit.
@@ -416,7 +446,7 @@ impl<'w> Judge<'w> {
             let mut case = Case::new(subject, &mut self.scratch, None);
             let Opinion::Against(ground) = rule.judge(&mut case) else { continue };
             let mut case = Case::new(subject, &mut self.scratch, Some(answers));
-            match ground.confirm(&mut case) {
+            match ground.confirm(&mut case).unless_listed(&subject, Some(answers)) {
                 Opinion::Against(ground) => return Opinion::Against(ground),
                 opinion if kept == Opinion::Nothing => kept = opinion,
                 opinion if opinion.is_plea() && !kept.is_plea() => kept = opinion,

@@ -14,7 +14,7 @@
 //! * [`sender`], [`name`](crate::name) and `tags` know the forms of addresses; `distinct` counts them.
 //! * [`rules`] has the rules, one file each; `judge` applies them in order.
 //! * [`identity`] has the questions to DNS about hosts, [`Domains`] those about senders, `exemption` those
-//!   about hosts that are about to be trapped;
+//!   about hosts that are about to be trapped, `lists` those to DNS lists;
 //!   [`Answers`] has the answers, `ballot` decides whether they are plausible, and `own` finds domains that
 //!   must exist.
 //! * `verdict` and `report` are the result; `unasked` are the checks that have none, `measure` and `given`
@@ -41,6 +41,7 @@ mod given;
 mod hosts;
 pub mod identity;
 mod judge;
+mod lists;
 mod measure;
 mod notes;
 mod own;

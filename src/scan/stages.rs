@@ -4,7 +4,8 @@
 //! have one bad message, or that a rule of one letter could hit. [`Scan::questions`] has the questions to DNS
 //! about these, [`Scan::domains`] the sender domains of all hosts that are not already trapped,
 //! [`Scan::recipients`] the recipients for the external program. [`Scan::settle`] settles the hosts by the
-//! answers; [`Scan::claims`] has the questions to DNS about those that are then about to be trapped.
+//! answers; [`Scan::claims`] has the questions to DNS about those that are then about to be trapped,
+//! [`Scan::listings`] those to DNS lists.
 //! [`Scan::finish`] returns the [`Report`]. Without answers nominees go free, and no recipient or sender
 //! domain traps a host.
 //!
@@ -13,24 +14,25 @@
 //!
 //! Hosts do not depend on each other: two threads judge them share by share, and the result is the same.
 
-use super::answers::{Answers, Silence};
+use super::answers::{Answers, Doubt, Silence};
 use super::ballot::{Ballot, Believed};
 use super::domains::Domains;
 use super::gather::{Gathered, gather};
 use super::hosts::{Host, Waiting};
 use super::identity::{Anonymity, Question};
-use super::judge::{AHEAD, Judge, Known, Unsettled, Whom, left_alone};
+use super::judge::{AHEAD, Judge, Known, Pleas, Unsettled, Whom, left_alone};
 use super::own::{self, Own};
 use super::report::{Judged, Report};
 use super::rules::{Rule, Stage, checker, dns};
 use super::table::Seed;
 use super::unasked::Unasked;
 use super::verdict::{Outcome, Why};
-use super::{exemption, sender};
-use crate::config::Rules;
+use super::{exemption, lists, sender};
+use crate::config::{Meaning, Rules};
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::dns::exemption::Claim;
+use crate::dns::listing::Listing;
 use crate::evidence::{Entry, Evidence, Key, Sighting};
 use crate::name;
 use crate::spamd::Tuple;
@@ -194,7 +196,7 @@ impl<'r> Scan<'r> {
         let mut found = Vec::new();
         for (share, unsettled) in self.report.shares.iter().zip(&self.unsettled) {
             let hosts = share.waiting.hosts();
-            for host in unsettled.pleas.iter().filter_map(|number| hosts.get(*number)) {
+            for host in unsettled.pleas.exemptions.iter().filter_map(|number| hosts.get(*number)) {
                 let tuples = share.waiting.tuples_of(host);
                 let claims = exemption::claims(host.address.ip(), tuples, most);
                 found.push((self.turn(host), claims));
@@ -202,6 +204,25 @@ impl<'r> Scan<'r> {
         }
         found.sort_by_key(|(turn, _)| *turn);
         found.into_iter().flat_map(|(_, claims)| claims).collect()
+    }
+
+    /// The questions to DNS lists: about anonymous hosts for which one more sign is wanted, and about hosts
+    /// that are about to be trapped. Those that a scan may trap come first.
+    pub fn listings(&self) -> Vec<Listing> {
+        let mut found = Vec::new();
+        for (share, unsettled) in self.report.shares.iter().zip(&self.unsettled) {
+            let hosts = share.waiting.hosts();
+            let Pleas { signs, spares, .. } = &unsettled.pleas;
+            for (numbers, meaning) in [(signs, Meaning::Sign), (spares, Meaning::Spare)] {
+                let hosts = numbers.iter().filter_map(|number| hosts.get(*number));
+                found.extend(hosts.map(|host| (self.turn(host), host.address.ip(), meaning)));
+            }
+        }
+        found.sort_by_key(|(turn, ..)| *turn);
+        let listings = found
+            .into_iter()
+            .flat_map(|(_, address, meaning)| lists::listings(self.rules, address, meaning));
+        listings.collect()
     }
 
     /// Adds what is known of earlier scans, before the hosts are settled again.
@@ -348,7 +369,9 @@ impl<'r> Scan<'r> {
     pub fn settle(&mut self, answers: Option<&dyn Answers>) {
         self.open_again();
         let ballot = answers.map_or_else(Ballot::default, |answers| self.ballot(answers));
-        let doubts = answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts()).collect();
+        let doubts = answers.and_then(Answers::doubt).into_iter().chain(ballot.doubts());
+        let aside = answers.map(Answers::aside).unwrap_or_default().into_iter();
+        let doubts = doubts.chain(aside.map(|(zone, why)| Doubt::Aside { zone, why })).collect();
         let believed = answers.map(|answers| Believed { answers, ballot: &ballot });
         let answers = believed.as_ref().map(|believed| believed as &dyn Answers);
         let anonymities = self.anonymities(answers);
@@ -362,10 +385,9 @@ impl<'r> Scan<'r> {
             let heard = answers.unwrap_or(&Silence);
             let late = judge.weigh(&unsettled.suspicions, outcomes, heard);
             unsettled.suspicions.extend(late);
-            pleas.extend(judge.settle_nominees(&unsettled.nominees, outcomes, answers));
+            judge.settle_nominees(&unsettled.nominees, outcomes, answers, &mut pleas);
             judge.settle_suspicions(&unsettled.suspicions, outcomes, answers);
-            pleas.sort_unstable();
-            pleas.dedup();
+            pleas.sort();
             unsettled.pleas = pleas;
         }
         (self.report.doubts, self.report.ballot) = (doubts, ballot);

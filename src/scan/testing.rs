@@ -1,6 +1,8 @@
 //! Records for tests, as spamd would write them, and answers.
 
-use super::answers::{Answers, Bad, Confirmation, DomainVerdict, Exemption, Ground, SpfResult};
+use super::answers::{
+    Answers, Bad, Confirmation, DomainVerdict, Exemption, Ground, Listed, SpfResult,
+};
 use super::{Portion, Report, Scan};
 use crate::config::Rules;
 use crate::config::rules::Hosts;
@@ -10,7 +12,7 @@ use crate::dns::verdict::Good;
 use crate::spamd::Gdata;
 use regex::bytes::Regex;
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The clock of all tests.
 pub(super) const NOW: i64 = 1_795_420_000;
@@ -123,6 +125,19 @@ impl Answers for Oracle {
             () if has(b"softfail") => Some(SpfResult::SoftFail),
             () if has(b"temp") => Some(SpfResult::TempError),
             () => Some(SpfResult::None),
+        }
+    }
+
+    /// By the first label of the list.
+    fn listed(&self, _: IpAddr, zone: &str) -> Option<Listed> {
+        let answers = |last| Some(Listed::Answers(vec![Ipv4Addr::new(127, 0, 0, last)]));
+        match zone.split_once('.')?.0 {
+            "two" => answers(2),
+            "nine" => answers(9),
+            "none" => Some(Listed::Nothing),
+            "aside" => Some(Listed::Aside),
+            "dunno" => Some(Listed::Unknown),
+            _ => None,
         }
     }
 

@@ -20,17 +20,20 @@ pub enum Check {
     Identity,
     /// Whether the sender domains vouch for the host, in DNS: MX, address and SPF.
     Exemption,
+    /// Whether the host is in a DNS list.
+    List,
 }
 
 impl Check {
     /// Every check, in the order in which it is listed.
-    pub const ALL: [Check; 6] = [
+    pub const ALL: [Check; 7] = [
         Check::Sender,
         Check::RecipientText,
         Check::SenderDomain,
         Check::Recipient,
         Check::Identity,
         Check::Exemption,
+        Check::List,
     ];
 
     /// That it has no result, as it is logged.
@@ -42,6 +45,7 @@ impl Check {
             Check::Recipient => "recipient not checked",
             Check::Identity => "identity not known",
             Check::Exemption => "exemption not known",
+            Check::List => "list not known",
         }
     }
 
@@ -53,6 +57,7 @@ impl Check {
             Check::Recipient => 8,
             Check::Identity => 16,
             Check::Exemption => 32,
+            Check::List => 64,
         }
     }
 }
@@ -81,9 +86,26 @@ impl Unasked {
         Check::ALL.into_iter().filter(move |check| self.0 & check.bit() != 0)
     }
 
+    /// Whether this is one of them.
+    pub fn has(self, check: Check) -> bool {
+        self.0 & check.bit() != 0
+    }
+
+    /// These and the others.
+    #[must_use]
+    pub fn or(self, others: Unasked) -> Unasked {
+        Unasked(self.0 | others.0)
+    }
+
     /// All of them, as they are logged.
     pub fn text(self) -> String {
         self.iter().map(Check::text).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl From<Check> for Unasked {
+    fn from(check: Check) -> Unasked {
+        Unasked::NONE.and(check)
     }
 }
 

@@ -202,7 +202,12 @@ impl Outcome {
             Outcome::Pass(Why::Nothing, _)
                 | Outcome::Spared(
                     _,
-                    Why::Identity | Why::IdentityUnknown | Why::Exempt | Why::ExemptionUnknown,
+                    Why::Identity
+                        | Why::IdentityUnknown
+                        | Why::Exempt
+                        | Why::ExemptionUnknown
+                        | Why::Listed
+                        | Why::ListUnknown,
                     _
                 )
         )
@@ -225,13 +230,14 @@ impl Outcome {
                 let unasked = match why {
                     Why::IdentityUnknown => self.unasked().and(Check::Identity),
                     Why::ExemptionUnknown => self.unasked().and(Check::Exemption),
+                    Why::ListUnknown => self.unasked().and(Check::List),
                     _ => self.unasked(),
                 };
                 *self = Outcome::Spared(ground, why, unasked);
             }
-            Opinion::Unasked(check) => match self {
+            Opinion::Unasked(checks) => match self {
                 Outcome::Pass(_, unasked) | Outcome::Spared(.., unasked) => {
-                    *unasked = unasked.and(check);
+                    *unasked = unasked.or(checks);
                 }
                 Outcome::Trap(_) | Outcome::Absent => {}
             },
@@ -280,6 +286,10 @@ pub enum Why {
     Unasked,
     /// No rule hit, and everything was asked and answered.
     Nothing,
+    /// A rule hit, but the host is in a DNS list that spares it.
+    Listed,
+    /// A rule hit, but it is not known whether the host is in such a list.
+    ListUnknown,
 }
 
 impl Why {
@@ -327,6 +337,8 @@ impl Why {
             Why::OneMessageUnknown => "identity not known, one bad message is not enough this time",
             Why::Unasked => "not everything could be checked",
             Why::Nothing => "nothing against it",
+            Why::Listed => "in a list that spares it",
+            Why::ListUnknown => "not known whether a list spares it",
         }
     }
 }

@@ -66,8 +66,9 @@ impl Busy {
         let dns = format!("nameserver 127.0.0.1 port {}", server.address.port());
         let statements = world::statements(&server)
             .replace(&dns, &format!("{dns}, nameserver 127.0.0.2 port 9, timeout 1s, attempts 1"));
+        let black = place.write("black", "203.0.113.9\n", 0o644);
         place.configure(&format!(
-            "{statements}pass rcpt \"^anna@\"\ncheck rcpt with {checker:?}\nsync to 127.0.0.1\n"
+            "{statements}hear file {black:?} as sign\npass rcpt \"^anna@\"\ncheck rcpt with {checker:?}\nsync to 127.0.0.1\n"
         ));
         place.enter(&world::records());
         let mut daemon = place.start();

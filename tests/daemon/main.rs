@@ -17,6 +17,7 @@ mod end;
 mod exceptions;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod hearsay;
 #[cfg(target_os = "linux")]
 mod inherited;
 mod judged;

@@ -2,12 +2,12 @@
 
 use crate::support::daemon::Place;
 use crate::support::records::{grey, now};
-use crate::support::responder::Responder;
+use crate::support::responder::{self, A, Act, NXDOMAIN, Responder};
 use crate::world;
 use greytrapper::config::{Config, Disk, load};
 use greytrapper::db::{ByteOrder, Record};
 use greytrapper::memory::{self, Deed, Query, Settings, Store};
-use greytrapper::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
+use greytrapper::scan::answers::{Confirmation, DomainVerdict, Exemption, Listed, SpfResult};
 use greytrapper::scan::{Answers, Evidence, Given, Portion, Scan};
 use greytrapper::spamd::Tuple;
 use greytrapper::spamd::record::Gdata;
@@ -72,11 +72,40 @@ impl Answers for Recorded {
         self.0.contains(&Given::Warned)
     }
 
+    fn listed(&self, _: IpAddr, asked: &str) -> Option<Listed> {
+        self.find(|given| match given {
+            Given::List(zone, _, listed) if zone == asked.as_bytes() => Some(listed.clone()),
+            _ => None,
+        })
+    }
+
+    fn is_heard(&self, _: IpAddr) -> Option<bool> {
+        self.find(|given| match given {
+            Given::List(path, found, _) if path.starts_with(b"/") => {
+                Some(*found == Confirmation::Confirmed)
+            }
+            _ => None,
+        })
+    }
+
     fn is_recipient(&self, asked: &[u8]) -> Option<bool> {
         self.find(|given| match given {
             Given::Recipient(name, is_known) if name == asked => *is_known,
             _ => None,
         })
+    }
+}
+
+/// Those of the world, and two lists.
+fn lists(query: &responder::Query) -> Vec<Act> {
+    let (owner, reply) = (query.name.as_str(), query.reply());
+    match owner {
+        "95.2.0.192.spam.list.example"
+        | "96.2.0.192.good.list.example"
+        | "2.0.0.127.spam.list.example"
+        | "2.0.0.127.good.list.example" => reply.answer(owner, A, 60, &[127, 0, 0, 2]).send(),
+        _ if owner.ends_with(".list.example") => reply.rcode(NXDOMAIN).soa(60).send(),
+        _ => world::answer(query),
     }
 }
 
@@ -103,12 +132,14 @@ fn again(record: &memory::Record, config: &Config) -> Option<(String, String)> {
 
 #[test]
 fn every_rules_verdict_is_the_same_from_its_record() {
-    let (place, server) = (Place::new(), Responder::start(world::answer));
+    let (place, server) = (Place::new(), Responder::start(lists));
     let script = "#!/bin/sh\ncase $1 in nobody@*) exit 1;; *) exit 0;; esac\n";
     let checker = place.write("checker", script, 0o755);
     let statements = world::statements(&server);
+    let black = place.write("black", "198.51.100.0/24\n192.0.2.97\n", 0o644);
     let conf = format!(
-        "{statements}check rcpt with {checker:?} timeout 5s control \"user@example.org\"\n"
+        "{statements}hear file {black:?} as sign\ncheck rcpt with {checker:?} timeout 5s control \"user@example.org\"\n\
+         ask list \"spam.list.example\" as sign\nask list \"good.list.example\" as spare\n"
     );
     place.configure(&conf);
     place.enter(&world::records());
@@ -130,6 +161,11 @@ fn every_rules_verdict_is_the_same_from_its_record() {
         grey("192.0.2.92", "192.0.2.92", good, &to(1)),
         grey("192.0.2.93", "192-0-2-93.dsl.example", good, &to(1)),
         grey("192.0.2.94", "friend", "a@example.org", &to(1)),
+        // In a list that is a sign, and in one that spares.
+        grey("192.0.2.95", "out.provider.example", "a@example.org", &to(1)),
+        grey("192.0.2.96", "friend", "a@example.org", &to(1)),
+        // Another site has this one in the trap.
+        grey("192.0.2.97", "out.provider.example", "a@example.org", &to(1)),
     ]);
     let mut daemon = place.start();
     daemon.scan_done();
@@ -140,9 +176,11 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     let store = Store::open(settings, now()).unwrap().store;
     let found = store.find(&Query::default(), None, 1000).unwrap().records;
     let config = load(Some(&place.path("conf")), &[], &Disk).unwrap().config;
-    let (mut rules, mut spared) = (BTreeSet::new(), 0);
+    let (mut rules, mut spared, mut listed) = (BTreeSet::new(), 0, 0);
     for record in found {
-        let is_spared = record.reason.starts_with("identity confirmed:");
+        let is_listed = record.reason.starts_with("in a list that spares it:");
+        let is_spared = record.reason.starts_with("identity confirmed:") || is_listed;
+        listed += u64::from(is_listed || record.reason.contains(": listed "));
         if record.deed != Deed::Trapped && !is_spared {
             continue;
         }
@@ -152,6 +190,7 @@ fn every_rules_verdict_is_the_same_from_its_record() {
         rules.insert(record.rule.unwrap());
     }
     assert!(spared > 0);
+    assert_eq!(listed, 3);
     // What `stranger` and `crowd` find in names that other hosts use too is no part of the record.
     let all = [
         "address", "checker", "dns", "domains", "dynamic", "helo", "rcpt", "senders", "stranger",

@@ -14,9 +14,14 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const HEAD: &str = "# written by greytrapctl export\n";
+/// The first line of a list of addresses, with the name of this machine, as uname(1) has it.
+static HEAD: LazyLock<String> = LazyLock::new(|| {
+    let name = Command::new("uname").arg("-n").output().unwrap().stdout;
+    format!("# written by greytrapctl export at {}\n", String::from_utf8(name).unwrap().trim())
+});
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
@@ -46,17 +51,17 @@ fn hosts_in_a_file_are_listed_until_they_are_released() {
         &dir,
         &["203.0.113.10", "203.0.113.9", "2001:DB8::1", "::ffff:203.0.113.9", "10.0.0.1"],
     );
-    let all = format!("{HEAD}203.0.113.9\n203.0.113.10\n2001:db8::1\n");
+    let all = format!("{}203.0.113.9\n203.0.113.10\n2001:db8::1\n", *HEAD);
     assert_eq!(exported(&db, &["-f", "plain"]), all);
     assert_eq!(exported(&db, &["-a", "-f", "pf"]), all);
-    assert_eq!(exported(&db, &["-f", "spamd"]), format!("{HEAD}203.0.113.9\n203.0.113.10\n"));
+    assert_eq!(exported(&db, &["-f", "spamd"]), format!("{}203.0.113.9\n203.0.113.10\n", *HEAD));
     let excluded = dir.path("excluded");
     fs::write(&excluded, "# ours\n198.51.100.0/24, 203.0.113.10 # theirs\n").unwrap();
     let excluded = excluded.to_str().unwrap();
     let without = exported(&db, &["-f", "plain", "-e", excluded]);
-    assert_eq!(without, format!("{HEAD}203.0.113.9\n2001:db8::1\n"));
+    assert_eq!(without, format!("{}203.0.113.9\n2001:db8::1\n", *HEAD));
     file(&db, &["release", "203.0.113.9", "2001:db8::1"]).succeeds();
-    assert_eq!(exported(&db, &["-f", "plain"]), format!("{HEAD}203.0.113.10\n"));
+    assert_eq!(exported(&db, &["-f", "plain"]), format!("{}203.0.113.10\n", *HEAD));
     // Two days later the trap is over.
     let later = (now() + 2 * 86_400).to_string();
     let arguments = ["-t", &later, "export", "-f", "plain"];
@@ -74,7 +79,7 @@ fn a_file_is_replaced_only_if_the_list_has_changed() {
     };
     let ran = run(&command);
     assert_eq!((ran.status, ran.out.len(), ran.err.as_str()), (Some(0), 0, ""));
-    assert_eq!(fs::read_to_string(&list).unwrap(), format!("{HEAD}203.0.113.1\n"));
+    assert_eq!(fs::read_to_string(&list).unwrap(), format!("{}203.0.113.1\n", *HEAD));
     let ran = run(&command);
     assert_eq!((ran.status, ran.err.as_str()), (Some(3), ""));
     assert_eq!(fs::read_to_string(&log).unwrap(), "ran\n");
@@ -82,7 +87,7 @@ fn a_file_is_replaced_only_if_the_list_has_changed() {
     let ran = run("echo so far; echo bad >&2; exit 4");
     let told = "greytrapctl: echo so far; echo bad >&2; exit 4: exit status: 4: bad\n";
     assert_eq!((ran.status, ran.err.as_str()), (Some(1), told));
-    assert_eq!(fs::read_to_string(&list).unwrap(), format!("{HEAD}203.0.113.1\n203.0.113.2\n"));
+    assert_eq!(fs::read_to_string(&list).unwrap(), format!("{}203.0.113.1\n203.0.113.2\n", *HEAD));
 }
 
 #[test]
@@ -196,11 +201,11 @@ fn the_daemons_traps_are_listed_with_their_rules() {
         all.extend(arguments);
         String::from_utf8(daemon.ctl(&all).succeeds()).unwrap()
     };
-    assert_eq!(shown(&["plain"]), format!("{HEAD}203.0.113.1\n203.0.113.2\n203.0.113.3\n"));
-    let all = format!("{HEAD}203.0.113.1\n203.0.113.2\n203.0.113.3\n203.0.113.4\n");
+    assert_eq!(shown(&["plain"]), format!("{}203.0.113.1\n203.0.113.2\n203.0.113.3\n", *HEAD));
+    let all = format!("{}203.0.113.1\n203.0.113.2\n203.0.113.3\n203.0.113.4\n", *HEAD);
     assert_eq!(shown(&["plain", "-a"]), all, "but never one that is allowed or released");
-    assert_eq!(shown(&["plain", "-r", "rcpt"]), format!("{HEAD}203.0.113.2\n"));
-    assert_eq!(shown(&["plain", "-m", "10m"]), HEAD);
+    assert_eq!(shown(&["plain", "-r", "rcpt"]), format!("{}203.0.113.2\n", *HEAD));
+    assert_eq!(shown(&["plain", "-m", "10m"]), *HEAD);
     let zone = shown(&["zone"]);
     assert!(zone.contains("\n2.113.0.203 A 127.0.0.8\n"), "{zone}");
     assert!(!zone.contains("secret"), "no recipient: {zone}");

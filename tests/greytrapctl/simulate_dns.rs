@@ -484,7 +484,7 @@ fn a_host_costs_few_questions_whatever_the_rule() {
     let from = "<a@x.example>";
     let two = ["<a@x.example>", "<b@y.example>"];
     // The statement, the host's tuples, and the most questions.
-    let rows: [(&str, &str, Vec<(&str, &str)>, usize); 6] = [
+    let rows: [(_, _, Vec<(_, &str)>, usize); 6] = [
         ("none", "", vec![("liar.example", from)], 0),
         ("domains", "max sender domains 1", two.map(|from| ("liar.example", from)).into(), 12),
         ("address", "check helo address yes", vec![("203.0.113.9", from)], 8),

@@ -10,6 +10,7 @@ mod db;
 mod dns;
 mod engines;
 mod fuzz_smoke;
+mod hearsay;
 mod memory;
 mod scan;
 mod spf;

@@ -131,9 +131,10 @@ impl Manual {
 }
 
 /// Macros that the manuals use within lines.
-const MACROS: [&str; 30] = [
-    "An", "Ar", "Brq", "Cm", "D1", "Dl", "Dv", "Em", "Ev", "Fl", "Ic", "It", "Li", "Nm", "No",
-    "Ns", "Oc", "Oo", "Op", "Ox", "Pa", "Pf", "Pp", "Pq", "Ql", "Qq", "Sq", "Va", "Xr", "Lk",
+const MACROS: [&str; 32] = [
+    "An", "Ar", "Brc", "Bro", "Brq", "Cm", "D1", "Dl", "Dv", "Em", "Ev", "Fl", "Ic", "It", "Li",
+    "Nm", "No", "Ns", "Oc", "Oo", "Op", "Ox", "Pa", "Pf", "Pp", "Pq", "Ql", "Qq", "Sq", "Va", "Xr",
+    "Lk",
 ];
 
 fn elements(line: &str) -> Vec<Element> {
@@ -146,7 +147,8 @@ fn elements(line: &str) -> Vec<Element> {
             "Ar" => make = Element::Argument,
             "Oo" | "Op" => elements.push(Element::Open),
             "Oc" => elements.push(Element::Close),
-            "Brq" => elements.push(Element::Brace),
+            "Bro" | "Brq" => elements.push(Element::Brace),
+            "Brc" => elements.push(Element::Unbrace),
             "|" => elements.push(Element::Or),
             "..." | "," => elements.push(Element::Text(word.clone())),
             "Ns" | "Nm" => {}

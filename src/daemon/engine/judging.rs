@@ -14,28 +14,29 @@ use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
-use crate::config::Config;
+use crate::config::{Config, Networks};
 use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
-use crate::dns::exemption::Claim;
 use crate::evidence::Key;
-use crate::inquiry::{Answered, Findings, Questions, Rounds};
+use crate::export::Hearing;
+use crate::inquiry::{Answered, CameUp, Findings, Questions, Rounds};
 use crate::memory::Hold;
 use crate::process::shared::View;
-use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
+use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, Listed, Oddity, SpfResult};
 use crate::scan::identity::Question;
 use crate::scan::{
     Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
 };
 use crate::spamd::{Address, Entry, TrapRecord};
+use crate::threads::lock;
 use mio::net::UnixStream;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,13 @@ pub enum Said {
     Ask(Vec<ToResolver>),
     /// It needs to know something of memory.
     Recall(Wanted),
+    /// It has read the file of other sites' hosts.
+    Heard {
+        /// What was wrong with it.
+        warning: Option<String>,
+        /// Whether another file is in its place, which only another engine can read.
+        is_replaced: bool,
+    },
     /// It needs an [`Answer::Checked`] with this many answers.
     Check(Vec<ToChecker>, usize),
     /// It has ended.
@@ -165,6 +173,8 @@ pub struct Work {
     pub trapped: Option<Explained>,
     /// Which tuples memory knows; `None` if it is to know none.
     pub known: Option<Arc<seen::Known>>,
+    /// The file of hosts that other sites have in the trap, if there is one.
+    pub hearing: Option<Arc<Mutex<Hearing>>>,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -274,6 +284,18 @@ impl Answers for Known<'_> {
         self.rounds.spf(address, domain)
     }
 
+    fn listed(&self, address: IpAddr, zone: &str) -> Option<Listed> {
+        self.rounds.listed(address, zone)
+    }
+
+    fn aside(&self) -> Vec<(String, Oddity)> {
+        self.rounds.aside()
+    }
+
+    fn is_heard(&self, address: IpAddr) -> Option<bool> {
+        self.rounds.is_heard(address)
+    }
+
     fn is_recipient(&self, address: &[u8]) -> Option<bool> {
         self.heard.is_recipient(address)
     }
@@ -370,9 +392,12 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     if let Purpose::Host(address) = work.purpose {
         found.explained = explained(&snapshot, address, verdict, work)?;
     }
-    let doubts = report.doubts().iter();
-    found.doubts = doubts.map(|doubt| format!("{}: {doubt}", doubt.about())).collect();
-    if found.doubts.is_empty() {
+    let text = |doubt: &Doubt| format!("{}: {doubt}", doubt.about());
+    found.doubts = report.doubts().iter().map(text).collect();
+    let is_doubt = |doubt: &&Doubt| !matches!(doubt, Doubt::Aside { .. });
+    let doubts: Vec<_> = report.doubts().iter().filter(is_doubt).collect();
+    // A list that is put aside is no doubt about other answers.
+    if doubts.is_empty() {
         let nominated = scan.nominated();
         let unanswered = answers.unanswered(is_settled);
         found.unanswered = unanswered
@@ -390,6 +415,17 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     worked += start.elapsed();
     (found.worked, found.heard) = (worked, heard);
     Ok(found)
+}
+
+/// The hosts that other sites have in the trap, from their file if that has changed: with a million of them,
+/// the loop would not answer for a while.
+fn listen(work: &Work, line: &Line) -> Option<Arc<Networks>> {
+    let mut hearing = lock(work.hearing.as_ref()?);
+    let (warning, is_replaced) = (hearing.listen(work.now), hearing.is_replaced());
+    if warning.is_some() || is_replaced {
+        line.say(Said::Heard { warning, is_replaced });
+    }
+    hearing.heard()
 }
 
 /// Adds what memory knows of the names that anonymous hosts use, as far as it was not asked for before.
@@ -443,8 +479,7 @@ struct Asking<'w> {
     is_cut: bool,
     /// What came up with the answers, and is being asked.
     further: Option<Questions>,
-    /// What has come up so far: hosts, and hosts with a sender domain.
-    came_up: HashSet<(IpAddr, Vec<u8>)>,
+    came_up: CameUp,
     /// Whether answers of DNS and of the external program are outstanding.
     open: (bool, bool),
     /// The recipients to check, controls first, and the answers so far.
@@ -483,7 +518,8 @@ impl<'w> Asking<'w> {
             };
             line.say(Said::Check(chunks.map(message).collect(), recipients.len()));
         }
-        let known = Known { work, rounds: Rounds::default(), heard };
+        let rounds = Rounds { heard: listen(work, line), ..Rounds::default() };
+        let known = Known { work, rounds, heard };
         let overdue = work.overdue.iter().copied().filter(|address| !exempt.covers(*address));
         let (overdue, now) = (overdue.collect(), Instant::now());
         let (until, cut_at) = (now + within, Some(now + FIRST_ANSWERS));
@@ -495,7 +531,7 @@ impl<'w> Asking<'w> {
             cut_at,
             is_cut: false,
             further: None,
-            came_up: HashSet::new(),
+            came_up: CameUp::default(),
             open,
             recipients,
             checked: Vec::new(),
@@ -560,11 +596,7 @@ impl<'w> Asking<'w> {
         if self.open.0 || left <= GRACE {
             return;
         }
-        let mut further = Questions::further(scan);
-        let came_up = &mut self.came_up;
-        further.hosts.retain(|host| came_up.insert((host.address, Vec::new())));
-        let is_new = |claim: &Claim| came_up.insert((claim.address, claim.domain.clone()));
-        further.exemptions.retain(is_new);
+        let further = self.came_up.further(scan);
         if !further.is_empty() {
             let within = if self.is_cut { left.min(FIRST_ANSWERS) } else { left };
             line.say(Said::Ask(messages(&further, within)));
@@ -634,6 +666,8 @@ fn messages(questions: &Questions, within: Duration) -> Vec<ToResolver> {
     }
     let claims = questions.exemptions.chunks(CHUNK);
     messages.extend(claims.map(|claims| ToResolver::Exemptions(claims.to_vec())));
+    let listings = questions.listings.chunks(CHUNK);
+    messages.extend(listings.map(|listings| ToResolver::Listings(listings.to_vec())));
     let (controls, within) = (questions.controls.clone(), Some(within));
     messages.push(ToResolver::Ask { controls, within });
     messages

@@ -1,7 +1,8 @@
 //! The engine: decodes what strangers have left in the database, judges hosts, and serves the control socket.
 //!
 //! It has access to its socketpairs, to the database's image in memory, which it can only read, and to the
-//! listening control socket. It opens nothing. An attacker who compromises it with the bytes that it
+//! listening control socket. It opens one file, before it enters its sandbox: that of `hear file`, which it
+//! reads later. An attacker who compromises it with the bytes that it
 //! decodes can ask the store for traps, at the store's rate and by its rules, and see nothing else.
 //!
 //! One loop waits for everything: orders of the parent, answers of store, resolver and checker, clients.
@@ -33,18 +34,19 @@ use crate::control::server::{ClientId, Farewell, Server};
 use crate::control::socket::GROUP;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
-    EngineLegacy, FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, ToChecker,
-    ToParent, ToResolver, ToStore,
+    EngineLegacy, FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, Renewal,
+    ToChecker, ToParent, ToResolver, ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
 use crate::daemon::roles::Variant;
 use crate::daemon::slot::{Slot, inherited};
 use crate::errno::reason;
+use crate::export::Hearing;
 use crate::heap;
 use crate::inquiry::{Patience, Warnings};
 use crate::log;
-use crate::machine::Own;
+use crate::machine::{Own, host_name};
 use crate::memory::{Deed, Record};
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
@@ -65,7 +67,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use trust::Trust;
 pub use trust::TrustLegacy;
@@ -114,17 +116,23 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         patience: Patience::default(),
         warnings: Warnings::default(),
         heard: Arc::default(),
-        config,
         jobs: VecDeque::new(),
         at_work: None,
         users: Users::of_group(GROUP),
         asked: HashMap::new(),
         reloader: None,
+        hearing: config
+            .rules
+            .hear
+            .as_deref()
+            .map(|path| Arc::new(Mutex::new(Hearing::open(path, host_name())))),
+        wants_renewal: false,
         next_scan: None,
         tickets: 0,
         recipients: 0,
         is_untidy: false,
         hands_over: false,
+        config,
     };
     let mut listener = Some(UnixListener::from(inherited(Slot::Control).map_err(said)?));
     life.lock_in(Variant::Usual, |_| PathBuf::new())?;
@@ -147,6 +155,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         engine.hear()?;
         drain(&wake);
         engine.go_on();
+        if std::mem::take(&mut engine.wants_renewal) {
+            life.tell(&ToParent::Renew(Renewal::Hearsay));
+        }
         engine.serve(&events, life);
         engine.keep();
         engine.tell_more();
@@ -206,6 +217,10 @@ struct Engine {
     warnings: Warnings,
     /// Recent verdicts of the external program.
     heard: Arc<Remembered>,
+    /// The file of other sites' hosts, if there is one.
+    hearing: Option<Arc<Mutex<Hearing>>>,
+    /// Whether it was replaced, so that only another engine can read it.
+    wants_renewal: bool,
     /// Jobs that need the database.
     jobs: VecDeque<Job>,
     at_work: Option<AtWork>,

@@ -162,6 +162,10 @@ impl Engine {
                 Said::Traps(traps) => self.trap(traps),
                 Said::Ask(messages) => self.ask(messages),
                 Said::Recall(wanted) => self.recall(wanted),
+                Said::Heard { warning, is_replaced } => {
+                    warning.iter().for_each(log::warning);
+                    self.wants_renewal |= is_replaced;
+                }
                 Said::Check(messages, count) => self.check(messages, count),
                 Said::Done(outcome) => self.judged(outcome),
             }
@@ -210,6 +214,7 @@ impl Engine {
     /// Handles an image from the store, or the reason why there is none.
     pub(super) fn judge(&mut self, read: Result<Image, String>) {
         self.end_exceptions();
+        let hearing = self.hearing.clone();
         let observed = self.observed_rules();
         let Some(at_work) = &mut self.at_work else { return };
         let started = read.and_then(|image| {
@@ -248,6 +253,7 @@ impl Engine {
                 dead,
                 trapped,
                 known,
+                hearing,
                 now,
             };
             let said = |error: io::Error| format!("image: {}", reason(&error));
@@ -326,6 +332,7 @@ impl Engine {
             FromResolver::Hosts(hosts) => at_work.answered.hosts.extend(hosts),
             FromResolver::Domains(domains) => at_work.answered.domains.extend(domains),
             FromResolver::Exemptions(found) => at_work.answered.endorsements.extend(found),
+            FromResolver::Listings(found) => at_work.answered.listings.extend(found),
             FromResolver::End { tally, shown, failure, servers, good } => {
                 self.ledger.note_good(good);
                 self.memory.name_servers = servers;

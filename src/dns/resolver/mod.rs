@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod claims;
+mod listings;
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,6 +25,7 @@ use super::endorsed::Endorsed;
 use super::exemption::{Claim, End, Endorsement};
 use super::failure::Failure;
 use super::identity::{Ask, Identity, Inquiry};
+use super::listing::Listed;
 use super::lookup::{self, Lookup, Step};
 use super::memo::Memo;
 use super::mux::{Asker, Counters, Done, Fitness, Health, Limits, Mux, Notice, Transport};
@@ -53,6 +55,8 @@ pub enum Found {
     Endorsement(Endorsement),
     /// By [`Resolver::check_host`].
     Spf(Box<Report>),
+    /// By [`Resolver::ask_list`].
+    Listed(Listed),
 }
 
 /// A result, and the denials that it rests on.
@@ -125,6 +129,8 @@ enum Work {
     Domain(Name, Lookup),
     Host(Inquiry),
     Claim(Box<Claimed>),
+    /// A name below a list's zone, and that zone.
+    List(Name, String),
 }
 
 impl Resolver {
@@ -354,13 +360,14 @@ impl Resolver {
         let answer = result.as_ref().map_err(|failure| *failure);
         if let Ok(answer) = answer {
             // What claims learn from each other may rest on denials too.
-            if !matches!(job.work, Work::Claim(_)) {
+            if !matches!(job.work, Work::Claim(_) | Work::List(..)) {
                 job.denial.add(answer, server);
             }
             let name = match &job.work {
                 Work::Domain(name, _) => Some(name),
                 Work::Host(inquiry) => inquiry.name(question),
                 Work::Claim(claimed) => claimed.question(question).map(|(name, _)| name),
+                Work::List(..) => None,
             };
             name.into_iter().for_each(|name| self.proof.note(name, answer, server));
         }
@@ -378,6 +385,7 @@ impl Resolver {
                 let told = result.map(|answer| (answer, server));
                 self.claim_answered(key, question, told);
             }
+            Work::List(..) => self.list_answered(key, result.map(|answer| (answer, server))),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Clock, Export, Source, Whose};
 use crate::greytrapctl::output::Output;
-use crate::machine::Own;
+use crate::machine::{self, Own};
 use crate::memory::{Deed, Query, Record};
 use crate::plural::counted;
 use crate::scan::{Rule, Verdict};
@@ -37,6 +37,7 @@ pub fn run(console: &mut Console<'_>, export: &Export) -> Result<(), Failure> {
     let url = export.url.as_deref().map(url).transpose()?;
     let community = export.community.as_deref().map(community).transpose()?;
     let selection = selection(export, now)?;
+    let site = machine::host_name();
     let output = export.output.as_deref().map(Output::open).transpose()?;
     let announced = match export.form {
         Form::Bgpctl => announced()?,
@@ -56,7 +57,7 @@ pub fn run(console: &mut Console<'_>, export: &Export) -> Result<(), Failure> {
     let (mut hosts, beyond) = selection.of(standing);
     report(console, (&mut hosts, beyond), export.form);
     let previous = output.as_ref().map_or(&[][..], |output| &output.previous);
-    let settings = Settings { now, url: url.as_ref(), community, announced, previous };
+    let settings = Settings { now, site: &site, url: url.as_ref(), community, announced, previous };
     let text = export.form.write(&hosts, &settings);
     match (output, text) {
         (None, text) => console.put(|buffer| buffer.extend(text.unwrap_or_default())),

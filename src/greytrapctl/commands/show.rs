@@ -234,6 +234,10 @@ fn answer(console: &mut Console<'_>, indent: &str, given: &Given) -> Result<(), 
             let by = harmless(&by);
             console.line(format_args!("{indent}exemption\t{about}\t{word}\t{by}"))
         }
+        Given::List(..) => {
+            let by = given.by().unwrap_or_else(|| "-".into());
+            console.line(format_args!("{indent}list\t{about}\t{word}\t{by}"))
+        }
         Given::Recipient(..) => console.line(format_args!("{indent}recipient\t{about}\t{word}")),
         Given::Warned => console.line(format_args!("{indent}earlier\t{word}\t{}", judged::WARNED)),
     }

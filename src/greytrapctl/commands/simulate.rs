@@ -4,23 +4,27 @@
 
 use super::remembering::Remembering;
 use super::{conf, input};
+use crate::config::{Config, Networks};
 use crate::db::Error;
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
 use crate::escape::escaped_path;
+use crate::export::Hearing;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::judged::Judged;
 use crate::greytrapctl::locks::Task;
-use crate::greytrapctl::options::{Format, Simulate};
+use crate::greytrapctl::options::{Clock, Format, Simulate};
 use crate::greytrapctl::progress::Progress;
-use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
+use crate::inquiry::{CameUp, Findings, Inquiry, Questions, Rounds, unfit};
+use crate::machine::host_name;
 use crate::plural::counted;
 use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What stands in the place of a rule's name for a host that passes.
 const PASS: &str = "pass";
@@ -34,6 +38,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let open = |path: &Path| Remembering::open(path, &config, now);
     let memory = simulate.memory.as_deref().map(open).transpose()?;
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
+    let mut hearing = hearing(&config);
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
@@ -43,7 +48,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
         .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
     let mut resolver = resolver;
     let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
-    let mut known = Rounds { spared, ..Rounds::default() };
+    let mut known = Rounds { spared, heard: heard(console, &mut hearing), ..Rounds::default() };
     known.findings.extend(findings(console, Questions::of(&scan), &mut resolver));
     if !known.findings.is_empty() {
         scan.settle(Some(&known));
@@ -51,11 +56,17 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
             scan.recall(memory.known(&scan.keys())?);
             scan.settle(Some(&known));
         }
-        known.findings.extend(findings(console, Questions::further(&scan), &mut resolver));
+        let mut came_up = CameUp::default();
+        while let Some(further) = findings(console, came_up.further(&scan), &mut resolver) {
+            known.findings.push(further);
+            scan.settle(Some(&known));
+        }
     }
     let verbose = console.verbose;
     let answers = (!known.findings.is_empty()).then_some(&known as &dyn Answers);
-    scan.settle(answers);
+    if answers.is_none() {
+        scan.settle(None);
+    }
     if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
         // Of names that came up with the last answers.
         scan.recall(memory.known(&scan.keys())?);
@@ -88,6 +99,20 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
     Ok(())
+}
+
+/// The file of other sites' hosts, open; it must be read in the sandbox.
+pub fn hearing(config: &Config) -> Option<Hearing> {
+    config.rules.hear.as_deref().map(|path| Hearing::open(path, host_name()))
+}
+
+/// The hosts in it. What is wrong with it is told.
+pub fn heard(console: &mut Console<'_>, hearing: &mut Option<Hearing>) -> Option<Arc<Networks>> {
+    let hearing = hearing.as_mut()?;
+    // Whatever time is simulated, the file is of today.
+    let said = hearing.listen(Clock::System.now());
+    said.iter().for_each(|said| console.tell(format_args!("{said}")));
+    hearing.heard()
 }
 
 /// The hosts that have one bad message, which their identity outweighs this time; none without answers.

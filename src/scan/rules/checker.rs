@@ -44,7 +44,7 @@ impl Finding for Checker {
         let rules = subject.rules;
         match judge(subject.numbered(), &rules.rcpt, answers) {
             Found::Bad(tuple) => Opinion::Against(Checker { tuple }),
-            Found::Unknown if rules.check_rcpt => Opinion::Unasked(Check::Recipient),
+            Found::Unknown if rules.check_rcpt => Opinion::Unasked(Check::Recipient.into()),
             Found::Unknown | Found::Nothing => Opinion::Nothing,
         }
     }

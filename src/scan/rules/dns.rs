@@ -39,7 +39,7 @@ impl Finding for Dns {
         let answers = case.answers.filter(|_| Dns::could_hit(&case.subject));
         match answers.map(|answers| judge(case.subject.numbered(), answers)) {
             Some(Found::Bad(tuple, bad)) => Opinion::Against(Dns { tuple, bad }),
-            Some(Found::Unknown) => Opinion::Unasked(Check::SenderDomain),
+            Some(Found::Unknown) => Opinion::Unasked(Check::SenderDomain.into()),
             Some(Found::Nothing) | None => Opinion::Nothing,
         }
     }

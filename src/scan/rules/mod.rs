@@ -7,22 +7,23 @@
 //! `syntax` and `rcpt` judge single tuples. `domains`, `senders` and `helo` count over all tuples of a host
 //! and only nominate it: identity may set it free. `address`, `dynamic`, `stranger` and `crowd` judge single
 //! tuples of hosts of whom nothing is known. From `domains` to `crowd`, a sender's domain that vouches for
-//! the host exempts it. `checker` and `dns` depend on answers about recipients and sender domains. A single
-//! bad message is not enough for `rcpt`, `checker` and `dns` if the host has identity. Rules read nothing but
-//! their arguments, and trust nothing in a tuple.
+//! the host exempts it, and so does a list that spares it. `checker` and `dns` depend on answers about
+//! recipients and sender domains. A single bad message is not enough for `rcpt`, `checker` and `dns` if the
+//! host has identity. Rules read nothing but their arguments, and trust nothing in a tuple.
 
 use super::address::Address as HostAddress;
-use super::answers::{Answers, Confirmation};
+use super::answers::{Answers, Confirmation, Silence};
 use super::distinct::Distinct;
 use super::exemption;
 use super::hosts::{Host, Waiting};
 use super::identity::Anonymity;
+use super::lists;
 use super::measure::Measure;
 use super::notes::{Marks, Note};
 use super::sender::{Mailbox, Sender};
-use super::unasked::Check;
+use super::unasked::{Check, Unasked};
 use super::verdict::Why;
-use crate::config::{Config, Rules};
+use crate::config::{Config, Meaning, Rules};
 use crate::evidence::Evidence;
 use crate::spamd::Tuple;
 use std::borrow::Cow;
@@ -275,26 +276,49 @@ pub(super) enum Opinion<G> {
     Against(G),
     /// The rule has found this, but the host is spared for this reason.
     Spared(G, Why),
-    /// The rule might have found something, but its check has no result.
-    Unasked(Check),
+    /// The rule might have found something, but these checks have no result.
+    Unasked(Unasked),
     /// The rule has found nothing.
     Nothing,
 }
 
 impl<G> Opinion<G> {
     /// Whether it depends on whether sender domains vouch for the host.
+    pub fn needs_exemption(&self) -> bool {
+        match self {
+            Opinion::Spared(_, why) => *why == Why::ExemptionUnknown,
+            Opinion::Unasked(checks) => checks.has(Check::Exemption),
+            Opinion::Against(_) | Opinion::Nothing => false,
+        }
+    }
+
+    /// Whether it depends on lists that are signs.
+    pub fn needs_sign(&self) -> bool {
+        matches!(self, Opinion::Unasked(checks) if checks.has(Check::List))
+    }
+
+    /// Whether it depends on what else may spare the host, such as lists.
     pub fn is_plea(&self) -> bool {
-        matches!(
-            self,
-            Opinion::Spared(_, Why::ExemptionUnknown) | Opinion::Unasked(Check::Exemption)
-        )
+        matches!(self, Opinion::Spared(_, Why::ExemptionUnknown | Why::ListUnknown))
+    }
+
+    /// The same unless a list spares the host from this rule.
+    pub fn unless_listed(self, subject: &Subject<'_>, answers: Option<&dyn Answers>) -> Opinion<G> {
+        let Opinion::Against(ground) = self else { return self };
+        let answers = answers.unwrap_or(&Silence);
+        let address = subject.host.address.ip();
+        match lists::found(subject.rules, answers, address, Meaning::Spare).0 {
+            Confirmation::Confirmed => Opinion::Spared(ground, Why::Listed),
+            Confirmation::Unknown => Opinion::Spared(ground, Why::ListUnknown),
+            Confirmation::NotConfirmed => Opinion::Against(ground),
+        }
     }
 
     fn map<H>(self, to: impl FnOnce(G) -> H) -> Opinion<H> {
         match self {
             Opinion::Against(ground) => Opinion::Against(to(ground)),
             Opinion::Spared(ground, why) => Opinion::Spared(to(ground), why),
-            Opinion::Unasked(check) => Opinion::Unasked(check),
+            Opinion::Unasked(checks) => Opinion::Unasked(checks),
             Opinion::Nothing => Opinion::Nothing,
         }
     }

@@ -5,22 +5,24 @@
 //!
 //! | field | signs |
 //! |---|---|
-//! | HELO | one label; no top-level domain; a registrable domain that does not exist; used in several networks with several sender domains |
+//! | HELO | one label; no top-level domain; a registrable domain that does not exist; used in several networks with several sender domains; the host is in a DNS list, or other sites have it in the trap |
 //! | sender | its domain is used in several networks; SPF (RFC 7208) fails; it is in the recipient's domain |
 //!
 //! A HELO that is the sender's domain, which SPF denies, is a sign in both. Null senders give none. Source:
 //! measured in real mail.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
-use crate::config::{Config, Rules};
+use crate::config::{Config, Meaning, Rules};
+use crate::escape::escaped_path;
 use crate::evidence::KEPT;
 use crate::name;
-use crate::scan::answers::{Exemption, SpfResult};
-use crate::scan::exemption;
+use crate::scan::answers::{Confirmation, Exemption, SpfResult};
+use crate::scan::{exemption, lists};
 use crate::scan::identity::{self, Anonymity};
 use crate::scan::sender::{self, Mailbox};
-use crate::scan::unasked::Check;
+use crate::scan::unasked::{Check, Unasked};
 use crate::spamd::Tuple;
+use std::path::Path;
 
 /// Signs of spam in two fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +42,10 @@ enum HeloSign {
     Shared(u8),
     /// It is the sender's domain, which SPF denies.
     Senders,
+    /// The DNS list with this number has the host.
+    Listed(u8),
+    /// Other sites have it in the trap.
+    Heard,
 }
 
 /// A sign in the sender.
@@ -74,28 +80,37 @@ impl Finding for Stranger {
         if !is_on(case.subject.rules) {
             return Opinion::Nothing;
         }
-        let mut lacks = false;
+        let mut lacking = Unasked::NONE;
         let opinion = case.one_letter(case.anonymity, |number, tuple| match signs(case, tuple) {
             Signs::Both(helo, from) => Some(Stranger { tuple: number, helo, from }),
-            Signs::Lacking => {
-                lacks = true;
+            Signs::Few(checks) => {
+                lacking = lacking.or(checks);
                 None
             }
-            Signs::Few => None,
         });
         match opinion {
-            Opinion::Nothing if lacks && case.anonymity == Anonymity::Anonymous => Opinion::Unasked(Check::Exemption),
+            Opinion::Nothing if case.anonymity == Anonymity::Anonymous && !lacking.is_empty() => {
+                Opinion::Unasked(lacking)
+            }
             opinion => opinion,
         }
     }
 
-    fn reason(&self, _: &Subject<'_>) -> String {
+    fn reason(&self, subject: &Subject<'_>) -> String {
         let helo = match self.helo {
             HeloSign::OneLabel => "one-label HELO".into(),
             HeloSign::NoTld => "HELO without a top-level domain".into(),
             HeloSign::Gone => "HELO in a domain that does not exist".into(),
             HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
             HeloSign::Senders => "HELO of the sender domain".into(),
+            HeloSign::Heard => {
+                let path = subject.rules.hear.as_deref().unwrap_or(Path::new(""));
+                format!("listed in {}", escaped_path(path))
+            }
+            HeloSign::Listed(number) => {
+                let list = subject.rules.lists.get(usize::from(number));
+                format!("listed by {}", list.map_or("a list", |list| &list.zone))
+            }
         };
         let from = match self.from {
             SenderSign::Shared(networks) => format!("sender domain from {networks} networks"),
@@ -119,28 +134,49 @@ fn is_on(rules: &Rules) -> bool {
 enum Signs {
     /// In both fields.
     Both(HeloSign, SenderSign),
-    /// SPF, which is not known, could make it both.
-    Lacking,
-    Few,
+    /// These checks, which have no result, could make it both.
+    Few(Unasked),
 }
 
 fn signs(case: &Case<'_, '_>, tuple: &Tuple<'_>) -> Signs {
-    let Some(from) = exemption::mailbox(tuple.from) else { return Signs::Few };
-    let helo = helo_sign(case, tuple.helo);
-    let is_senders = || {
-        let name = tuple.helo.strip_suffix(b".").unwrap_or(tuple.helo);
-        from.domain.eq_ignore_ascii_case(name)
-    };
-    if helo.is_none() && !is_senders() {
-        return Signs::Few;
+    let Some(from) = exemption::mailbox(tuple.from) else { return Signs::Few(Unasked::NONE) };
+    let (spf, from_sign) = (spf_sign(case, &from), sender_sign(case, &from, tuple.to));
+    let mut lacking = Unasked::NONE;
+    let mut helo = helo_sign(case, tuple.helo);
+    if helo.is_none() {
+        let (listed, number) = listed(case);
+        helo = (listed == Confirmation::Confirmed).then_some(HeloSign::Listed(number));
+        helo = helo.or_else(|| is_heard(case).then_some(HeloSign::Heard));
+        let is_enough = from_sign.is_some() || !matches!(spf, Spf::Other);
+        if helo.is_none() && listed == Confirmation::Unknown && is_enough {
+            lacking = lacking.and(Check::List);
+        }
     }
-    let helo = helo.unwrap_or(HeloSign::Senders);
-    match (spf_sign(case, &from), sender_sign(case, &from, tuple.to)) {
-        (_, Some(sign)) if helo != HeloSign::Senders => Signs::Both(helo, sign),
-        (Spf::Denies(sign), _) => Signs::Both(helo, sign),
-        (Spf::Unknown, _) => Signs::Lacking,
-        (Spf::Other, _) => Signs::Few,
+    let name = tuple.helo.strip_suffix(b".").unwrap_or(tuple.helo);
+    let is_senders = from.domain.eq_ignore_ascii_case(name);
+    match (helo, from_sign, spf) {
+        (Some(helo), Some(sign), _) | (Some(helo), None, Spf::Denies(sign)) => {
+            Signs::Both(helo, sign)
+        }
+        (None, _, Spf::Denies(sign)) if is_senders => Signs::Both(HeloSign::Senders, sign),
+        (Some(_), None, Spf::Unknown) => Signs::Few(lacking.and(Check::Exemption)),
+        (None, _, Spf::Unknown) if is_senders => Signs::Few(lacking.and(Check::Exemption)),
+        _ => Signs::Few(lacking),
     }
+}
+
+/// Whether other sites have the host in the trap.
+fn is_heard(case: &Case<'_, '_>) -> bool {
+    let address = case.subject.host.address.ip();
+    let said = case.answers.and_then(|answers| answers.is_heard(address));
+    case.subject.rules.hear.is_some() && said == Some(true)
+}
+
+/// Whether a DNS list that is a sign has the host.
+fn listed(case: &Case<'_, '_>) -> (Confirmation, u8) {
+    let Some(answers) = case.answers else { return (Confirmation::NotConfirmed, 0) };
+    let address = case.subject.host.address.ip();
+    lists::found(case.subject.rules, answers, address, Meaning::Sign)
 }
 
 fn helo_sign(case: &Case<'_, '_>, helo: &[u8]) -> Option<HeloSign> {

@@ -43,6 +43,8 @@ fn sample(argument: &str) -> &'static str {
         "name" => "\"*.example.net\"",
         "day" => "2099-01-31",
         "host" => "mx2.example.org",
+        "zone" => "\"list.example.net\"",
+        "answer" => "127.0.0.2",
         "interface" => "em0",
         other => panic!("what is {other}?"),
     }

@@ -198,7 +198,8 @@ fn json_objects_have_the_fields_of_the_manual() {
     for (command, mut fields) in printed {
         if command == "simulate" {
             // There are answers only if somebody was asked, and statements if there are any.
-            let more = ["domain", "exemption", "ptr", "recipient", "statement", "file", "line"];
+            let more =
+                ["domain", "exemption", "list", "ptr", "recipient", "statement", "file", "line"];
             fields.extend(more.map(String::from));
         }
         assert_eq!(objects()[command], fields, "{command}");

@@ -9,8 +9,8 @@
 use crate::support::process::as_ordinary_user;
 use greytrapper::config::rules::Hosts;
 use greytrapper::config::{
-    Again, AllowHelo, AllowUntil, Checker, Config, Day, Define, Diagnostic, EngineChoice, HeloName,
-    Loaded, NameServer, Network, Networks, RcptRules, Source, load, rules,
+    Again, AllowHelo, AllowUntil, Checker, Config, Day, Define, Diagnostic, DnsList, EngineChoice,
+    HeloName, Loaded, Meaning, NameServer, Network, Networks, RcptRules, Source, load, rules,
 };
 
 use proptest::prelude::*;
@@ -176,8 +176,9 @@ fn the_example_is_the_default_and_so_is_silence() {
 
 #[test]
 fn what_the_example_has_in_comments_is_right_too() {
-    let statements = ["engine", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
-        .map(|w| format!("{w} "));
+    let statements =
+        ["engine", "ask", "hear", "pass", "trap", "check", "allow", "nameserver", "mx2", "sync"]
+            .map(|w| format!("{w} "));
     let mut uncommented = 0;
     let text: String = include_str!("../../../examples/greytrapper.conf")
         .lines()
@@ -189,7 +190,7 @@ fn what_the_example_has_in_comments_is_right_too() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(uncommented, 14);
+    assert_eq!(uncommented, 17);
     let mut texts = Texts::one(text);
     texts.0.insert("/etc/mail/nospamd".into(), b"198.51.100.0/24\n".to_vec());
     let loaded = load(Some(Path::new("x.conf")), &[], &texts).unwrap();
@@ -263,7 +264,7 @@ fn megabytes_of_anything_are_borne() {
 
 /// Pieces of configurations that fit together now and then.
 fn soup() -> impl Strategy<Value = String> {
-    let pieces = "allow check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
+    let pieces = "allow ask list as sign spare hear check database dns engine include max memory pass remember scan socket size verdicts observe suspect sync trap \
         identity rcpt sender syntax domains ratio helo for limit per every tuples with timeout key \
         multicast on ttl to file native libc yes no off unlisted until helo again most 2027-01-31 *.example.net nameserver port in flight attempts \
         { } , = $a $b a b \" # \\ 5 0.5 10m 192.0.2.0/24 ::1 em0 \"/x\" \"^a\" \"(\" x.conf";
@@ -327,6 +328,20 @@ fn allow_helo() -> impl Strategy<Value = Vec<AllowHelo>> {
     prop::collection::vec(allowed, 0..3)
 }
 
+fn lists() -> impl Strategy<Value = Vec<DnsList>> {
+    let answer = (any::<[u8; 3]>(), 8u8..=32).prop_filter_map("prefix", |([b, c, d], prefix)| {
+        Network::holding(IpAddr::from([127, b, c, d]), prefix)
+    });
+    let answers = prop::collection::vec(answer, 0..4).prop_map(Networks::new);
+    let list = ("[a-z]{1,5}\\.[a-z]{2,5}\\.net", answers, any::<bool>());
+    let list = list.prop_map(|(zone, answers, is_sign)| DnsList {
+        zone,
+        answers,
+        meaning: if is_sign { Meaning::Sign } else { Meaning::Spare },
+    });
+    prop::collection::vec(list, 0..=DnsList::MOST)
+}
+
 fn again() -> impl Strategy<Value = Option<(u64, u64)>> {
     prop::option::of((0..1000u64, 0..1000u64))
 }
@@ -342,6 +357,8 @@ prop_compose! {
         allow in networks(),
         until in allow_until(),
         names in allow_helo(),
+        lists in lists(),
+        hear in prop::option::of(path()),
     ) -> greytrapper::config::Rules {
         greytrapper::config::Rules {
             suspect_tuples: suspect,
@@ -353,6 +370,8 @@ prop_compose! {
             stranger: switches[5],
             crowd: switches[6],
             identity: switches[0],
+            lists,
+            hear,
             sender_syntax: switches[1],
             sender_dns: switches[2],
             rcpt,

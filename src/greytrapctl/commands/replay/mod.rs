@@ -7,7 +7,7 @@
 
 mod past;
 
-use super::simulate::findings;
+use super::simulate::{findings, heard, hearing};
 use super::{conf, history};
 use crate::config::Config;
 use crate::control::client::Answer;
@@ -31,6 +31,8 @@ use std::path::Path;
 
 /// How often DNS is asked, each time about what came up with the answers so far.
 const ROUNDS: usize = 2;
+/// The same with DNS lists: one that is a sign comes before what may spare the host.
+const ROUNDS_WITH_LISTS: usize = 4;
 
 /// Judges the past again and prints whom that traps, or what is different from the old configuration.
 pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
@@ -43,18 +45,23 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
         _ => true,
     };
     let only_dns_port = resolvers.iter().all(is_dns);
+    let mut hearings: Vec<_> = configs.iter().map(|config| hearing(config)).collect();
     Task::Replay { socket: &replay.socket, only_dns_port }.lock_in()?;
     let since = history::since(Some(replay.since));
     let passed = passed(&replay.socket, since)?;
     let mut judges: Vec<_> = configs.iter().map(|config| Judge::new(config)).collect();
     let silence: Vec<Option<&dyn Answers>> = vec![None; judges.len()];
     let mut past = again(console, (&replay.socket, since), &passed, &mut judges, &silence)?;
-    let mut known: Vec<_> = judges.iter().map(|_| Rounds::default()).collect();
+    let heard: Vec<_> = hearings.iter_mut().map(|hearing| heard(console, hearing)).collect();
+    let known = heard.into_iter().map(|heard| Rounds { heard, ..Rounds::default() });
+    let mut known: Vec<_> = known.collect();
     // First who the hosts are, then whether somebody vouches for those that this would trap.
-    for _ in 0..ROUNDS {
+    let has_lists = configs.iter().any(|config| !config.rules.lists.is_empty());
+    for _ in 0..if has_lists { ROUNDS_WITH_LISTS } else { ROUNDS } {
         let mut is_new = false;
         for ((judge, resolver), known) in judges.iter_mut().zip(&mut resolvers).zip(&mut known) {
-            let found = findings(console, std::mem::take(&mut judge.questions), resolver);
+            let found =
+                findings(console, std::mem::take(&mut judge.questions).with_tests(), resolver);
             is_new |= found.is_some();
             known.findings.extend(found);
         }

@@ -8,6 +8,7 @@
 use crate::config::Config;
 use crate::db::{ByteOrder, Damage, Record};
 use crate::dns::exemption::Claim;
+use crate::dns::listing::Listing;
 use crate::evidence::{Entry, KEPT, Key};
 use crate::inquiry::Questions;
 use crate::memory::Seen;
@@ -120,6 +121,8 @@ pub struct Judge<'c> {
     asked: HashMap<IpAddr, usize>,
     /// Hosts and their senders in it.
     claimed: HashSet<Claim>,
+    /// Hosts and lists in it.
+    listings: HashSet<Listing>,
     /// What is known of names.
     evidence: HashMap<Key, Entry>,
     /// With more entries old ones are looked for.
@@ -136,6 +139,7 @@ impl<'c> Judge<'c> {
             questions: Questions::default(),
             asked: HashMap::new(),
             claimed: HashSet::new(),
+            listings: HashSet::new(),
             evidence: HashMap::new(),
             most_evidence: EVIDENCE,
         }
@@ -207,6 +211,8 @@ impl<'c> Judge<'c> {
         }
         let claimed = &mut self.claimed;
         questions.exemptions.retain(|claim| claimed.insert(claim.clone()));
+        let listings = &mut self.listings;
+        questions.listings.retain(|listing| listings.insert(listing.clone()));
         self.questions.add(questions);
     }
 }
