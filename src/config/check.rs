@@ -128,6 +128,7 @@ impl Check<'_, '_> {
             S::Engine(engine) => config.engine = engine,
             // Read by `parse`.
             S::Include(_) => {}
+            S::LearnRecipients(yes) => config.rules.learn_recipients = yes,
             S::MaxHeloNames(most) => {
                 let most = most.map(|n| MAX_HELO_NAMES.number(n)).transpose()?;
                 config.rules.max_helo_names = most;

@@ -21,6 +21,10 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
     ("dns", |p| Ok(Statement::Dns(p.block(dns_option)?))),
     ("engine", |p| Ok(Statement::Engine(p.cursor.choose(ENGINE)?))),
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
+    ("learn", |p| {
+        p.cursor.expect("recipients")?;
+        Ok(Statement::LearnRecipients(p.cursor.choose(YES_OR_NO)?))
+    }),
     ("max", |p| p.cursor.choose(MAX)?(p)),
     ("memory", memory),
     ("observe", observe),

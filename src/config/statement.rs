@@ -35,6 +35,7 @@ pub(super) enum Statement {
     Engine(EngineChoice),
     /// `parse` reads it in place and does not pass it on.
     Include(Spanned<PathBuf>),
+    LearnRecipients(bool),
     MaxHeloNames(Option<Spanned<u64>>),
     MaxSenderDomains(Option<Spanned<u64>>),
     MaxSenderRatio(Option<Spanned<f64>>),
@@ -94,6 +95,7 @@ impl Statement {
             Statement::CheckStranger(_) => "check stranger",
             Statement::Database(_) => "database",
             Statement::Engine(_) => "engine",
+            Statement::LearnRecipients(_) => "learn recipients",
             Statement::MaxHeloNames(_) => "max helo names",
             Statement::MaxSenderDomains(_) => "max sender domains",
             Statement::MaxSenderRatio(_) => "max sender ratio",

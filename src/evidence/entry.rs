@@ -1,6 +1,7 @@
 //! What is known of one key.
 
 use super::latest::Latest;
+use super::{KEPT, MANY};
 use super::network::Network;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,12 @@ impl Entry {
         self.passed = self.passed.max(other.passed);
         self.networks.merge(&other.networks);
         self.domains.merge(&other.domains);
+    }
+
+    /// As a recipient: whether at `now` many networks have written to it, and no host that passed.
+    pub fn is_unwanted(&self, now: i64) -> bool {
+        let since = now.saturating_sub(KEPT.as_secs().cast_signed());
+        self.passed.is_none() && self.networks.count(since, now) >= MANY
     }
 
     /// Forgets networks and domains of before `since`, and passed hosts of before `passed`; whether

@@ -86,7 +86,11 @@ impl Book {
             Deed::TrappedByHand | Deed::Allowed => {
                 self.prove(address, None, |caught| caught.is_standing = false);
             }
-            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded => {}
+            Deed::Spared
+            | Deed::Observed
+            | Deed::Started
+            | Deed::Reloaded
+            | Deed::Adopted => {}
         }
     }
 

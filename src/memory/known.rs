@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::keep;
 use super::key::{self, EVIDENCE, LIVE, META};
+use super::recipients::Watched;
 use super::store::{Settings, Store, encoded};
 use crate::evidence::{Entry, KEPT, Key, Kind};
 use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
@@ -106,6 +107,14 @@ fn sweep(
 }
 
 impl Store {
+    /// What is known of these keys, and since when recipients are watched.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn known(&self, keys: &[Key]) -> Result<Watched, Error> {
+        Ok(Watched { entries: self.evidence(keys)?, watch: self.watch()? })
+    }
+
     /// What is known of these keys; those of which nothing is known are left out.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ use crate::config::Rules;
 use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::dns::exemption::Claim;
-use crate::evidence::{Entry, Evidence, Key, Sighting};
+use crate::evidence::{Entry, Evidence, Key, Sighting, Watch};
 use crate::name;
 use crate::spamd::Tuple;
 use crate::threads::each;
@@ -57,6 +57,8 @@ pub struct Scan<'r> {
     now: i64,
     /// What is known of earlier scans.
     recalled: Vec<(Key, Entry)>,
+    /// Since when recipients are watched.
+    watch: Option<Watch>,
     /// What is known beyond single hosts, once answers have been used.
     evidence: Evidence,
 }
@@ -148,8 +150,9 @@ impl<'r> Scan<'r> {
             ballot: Ballot::default(),
         };
         let (_, now) = order_and_now;
-        let (open, recalled, evidence) = (Vec::new(), Vec::new(), Evidence::new(now));
-        Ok(Scan { rules, report, unsettled, open, now, recalled, evidence })
+        let (open, recalled, watch) = (Vec::new(), Vec::new(), None);
+        let evidence = Evidence::new(now);
+        Ok(Scan { rules, report, unsettled, open, now, recalled, watch, evidence })
     }
 
     /// The questions about identity, in the order in which hosts first appear: for nominees, for hosts with
@@ -207,6 +210,11 @@ impl<'r> Scan<'r> {
     /// Adds what is known of earlier scans, before the hosts are settled again.
     pub fn recall(&mut self, known: impl IntoIterator<Item = (Key, Entry)>) {
         self.recalled.extend(known);
+    }
+
+    /// Since when memory has watched recipients, before the hosts are settled again.
+    pub fn watched(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
     }
 
     /// What is known beyond single hosts, by the answers of the last [`Scan::settle`].
@@ -387,6 +395,7 @@ impl<'r> Scan<'r> {
         if !self.rules.stranger && !self.rules.crowd {
             return evidence;
         }
+        evidence.watched(self.watch);
         evidence.recall(self.recalled.iter().cloned());
         for (Judged { waiting, .. }, anonymities) in self.report.shares.iter().zip(anonymities) {
             let hosts = waiting.hosts().iter().zip(anonymities);

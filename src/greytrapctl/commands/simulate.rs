@@ -4,7 +4,7 @@
 
 use super::remembering::Remembering;
 use super::{conf, input};
-use crate::db::Error;
+use crate::db::{Damage, Error};
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
@@ -15,6 +15,7 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{Findings, Inquiry, Questions, Rounds, unfit};
+use crate::memory::Watched;
 use crate::plural::counted;
 use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
@@ -38,9 +39,10 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
+    let damaged = |damage: Damage| Error { path: simulate.file.clone(), kind: damage.into() };
     let begin = if console.verbose { Scan::of_all } else { Scan::of };
     let mut scan = begin(&snapshot, now, &config.rules)
-        .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
+        .map_err(damaged)?;
     let mut resolver = resolver;
     let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
     let mut known = Rounds { spared, ..Rounds::default() };
@@ -48,7 +50,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     if !known.findings.is_empty() {
         scan.settle(Some(&known));
         if let Some(memory) = &memory {
-            scan.recall(memory.known(&scan.keys())?);
+            recall(&mut scan, memory)?;
             scan.settle(Some(&known));
         }
         known.findings.extend(findings(console, Questions::further(&scan), &mut resolver));
@@ -58,7 +60,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     scan.settle(answers);
     if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
         // Of names that came up with the last answers.
-        scan.recall(memory.known(&scan.keys())?);
+        recall(&mut scan, memory)?;
         scan.settle(answers);
     }
     let (report, evidence) = scan.end();
@@ -82,11 +84,20 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     }
     console.flush()?;
     if let Some(memory) = memory {
-        memory.write(spared_now(&report, answers), evidence.fresh())?;
+        let news = memory.news(&snapshot).map_err(damaged)?;
+        memory.write(spared_now(&report, answers), evidence.fresh(), news)?;
     }
     sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
     std::mem::forget(report);
+    Ok(())
+}
+
+/// Adds what is known of earlier scans.
+fn recall(scan: &mut Scan<'_>, memory: &Remembering) -> Result<(), Failure> {
+    let Watched { entries, watch } = memory.known(&scan.keys())?;
+    scan.watched(watch);
+    scan.recall(entries);
     Ok(())
 }
 

@@ -7,13 +7,14 @@
 //! |---|---|
 //! | HELO | one label; no top-level domain; a registrable domain that does not exist; used in several networks with several sender domains |
 //! | sender | its domain is used in several networks; SPF (RFC 7208) fails; it is in the recipient's domain |
+//! | recipient | with `learn recipients`: many networks have written to it, and no host that passed |
 //!
 //! A HELO that is the sender's domain, which SPF denies, is a sign in both. Null senders give none. Source:
 //! measured in real mail.
 
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
-use crate::evidence::KEPT;
+use crate::evidence::{Evidence, KEPT};
 use crate::name;
 use crate::scan::answers::{Exemption, SpfResult};
 use crate::scan::exemption;
@@ -26,8 +27,15 @@ use crate::spamd::Tuple;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Stranger {
     tuple: u32,
-    helo: HeloSign,
-    from: SenderSign,
+    signs: Both,
+}
+
+/// In which fields they are, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Both {
+    HeloAndSender(HeloSign, SenderSign),
+    HeloAndRecipient(HeloSign),
+    SenderAndRecipient(SenderSign),
 }
 
 /// A sign in the field HELO.
@@ -54,6 +62,31 @@ enum SenderSign {
     Recipients,
 }
 
+impl HeloSign {
+    fn text(self) -> String {
+        match self {
+            HeloSign::OneLabel => "one-label HELO".into(),
+            HeloSign::NoTld => "HELO without a top-level domain".into(),
+            HeloSign::Gone => "HELO in a domain that does not exist".into(),
+            HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
+            HeloSign::Senders => "HELO of the sender domain".into(),
+        }
+    }
+}
+
+impl SenderSign {
+    fn text(self) -> String {
+        match self {
+            SenderSign::Shared(networks) => format!("sender domain from {networks} networks"),
+            SenderSign::Fail => "SPF fail".into(),
+            SenderSign::SoftFail => "SPF softfail".into(),
+            SenderSign::Recipients => "sender in the recipient's domain".into(),
+        }
+    }
+}
+
+/// The sign in the recipient: evidence counts no further than [`MANY`](crate::evidence::MANY).
+const RECIPIENT: &str = "recipient mailed from more than 10 networks";
 /// The least number of networks, and of sender domains with a HELO name, that is a sign.
 const SEVERAL: usize = 2;
 
@@ -76,7 +109,7 @@ impl Finding for Stranger {
         }
         let mut lacks = false;
         let opinion = case.one_letter(case.anonymity, |number, tuple| match signs(case, tuple) {
-            Signs::Both(helo, from) => Some(Stranger { tuple: number, helo, from }),
+            Signs::Both(signs) => Some(Stranger { tuple: number, signs }),
             Signs::Lacking => {
                 lacks = true;
                 None
@@ -90,20 +123,13 @@ impl Finding for Stranger {
     }
 
     fn reason(&self, _: &Subject<'_>) -> String {
-        let helo = match self.helo {
-            HeloSign::OneLabel => "one-label HELO".into(),
-            HeloSign::NoTld => "HELO without a top-level domain".into(),
-            HeloSign::Gone => "HELO in a domain that does not exist".into(),
-            HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
-            HeloSign::Senders => "HELO of the sender domain".into(),
-        };
-        let from = match self.from {
-            SenderSign::Shared(networks) => format!("sender domain from {networks} networks"),
-            SenderSign::Fail => "SPF fail".into(),
-            SenderSign::SoftFail => "SPF softfail".into(),
-            SenderSign::Recipients => "sender in the recipient's domain".into(),
-        };
-        format!("Stranger: {helo}, {from}")
+        match self.signs {
+            Both::HeloAndSender(helo, from) => {
+                format!("Stranger: {}, {}", helo.text(), from.text())
+            }
+            Both::HeloAndRecipient(helo) => format!("Stranger: {}, {RECIPIENT}", helo.text()),
+            Both::SenderAndRecipient(from) => format!("Stranger: {}, {RECIPIENT}", from.text()),
+        }
     }
 
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
@@ -117,9 +143,9 @@ fn is_on(rules: &Rules) -> bool {
 
 /// The signs in a tuple.
 enum Signs {
-    /// In both fields.
-    Both(HeloSign, SenderSign),
-    /// SPF, which is not known, could make it both.
+    /// In two fields.
+    Both(Both),
+    /// SPF, which is not known, could make it two.
     Lacking,
     Few,
 }
@@ -131,16 +157,31 @@ fn signs(case: &Case<'_, '_>, tuple: &Tuple<'_>) -> Signs {
         let name = tuple.helo.strip_suffix(b".").unwrap_or(tuple.helo);
         from.domain.eq_ignore_ascii_case(name)
     };
-    if helo.is_none() && !is_senders() {
-        return Signs::Few;
-    }
-    let helo = helo.unwrap_or(HeloSign::Senders);
-    match (spf_sign(case, &from), sender_sign(case, &from, tuple.to)) {
-        (_, Some(sign)) if helo != HeloSign::Senders => Signs::Both(helo, sign),
-        (Spf::Denies(sign), _) => Signs::Both(helo, sign),
-        (Spf::Unknown, _) => Signs::Lacking,
-        (Spf::Other, _) => Signs::Few,
-    }
+    let is_learnt = is_learnt(case, tuple.to);
+    let helo = match helo {
+        None if is_senders() => Some(HeloSign::Senders),
+        None if !is_learnt => return Signs::Few,
+        helo => helo,
+    };
+    let sender = sender_sign(case, &from, tuple.to);
+    Signs::Both(match (helo, sender, spf_sign(case, &from)) {
+        (Some(helo), Some(sign), _) if helo != HeloSign::Senders => Both::HeloAndSender(helo, sign),
+        (Some(helo), _, Spf::Denies(sign)) => Both::HeloAndSender(helo, sign),
+        (Some(helo), ..) if is_learnt && helo != HeloSign::Senders => Both::HeloAndRecipient(helo),
+        (_, Some(sign), _) | (_, None, Spf::Denies(sign)) if is_learnt => {
+            Both::SenderAndRecipient(sign)
+        }
+        (.., Spf::Unknown) => return Signs::Lacking,
+        (.., Spf::Denies(_) | Spf::Other) => return Signs::Few,
+    })
+}
+
+/// Whether the recipient is one to which only strangers write.
+fn is_learnt(case: &Case<'_, '_>, to: &[u8]) -> bool {
+    let is_learnt = |evidence: &Evidence| {
+        sender::recipient(to).is_some_and(|recipient| evidence.is_learnt(&recipient))
+    };
+    case.subject.rules.learn_recipients && case.evidence.is_some_and(is_learnt)
 }
 
 fn helo_sign(case: &Case<'_, '_>, helo: &[u8]) -> Option<HeloSign> {

@@ -129,7 +129,7 @@ impl Report {
             Deed::Allowed => self.allowed_hosts += 1,
             Deed::Passed => *self.passed_by_rule.entry(name).or_default() += 1,
             Deed::Confirmed => *self.confirmed_by_rule.entry(name).or_default() += 1,
-            Deed::Started | Deed::Reloaded => {}
+            Deed::Started | Deed::Reloaded | Deed::Adopted => {}
         }
     }
 
