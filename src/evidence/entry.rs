@@ -1,8 +1,8 @@
 //! What is known of one key.
 
 use super::latest::Latest;
-use super::{KEPT, MANY};
 use super::network::Network;
+use super::{KEPT, MANY};
 use serde::{Deserialize, Serialize};
 
 /// What is known of one HELO name, sender domain or recipient. All times are in seconds since 1970.

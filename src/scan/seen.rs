@@ -5,8 +5,8 @@
 //! after a start has only the time until which memory knows all tuples, and spamd's time in each tuple.
 #![forbid(unsafe_code)]
 
-use crate::db::{ByteOrder, Damage};
 use crate::db::snapshot::{Snapshot, Trusted};
+use crate::db::{ByteOrder, Damage};
 use crate::memory::{Block, PACKED, Seen, pack};
 use crate::spamd::{Address, Entry, Gdata, Tuple};
 use std::hash::{BuildHasher, RandomState};

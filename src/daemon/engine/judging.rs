@@ -330,7 +330,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
             Scan::begin_all(records, snapshot.byte_order(), work.now, rules)
         })?,
         Purpose::Hosts => Scan::of_all(&snapshot, work.now, rules)?,
-        Purpose::Scan | Purpose::Traps | Purpose::Spamtraps => Scan::of_exempt(&snapshot, work.now, rules)?,
+        Purpose::Scan | Purpose::Traps | Purpose::Spamtraps => {
+            Scan::of_exempt(&snapshot, work.now, rules)?
+        }
     };
     let mut worked = start.elapsed();
     let held = still_held(&snapshot, work)?;

@@ -58,9 +58,8 @@ impl Suggesting {
     fn add(&mut self, found: Vec<Suggestion>, config: &Config) {
         let control = config.checker.as_ref().and_then(|checker| checker.control.as_deref());
         let could_be_one = |Suggestion { recipient, .. }: &Suggestion| {
-            let is_control = control.is_some_and(|control| {
-                control.as_bytes().eq_ignore_ascii_case(recipient)
-            });
+            let is_control =
+                control.is_some_and(|control| control.as_bytes().eq_ignore_ascii_case(recipient));
             Spamtrap::parse(recipient).is_ok()
                 && !self.known.contains(recipient)
                 && !config.rules.rcpt.pass.is_match(recipient)

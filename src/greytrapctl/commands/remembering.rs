@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::escape::escaped_path;
 use crate::db::Damage;
 use crate::db::snapshot::Snapshot;
+use crate::escape::escaped_path;
 use crate::evidence::{Entry, Key};
 use crate::greytrapctl::console::Failure;
 use crate::inquiry::Warnings;

@@ -41,8 +41,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let snapshot = input::snapshot(&simulate.file, &image)?;
     let damaged = |damage: Damage| Error { path: simulate.file.clone(), kind: damage.into() };
     let begin = if console.verbose { Scan::of_all } else { Scan::of };
-    let mut scan = begin(&snapshot, now, &config.rules)
-        .map_err(damaged)?;
+    let mut scan = begin(&snapshot, now, &config.rules).map_err(damaged)?;
     let mut resolver = resolver;
     let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
     let mut known = Rounds { spared, ..Rounds::default() };
