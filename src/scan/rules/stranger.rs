@@ -252,7 +252,7 @@ fn small(networks: usize) -> u8 {
 mod tests {
     use super::*;
     use crate::db::{ByteOrder, Record};
-    use crate::evidence::{Evidence, Sighting};
+    use crate::evidence::{Evidence, Sighting, Watch};
     use crate::scan::answers::{Confirmation, DomainVerdict};
     use crate::scan::{Answers, Scan};
     use std::net::IpAddr;
@@ -451,6 +451,66 @@ mod tests {
             assert_eq!(names, wanted_names.map(Box::from));
             scan.recall(before.fresh());
             assert_eq!(lines(&scan.finish(Some(&Oracle))), [wanted]);
+        }
+    }
+
+    /// So many networks have written to the recipient, and `days` were watched.
+    fn mailed(record: &Record<'static>, rules: &Rules, (networks, days): (u8, i64)) -> Vec<String> {
+        let mut before = Evidence::new(NOW);
+        for network in 0..networks {
+            before.note(&Sighting {
+                address: [10, 100 + network, 0, 1].into(),
+                helo: b"other",
+                domain: None,
+                recipient: b"u@ours.test",
+                time: NOW,
+            });
+        }
+        let mut records = vec![record.clone()];
+        records.extend(others().into_iter().map(|other| {
+            let key = String::from_utf8_lossy(&other.key).replace("u@ours", "v@ours");
+            Record { key: key.into_bytes().into(), ..other }
+        }));
+        let mut scan = scan(&records, rules);
+        scan.settle(Some(&Oracle));
+        scan.recall(before.fresh());
+        scan.watched(Some(Watch { since: NOW - days * 86_400, last: NOW - 600 }));
+        lines(&scan.finish(Some(&Oracle)))
+    }
+
+    /// The host's own network is the eleventh.
+    #[test]
+    fn a_learnt_recipient_is_the_second_sign_or_none() {
+        let learns = Rules { learn_recipients: true, ..rules() };
+        let last = "recipient mailed from more than 10 networks";
+        for (helo, from, wanted) in [
+            ("friend", "<a@x.example>", format!("stranger Stranger: one-label HELO, {last}")),
+            ("no.gone.example", "<a@x.example>", format!("stranger Stranger: HELO in a domain that does not exist, {last}")),
+            ("no.x.example", "<a@fail.example>", format!("stranger Stranger: SPF fail, {last}")),
+            ("no.x.example", "<a@pool.example>", format!("stranger Stranger: sender domain from 3 networks, {last}")),
+            // Both other fields have signs.
+            ("friend", "<a@fail.example>", "stranger Stranger: one-label HELO, SPF fail".into()),
+            ("no.fail.example", "<a@no.fail.example>", "stranger Stranger: HELO of the sender domain, SPF fail".into()),
+            // It is the only sign.
+            ("no.x.example", "<a@x.example>", "- nothing against it".into()),
+            ("no.x.example", "<a@no.x.example>", "- nothing against it".into()),
+            ("no.x.example", "<a@temp.example>", "- exemption not known".into()),
+            ("friend", "<>", "- nothing against it".into()),
+            ("yes.x.example", "<a@pool.example>", "- nothing against it".into()),
+            (
+                "friend",
+                "<a@vouches.example>",
+                format!("- sender's domain vouches for it: Stranger: one-label HELO, {last}"),
+            ),
+        ] {
+            let record = one("10.0.0.1", helo, from);
+            let found = mailed(&record, &learns, (10, 14)).remove(0);
+            assert_eq!(found, format!("10.0.0.1 {wanted}"), "{helo} {from}");
+        }
+        let record = one("10.0.0.1", "friend", "<a@x.example>");
+        for (rules, networks, days) in [(&rules(), 10, 14), (&learns, 9, 14), (&learns, 10, 13)] {
+            let found = mailed(&record, rules, (networks, days)).remove(0);
+            assert_eq!(found, "10.0.0.1 - nothing against it", "{networks} {days}");
         }
     }
 
