@@ -59,6 +59,8 @@ pub struct Scan<'r> {
     recalled: Vec<(Key, Entry)>,
     /// Since when recipients are watched.
     watch: Option<Watch>,
+    /// Whether memory did not answer once.
+    is_blind: bool,
     /// What is known beyond single hosts, once answers have been used.
     evidence: Evidence,
 }
@@ -152,7 +154,8 @@ impl<'r> Scan<'r> {
         let (_, now) = order_and_now;
         let (open, recalled, watch) = (Vec::new(), Vec::new(), None);
         let evidence = Evidence::new(now);
-        Ok(Scan { rules, report, unsettled, open, now, recalled, watch, evidence })
+        let is_blind = false;
+        Ok(Scan { rules, report, unsettled, open, now, recalled, watch, is_blind, evidence })
     }
 
     /// The questions about identity, in the order in which hosts first appear: for nominees, for hosts with
@@ -212,9 +215,11 @@ impl<'r> Scan<'r> {
         self.recalled.extend(known);
     }
 
-    /// Since when memory has watched recipients, before the hosts are settled again.
+    /// Since when memory has watched recipients, before the hosts are settled again. It must be known with
+    /// everything that is recalled.
     pub fn watched(&mut self, watch: Option<Watch>) {
         self.watch = watch;
+        self.is_blind |= watch.is_none();
     }
 
     /// What is known beyond single hosts, by the answers of the last [`Scan::settle`].
@@ -395,7 +400,7 @@ impl<'r> Scan<'r> {
         if !self.rules.stranger && !self.rules.crowd {
             return evidence;
         }
-        evidence.watched(self.watch);
+        evidence.watched(self.watch.filter(|_| !self.is_blind));
         evidence.recall(self.recalled.iter().cloned());
         for (Judged { waiting, .. }, anonymities) in self.report.shares.iter().zip(anonymities) {
             let hosts = waiting.hosts().iter().zip(anonymities);

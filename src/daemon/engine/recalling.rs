@@ -46,12 +46,11 @@ pub fn recall(mut keys: Vec<Key>, say: impl Fn(Wanted)) -> Watched {
     drop(answer);
     let until = Instant::now() + PATIENCE;
     let next = |_| known.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
-    let mut all = Watched::default();
-    for Watched { entries, watch } in (0..count).map_while(next) {
-        all.entries.extend(entries);
-        all.watch = watch;
-    }
-    all
+    let parts: Vec<_> = (0..count).map_while(next).collect();
+    // Who does not know all of it does not know whom hosts that passed wrote to.
+    let watch = parts.last().filter(|_| parts.len() == count).and_then(|part| part.watch);
+    let entries = parts.into_iter().flat_map(|part| part.entries).collect();
+    Watched { entries, watch }
 }
 
 impl Engine {
@@ -76,7 +75,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Entry;
+    use crate::evidence::{Entry, Watch};
 
     fn keys(count: usize) -> Vec<Key> {
         (0..count).filter_map(|n| Key::helo(format!("h{}", n % (count - 1)).as_bytes())).collect()
@@ -91,6 +90,21 @@ mod tests {
             answer.send(Watched { entries, ..Watched::default() }).unwrap();
         });
         assert_eq!((known.entries.len(), asked.into_inner()), (CHUNK + 1, vec![CHUNK, 1]));
+    }
+
+    /// Of keys without an answer it is not known whether a host that passed wrote to them.
+    #[test]
+    fn nothing_is_watched_if_an_answer_is_missing() {
+        let watch = Some(Watch::begin(5));
+        for (answered, wanted) in [(2, watch), (1, None)] {
+            let left = std::cell::Cell::new(answered);
+            let known = recall(keys(CHUNK + 2), |Wanted { answer, .. }| {
+                if left.replace(left.get().saturating_sub(1)) > 0 {
+                    answer.send(Watched { watch, ..Watched::default() }).unwrap();
+                }
+            });
+            assert_eq!(known.watch, wanted);
+        }
     }
 
     #[test]

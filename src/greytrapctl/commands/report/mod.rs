@@ -105,10 +105,11 @@ pub fn run(
         report.add(record, &mut rules);
         Ok(())
     })?;
-    suggest::ask(socket, |suggestion| {
+    // What keeps the daemon from suggesting, such as a damaged database, is among its troubles.
+    let _ = suggest::ask(socket, |suggestion| {
         report.add_recipient(&suggestion);
         Ok(())
-    })?;
+    });
     let status = *show::status(socket)?;
     let now = status.now;
     report.add_status(status);
