@@ -7,8 +7,8 @@
 use super::error::Error;
 use super::key::{EVIDENCE, META};
 use super::store::Store;
-use crate::evidence::{Entry, Key, Watch};
-use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+use crate::evidence::{Entry, Key, MANY, Watch};
+use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 
@@ -60,6 +60,12 @@ pub fn watch(transaction: &WriteTransaction, time: Option<i64>) -> Result<(), Er
     Ok(())
 }
 
+/// Whom a host that passed wrote to could not be kept: watching begins anew.
+pub fn forget_watch(meta: &mut Table<'_, &'static str, u64>) -> Result<(), Error> {
+    meta.remove("watched")?;
+    Ok(())
+}
+
 fn stored(meta: &impl ReadableTable<&'static str, u64>) -> Result<Option<Watch>, Error> {
     let time = |name| -> Result<_, Error> {
         Ok(meta.get(name)?.and_then(|time| i64::try_from(time.value()).ok()))
@@ -94,7 +100,7 @@ impl Store {
             let entry: Entry = postcard::from_bytes(value.value()).unwrap_or_default();
             if entry.is_unwanted(now) {
                 let recipient = name.value().strip_prefix(FIRST).unwrap_or_default().to_vec();
-                let (networks, first) = (crate::evidence::MANY, entry.first.unwrap_or(now));
+                let (networks, first) = (MANY, entry.first.unwrap_or(now));
                 page.found.push(Suggestion { recipient, networks, first });
             }
             if page.found.len() >= PAGE || looked >= LOOKED {

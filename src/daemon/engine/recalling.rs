@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn nothing_is_watched_if_an_answer_is_missing() {
         let watch = Some(Watch::begin(5));
-        for (answered, wanted) in [(2, watch), (1, None)] {
+        for (answered, wanted) in [(2u32, watch), (1, None)] {
             let left = std::cell::Cell::new(answered);
             let known = recall(keys(CHUNK + 2), |Wanted { answer, .. }| {
                 if left.replace(left.get().saturating_sub(1)) > 0 {

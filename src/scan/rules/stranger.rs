@@ -22,6 +22,7 @@ use crate::scan::identity::{self, Anonymity};
 use crate::scan::sender::{self, Mailbox};
 use crate::scan::unasked::Check;
 use crate::spamd::Tuple;
+use crate::spamd::spamtrap::Spamtrap;
 
 /// Signs of spam in two fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -176,12 +177,17 @@ fn signs(case: &Case<'_, '_>, tuple: &Tuple<'_>) -> Signs {
     })
 }
 
-/// Whether the recipient is one to which only strangers write.
+/// Whether the recipient is one to which only strangers write, and could be a spamtrap.
 fn is_learnt(case: &Case<'_, '_>, to: &[u8]) -> bool {
+    let Rules { learn_recipients: true, rcpt, .. } = case.subject.rules else { return false };
     let is_learnt = |evidence: &Evidence| {
-        sender::recipient(to).is_some_and(|recipient| evidence.is_learnt(&recipient))
+        sender::recipient(to).is_some_and(|recipient| {
+            evidence.is_learnt(&recipient)
+                && !rcpt.pass.is_match(&recipient)
+                && Spamtrap::parse(&recipient).is_ok()
+        })
     };
-    case.subject.rules.learn_recipients && case.evidence.is_some_and(is_learnt)
+    case.evidence.is_some_and(is_learnt)
 }
 
 fn helo_sign(case: &Case<'_, '_>, helo: &[u8]) -> Option<HeloSign> {
@@ -251,10 +257,12 @@ fn small(networks: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::rules::RcptRules;
     use crate::db::{ByteOrder, Record};
     use crate::evidence::{Evidence, Sighting, Watch};
     use crate::scan::answers::{Confirmation, DomainVerdict};
     use crate::scan::{Answers, Scan};
+    use regex::bytes::RegexSet;
     use std::net::IpAddr;
     use crate::scan::testing::{NOW, Oracle, grey, letter_rules, letters, lines, scan};
 
@@ -456,13 +464,15 @@ mod tests {
 
     /// So many networks have written to the recipient, and `days` were watched.
     fn mailed(record: &Record<'static>, rules: &Rules, (networks, days): (u8, i64)) -> Vec<String> {
+        let key = String::from_utf8_lossy(&record.key).into_owned();
+        let to = key.rsplit('\n').next().unwrap_or_default();
         let mut before = Evidence::new(NOW);
         for network in 0..networks {
             before.note(&Sighting {
                 address: [10, 100 + network, 0, 1].into(),
                 helo: b"other",
                 domain: None,
-                recipient: b"u@ours.test",
+                recipient: to.as_bytes(),
                 time: NOW,
             });
         }
@@ -511,6 +521,19 @@ mod tests {
         for (rules, networks, days) in [(&rules(), 10, 14), (&learns, 9, 14), (&learns, 10, 13)] {
             let found = mailed(&record, rules, (networks, days)).remove(0);
             assert_eq!(found, "10.0.0.1 - nothing against it", "{networks} {days}");
+        }
+        // Everybody may write to these.
+        let pass = RegexSet::new(["^wanted@"]).unwrap();
+        let passing = Rules { rcpt: RcptRules { pass, ..RcptRules::default() }, ..learns };
+        for (to, is_sign) in [
+            ("<bait@ours.test>", true),
+            ("<wanted@ours.test>", false),
+            ("<Postmaster@ours.test>", false),
+            ("<abuse@ours.test>", false),
+        ] {
+            let record = grey("10.0.0.1", "friend", "<a@x.example>", to);
+            let found = mailed(&record, &passing, (10, 14)).remove(0);
+            assert_eq!(found.contains(last), is_sign, "{to}: {found}");
         }
     }
 

@@ -141,7 +141,7 @@ fn recipients_are_suggested_until_a_host_that_passes_writes_to_them() {
     let store = open(&settings(directory.path()));
     let [many, few, good] =
         ["many@example.org", "few@example.org", "good@example.org"].map(String::from);
-    mail(&store, NOW - 3 * DAY, 1, &[many.clone()]);
+    mail(&store, NOW - 3 * DAY, 1, std::slice::from_ref(&many));
     mail(&store, NOW, 11, &[many.clone(), good.clone()]);
     mail(&store, NOW, 10, &[few]);
     let both = [(good, NOW), (many.clone(), NOW - 3 * DAY)];
@@ -189,6 +189,30 @@ fn watching_begins_with_the_first_scan_and_again_after_a_gap() {
     drop(store);
     let without = greytrapper::memory::Settings { tuples: None, ..settings(directory.path()) };
     assert_eq!(scanned(&open(&without), NOW + 6 * DAY), watch(NOW + 5 * DAY, NOW + 5 * DAY));
+}
+
+/// There is no room for whom a host that passed wrote to, so that strangers may seem to be the only ones.
+#[test]
+fn watching_begins_anew_if_it_cannot_be_kept_whom_a_host_that_passed_wrote_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let store =
+        open(&greytrapper::memory::Settings { size: 1 << 20, ..settings(directory.path()) });
+    let names: Vec<_> = (0..900).map(|n| format!("{}{n}@example.org", "x".repeat(200))).collect();
+    mail(&store, NOW, 1, &names);
+    let scanned = |time, blocks, white| {
+        let batch = Batch { watched: Some(time), blocks, white, ..batch(time, Vec::new()) };
+        store.write(batch).unwrap();
+    };
+    scanned(
+        NOW + 10,
+        vec![block(NOW + 10, &[tuple("192.0.2.1", "<good@example.org>", NOW)])],
+        vec![],
+    );
+    assert!(store.watch().unwrap().is_some());
+    scanned(NOW + 1800, vec![], vec![("192.0.2.1".parse().unwrap(), NOW)]);
+    assert_eq!(store.watch().unwrap(), None);
+    scanned(NOW + 2400, vec![], vec![]);
+    assert_eq!(store.watch().unwrap(), Some(Watch::begin(NOW + 2400)));
 }
 
 #[test]
