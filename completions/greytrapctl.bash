@@ -21,8 +21,10 @@ _greytrapctl()
 	case $command in
 	'')
 		options='-F -V -h -j -s -t -v'
-		words='check convert explain export history list log lookup monitor
-		    release reload report scan show simulate spf trap' ;;
+		words='adopt check convert explain export history list log lookup monitor
+		    release reload report scan show simulate spf suggest trap' ;;
+	adopt)
+		options='-f' ;;
 	check)
 		options='-x' ;;
 	export)

@@ -1,7 +1,7 @@
 # Completion of greytrapctl(8) in fish(1).
 
-set -l commands check convert explain export history list log lookup monitor \
-    release reload report scan show simulate spf trap
+set -l commands adopt check convert explain export history list log lookup monitor \
+    release reload report scan show simulate spf suggest trap
 set -l before "not __fish_seen_subcommand_from $commands"
 set -l rules syntax domains senders helo address dynamic stranger crowd rcpt checker dns
 set -l forms bgpctl bgpd pf plain rbldnsd spamd zone
@@ -16,6 +16,7 @@ complete -c greytrapctl -n "$before" -s s -r -F -d 'socket of the daemon'
 complete -c greytrapctl -n "$before" -s t -x -d 'assume that time'
 complete -c greytrapctl -n "$before" -s v -d 'be verbose'
 
+complete -c greytrapctl -n '__fish_seen_subcommand_from adopt' -s f -d 'whoever wrote to it'
 complete -c greytrapctl -n '__fish_seen_subcommand_from check' -s x -d "compare with libc's records"
 complete -c greytrapctl -n '__fish_seen_subcommand_from check convert list simulate' -F
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s a -d 'all traps'

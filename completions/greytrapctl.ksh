@@ -4,8 +4,8 @@
 # Options that stand before a command, and the commands.
 set -A complete_greytrapctl_1 -- \
 	-F -V -h -j -s -t -v \
-	check convert explain export history list log lookup monitor \
-	release reload report scan show simulate spf trap
+	adopt check convert explain export history list log lookup monitor \
+	release reload report scan show simulate spf suggest trap
 
 # What most often follows a command: its options, topics of show, levels of log,
 # and words of trap and release.

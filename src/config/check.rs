@@ -136,6 +136,7 @@ impl Check<'_, '_> {
             S::HearFile(path) => config.rules.hear = Some(bounds::absolute("hear file", path)?),
             // Read by `parse`.
             S::Include(_) => {}
+            S::LearnRecipients(yes) => config.rules.learn_recipients = yes,
             S::MaxHeloNames(most) => {
                 let most = most.map(|n| MAX_HELO_NAMES.number(n)).transpose()?;
                 config.rules.max_helo_names = most;

@@ -29,6 +29,10 @@ pub(super) const STATEMENTS: &[(&str, Rule<Statement>)] = &[
         Ok(Statement::HearFile(path))
     }),
     ("include", |p| Ok(Statement::Include(p.path(A_PATH)?))),
+    ("learn", |p| {
+        p.cursor.expect("recipients")?;
+        Ok(Statement::LearnRecipients(p.cursor.choose(YES_OR_NO)?))
+    }),
     ("max", |p| p.cursor.choose(MAX)?(p)),
     ("memory", memory),
     ("observe", observe),

@@ -33,6 +33,8 @@ pub struct Rules {
     pub helo_dynamic: bool,
     /// Whether anonymous hosts are judged by signs in two fields.
     pub stranger: bool,
+    /// Whether a recipient that only strangers write to is such a sign.
+    pub learn_recipients: bool,
     /// Whether anonymous hosts are judged by a HELO name that many use.
     pub crowd: bool,
     /// Whether a nominated host whose HELO name DNS confirms goes free. Without it nobody is known to be
@@ -139,6 +141,7 @@ impl Default for Rules {
             helo_address: true,
             helo_dynamic: true,
             stranger: true,
+            learn_recipients: false,
             crowd: false,
             identity: true,
             lists: Vec::new(),
@@ -167,6 +170,7 @@ impl fmt::Display for Rules {
         writeln!(f, "check helo address {}", yes_or_no(self.helo_address))?;
         writeln!(f, "check helo dynamic {}", yes_or_no(self.helo_dynamic))?;
         writeln!(f, "check stranger {}", yes_or_no(self.stranger))?;
+        writeln!(f, "learn recipients {}", yes_or_no(self.learn_recipients))?;
         writeln!(f, "check crowd {}", yes_or_no(self.crowd))?;
         writeln!(f, "check identity {}", yes_or_no(self.identity))?;
         self.lists.iter().try_for_each(|list| writeln!(f, "{list}"))?;

@@ -41,6 +41,7 @@ pub(super) enum Statement {
     HearFile(Spanned<String>),
     /// `parse` reads it in place and does not pass it on.
     Include(Spanned<PathBuf>),
+    LearnRecipients(bool),
     MaxHeloNames(Option<Spanned<u64>>),
     MaxSenderDomains(Option<Spanned<u64>>),
     MaxSenderRatio(Option<Spanned<f64>>),
@@ -101,6 +102,7 @@ impl Statement {
             Statement::Database(_) => "database",
             Statement::Engine(_) => "engine",
             Statement::HearFile(_) => "hear file",
+            Statement::LearnRecipients(_) => "learn recipients",
             Statement::MaxHeloNames(_) => "max helo names",
             Statement::MaxSenderDomains(_) => "max sender domains",
             Statement::MaxSenderRatio(_) => "max sender ratio",

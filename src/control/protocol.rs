@@ -11,7 +11,7 @@
 
 use super::status::{Scan, Status};
 use crate::config::Written;
-use crate::memory::{Hold, Query, Record, Tuples};
+use crate::memory::{Hold, Query, Record, Suggestion, Tuples};
 use crate::scan::{State, Verdict};
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub const REQUEST_MAX: usize = 64 * 1024;
 pub const REPLY_MAX: usize = 1024 * 1024;
 /// The maximum number of addresses in a request, in any form (at most 46 bytes: INET6_ADDRSTRLEN).
 pub const ADDRESSES_MAX: usize = 1000;
+
+/// The maximum number of recipients in a request, of at most 256 octets each (RFC 5321, 4.5.3.1.3).
+pub const RECIPIENTS_MAX: usize = 200;
 
 /// What a client is told whose daemon ends.
 pub const EXITING: &str = "greytrapper is exiting";
@@ -51,6 +54,15 @@ pub enum Request {
         since: i64,
         /// Only the last page, for the hosts that passed.
         is_end: bool,
+    },
+    /// Recipients that could be spamtraps: a [`Reply::Suggestion`] for each.
+    Suggest,
+    /// Make recipients spamtraps: a [`Reply::Changed`] for each, in any order.
+    Adopt {
+        /// Their addresses; [`RECIPIENTS_MAX`] at most.
+        recipients: Vec<String>,
+        /// Also those that a host that passed wrote to, or that `pass rcpt` matches.
+        is_forced: bool,
     },
     /// Scan now: done once the scan has begun.
     Scan,
@@ -112,6 +124,8 @@ pub enum Reply {
     Record(Record),
     /// Tuples of all hosts.
     Tuples(Tuples),
+    /// A recipient that could be a spamtrap.
+    Suggestion(Suggestion),
     /// What became of an address.
     Changed(Changed),
     /// Something happened.
@@ -179,7 +193,7 @@ pub struct Span {
     pub expire: i64,
 }
 
-/// What became of an address that was to be trapped or released.
+/// What became of an address that was to be trapped, released or adopted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// The address as asked.

@@ -15,9 +15,11 @@ use crate::dns::exemption::{Claim, Endorsement};
 use crate::dns::identity::Identity;
 use crate::dns::listing::{Listed, Listing};
 use crate::dns::verdict::{DomainVerdict, Tally};
-use crate::evidence::{Entry, Key};
+use crate::evidence::Key;
 use crate::inquiry::{Patience, Shown};
-use crate::memory::{Batch, Found, Hold, Place, Query, Recalled, Tuples, White};
+use crate::memory::{
+    Batch, Found, Hold, Place, Query, Recalled, Suggested, Tuples, Watched, White,
+};
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
@@ -218,6 +220,8 @@ pub enum ToStore {
     Trap(Change),
     /// Remove traps.
     EndTraps(Change),
+    /// Make recipients spamtraps.
+    Adopt(Change),
     /// What was done before the daemon was started.
     Own {
         /// The traps, each with its expiry time in seconds since 1970.
@@ -232,7 +236,7 @@ pub enum ToStore {
 pub struct Change {
     /// The number for the answer.
     pub ticket: u64,
-    /// The addresses, as text: the keys of the records.
+    /// The addresses of hosts or, to be adopted, of recipients, as text: the keys of the records.
     pub addresses: Vec<String>,
     /// Who wants it.
     pub by: By,
@@ -248,7 +252,7 @@ pub enum By {
     },
     /// An operator at the control socket.
     Operator {
-        /// WHITE records are overwritten.
+        /// WHITE records are overwritten; recipients are adopted that `pass rcpt` matches.
         over_white: bool,
         /// How long a trap lasts, if not as usual.
         time: Option<Duration>,
@@ -375,6 +379,13 @@ pub enum ToMemory {
         /// The keys.
         keys: Vec<Key>,
     },
+    /// A page of recipients that only strangers write to.
+    Suggest {
+        /// The number for the answer.
+        ticket: u64,
+        /// After which one the page begins.
+        from: Option<Vec<u8>>,
+    },
     /// A page of the tuples of all hosts.
     Tuples {
         /// The number for the answer.
@@ -404,8 +415,10 @@ pub enum FromMemory {
     Recalled(Recalled),
     /// The last batch was written, or never will be, and why.
     Written(Option<String>),
-    /// What is known of keys; those of which nothing is known are left out.
-    Known(u64, Vec<(Key, Entry)>),
+    /// What is known of keys; those of which nothing is known are left out. Or why that is not known.
+    Known(u64, Result<Watched, String>),
+    /// A page of recipients, or why there is none.
+    Suggested(u64, Result<Suggested, String>),
     /// A page of tuples, or why there is none.
     Tuples(u64, Result<Tuples, String>),
     /// A page of records, or why there is none.

@@ -2,6 +2,7 @@
 
 use super::latest::Latest;
 use super::network::Network;
+use super::{KEPT, MANY};
 use serde::{Deserialize, Serialize};
 
 /// What is known of one HELO name, sender domain or recipient. All times are in seconds since 1970.
@@ -45,6 +46,12 @@ impl Entry {
         self.passed = self.passed.max(other.passed);
         self.networks.merge(&other.networks);
         self.domains.merge(&other.domains);
+    }
+
+    /// As a recipient: whether at `now` many networks have written to it, and no host that passed.
+    pub fn is_unwanted(&self, now: i64) -> bool {
+        let since = now.saturating_sub(KEPT.as_secs().cast_signed());
+        self.passed.is_none() && self.networks.count(since, now) >= MANY
     }
 
     /// Forgets networks and domains of before `since`, and passed hosts of before `passed`; whether

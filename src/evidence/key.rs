@@ -39,16 +39,33 @@ impl Key {
         Key::new(Kind::Domain, domain.strip_suffix(b".").unwrap_or(domain))
     }
 
-    /// A recipient, as spamd has it, without its angle brackets.
+    /// A recipient, as spamd has it, without what is only a spelling of it: angle brackets, a source route
+    /// (RFC 5321, appendix C), the quotes of a quoted string and a trailing dot.
     pub fn recipient(recipient: &[u8]) -> Option<Key> {
         let inner = recipient.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">"));
-        Key::new(Kind::Recipient, inner.unwrap_or(recipient))
+        let text = inner.unwrap_or(recipient);
+        let colon = text.iter().position(|byte| *byte == b':').filter(|_| text.starts_with(b"@"));
+        let text = colon.and_then(|at| text.get(at.saturating_add(1)..)).unwrap_or(text);
+        let text = text.strip_suffix(b".").unwrap_or(text);
+        let at = text.iter().rposition(|byte| *byte == b'@').unwrap_or(text.len());
+        let (local, domain) = text.split_at_checked(at).unwrap_or((text, b""));
+        let quoted = local.strip_prefix(b"\"").and_then(|local| local.strip_suffix(b"\""));
+        Key::new(Kind::Recipient, &[unescaped(quoted.unwrap_or(local)), domain.into()].concat())
     }
 
     fn new(kind: Kind, name: &[u8]) -> Option<Key> {
         let is_one = (1..=NAME_MAX).contains(&name.len());
         is_one.then(|| Key { kind, name: name.to_ascii_lowercase().into() })
     }
+}
+
+/// The text of a local part without the backslashes of quoted pairs (RFC 5321, 4.1.2).
+fn unescaped(local: &[u8]) -> Vec<u8> {
+    let (mut text, mut bytes) = (Vec::with_capacity(local.len()), local.iter());
+    while let Some(byte) = bytes.next() {
+        text.extend(if *byte == b'\\' { bytes.next() } else { Some(byte) });
+    }
+    text
 }
 
 /// One tuple of an anonymous host.

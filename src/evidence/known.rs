@@ -3,6 +3,8 @@
 use super::entry::Entry;
 use super::key::{Key, Kind, Sighting};
 use super::network::Network;
+use super::watch::Watch;
+use super::{KEPT, MANY};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ pub struct Evidence {
     now: i64,
     most: usize,
     known: HashMap<Key, Known>,
+    watch: Option<Watch>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,7 +54,7 @@ impl Evidence {
 
     /// The same with another bound on the keys.
     pub(super) fn with_most(now: i64, most: usize) -> Evidence {
-        Evidence { now, most, known: HashMap::new() }
+        Evidence { now, most, known: HashMap::new(), watch: None }
     }
 
     /// Adds what memory has kept of earlier scans. Without it only this scan is evidence.
@@ -61,6 +64,11 @@ impl Evidence {
                 known.entry.merge(&entry);
             }
         }
+    }
+
+    /// Since when memory has watched whom hosts that pass write to; without it nothing is learnt of recipients.
+    pub fn watched(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
     }
 
     /// Adds a tuple of a host that is certainly anonymous; again makes no difference. A time in the future
@@ -107,6 +115,16 @@ impl Evidence {
             networks: entry.networks.count(since, now),
             is_passed: entry.passed.is_some(),
         })
+    }
+
+    /// Whether recipients have been watched for long enough, and this one was written to from many networks
+    /// and by no host that passed.
+    pub fn is_learnt(&self, recipient: &[u8]) -> bool {
+        let is_watched = self.watch.is_some_and(|watch| watch.is_long_enough(self.now));
+        is_watched && {
+            let RecipientSeen { networks, is_passed } = self.recipient(recipient, KEPT);
+            networks >= MANY && !is_passed
+        }
     }
 
     /// What memory is to keep: all entries to which this scan has added, with what was known before.

@@ -40,16 +40,20 @@ mod latest;
 mod network;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use entry::Entry;
 pub use key::{Key, Kind, NAME_MAX, Sighting};
 pub use known::{Evidence, HeloSeen, KEYS_MAX, RecipientSeen};
 pub use latest::{Latest, MOST};
 pub use network::Network;
+pub use watch::{GAP, LEARNT, Watch};
 
 use std::time::Duration;
 
 /// How long a sighting is evidence.
 pub const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// From fewer networks a recipient may be mailed by chance: "more than ten".
+pub const MANY: usize = 11;
 /// The time in which a crowd comes together.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);

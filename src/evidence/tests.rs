@@ -116,6 +116,52 @@ fn recipients_of_hosts_that_passed() {
     }
 }
 
+/// However a host that passed has spelled it.
+#[test]
+fn a_recipient_is_the_same_in_every_spelling() {
+    for spelling in [
+        "<User.One@Example.org>",
+        "<@relay.example,@other.example:user.one@example.org>",
+        "<\"user.one\"@example.org>",
+        "<\"us\\er.one\"@example.org.>",
+    ] {
+        let mut evidence = Evidence::new(NOW);
+        evidence.note_passed(spelling.as_bytes(), NOW);
+        assert!(evidence.recipient(b"user.one@example.org", KEPT).is_passed, "{spelling}");
+    }
+}
+
+#[test]
+fn a_recipient_is_learnt_after_fourteen_days_from_more_than_ten_networks() {
+    let watch = |days: i64| Some(Watch { since: NOW - days * 24 * 3600, last: NOW - 600 });
+    let to = "<A@example.org>";
+    let noted = |networks: u8, age: i64, watch| {
+        let mut evidence = Evidence::new(NOW);
+        for network in 0..networks {
+            let address = format!("10.{network}.2.1");
+            let seen = sighting(&address, "h", "", to);
+            evidence.note(&Sighting { time: NOW - age, ..seen });
+        }
+        evidence.watched(watch);
+        evidence
+    };
+    for (networks, age, watch, is_learnt) in [
+        (11, 0, watch(14), true),
+        (11, WEEK, watch(100), true),
+        (10, 0, watch(14), false),
+        (11, WEEK + 1, watch(14), false),
+        (11, 0, watch(13), false),
+        (11, 0, None, false),
+        (11, 0, Some(Watch { since: NOW - 8 * WEEK, last: NOW - WEEK }), false),
+    ] {
+        let mut evidence = noted(networks, age, watch);
+        let what = format!("{networks} {age} {watch:?}");
+        assert_eq!(evidence.is_learnt(b"a@example.org"), is_learnt, "{what}");
+        evidence.note_passed(b"<\"a\"@EXAMPLE.org>", NOW - 8 * WEEK);
+        assert!(!evidence.is_learnt(b"a@example.org"), "{what}");
+    }
+}
+
 #[test]
 fn only_what_a_scan_has_added_is_kept_again() {
     let mut before = Evidence::new(NOW - 600);

@@ -12,7 +12,7 @@ use crate::dns::failure::Failure;
 use crate::dns::spf::Report;
 use crate::dns::verdict::DomainVerdict;
 use crate::escape::{escaped, harmless};
-use crate::memory::Hold;
+use crate::memory::{self, Hold};
 use crate::scan::Verdict;
 use crate::spamd::{Entry, Gdata};
 use serde::{Serialize, Serializer};
@@ -185,7 +185,7 @@ enum What<'a> {
     Failure { text: &'a str },
 }
 
-/// What became of an address after `trap` or `release`.
+/// What became of an address after `trap`, `release` or `adopt`.
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
     /// The address as typed.
@@ -194,6 +194,23 @@ pub struct Change<'a> {
     pub done: bool,
     /// What was done, or why nothing was.
     pub text: &'a str,
+}
+
+/// A recipient that could be a spamtrap.
+#[derive(Debug, Serialize)]
+pub struct Suggestion<'a> {
+    recipient: Bytes<'a>,
+    /// How many networks wrote to it in the last 7 days; 11 stands for 11 or more.
+    networks: usize,
+    /// When a stranger first wrote to it, in seconds since 1970.
+    first: i64,
+}
+
+impl<'a> From<&'a memory::Suggestion> for Suggestion<'a> {
+    fn from(found: &'a memory::Suggestion) -> Suggestion<'a> {
+        let memory::Suggestion { recipient, networks, first } = found;
+        Suggestion { recipient: Bytes(recipient), networks: *networks, first: *first }
+    }
 }
 
 /// The verdict on a sender domain.

@@ -53,6 +53,8 @@ pub enum Command {
     Spf(Spf),
     /// Set or remove traps in a file.
     Change(Change),
+    /// Make recipients spamtraps in a file, at a time.
+    Adopt(PathBuf, Clock, Adopt),
     /// Write the hosts in the trap in a form for another program.
     Export(Export),
     /// Ask the daemon.
@@ -143,6 +145,15 @@ pub struct Change {
     pub addresses: Vec<OsString>,
 }
 
+/// `adopt`: recipients become spamtraps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopt {
+    /// The recipients as typed; at least one.
+    pub recipients: Vec<OsString>,
+    /// Also those that a host that passed wrote to, or that `pass rcpt` matches.
+    pub is_forced: bool,
+}
+
 /// What is done to each address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -169,6 +180,10 @@ pub enum Request {
     Report(Report),
     /// Trap or release hosts.
     Change(Order),
+    /// Recipients that could be spamtraps.
+    Suggest,
+    /// Make recipients spamtraps.
+    Adopt(Adopt),
     /// Release what the daemon has trapped.
     ReleaseOurs(Ours),
     /// Do something that has no answer but that it is done.
@@ -325,6 +340,10 @@ mod tests {
         assert_eq!(command("-F x -t 5 trap 192.0.2.1 ::1"), trap);
         let release = Change { action: Action::Release, ..change.clone() };
         assert_eq!(command("-Fx -t5 release 192.0.2.1 ::1"), Command::Change(release));
+        let recipients = vec!["a@b".into()];
+        let adopt = Adopt { recipients, is_forced: true };
+        let adopt = Command::Adopt("x".into(), Clock::At(5), adopt);
+        assert_eq!(command("-Fx -t5 adopt -f a@b"), adopt);
         let forced = Change { action: Action::Trap(Over::White), ..change };
         assert_eq!(command("-Fx -t5 trap -f 192.0.2.1 ::1"), Command::Change(forced));
     }
@@ -341,6 +360,10 @@ mod tests {
     fn change(action: Action, time: Option<u64>, because: Option<&str>) -> Request {
         let (time, because) = (time.map(hours), because.map(Into::into));
         Request::Change(Order { action, hosts: addresses(), time, because })
+    }
+
+    fn adopt(is_forced: bool) -> Request {
+        Request::Adopt(Adopt { recipients: vec!["a@b".into(), "c@d".into()], is_forced })
     }
 
     fn ours(rule: Option<&str>, since: Option<u64>, time: Option<u64>) -> Request {
@@ -368,6 +391,9 @@ mod tests {
             ("monitor -s 2h", Request::Monitor(Some(hours(2)))),
             ("report", Request::Report(Report::default())),
             ("report -s 7d", Request::Report(Report { since: Some(hours(168)), page: None })),
+            ("suggest", Request::Suggest),
+            ("adopt a@b c@d", adopt(false)),
+            ("ad -f a@b c@d", adopt(true)),
             ("report -H x", Request::Report(Report { since: None, page: Some("x".into()) })),
             ("trap 192.0.2.1 ::1", change(Action::Trap(Over::Trap), None, None)),
             ("release 192.0.2.1 ::1", change(Action::Release, None, None)),
@@ -422,7 +448,7 @@ mod tests {
             ("frob", "unknown command \"frob\""),
             ("l x", "ambiguous command \"l\" (list, log, lookup)"),
             ("re", "ambiguous command \"re\" (release, reload, report)"),
-            ("s", "ambiguous command \"s\" (scan, show, simulate, spf)"),
+            ("s", "ambiguous command \"s\" (scan, show, simulate, spf, suggest)"),
             ("show frob", "unknown topic \"frob\""),
             ("log", "log: expected verbose or brief"),
             ("log x", "unknown level \"x\""),
@@ -433,6 +459,12 @@ mod tests {
             ("explain", "explain: expected one address"),
             ("spf ::1 x", "spf: expected an address, a HELO name and a sender"),
             ("trap", "trap: expected an address"),
+            ("adopt", "adopt: expected a recipient"),
+            ("-F x adopt -f", "adopt: expected a recipient"),
+            ("suggest x", "suggest: expected no more arguments"),
+            ("suggest -f", "unknown option -f"),
+            ("-F x suggest", "unknown option -F for suggest"),
+            ("-t 5 adopt a@b", "unknown option -t for adopt"),
             ("-F x trap", "trap: expected an address"),
             ("-F x release", "release: expected an address"),
             ("scan now", "scan: expected no more arguments"),

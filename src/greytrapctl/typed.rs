@@ -7,8 +7,8 @@
 
 use super::export_options;
 use super::options::{
-    Action, Change, Check, Clock, Command, Export, Format, History, Lookup, Options, Order, Ours,
-    Readers, Replay, Report, Request, Simulate, Source, Spf, Topic,
+    Action, Adopt, Change, Check, Clock, Command, Export, Format, History, Lookup, Options, Order,
+    Ours, Readers, Replay, Report, Request, Simulate, Source, Spf, Topic,
 };
 use super::usage::UsageError;
 use super::words::{Words, choose};
@@ -36,12 +36,15 @@ usage: greytrapctl [-jv] [-s socket] show [holds | hosts | rules | traps]
                    network ...
        greytrapctl [-jv] [-s socket] release [for time] address ...
        greytrapctl [-jv] [-s socket] release -a | -r rule [-s time] [for time]
+       greytrapctl [-jv] [-s socket] suggest
+       greytrapctl [-jv] [-s socket] adopt [-f] recipient ...
        greytrapctl [-jv] [-s socket] export -f form [-a] [-c community]
                    [-e file] [-m time] [-n number] [-o file] [-r rule]
                    [-u url] [-x command]
        greytrapctl [-jv] -F file [-t epoch] export -f form ...
        greytrapctl [-jv] -F file [-t epoch] trap [-f] address ...
        greytrapctl [-jv] -F file [-t epoch] release address ...
+       greytrapctl [-jv] -F file [-t epoch] adopt [-f] recipient ...
        greytrapctl [-jv] list file
        greytrapctl [-jv] check [-x] file
        greytrapctl [-jv] simulate [-f conf] [-M memory] [-t epoch] [file]
@@ -105,7 +108,7 @@ impl Typed {
                 (Short('F'), _) => typed.file = Some(parser.value()?),
                 (Short('t'), _) => typed.time = Some(parser.value()?),
                 (Short('x'), Some(Verb::Check)) => typed.cross = true,
-                (Short('f'), Some(Verb::Trap)) => typed.force = true,
+                (Short('f'), Some(Verb::Trap | Verb::Adopt)) => typed.force = true,
                 (Short('f'), Some(Verb::Simulate | Verb::Lookup | Verb::Spf)) => {
                     typed.conf = Some(parser.value()?);
                 }
@@ -145,6 +148,7 @@ impl Typed {
             }),
             Verb::Export => Command::Export(self.export()?),
             Verb::Spf => Command::Spf(self.spf()?),
+            Verb::Adopt => self.adopt(verb)?,
             Verb::Trap => self.change(verb, Action::Trap(self.over()))?,
             Verb::Release => self.change(verb, Action::Release)?,
             Verb::Ask(ask) => {
@@ -200,6 +204,18 @@ impl Typed {
         Ok(Command::Change(Change { file, clock: self.clock()?, action, addresses: hosts }))
     }
 
+    fn adopt(&mut self, verb: Verb) -> Result<Command, UsageError> {
+        let recipients = std::mem::take(&mut self.operands);
+        if recipients.is_empty() {
+            return Err(expected(verb, "a recipient"));
+        }
+        let adopt = Adopt { recipients, is_forced: self.force };
+        match self.file.take() {
+            Some(file) => Ok(Command::Adopt(file.into(), self.clock()?, adopt)),
+            None => Ok(self.daemon(Request::Adopt(adopt))),
+        }
+    }
+
     /// Takes `for DURATION` and `because TEXT` out of the operands.
     fn take_words(
         &mut self,
@@ -242,6 +258,7 @@ impl Typed {
             }
             Ask::Reload => Request::Order(protocol::Request::Reload),
             Ask::Scan => Request::Order(protocol::Request::Scan),
+            Ask::Suggest => Request::Suggest,
             Ask::Show => {
                 let topic = match self.operands.is_empty() {
                     true => Topic::State,
@@ -329,6 +346,7 @@ fn expected(verb: Verb, expected: &'static str) -> UsageError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
+    Adopt,
     Check,
     Convert,
     Export,
@@ -352,9 +370,11 @@ enum Ask {
     Report,
     Scan,
     Show,
+    Suggest,
 }
 
 const VERBS: &Words<Verb> = &[
+    ("adopt", Verb::Adopt),
     ("check", Verb::Check),
     ("convert", Verb::Convert),
     ("explain", Verb::Ask(Ask::Explain)),
@@ -371,6 +391,7 @@ const VERBS: &Words<Verb> = &[
     ("show", Verb::Ask(Ask::Show)),
     ("simulate", Verb::Simulate),
     ("spf", Verb::Spf),
+    ("suggest", Verb::Ask(Ask::Suggest)),
     ("trap", Verb::Trap),
 ];
 

@@ -92,7 +92,7 @@ impl Book {
             Deed::TrappedByHand | Deed::Allowed => {
                 self.prove(address, None, |caught| caught.is_standing = false);
             }
-            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded => {}
+            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded | Deed::Adopted => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `version`, … | a number: the version of the form; the bytes of all keys and values, and of those in `evidence` and `blocks`; until when tuples are in `blocks` |
+//! | `meta` | `version`, … | a number: the version of the form; the bytes of all keys and values, and of those in `evidence` and `blocks`; until when tuples are in `blocks`; since when, and until when last, scans looked for hosts that pass |
 //! | `verdicts` | 8 bytes of time, 4 of a number | a record without time and tuples |
 //! | `tuples` | the same | its tuples |
 //! | `hosts` | 16 bytes of address, then the same | nothing |

@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::keep;
 use super::key::{self, EVIDENCE, LIVE, META};
+use super::recipients::{self, Watched};
 use super::store::{Settings, Store, encoded};
 use crate::evidence::{Entry, KEPT, Key, Kind};
 use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
@@ -44,6 +45,7 @@ pub fn add(
     let most = keep::most_evidence(settings);
     let age = Age::at(now, settings);
     // Where tuples may not be kept, whom strangers wrote to is not kept either.
+    let mut is_lost = false;
     let is_kept = |key: &Key| settings.tuples.is_some() || key.kind != Kind::Recipient;
     for (key, entry) in evidence.iter().filter(|(key, _)| is_kept(key)) {
         let name = key::evidence(key);
@@ -53,12 +55,16 @@ pub fn add(
             // What cannot be decoded is as good as not there.
             entry.merge(&postcard::from_bytes(before.value()).unwrap_or_default());
         } else if own >= most {
+            is_lost |= entry.passed.is_some();
             continue;
         }
         entry.forget(age.since, age.passed);
         let value = encoded(&entry)?;
         own = own.saturating_add(cost(&name, &value));
         table.insert(name.as_slice(), value.as_slice())?;
+    }
+    if is_lost {
+        recipients::forget_watch(&mut meta)?;
     }
     own = sweep(transaction, &mut table, age, own)?;
     meta.insert("evidence", own)?;
@@ -106,6 +112,14 @@ fn sweep(
 }
 
 impl Store {
+    /// What is known of these keys, and since when recipients are watched.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn known(&self, keys: &[Key]) -> Result<Watched, Error> {
+        Ok(Watched { entries: self.evidence(keys)?, watch: self.watch()? })
+    }
+
     /// What is known of these keys; those of which nothing is known are left out.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ mod keep;
 mod key;
 mod known;
 mod passes;
+mod recipients;
 mod record;
 mod store;
 mod tally;
@@ -41,6 +42,7 @@ pub use book::{Book, RuleRecord, Span};
 pub use error::Error;
 pub use find::{Found, Query};
 pub use key::{PLACE, Place};
+pub use recipients::{Suggested, Suggestion, Watched};
 pub use record::{
     Batch, Block, Counter, Deed, Hold, Recalled, Record, Tuple, Tuples, VERSION, White,
 };

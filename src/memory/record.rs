@@ -62,6 +62,8 @@ pub enum Deed {
     Passed,
     /// DNS has confirmed the identity of a host that this rule had trapped.
     Confirmed,
+    /// An operator made a recipient a spamtrap.
+    Adopted,
 }
 
 /// A tuple without its address.
@@ -142,6 +144,8 @@ pub struct Batch {
     pub white: Vec<(IpAddr, i64)>,
     /// Tuples that were seen for the first time.
     pub blocks: Vec<Block>,
+    /// When a scan has looked for hosts that passed, in seconds since 1970, if one has.
+    pub watched: Option<i64>,
     /// All domains that were found good, if they have changed.
     pub good: Option<Vec<Vec<u8>>>,
     /// All hosts that were spared once with a bad message, if they have changed.
@@ -206,6 +210,7 @@ impl Deed {
             Deed::Reloaded => "reloaded",
             Deed::Passed => "passed",
             Deed::Confirmed => "confirmed",
+            Deed::Adopted => "adopted",
         }
     }
 
@@ -214,9 +219,12 @@ impl Deed {
         match self {
             Deed::Trapped | Deed::TrappedByHand => Some(true),
             Deed::Released | Deed::Allowed | Deed::Passed => Some(false),
-            Deed::Spared | Deed::Observed | Deed::Started | Deed::Reloaded | Deed::Confirmed => {
-                None
-            }
+            Deed::Spared
+            | Deed::Observed
+            | Deed::Started
+            | Deed::Reloaded
+            | Deed::Confirmed
+            | Deed::Adopted => None,
         }
     }
 }

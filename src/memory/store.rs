@@ -7,7 +7,7 @@ use super::key::{
     self, BLOCKS, EVIDENCE, HOSTS, LIVE, META, PASSED, PLACE, Place, TUPLES, VERDICTS,
 };
 use super::record::{self, BareHold, Batch, Block, Hold, Recalled, Record, VERSION};
-use super::{known, passes};
+use super::{known, passes, recipients};
 use crate::date::Date;
 use redb::{
     Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, Table, WriteTransaction,
@@ -92,6 +92,7 @@ impl Store {
         let size = add_blocks(&transaction, &blocks, size)?;
         let mut evidence = batch.evidence;
         evidence.extend(passes::note(&transaction, &batch.white, batch.now)?);
+        recipients::watch(&transaction, batch.watched.filter(|_| has_tuples))?;
         let size = known::add(&transaction, &self.settings, &evidence, batch.now, size)?;
         {
             let mut live = transaction.open_table(LIVE)?;

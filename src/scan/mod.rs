@@ -19,6 +19,7 @@
 //!   must exist.
 //! * `verdict` and `report` are the result; `unasked` are the checks that have none, `measure` and `given`
 //!   what was counted and answered.
+//! * [`seen`] has what memory is told of all hosts.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -47,6 +48,7 @@ mod notes;
 mod own;
 mod report;
 pub mod rules;
+pub mod seen;
 pub mod sender;
 mod stages;
 mod table;

@@ -33,7 +33,7 @@ use crate::db::snapshot::{Batches, Piece, Snapshot};
 use crate::db::{ByteOrder, Damage, Record};
 use crate::dns::exemption::Claim;
 use crate::dns::listing::Listing;
-use crate::evidence::{Entry, Evidence, Key, Sighting};
+use crate::evidence::{Entry, Evidence, Key, Sighting, Watch};
 use crate::name;
 use crate::spamd::Tuple;
 use crate::threads::each;
@@ -59,6 +59,10 @@ pub struct Scan<'r> {
     now: i64,
     /// What is known of earlier scans.
     recalled: Vec<(Key, Entry)>,
+    /// Since when recipients are watched.
+    watch: Option<Watch>,
+    /// Whether memory did not answer once.
+    is_blind: bool,
     /// What is known beyond single hosts, once answers have been used.
     evidence: Evidence,
 }
@@ -150,8 +154,10 @@ impl<'r> Scan<'r> {
             ballot: Ballot::default(),
         };
         let (_, now) = order_and_now;
-        let (open, recalled, evidence) = (Vec::new(), Vec::new(), Evidence::new(now));
-        Ok(Scan { rules, report, unsettled, open, now, recalled, evidence })
+        let (open, recalled, watch) = (Vec::new(), Vec::new(), None);
+        let evidence = Evidence::new(now);
+        let is_blind = false;
+        Ok(Scan { rules, report, unsettled, open, now, recalled, watch, is_blind, evidence })
     }
 
     /// The questions about identity, in the order in which hosts first appear: for nominees, for hosts with
@@ -228,6 +234,13 @@ impl<'r> Scan<'r> {
     /// Adds what is known of earlier scans, before the hosts are settled again.
     pub fn recall(&mut self, known: impl IntoIterator<Item = (Key, Entry)>) {
         self.recalled.extend(known);
+    }
+
+    /// Since when memory has watched recipients, before the hosts are settled again. It must be known with
+    /// everything that is recalled.
+    pub fn watched(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
+        self.is_blind |= watch.is_none();
     }
 
     /// What is known beyond single hosts, by the answers of the last [`Scan::settle`].
@@ -409,6 +422,7 @@ impl<'r> Scan<'r> {
         if !self.rules.stranger && !self.rules.crowd {
             return evidence;
         }
+        evidence.watched(self.watch.filter(|_| !self.is_blind));
         evidence.recall(self.recalled.iter().cloned());
         for (Judged { waiting, .. }, anonymities) in self.report.shares.iter().zip(anonymities) {
             let hosts = waiting.hosts().iter().zip(anonymities);

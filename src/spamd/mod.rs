@@ -9,6 +9,7 @@
 pub mod address;
 pub mod listing;
 pub mod record;
+pub mod spamtrap;
 pub mod sync;
 pub mod trap;
 

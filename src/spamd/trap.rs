@@ -38,7 +38,7 @@ pub enum Over {
     White,
 }
 
-/// What became of an address that was to be trapped or released.
+/// What became of an address that was to be trapped, released or adopted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The host is trapped now.
@@ -51,6 +51,10 @@ pub enum Outcome {
     Released,
     /// The same, and it has the WHITE record again that the trap had replaced.
     WhiteAgain,
+    /// The recipient is a spamtrap now.
+    Adopted,
+    /// It was one already.
+    IsSpamtrap,
     /// Nothing was changed.
     Refused(Refusal),
 }
@@ -81,6 +85,8 @@ impl fmt::Display for Outcome {
             Outcome::WasWhite => "trapped, no longer whitelisted",
             Outcome::Released => "released",
             Outcome::WhiteAgain => "released, whitelisted again",
+            Outcome::Adopted => "made a spamtrap",
+            Outcome::IsSpamtrap => "already a spamtrap",
             Outcome::Refused(refusal) => return refusal.fmt(f),
         })
     }
@@ -107,6 +113,14 @@ pub enum Refusal {
     Spamtrap,
     /// The record has a value that spamd does not know.
     Foreign,
+    /// The text is not the address of a recipient.
+    NotARecipient,
+    /// Everybody may write to this recipient.
+    Reserved,
+    /// A host that passed wrote to this recipient.
+    Passed,
+    /// `pass rcpt` matches this recipient.
+    PassRcpt,
 }
 
 impl fmt::Display for Refusal {
@@ -121,6 +135,10 @@ impl fmt::Display for Refusal {
             Refusal::NotTrapped => "not trapped",
             Refusal::Spamtrap => "a spamtrap address",
             Refusal::Foreign => "has a value that spamd did not write",
+            Refusal::NotARecipient => "not the address of a recipient",
+            Refusal::Reserved => "must take mail from everybody, no spamtrap",
+            Refusal::Passed => "a host that passed wrote to it, no spamtrap (-f makes it one)",
+            Refusal::PassRcpt => "in pass rcpt, no spamtrap (-f makes it one)",
         })
     }
 }

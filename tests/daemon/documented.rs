@@ -71,6 +71,9 @@ impl Busy {
             "{statements}hear file {black:?} as sign\npass rcpt \"^anna@\"\ncheck rcpt with {checker:?}\nsync to 127.0.0.1\n"
         ));
         place.enter(&world::records());
+        let host = |n| format!("10.{n}.0.1");
+        let bait = |n| grey(&host(n), "none.provider.example", "", "bait@example.org");
+        place.enter(&(0..11).map(bait).collect::<Vec<_>>());
         let mut daemon = place.start();
         daemon.scan_done();
         Busy { place, _server: server, daemon }
@@ -100,8 +103,14 @@ fn json_objects_of_the_daemon_have_the_fields_of_the_manual() {
     assert_eq!(&explained | &past, documented("explain"));
     assert_eq!(fields(&["show", "hosts"]), documented("show hosts"));
     assert_eq!(fields(&["show", "traps"]), documented("show traps"));
-    assert_eq!(fields(&["trap", "203.0.113.1"]), documented("trap release"));
-    assert_eq!(fields(&["release", "203.0.113.1"]), documented("trap release"));
+    assert_eq!(fields(&["trap", "203.0.113.1"]), documented("trap release adopt"));
+    assert_eq!(fields(&["release", "203.0.113.1"]), documented("trap release adopt"));
+    crate::support::process::until("recipients are remembered", || {
+        !busy.daemon.says(&["suggest"]).is_empty()
+    });
+    assert_eq!(fields(&["suggest"]), documented("suggest"));
+    let report = fields(&["report"]);
+    assert_eq!(fields(&["adopt", "bait@example.org"]), documented("trap release adopt"));
     assert_eq!(fields(&["history"]), documented("history"));
     assert_eq!(fields(&["show", "rules"]), documented("show rules"));
     assert_eq!(fields(&["show", "holds"]), documented("show holds"));
@@ -122,7 +131,7 @@ fn json_objects_of_the_daemon_have_the_fields_of_the_manual() {
     status("unfit");
     std::fs::write(busy.place.database(), [0xff; 5000]).unwrap();
     assert_eq!(status("time"), documented("show"));
-    assert_eq!(fields(&["report"]), documented("report"));
+    assert_eq!(&report | &fields(&["report"]), documented("report"));
 }
 
 /// What there is to be monitored, in the words of the manual.

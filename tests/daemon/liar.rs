@@ -162,6 +162,41 @@ fn no_trap_is_longer_than_the_configuration_says() {
     }
 }
 
+/// A key is an address of a recipient in lower case, whoever asks, and not one that must take mail.
+#[test]
+fn what_is_no_recipient_is_no_spamtrap() {
+    let place = place();
+    let before = place.listing();
+    let mut store = Store::of(&place, "pass rcpt \"^wanted@\"\n");
+    let long = format!("{}@example.org", "a".repeat(1 << 20));
+    let nonsense = [
+        "",
+        "@",
+        "192.0.2.1",
+        "192.0.2.202",
+        "192.0.2.1\nh.example\n<a@d.example>\n<user@example.org>",
+        "a@example.org\0",
+        "a b@example.org",
+        long.as_str(),
+    ];
+    for by in [By::Scan { before: 0 }, OPERATOR, FORCE] {
+        let outcomes = store.ask(ToStore::Adopt, by, &nonsense);
+        assert!(outcomes.iter().all(|outcome| *outcome == refused(Refusal::NotARecipient)));
+        let reserved = ["postmaster@example.org", "<ABUSE@example.org>"];
+        let outcomes = store.ask(ToStore::Adopt, by, &reserved);
+        assert_eq!(outcomes, [refused(Refusal::Reserved); 2]);
+    }
+    let wanted = ["wanted@example.org", "Trap@example.org"];
+    let outcomes = store.ask(ToStore::Adopt, OPERATOR, &wanted);
+    assert_eq!(outcomes, [refused(Refusal::PassRcpt), Some(Outcome::IsSpamtrap)]);
+    assert_eq!(place.listing(), before);
+    let outcomes = store.ask(ToStore::Adopt, FORCE, &wanted);
+    assert_eq!(outcomes, [Some(Outcome::Adopted), Some(Outcome::IsSpamtrap)]);
+    assert_eq!(place.listing().len(), before.len() + 1);
+    place.assert_sound();
+    store.end();
+}
+
 #[test]
 fn what_lies_there_is_looked_at() {
     let place = place();

@@ -30,6 +30,7 @@ mod monitor;
 mod over_reload;
 #[cfg(target_os = "linux")]
 mod processes;
+mod recipients;
 mod recomputed;
 mod reload;
 mod remembered;

@@ -191,7 +191,8 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     }
     assert!(spared > 0);
     assert_eq!(listed, 3);
-    // What `stranger` and `crowd` find in names that other hosts use too is no part of the record.
+    // What `stranger` and `crowd` find in names and recipients that other hosts use too is no part of the
+    // record.
     let all = [
         "address", "checker", "dns", "domains", "dynamic", "helo", "rcpt", "senders", "stranger",
         "syntax",

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopt;
 mod change;
 mod convert;
 mod cross_check;
@@ -20,6 +21,7 @@ mod export_bgp;
 mod fake_daemon;
 mod hearsay;
 mod input;
+mod learn;
 mod list;
 mod lookup;
 mod metrics;

@@ -10,7 +10,6 @@
 
 use super::exempt::Exempt;
 use super::recalling::{self, Wanted};
-use super::seen::{self, News};
 use super::standing::{explained, is_of};
 use crate::checker::heard::{self, Heard};
 use crate::checker::remembered::Remembered;
@@ -19,13 +18,14 @@ use crate::control::protocol::{Explained, Trap};
 use crate::daemon::messages::{ToChecker, ToResolver};
 use crate::db::snapshot::{Snapshot, Trusted};
 use crate::db::{ByteOrder, Damage};
-use crate::evidence::Key;
+use crate::evidence::{self, Key};
 use crate::export::Hearing;
 use crate::inquiry::{Answered, CameUp, Findings, Questions, Rounds};
-use crate::memory::Hold;
+use crate::memory::{Hold, Watched};
 use crate::process::shared::View;
 use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, Listed, Oddity, SpfResult};
 use crate::scan::identity::Question;
+use crate::scan::seen::{self, News};
 use crate::scan::{
     Answers, Counts, Doubt, Evidence, Portion, Report, Rule, Scan, Verdict, What, Why,
 };
@@ -68,6 +68,8 @@ pub enum Purpose {
     Host(IpAddr),
     /// To show all trapped hosts.
     Traps,
+    /// To find all spamtraps.
+    Spamtraps,
 }
 
 /// A message of the thread.
@@ -142,7 +144,9 @@ pub struct Found {
     /// In a scan, what memory is to keep of all hosts.
     pub news: News,
     /// In a scan, the evidence that memory is to keep.
-    pub evidence: recalling::Known,
+    pub evidence: Vec<(Key, evidence::Entry)>,
+    /// For [`Purpose::Spamtraps`], their addresses.
+    pub spamtraps: HashSet<Vec<u8>>,
     /// How long it worked, not counting the time it waited.
     pub worked: Duration,
 }
@@ -336,8 +340,11 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     }
     let start = Instant::now();
     let snapshot = Snapshot::new(image)?;
-    if work.purpose == Purpose::Traps {
-        return snapshot.read(|records| traps(records, snapshot.byte_order()));
+    let order = snapshot.byte_order();
+    match work.purpose {
+        Purpose::Traps => return snapshot.read(|records| traps(records, order)),
+        Purpose::Spamtraps => return snapshot.read(|records| spamtraps(records, order)),
+        Purpose::Scan | Purpose::Hosts | Purpose::Host(_) => {}
     }
     let rules = &work.config.rules;
     let mut scan = match work.purpose {
@@ -349,7 +356,9 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
             Scan::begin_all(records, snapshot.byte_order(), work.now, rules)
         })?,
         Purpose::Hosts => Scan::of_all(&snapshot, work.now, rules)?,
-        Purpose::Scan | Purpose::Traps => Scan::of_exempt(&snapshot, work.now, rules)?,
+        Purpose::Scan | Purpose::Traps | Purpose::Spamtraps => {
+            Scan::of_exempt(&snapshot, work.now, rules)?
+        }
     };
     let mut worked = start.elapsed();
     let held = still_held(&snapshot, work)?;
@@ -435,7 +444,10 @@ fn recall(scan: &mut Scan<'_>, recalled: &mut HashSet<Key>, known: &Known<'_>, l
     if new.is_empty() {
         return;
     }
-    scan.recall(recalling::recall(new, |wanted| line.say(Said::Recall(wanted))));
+    let Watched { entries, watch } =
+        recalling::recall(new, |wanted| line.say(Said::Recall(wanted)));
+    scan.watched(watch);
+    scan.recall(entries);
     scan.settle(Some(known));
 }
 
@@ -630,6 +642,18 @@ fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damag
         let trapped = TrapRecord::decode(&record.key, &record.value, order);
         let Some(TrapRecord { address, first, expire }) = trapped else { continue };
         found.trapped.push(Trap { address, first, expire, verdict: None, is_spared: false });
+    }
+    Ok(found)
+}
+
+/// All spamtraps.
+fn spamtraps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damage> {
+    let mut found = Found::default();
+    for record in records {
+        let record = record?;
+        if let Ok((Entry::Spamtrap(key), _)) = Entry::decode(&record.key, &record.value, order) {
+            found.spamtraps.insert(key.to_vec());
+        }
     }
     Ok(found)
 }

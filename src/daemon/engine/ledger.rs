@@ -6,13 +6,13 @@
 #![forbid(unsafe_code)]
 
 use super::now;
-use super::seen::News;
 use crate::daemon::messages::{FromMemory, ToMemory};
 use crate::daemon::peer::Peer;
 use crate::evidence::{Entry, Key};
 use crate::log;
 use crate::memory::{Batch, Counter, Hold, Record, White};
 use crate::plural::counted_here;
+use crate::scan::seen::News;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -142,7 +142,8 @@ impl Ledger {
     }
 
     /// Has remembered what a scan has seen of all hosts.
-    pub fn note_news(&mut self, News { blocks, white, .. }: News) {
+    pub fn note_news(&mut self, News { blocks, white, watched, .. }: News) {
+        self.next.watched = watched.or(self.next.watched);
         let room = BLOCKS_GATHERED.saturating_sub(self.next.blocks.len());
         self.next.blocks.extend(blocks.into_iter().take(room));
         let before = std::mem::replace(&mut self.white, white.iter().map(|(ip, _)| *ip).collect());
@@ -197,6 +198,7 @@ impl Ledger {
         // Whoever passed is looked for in blocks.
         if !self.next.blocks.is_empty() {
             self.next.white = std::mem::take(&mut batch.white);
+            self.next.watched = batch.watched.take();
         }
         self.is_writing = true;
         self.memory.send(&ToMemory::Write(batch));
@@ -222,11 +224,12 @@ impl Ledger {
             evidence,
             white,
             blocks,
+            watched,
             good,
             warned,
         } = &self.next;
         let is_nothing = holds.is_none() && counters.is_none() && whites.is_none();
-        let is_nothing = is_nothing && good.is_none() && warned.is_none();
+        let is_nothing = is_nothing && good.is_none() && warned.is_none() && watched.is_none();
         is_nothing && [records.len(), evidence.len(), white.len(), blocks.len()] == [0; 4]
     }
 

@@ -20,7 +20,7 @@ mod recalling;
 mod recorded;
 mod replays;
 mod requests;
-mod seen;
+mod spamtraps;
 mod standing;
 mod troubles;
 mod trust;
@@ -50,6 +50,7 @@ use crate::machine::{Own, host_name};
 use crate::memory::{Deed, Record};
 use crate::process::shared::Reader;
 use crate::process::wake::drain;
+use crate::scan::seen::Known;
 use crate::scan::{Rule, Why};
 use crate::spamd::Address;
 use histories::Histories;
@@ -60,9 +61,9 @@ use mio::{Events, Interest, Poll, Token};
 use recalling::Recalls;
 use replays::Replays;
 use requests::Asked;
-use seen::Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spamtraps::Spamtraps;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -112,6 +113,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         histories: Histories::default(),
         replays: Replays::default(),
         recalls: Recalls::default(),
+        spamtraps: Spamtraps::default(),
         trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
@@ -209,6 +211,8 @@ struct Engine {
     replays: Replays,
     /// Who waits for what memory knows.
     recalls: Recalls,
+    /// Clients that want to know of spamtraps, or to make some.
+    spamtraps: Spamtraps,
     /// How often each rule was wrong.
     trust: Trust,
     /// Hosts whose identity had no answer in scan after scan.
@@ -318,6 +322,7 @@ impl Engine {
                 }
                 FromMemory::Tuples(ticket, found) => self.replayed(ticket, found),
                 FromMemory::Known(ticket, known) => self.recalled(ticket, known),
+                FromMemory::Suggested(ticket, page) => self.suggested(ticket, page),
                 FromMemory::Found(ticket, found) => self.told(ticket, found),
                 FromMemory::Written(_) => {}
             }

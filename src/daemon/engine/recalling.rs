@@ -14,7 +14,8 @@
 
 use super::Engine;
 use crate::daemon::messages::ToMemory;
-use crate::evidence::{Entry, Key};
+use crate::evidence::Key;
+use crate::memory::Watched;
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -24,20 +25,17 @@ const CHUNK: usize = 10_000;
 /// How long an answer is waited for, all messages together. A hundred thousand keys take less.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is known.
-pub type Known = Vec<(Key, Entry)>;
-
 /// Keys, and where the answer goes.
 pub struct Wanted {
     keys: Vec<Key>,
-    answer: Sender<Known>,
+    answer: Sender<Watched>,
 }
 
 /// Who waits for answers, by ticket.
-pub type Recalls = HashMap<u64, Sender<Known>>;
+pub type Recalls = HashMap<u64, Sender<Watched>>;
 
 /// Asks what memory knows of these keys by way of `say`, and waits for it.
-pub fn recall(mut keys: Vec<Key>, say: impl Fn(Wanted)) -> Known {
+pub fn recall(mut keys: Vec<Key>, say: impl Fn(Wanted)) -> Watched {
     keys.sort_unstable();
     keys.dedup();
     let (answer, known) = channel();
@@ -48,7 +46,11 @@ pub fn recall(mut keys: Vec<Key>, say: impl Fn(Wanted)) -> Known {
     drop(answer);
     let until = Instant::now() + PATIENCE;
     let next = |_| known.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
-    (0..count).map_while(next).flatten().collect()
+    let parts: Vec<_> = (0..count).map_while(next).collect();
+    // Who does not know all of it does not know whom hosts that passed wrote to.
+    let watch = parts.last().filter(|_| parts.len() == count).and_then(|part| part.watch);
+    let entries = parts.into_iter().flat_map(|part| part.entries).collect();
+    Watched { entries, watch }
 }
 
 impl Engine {
@@ -60,10 +62,12 @@ impl Engine {
     }
 
     /// Memory has answered.
-    pub(super) fn recalled(&mut self, ticket: u64, known: Known) {
+    pub(super) fn recalled(&mut self, ticket: u64, known: Result<Watched, String>) {
         if let Some(answer) = self.recalls.remove(&ticket) {
             // It may no longer wait.
-            let _ = answer.send(known);
+            let _ = answer.send(known.unwrap_or_default());
+        } else {
+            self.adopt_known(ticket, known);
         }
     }
 }
@@ -71,6 +75,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::{Entry, Watch};
 
     fn keys(count: usize) -> Vec<Key> {
         (0..count).filter_map(|n| Key::helo(format!("h{}", n % (count - 1)).as_bytes())).collect()
@@ -81,16 +86,32 @@ mod tests {
         let asked = std::cell::RefCell::new(Vec::new());
         let known = recall(keys(CHUNK + 2), |Wanted { keys, answer }| {
             asked.borrow_mut().push(keys.len());
-            answer.send(keys.into_iter().map(|key| (key, Entry::default())).collect()).unwrap();
+            let entries = keys.into_iter().map(|key| (key, Entry::default())).collect();
+            answer.send(Watched { entries, ..Watched::default() }).unwrap();
         });
-        assert_eq!((known.len(), asked.into_inner()), (CHUNK + 1, vec![CHUNK, 1]));
+        assert_eq!((known.entries.len(), asked.into_inner()), (CHUNK + 1, vec![CHUNK, 1]));
+    }
+
+    /// Of keys without an answer it is not known whether a host that passed wrote to them.
+    #[test]
+    fn nothing_is_watched_if_an_answer_is_missing() {
+        let watch = Some(Watch::begin(5));
+        for (answered, wanted) in [(2u32, watch), (1, None)] {
+            let left = std::cell::Cell::new(answered);
+            let known = recall(keys(CHUNK + 2), |Wanted { answer, .. }| {
+                if left.replace(left.get().saturating_sub(1)) > 0 {
+                    answer.send(Watched { watch, ..Watched::default() }).unwrap();
+                }
+            });
+            assert_eq!(known.watch, wanted);
+        }
     }
 
     #[test]
     fn without_memory_nothing_is_known_at_once() {
         let start = Instant::now();
-        assert_eq!(recall(keys(5), drop), []);
-        assert_eq!(recall(Vec::new(), drop), []);
+        assert_eq!(recall(keys(5), drop), Watched::default());
+        assert_eq!(recall(Vec::new(), drop), Watched::default());
         assert!(start.elapsed() < PATIENCE);
     }
 }

@@ -106,6 +106,14 @@ impl Engine {
                 let ticket = self.ticket();
                 self.replays.begin(ticket, (client, since, is_end), &mut self.ledger);
             }
+            Request::Suggest | Request::Adopt { .. } if self.spamtraps.is_full() => {
+                self.served(|server| server.fail(client, BUSY));
+            }
+            Request::Suggest => self.want(client, Purpose::Spamtraps),
+            Request::Adopt { recipients, is_forced: false } => self.adopt(client, recipients),
+            Request::Adopt { recipients, is_forced: true } => {
+                self.ask_to_adopt(client, recipients, true);
+            }
             Request::Scan => {
                 let starts = self.want_scan();
                 self.served(|server| match starts {
@@ -166,6 +174,18 @@ impl Engine {
         self.served(|server| server.fail(client, BUSY));
     }
 
+    /// Has recipients made spamtraps; `is_forced` includes those that `pass rcpt` matches.
+    pub(super) fn ask_to_adopt(
+        &mut self,
+        client: ClientId,
+        recipients: Vec<String>,
+        is_forced: bool,
+    ) {
+        let by = By::Operator { over_white: is_forced, time: None };
+        let wish = Wish { addresses: recipients, by, time: None, because: None };
+        self.ask_store(client, wish, ToStore::Adopt);
+    }
+
     /// Asks the store for a change that a client wants.
     fn ask_store(&mut self, client: ClientId, wish: Wish, message: fn(Change) -> ToStore) {
         if self.asked.len() >= CHANGES {
@@ -205,6 +225,9 @@ impl Engine {
     /// Logs, counts and announces a change that a client has made.
     fn note_change(&mut self, address: &str, (outcome, expire): (Outcome, i64), asked: &Asked) {
         let Asked { wish: Wish { time, because, .. }, user, .. } = asked;
+        if outcome == Outcome::Adopted {
+            return self.note_adopted(address, user);
+        }
         let Ok(address) = Address::parse(address.as_bytes()) else { return };
         match outcome {
             Outcome::Trapped | Outcome::Renewed | Outcome::WasWhite => {
@@ -226,7 +249,7 @@ impl Engine {
                 self.memory.hold(address.ip(), *time, reason.clone());
                 self.released(&address, Deed::Released, reason);
             }
-            Outcome::Refused(_) => {}
+            Outcome::Adopted | Outcome::IsSpamtrap | Outcome::Refused(_) => {}
         }
     }
 }

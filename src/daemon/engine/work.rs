@@ -404,6 +404,7 @@ impl Engine {
                 };
                 self.tell_past(client, address, none);
             }
+            Purpose::Spamtraps => self.suggest(client, found.spamtraps),
             Purpose::Scan => {}
         }
     }

@@ -4,10 +4,11 @@
 use crate::daemon::now;
 use crate::errno::reason;
 use crate::escape::escaped_path;
-use crate::evidence::{Entry, Key};
+use crate::evidence::Key;
 use crate::log;
 use crate::memory::{
-    Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store, Tuples,
+    Batch, Error, FILE, Found, Opened, Place, Query, Recalled, Settings, Store, Suggested, Tuples,
+    Watched,
 };
 use std::time::{Duration, Instant};
 
@@ -56,9 +57,16 @@ impl Keeper {
         written.err().map(|failure| failure.unwrap_or_else(|| NOTHING.into()))
     }
 
-    /// What is known of these keys; nothing if that cannot be read.
-    pub fn known(&mut self, keys: &[Key]) -> Vec<(Key, Entry)> {
-        self.use_store(|store| store.evidence(keys)).unwrap_or_default()
+    /// What is known of these keys.
+    pub fn known(&mut self, keys: &[Key]) -> Result<Watched, String> {
+        self.use_store(|store| store.known(keys))
+            .map_err(|failure| failure.unwrap_or_else(|| NOTHING.into()))
+    }
+
+    /// A page of recipients that only strangers write to.
+    pub fn suggest(&mut self, from: Option<&[u8]>) -> Result<Suggested, String> {
+        self.use_store(|store| store.suggestions(now(), from))
+            .map_err(|failure| failure.unwrap_or_else(|| NOTHING.into()))
     }
 
     /// A page of the tuples of all hosts.

@@ -87,7 +87,13 @@ fn answer(keeper: Option<&mut Keeper>, message: ToMemory) -> FromMemory {
             FromMemory::Written(keeper.map_or_else(unusable, |keeper| keeper.write(batch)))
         }
         (ToMemory::Known { ticket, keys }, keeper) => {
-            FromMemory::Known(ticket, keeper.map_or_else(Vec::new, |keeper| keeper.known(&keys)))
+            let known = keeper.map(|keeper| keeper.known(&keys));
+            FromMemory::Known(ticket, known.unwrap_or_else(|| Err("nothing is remembered".into())))
+        }
+        (ToMemory::Suggest { ticket, from }, keeper) => {
+            let found = keeper.map(|keeper| keeper.suggest(from.as_deref()));
+            let found = found.unwrap_or_else(|| Err("nothing is remembered".into()));
+            FromMemory::Suggested(ticket, found)
         }
         (ToMemory::Tuples { ticket, since, from }, Some(keeper)) => {
             FromMemory::Tuples(ticket, keeper.tuples(since, from))

@@ -6,7 +6,7 @@
 //! limit`, and its record is checked again under the lock. The configuration determines how long a trap
 //! lasts. The worst that a compromised engine can do here is to trap hosts at that rate, and to remove
 //! traps. Since the engine speaks for the operator, it can claim that the operator wants a whitelisted host
-//! trapped; `allow` and the rate apply to that too.
+//! trapped, or a recipient made a spamtrap; `allow` and the rate apply to that too.
 //!
 //! It waits for messages, for the lock, and for the engine to take answers, and always notices the end of
 //! its parent. A write in progress is finished first.
@@ -36,6 +36,7 @@ use crate::log;
 use crate::machine::Own;
 use crate::process::shared::Writer;
 use crate::spamd::Address;
+use crate::spamd::spamtrap::{self, Spamtrap};
 use crate::spamd::sync::Trap;
 use crate::spamd::trap::{self, Outcome, Over, Refusal};
 use known::Known;
@@ -114,10 +115,10 @@ struct Store {
 }
 
 /// A change of one record that may be made.
-struct Planned<'a> {
+struct Planned<'a, T> {
     /// Its place among the addresses.
     place: usize,
-    address: &'a Address,
+    address: &'a T,
 }
 
 impl Store {
@@ -179,6 +180,7 @@ impl Store {
                 let changed = self.release(life, &change);
                 self.with_whites(changed)
             }
+            ToStore::Adopt(change) => vec![self.adopt(life, &change)],
             ToStore::Own { traps, whites } => {
                 traps.into_iter().for_each(|(address, expire)| self.set.add(address, expire));
                 self.whites.inherit(whites);
@@ -200,13 +202,15 @@ impl Store {
         let answer = |message| match message {
             ToStore::Read => Some(FromStore::Read(Err(failure.clone()))),
             ToStore::FreeImage | ToStore::Own { .. } => None,
-            ToStore::Trap(change) | ToStore::EndTraps(change) => Some(FromStore::Changed {
-                ticket: change.ticket,
-                outcomes: vec![None; change.addresses.len()],
-                expire: 0,
-                failure: Some(failure.clone()),
-                longest: Duration::ZERO,
-            }),
+            ToStore::Trap(change) | ToStore::EndTraps(change) | ToStore::Adopt(change) => {
+                Some(FromStore::Changed {
+                    ticket: change.ticket,
+                    outcomes: vec![None; change.addresses.len()],
+                    expire: 0,
+                    failure: Some(failure.clone()),
+                    longest: Duration::ZERO,
+                })
+            }
         };
         std::mem::take(&mut self.deferred).into_iter().filter_map(answer).collect()
     }
@@ -270,12 +274,12 @@ impl Store {
         // Hosts found in one file must not be trapped in another.
         let is_scan = matches!(change.by, By::Scan { .. });
         self.database.bind(self.judged.filter(|_| is_scan));
-        let admit = |config: &Config, address: &Address| {
-            let rules = &config.rules;
+        let admit = |config: &Config, text: &str| {
+            let (address, rules) = (host(text)?, &config.rules);
             match address.ip().to_canonical() {
                 ip if rules.allows(ip) => Err(Refusal::Allowed),
                 ip if over < Over::White && rules.own.contains(ip) => Err(Refusal::Own),
-                _ => Ok(()),
+                _ => Ok(address),
             }
         };
         let replaced = RefCell::new(Vec::new());
@@ -313,10 +317,34 @@ impl Store {
             None => trap::release(engine, address),
         };
         self.database.bind(None);
-        let (changed, addresses) = self.change(life, (change, 0), |_, _| Ok(()), work);
+        let (changed, addresses) = self.change(life, (change, 0), |_, text| host(text), work);
         self.whites = whites;
         self.note(&changed, &addresses, 0);
         changed
+    }
+
+    fn adopt(&mut self, life: &mut Life, change: &Change) -> FromStore {
+        let is_forced = matches!(change.by, By::Operator { over_white: true, .. });
+        let now = now();
+        let admit = |config: &Config, text: &str| {
+            let spamtrap = Spamtrap::parse(text.as_bytes())?;
+            let is_good = config.rules.rcpt.pass.is_match(spamtrap.key());
+            if is_good && !is_forced { Err(Refusal::PassRcpt) } else { Ok(spamtrap) }
+        };
+        let work = |engine: &mut dyn Engine, limit: &mut Limit, spamtrap: &Spamtrap| {
+            let begun = Instant::now();
+            if !limit.has_room(begun) {
+                return Ok(Outcome::Refused(Refusal::Limit));
+            }
+            let outcome = spamtrap::adopt(engine, spamtrap, now);
+            // A write that failed may be in the file.
+            if !matches!(outcome, Ok(Outcome::Refused(_) | Outcome::IsSpamtrap)) {
+                limit.count(begun);
+            }
+            outcome
+        };
+        self.database.bind(None);
+        self.change(life, (change, 0), admit, work).0
     }
 
     /// Remembers the traps that it has set, with their expiry times, and those removed.
@@ -336,22 +364,16 @@ impl Store {
         }
     }
 
-    /// Calls `work` for every valid address that `admit` accepts. New traps end at `expire`.
-    fn change(
+    /// Calls `work` for every address that `admit` accepts. New traps end at `expire`.
+    fn change<T>(
         &mut self,
         life: &mut Life,
         (change, expire): (&Change, i64),
-        admit: impl Fn(&Config, &Address) -> Result<(), Refusal>,
-        work: impl Fn(&mut dyn Engine, &mut Limit, &Address) -> Result<Outcome, EngineError>,
-    ) -> (FromStore, Vec<Result<Address, Refusal>>) {
-        let addresses: Vec<_> = change
-            .addresses
-            .iter()
-            .map(|text| {
-                let address = Address::parse(text.as_bytes()).map_err(|_| Refusal::NotAnAddress)?;
-                admit(&self.config, &address).map(|()| address)
-            })
-            .collect();
+        admit: impl Fn(&Config, &str) -> Result<T, Refusal>,
+        work: impl Fn(&mut dyn Engine, &mut Limit, &T) -> Result<Outcome, EngineError>,
+    ) -> (FromStore, Vec<Result<T, Refusal>>) {
+        let addresses: Vec<_> =
+            change.addresses.iter().map(|text| admit(&self.config, text)).collect();
         let mut outcomes: Vec<_> = addresses
             .iter()
             .map(|address| address.as_ref().err().map(|refusal| Outcome::Refused(*refusal)))
@@ -361,7 +383,7 @@ impl Store {
             .enumerate()
             .filter_map(|(place, address)| Some(Planned { place, address: address.as_ref().ok()? }))
             .collect();
-        let mut work = |engine: &mut dyn Engine, planned: &Planned<'_>| {
+        let mut work = |engine: &mut dyn Engine, planned: &Planned<'_, T>| {
             work(engine, &mut self.limit, planned.address)
         };
         let path = self.config.database.clone();
@@ -400,6 +422,10 @@ impl Store {
             sync.send(&ToSync::Trapped(traps));
         }
     }
+}
+
+fn host(text: &str) -> Result<Address, Refusal> {
+    Address::parse(text.as_bytes()).map_err(|_| Refusal::NotAnAddress)
 }
 
 fn waiting(path: &Path) {

@@ -46,7 +46,7 @@ pub fn change(console: &mut Console<'_>, socket: &Path, order: &Order) -> Result
         }
         Action::Release => Request::Release { addresses, time: *time },
     };
-    order_all(console, socket, &addresses, request, Silence::No)
+    order_all(console, socket, addresses.chunks(ADDRESSES_MAX), request)
 }
 
 /// `release -a` and `release -r`: ends the traps that the daemon has set and that still stand.
@@ -68,7 +68,7 @@ pub fn release_ours(console: &mut Console<'_>, socket: &Path, ours: &Ours) -> Re
     let ours_standing = standing.into_iter().filter(|(_, is_ours)| *is_ours);
     let addresses: Vec<_> = ours_standing.map(|(address, _)| address.to_string()).collect();
     let request = |addresses| Request::Release { addresses, time: ours.time };
-    order_all(console, socket, &addresses, request, Silence::AboutTheFree)
+    order_parts(console, socket, addresses.chunks(ADDRESSES_MAX), request, Silence::AboutTheFree)
 }
 
 /// The addresses as typed, and for each network the hosts in it that wait.
@@ -94,15 +94,25 @@ fn with_networks(socket: &Path, typed: &[OsString]) -> Result<Vec<String>, Failu
     Ok(addresses)
 }
 
-fn order_all(
+/// Has all addresses changed, some with each request.
+pub(super) fn order_all<'a>(
     console: &mut Console<'_>,
     socket: &Path,
-    addresses: &[String],
+    parts: impl Iterator<Item = &'a [String]>,
+    request: impl Fn(Vec<String>) -> Request,
+) -> Result<(), Failure> {
+    order_parts(console, socket, parts, request, Silence::No)
+}
+
+fn order_parts<'a>(
+    console: &mut Console<'_>,
+    socket: &Path,
+    parts: impl Iterator<Item = &'a [String]>,
     request: impl Fn(Vec<String>) -> Request,
     silence: Silence,
 ) -> Result<(), Failure> {
     let mut all_done = true;
-    for addresses in addresses.chunks(ADDRESSES_MAX) {
+    for addresses in parts {
         let (request, count) = (request(addresses.to_vec()), addresses.len());
         all_done &= order_some(console, socket, &request, (count, silence))?;
     }

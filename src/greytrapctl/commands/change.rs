@@ -9,7 +9,7 @@ use crate::db::Engine;
 use crate::db::database::{Changes, Database};
 use crate::db::lock::{self, Creation, Wait};
 use crate::db::{EngineError, Error, ErrorKind};
-use crate::escape::escaped_path;
+use crate::escape::{escaped_path, harmless};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::json;
 use crate::greytrapctl::locks::Task;
@@ -34,15 +34,26 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
         make_missing(&change.file)?;
     }
     Task::Write { database: &change.file }.lock_in()?;
-    let Changes { done, cost, failure } = write(console, change, (&addresses, &own));
+    let changes = write(console, change, (&addresses, &own));
+    tell(console, &change.file, &addresses, changes)
+}
+
+/// Reports the result for each address, and what it has cost.
+pub(super) fn tell(
+    console: &mut Console<'_>,
+    file: &Path,
+    addresses: &[impl ToString],
+    Changes { done, cost, failure }: Changes<Outcome>,
+) -> Result<(), Failure> {
     let mut all_done = true;
     for (address, outcome) in addresses.iter().zip(&done) {
         all_done &= outcome.is_done();
-        report(console, Some(&change.file), &address.to_string(), *outcome)?;
+        let address = address.to_string();
+        report(console, Some(file), &harmless(&address).to_string(), *outcome)?;
     }
     if console.verbose {
         let longest = cost.longest.as_secs_f64() * 1e3;
-        let (file, batches) = (escaped_path(&change.file), cost.batches);
+        let (file, batches) = (escaped_path(file), cost.batches);
         let es = if batches == 1 { "" } else { "es" };
         console
             .tell(format_args!("{file}: {batches} batch{es}, lock held {longest:.1} ms at most"));
@@ -54,9 +65,9 @@ pub fn run(console: &mut Console<'_>, change: &Change) -> Result<(), Failure> {
     }
 }
 
-/// Creates the database for a trap, if it is missing. If root creates it, it is owned by spamd's user, who
+/// Creates the database for a record, if it is missing. If root creates it, it is owned by spamd's user, who
 /// could not write it otherwise, or if there is no such user, by the owner of the directory.
-fn make_missing(path: &Path) -> Result<(), Failure> {
+pub(super) fn make_missing(path: &Path) -> Result<(), Failure> {
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! The commands that only a running greytrapper(8) can answer: asked over its socket.
 #![forbid(unsafe_code)]
 
-use super::{ask, history, monitor, report, show};
+use super::{adopt, ask, history, monitor, report, show, suggest};
 use crate::control::client::{Answer, Error};
 use crate::control::protocol;
 use crate::greytrapctl::console::{Console, Failure};
@@ -40,6 +40,8 @@ pub fn run(console: &mut Console<'_>, socket: &Path, request: &Request) -> Resul
         Request::Monitor(since) => monitor::run(console, socket, *since),
         Request::Report(report) => report::run(console, socket, report.since, output),
         Request::Change(order) => ask::change(console, socket, order),
+        Request::Suggest => suggest::run(console, socket),
+        Request::Adopt(wish) => adopt::run(console, socket, wish),
         Request::ReleaseOurs(ours) => ask::release_ours(console, socket, ours),
         Request::Order(request) => order(socket, request),
     }

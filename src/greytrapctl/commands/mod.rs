@@ -8,6 +8,7 @@
 use super::console::{Console, Failure};
 use super::options::Command;
 
+mod adopt;
 mod ask;
 mod change;
 mod check;
@@ -28,6 +29,7 @@ mod report;
 mod show;
 mod simulate;
 mod spf;
+mod suggest;
 
 /// Carries a command out.
 pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> {
@@ -40,6 +42,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
         Command::Lookup(lookup) => lookup::run(console, lookup),
         Command::Spf(spf) => spf::run(console, spf),
         Command::Change(change) => change::run(console, change),
+        Command::Adopt(file, clock, wish) => adopt::on_file(console, file, *clock, wish),
         Command::Export(export) => export::run(console, export),
         Command::Daemon { socket, request } => daemon::run(console, socket, request),
     }

@@ -5,11 +5,14 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
+use crate::db::Damage;
+use crate::db::snapshot::Snapshot;
 use crate::escape::escaped_path;
 use crate::evidence::{Entry, Key};
 use crate::greytrapctl::console::Failure;
 use crate::inquiry::Warnings;
-use crate::memory::{Batch, Error, Settings, Store};
+use crate::memory::{Batch, Error, Settings, Store, Watched};
+use crate::scan::seen::{self, News};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,10 @@ pub struct Remembering {
     store: Store,
     now: i64,
     warnings: Warnings,
+    /// Which tuples are known.
+    tuples: seen::Known,
+    /// Whether tuples are remembered.
+    has_tuples: bool,
 }
 
 impl Remembering {
@@ -36,10 +43,12 @@ impl Remembering {
         };
         let store = Store::at(path, settings).map_err(said)?;
         let mut warnings = Warnings::default();
-        warnings.inherit(store.recall(now, now, 0).map_err(said)?.warned);
+        let recalled = store.recall(now, now, 0).map_err(said)?;
+        warnings.inherit(recalled.warned);
         // Those of long ago no longer count.
         warnings.note(Vec::new(), now);
-        Ok(Remembering { path: path.into(), store, now, warnings })
+        let (tuples, has_tuples) = (seen::Known::until(recalled.until), memory.tuples.is_some());
+        Ok(Remembering { path: path.into(), store, now, warnings, tuples, has_tuples })
     }
 
     /// Hosts that were spared before although they sent a bad message.
@@ -48,22 +57,30 @@ impl Remembering {
     }
 
     /// What is known of these keys.
-    pub fn known(&self, keys: &[Key]) -> Result<Vec<(Key, Entry)>, Failure> {
-        self.store.evidence(keys).map_err(|error| failure(&self.path, &error))
+    pub fn known(&self, keys: &[Key]) -> Result<Watched, Failure> {
+        self.store.known(keys).map_err(|error| failure(&self.path, &error))
     }
 
-    /// Writes what a scan has found, if anything: hosts that it spares with a bad message, and evidence.
+    /// What the daemon would remember of all hosts.
+    pub fn news(&self, snapshot: &Snapshot<'_>) -> Result<News, Damage> {
+        match self.has_tuples {
+            true => seen::news(snapshot, &self.tuples, self.now),
+            false => Ok(News::default()),
+        }
+    }
+
+    /// Writes what a scan has found: hosts that it spares with a bad message, evidence, and what it saw of all
+    /// hosts.
     pub fn write(
         mut self,
         spared: Vec<IpAddr>,
         evidence: Vec<(Key, Entry)>,
+        News { blocks, white, watched, .. }: News,
     ) -> Result<(), Failure> {
-        if spared.is_empty() && evidence.is_empty() {
-            return Ok(());
-        }
         self.warnings.note(spared, self.now);
         let warned = Some(self.warnings.legacy());
-        let batch = Batch { now: self.now, evidence, warned, ..Batch::default() };
+        let now = self.now;
+        let batch = Batch { now, evidence, warned, blocks, white, watched, ..Batch::default() };
         self.store.write(batch).map_err(|error| failure(&self.path, &error))
     }
 }

@@ -5,7 +5,7 @@
 use super::remembering::Remembering;
 use super::{conf, input};
 use crate::config::{Config, Networks};
-use crate::db::Error;
+use crate::db::{Damage, Error};
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
 use crate::errno::reason;
@@ -18,6 +18,7 @@ use crate::greytrapctl::options::{Clock, Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{CameUp, Findings, Inquiry, Questions, Rounds, unfit};
 use crate::machine::host_name;
+use crate::memory::Watched;
 use crate::plural::counted;
 use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
 use std::collections::HashSet;
@@ -43,9 +44,9 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
+    let damaged = |damage: Damage| Error { path: simulate.file.clone(), kind: damage.into() };
     let begin = if console.verbose { Scan::of_all } else { Scan::of };
-    let mut scan = begin(&snapshot, now, &config.rules)
-        .map_err(|damage| Error { path: simulate.file.clone(), kind: damage.into() })?;
+    let mut scan = begin(&snapshot, now, &config.rules).map_err(damaged)?;
     let mut resolver = resolver;
     let spared = memory.as_ref().map(Remembering::spared).unwrap_or_default();
     let mut known = Rounds { spared, heard: heard(console, &mut hearing), ..Rounds::default() };
@@ -53,7 +54,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     if !known.findings.is_empty() {
         scan.settle(Some(&known));
         if let Some(memory) = &memory {
-            scan.recall(memory.known(&scan.keys())?);
+            recall(&mut scan, memory)?;
             scan.settle(Some(&known));
         }
         let mut came_up = CameUp::default();
@@ -69,7 +70,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     }
     if let Some(memory) = memory.as_ref().filter(|_| answers.is_some()) {
         // Of names that came up with the last answers.
-        scan.recall(memory.known(&scan.keys())?);
+        recall(&mut scan, memory)?;
         scan.settle(answers);
     }
     let (report, evidence) = scan.end();
@@ -93,7 +94,8 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     }
     console.flush()?;
     if let Some(memory) = memory {
-        memory.write(spared_now(&report, answers), evidence.fresh())?;
+        let news = memory.news(&snapshot).map_err(damaged)?;
+        memory.write(spared_now(&report, answers), evidence.fresh(), news)?;
     }
     sum_up(console, &simulate.file, &by_rule);
     // The program ends here; to give back what was judged, piece by piece, would only take time.
@@ -113,6 +115,14 @@ pub fn heard(console: &mut Console<'_>, hearing: &mut Option<Hearing>) -> Option
     let said = hearing.listen(Clock::System.now());
     said.iter().for_each(|said| console.tell(format_args!("{said}")));
     hearing.heard()
+}
+
+/// Adds what is known of earlier scans.
+fn recall(scan: &mut Scan<'_>, memory: &Remembering) -> Result<(), Failure> {
+    let Watched { entries, watch } = memory.known(&scan.keys())?;
+    scan.watched(watch);
+    scan.recall(entries);
+    Ok(())
 }
 
 /// The hosts that have one bad message, which their identity outweighs this time; none without answers.

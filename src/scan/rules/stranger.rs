@@ -7,6 +7,7 @@
 //! |---|---|
 //! | HELO | one label; no top-level domain; a registrable domain that does not exist; used in several networks with several sender domains; the host is in a DNS list, or other sites have it in the trap |
 //! | sender | its domain is used in several networks; SPF (RFC 7208) fails; it is in the recipient's domain |
+//! | recipient | with `learn recipients`: many networks have written to it, and no host that passed |
 //!
 //! A HELO that is the sender's domain, which SPF denies, is a sign in both. Null senders give none. Source:
 //! measured in real mail.
@@ -14,7 +15,7 @@
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Meaning, Rules};
 use crate::escape::escaped_path;
-use crate::evidence::KEPT;
+use crate::evidence::{Evidence, KEPT};
 use crate::name;
 use crate::scan::answers::{Confirmation, Exemption, SpfResult};
 use crate::scan::{exemption, lists};
@@ -22,14 +23,22 @@ use crate::scan::identity::{self, Anonymity};
 use crate::scan::sender::{self, Mailbox};
 use crate::scan::unasked::{Check, Unasked};
 use crate::spamd::Tuple;
+use crate::spamd::spamtrap::Spamtrap;
 use std::path::Path;
 
 /// Signs of spam in two fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::scan) struct Stranger {
     tuple: u32,
-    helo: HeloSign,
-    from: SenderSign,
+    signs: Both,
+}
+
+/// In which fields they are, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Both {
+    HeloAndSender(HeloSign, SenderSign),
+    HeloAndRecipient(HeloSign),
+    SenderAndRecipient(SenderSign),
 }
 
 /// A sign in the field HELO.
@@ -60,6 +69,39 @@ enum SenderSign {
     Recipients,
 }
 
+impl HeloSign {
+    fn text(self, rules: &Rules) -> String {
+        match self {
+            HeloSign::OneLabel => "one-label HELO".into(),
+            HeloSign::NoTld => "HELO without a top-level domain".into(),
+            HeloSign::Gone => "HELO in a domain that does not exist".into(),
+            HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
+            HeloSign::Senders => "HELO of the sender domain".into(),
+            HeloSign::Heard => {
+                let path = rules.hear.as_deref().unwrap_or(Path::new(""));
+                format!("listed in {}", escaped_path(path))
+            }
+            HeloSign::Listed(number) => {
+                let list = rules.lists.get(usize::from(number));
+                format!("listed by {}", list.map_or("a list", |list| &list.zone))
+            }
+        }
+    }
+}
+
+impl SenderSign {
+    fn text(self) -> String {
+        match self {
+            SenderSign::Shared(networks) => format!("sender domain from {networks} networks"),
+            SenderSign::Fail => "SPF fail".into(),
+            SenderSign::SoftFail => "SPF softfail".into(),
+            SenderSign::Recipients => "sender in the recipient's domain".into(),
+        }
+    }
+}
+
+/// The sign in the recipient: evidence counts no further than [`MANY`](crate::evidence::MANY).
+const RECIPIENT: &str = "recipient mailed from more than 10 networks";
 /// The least number of networks, and of sender domains with a HELO name, that is a sign.
 const SEVERAL: usize = 2;
 
@@ -82,7 +124,7 @@ impl Finding for Stranger {
         }
         let mut lacking = Unasked::NONE;
         let opinion = case.one_letter(case.anonymity, |number, tuple| match signs(case, tuple) {
-            Signs::Both(helo, from) => Some(Stranger { tuple: number, helo, from }),
+            Signs::Both(signs) => Some(Stranger { tuple: number, signs }),
             Signs::Few(checks) => {
                 lacking = lacking.or(checks);
                 None
@@ -97,28 +139,14 @@ impl Finding for Stranger {
     }
 
     fn reason(&self, subject: &Subject<'_>) -> String {
-        let helo = match self.helo {
-            HeloSign::OneLabel => "one-label HELO".into(),
-            HeloSign::NoTld => "HELO without a top-level domain".into(),
-            HeloSign::Gone => "HELO in a domain that does not exist".into(),
-            HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
-            HeloSign::Senders => "HELO of the sender domain".into(),
-            HeloSign::Heard => {
-                let path = subject.rules.hear.as_deref().unwrap_or(Path::new(""));
-                format!("listed in {}", escaped_path(path))
+        let rules = subject.rules;
+        match self.signs {
+            Both::HeloAndSender(helo, from) => {
+                format!("Stranger: {}, {}", helo.text(rules), from.text())
             }
-            HeloSign::Listed(number) => {
-                let list = subject.rules.lists.get(usize::from(number));
-                format!("listed by {}", list.map_or("a list", |list| &list.zone))
-            }
-        };
-        let from = match self.from {
-            SenderSign::Shared(networks) => format!("sender domain from {networks} networks"),
-            SenderSign::Fail => "SPF fail".into(),
-            SenderSign::SoftFail => "SPF softfail".into(),
-            SenderSign::Recipients => "sender in the recipient's domain".into(),
-        };
-        format!("Stranger: {helo}, {from}")
+            Both::HeloAndRecipient(helo) => format!("Stranger: {}, {RECIPIENT}", helo.text(rules)),
+            Both::SenderAndRecipient(from) => format!("Stranger: {}, {RECIPIENT}", from.text()),
+        }
     }
 
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
@@ -132,37 +160,57 @@ fn is_on(rules: &Rules) -> bool {
 
 /// The signs in a tuple.
 enum Signs {
-    /// In both fields.
-    Both(HeloSign, SenderSign),
-    /// These checks, which have no result, could make it both.
+    /// In two fields.
+    Both(Both),
+    /// These checks, which have no result, could make it two.
     Few(Unasked),
 }
 
 fn signs(case: &Case<'_, '_>, tuple: &Tuple<'_>) -> Signs {
     let Some(from) = exemption::mailbox(tuple.from) else { return Signs::Few(Unasked::NONE) };
-    let (spf, from_sign) = (spf_sign(case, &from), sender_sign(case, &from, tuple.to));
+    let (spf, sender) = (spf_sign(case, &from), sender_sign(case, &from, tuple.to));
+    let is_learnt = is_learnt(case, tuple.to);
     let mut lacking = Unasked::NONE;
     let mut helo = helo_sign(case, tuple.helo);
     if helo.is_none() {
         let (listed, number) = listed(case);
         helo = (listed == Confirmation::Confirmed).then_some(HeloSign::Listed(number));
         helo = helo.or_else(|| is_heard(case).then_some(HeloSign::Heard));
-        let is_enough = from_sign.is_some() || !matches!(spf, Spf::Other);
+        let is_enough = sender.is_some() || is_learnt || !matches!(spf, Spf::Other);
         if helo.is_none() && listed == Confirmation::Unknown && is_enough {
             lacking = lacking.and(Check::List);
         }
     }
     let name = tuple.helo.strip_suffix(b".").unwrap_or(tuple.helo);
     let is_senders = from.domain.eq_ignore_ascii_case(name);
-    match (helo, from_sign, spf) {
+    Signs::Both(match (helo, sender, spf) {
         (Some(helo), Some(sign), _) | (Some(helo), None, Spf::Denies(sign)) => {
-            Signs::Both(helo, sign)
+            Both::HeloAndSender(helo, sign)
         }
-        (None, _, Spf::Denies(sign)) if is_senders => Signs::Both(HeloSign::Senders, sign),
-        (Some(_), None, Spf::Unknown) => Signs::Few(lacking.and(Check::Exemption)),
-        (None, _, Spf::Unknown) if is_senders => Signs::Few(lacking.and(Check::Exemption)),
-        _ => Signs::Few(lacking),
-    }
+        (None, _, Spf::Denies(sign)) if is_senders => Both::HeloAndSender(HeloSign::Senders, sign),
+        (Some(helo), ..) if is_learnt => Both::HeloAndRecipient(helo),
+        (None, Some(sign), _) | (None, None, Spf::Denies(sign)) if is_learnt => {
+            Both::SenderAndRecipient(sign)
+        }
+        (Some(_), None, Spf::Unknown) => return Signs::Few(lacking.and(Check::Exemption)),
+        (None, _, Spf::Unknown) if is_senders || is_learnt => {
+            return Signs::Few(lacking.and(Check::Exemption));
+        }
+        _ => return Signs::Few(lacking),
+    })
+}
+
+/// Whether the recipient is one to which only strangers write, and could be a spamtrap.
+fn is_learnt(case: &Case<'_, '_>, to: &[u8]) -> bool {
+    let Rules { learn_recipients: true, rcpt, .. } = case.subject.rules else { return false };
+    let is_learnt = |evidence: &Evidence| {
+        sender::recipient(to).is_some_and(|recipient| {
+            evidence.is_learnt(&recipient)
+                && !rcpt.pass.is_match(&recipient)
+                && Spamtrap::parse(&recipient).is_ok()
+        })
+    };
+    case.evidence.is_some_and(is_learnt)
 }
 
 /// Whether other sites have the host in the trap.
@@ -246,10 +294,12 @@ fn small(networks: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::rules::RcptRules;
     use crate::db::{ByteOrder, Record};
-    use crate::evidence::{Evidence, Sighting};
+    use crate::evidence::{Evidence, Sighting, Watch};
     use crate::scan::answers::{Confirmation, DomainVerdict};
     use crate::scan::{Answers, Scan};
+    use regex::bytes::RegexSet;
     use std::net::IpAddr;
     use crate::scan::testing::{NOW, Oracle, grey, letter_rules, letters, lines, scan};
 
@@ -446,6 +496,81 @@ mod tests {
             assert_eq!(names, wanted_names.map(Box::from));
             scan.recall(before.fresh());
             assert_eq!(lines(&scan.finish(Some(&Oracle))), [wanted]);
+        }
+    }
+
+    /// So many networks have written to the recipient, and `days` were watched.
+    fn mailed(record: &Record<'static>, rules: &Rules, (networks, days): (u8, i64)) -> Vec<String> {
+        let key = String::from_utf8_lossy(&record.key).into_owned();
+        let to = key.rsplit('\n').next().unwrap_or_default();
+        let mut before = Evidence::new(NOW);
+        for network in 0..networks {
+            before.note(&Sighting {
+                address: [10, 100 + network, 0, 1].into(),
+                helo: b"other",
+                domain: None,
+                recipient: to.as_bytes(),
+                time: NOW,
+            });
+        }
+        let mut records = vec![record.clone()];
+        records.extend(others().into_iter().map(|other| {
+            let key = String::from_utf8_lossy(&other.key).replace("u@ours", "v@ours");
+            Record { key: key.into_bytes().into(), ..other }
+        }));
+        let mut scan = scan(&records, rules);
+        scan.settle(Some(&Oracle));
+        scan.recall(before.fresh());
+        scan.watched(Some(Watch { since: NOW - days * 86_400, last: NOW - 600 }));
+        lines(&scan.finish(Some(&Oracle)))
+    }
+
+    /// The host's own network is the eleventh.
+    #[test]
+    fn a_learnt_recipient_is_the_second_sign_or_none() {
+        let learns = Rules { learn_recipients: true, ..rules() };
+        let last = "recipient mailed from more than 10 networks";
+        for (helo, from, wanted) in [
+            ("friend", "<a@x.example>", format!("stranger Stranger: one-label HELO, {last}")),
+            ("no.gone.example", "<a@x.example>", format!("stranger Stranger: HELO in a domain that does not exist, {last}")),
+            ("no.x.example", "<a@fail.example>", format!("stranger Stranger: SPF fail, {last}")),
+            ("no.x.example", "<a@pool.example>", format!("stranger Stranger: sender domain from 3 networks, {last}")),
+            // Both other fields have signs.
+            ("friend", "<a@fail.example>", "stranger Stranger: one-label HELO, SPF fail".into()),
+            ("no.fail.example", "<a@no.fail.example>", "stranger Stranger: HELO of the sender domain, SPF fail".into()),
+            // It is the only sign.
+            ("no.x.example", "<a@x.example>", "- nothing against it".into()),
+            ("no.x.example", "<a@no.x.example>", "- nothing against it".into()),
+            ("no.x.example", "<a@temp.example>", "- exemption not known".into()),
+            ("friend", "<>", "- nothing against it".into()),
+            ("yes.x.example", "<a@pool.example>", "- nothing against it".into()),
+            (
+                "friend",
+                "<a@vouches.example>",
+                format!("- sender's domain vouches for it: Stranger: one-label HELO, {last}"),
+            ),
+        ] {
+            let record = one("10.0.0.1", helo, from);
+            let found = mailed(&record, &learns, (10, 14)).remove(0);
+            assert_eq!(found, format!("10.0.0.1 {wanted}"), "{helo} {from}");
+        }
+        let record = one("10.0.0.1", "friend", "<a@x.example>");
+        for (rules, networks, days) in [(&rules(), 10, 14), (&learns, 9, 14), (&learns, 10, 13)] {
+            let found = mailed(&record, rules, (networks, days)).remove(0);
+            assert_eq!(found, "10.0.0.1 - nothing against it", "{networks} {days}");
+        }
+        // Everybody may write to these.
+        let pass = RegexSet::new(["^wanted@"]).unwrap();
+        let passing = Rules { rcpt: RcptRules { pass, ..RcptRules::default() }, ..learns };
+        for (to, is_sign) in [
+            ("<bait@ours.test>", true),
+            ("<wanted@ours.test>", false),
+            ("<Postmaster@ours.test>", false),
+            ("<abuse@ours.test>", false),
+        ] {
+            let record = grey("10.0.0.1", "friend", "<a@x.example>", to);
+            let found = mailed(&record, &passing, (10, 14)).remove(0);
+            assert_eq!(found.contains(last), is_sign, "{to}: {found}");
         }
     }
 

@@ -254,7 +254,7 @@ fn the_defaults_of_the_manual_are_those_of_the_code() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 26);
+    assert_eq!(checked, 27);
 }
 
 #[test]

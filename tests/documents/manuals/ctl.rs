@@ -222,7 +222,7 @@ fn objects() -> BTreeMap<String, Set> {
         (words.collect::<Vec<_>>().join(" "), distinct)
     };
     let mut objects: BTreeMap<_, _> = items.iter().map(of_command).collect();
-    let change = objects.remove("trap release").unwrap();
+    let change = objects.remove("trap release adopt").unwrap();
     objects.insert("trap".into(), change);
     objects
 }

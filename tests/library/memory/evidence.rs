@@ -2,7 +2,7 @@
 //! from a file that has none of them.
 
 use super::{DAY, NOW, batch, open, record, settings};
-use greytrapper::evidence::{Evidence, KEPT, Key, Kind, Sighting};
+use greytrapper::evidence::{Evidence, KEPT, Key, Kind, Sighting, Watch};
 use greytrapper::memory::{Batch, Block, PACKED, Query, Seen, Store, pack, unpack};
 use std::net::IpAddr;
 use std::path::Path;
@@ -109,6 +109,110 @@ fn a_flood_of_names_does_not_drive_out_verdicts() {
         2,
         "what is known grows"
     );
+}
+
+/// The recipients that are suggested, page by page.
+fn suggested(store: &Store, now: i64) -> Vec<(String, i64)> {
+    let (mut all, mut from) = (Vec::new(), None);
+    loop {
+        let page = store.suggestions(now, from.as_deref()).unwrap();
+        let text = |name: Vec<u8>| String::from_utf8(name).unwrap();
+        all.extend(page.found.into_iter().map(|found| (text(found.recipient), found.first)));
+        from = page.next;
+        if from.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Mail from so many networks to these recipients.
+fn mail(store: &Store, time: i64, networks: u8, recipients: &[String]) {
+    let addresses: Vec<_> = (0..networks).map(|n| IpAddr::from([10, n, 0, 1])).collect();
+    let seen = recipients.iter().flat_map(|to| {
+        let seen = Sighting { recipient: to.as_bytes(), ..sighting("10.0.0.1", "a.example", time) };
+        addresses.iter().map(move |address| Sighting { address: *address, ..seen })
+    });
+    scan(store, time, &seen.collect::<Vec<_>>());
+}
+
+#[test]
+fn recipients_are_suggested_until_a_host_that_passes_writes_to_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&settings(directory.path()));
+    let [many, few, good] =
+        ["many@example.org", "few@example.org", "good@example.org"].map(String::from);
+    mail(&store, NOW - 3 * DAY, 1, std::slice::from_ref(&many));
+    mail(&store, NOW, 11, &[many.clone(), good.clone()]);
+    mail(&store, NOW, 10, &[few]);
+    let both = [(good, NOW), (many.clone(), NOW - 3 * DAY)];
+    assert_eq!(suggested(&store, NOW), both);
+    assert_eq!(suggested(&store, NOW + 7 * DAY), both);
+    assert_eq!(suggested(&store, NOW + 7 * DAY + 1), []);
+    let blocks = vec![block(NOW, &[tuple("192.0.2.1", "<@relay.example:Good@example.org>", NOW)])];
+    let white = vec![("192.0.2.1".parse().unwrap(), NOW)];
+    store.write(Batch { blocks, white, ..batch(NOW + 1800, Vec::new()) }).unwrap();
+    let only = [(many, NOW - 3 * DAY)];
+    assert_eq!(suggested(&store, NOW + 1800), only);
+    let name = ["good@example.org".into()];
+    mail(&store, NOW + 80 * DAY, 11, &name);
+    assert_eq!(suggested(&store, NOW + 80 * DAY), [], "as long as it is remembered");
+    mail(&store, NOW + 91 * DAY, 11, &name);
+    assert_eq!(suggested(&store, NOW + 91 * DAY).len(), 1);
+}
+
+#[test]
+fn there_may_be_more_suggestions_than_a_page_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&settings(directory.path()));
+    let names: Vec<_> = (0..1200).map(|n| format!("{n:04}@example.org")).collect();
+    mail(&store, NOW, 11, &names);
+    let found: Vec<_> = suggested(&store, NOW).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn watching_begins_with_the_first_scan_and_again_after_a_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    let scanned = |store: &Store, time| {
+        store.write(Batch { watched: Some(time), ..batch(time, Vec::new()) }).unwrap();
+        store.watch().unwrap()
+    };
+    let watch = |since, last| Some(Watch { since, last });
+    let store = open(&settings(directory.path()));
+    store.write(batch(NOW - DAY, Vec::new())).unwrap();
+    assert_eq!(store.watch().unwrap(), None, "nothing was looked through");
+    assert_eq!(scanned(&store, NOW), watch(NOW, NOW));
+    drop(store);
+    let store = open(&settings(directory.path()));
+    assert_eq!(scanned(&store, NOW + 2 * DAY), watch(NOW, NOW + 2 * DAY));
+    assert_eq!(scanned(&store, NOW + 5 * DAY), watch(NOW + 5 * DAY, NOW + 5 * DAY));
+    drop(store);
+    let without = greytrapper::memory::Settings { tuples: None, ..settings(directory.path()) };
+    assert_eq!(scanned(&open(&without), NOW + 6 * DAY), watch(NOW + 5 * DAY, NOW + 5 * DAY));
+}
+
+/// There is no room for whom a host that passed wrote to, so that strangers may seem to be the only ones.
+#[test]
+fn watching_begins_anew_if_it_cannot_be_kept_whom_a_host_that_passed_wrote_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let store =
+        open(&greytrapper::memory::Settings { size: 1 << 20, ..settings(directory.path()) });
+    let names: Vec<_> = (0..900).map(|n| format!("{}{n}@example.org", "x".repeat(200))).collect();
+    mail(&store, NOW, 1, &names);
+    let scanned = |time, blocks, white| {
+        let batch = Batch { watched: Some(time), blocks, white, ..batch(time, Vec::new()) };
+        store.write(batch).unwrap();
+    };
+    scanned(
+        NOW + 10,
+        vec![block(NOW + 10, &[tuple("192.0.2.1", "<good@example.org>", NOW)])],
+        vec![],
+    );
+    assert!(store.watch().unwrap().is_some());
+    scanned(NOW + 1800, vec![], vec![("192.0.2.1".parse().unwrap(), NOW)]);
+    assert_eq!(store.watch().unwrap(), None);
+    scanned(NOW + 2400, vec![], vec![]);
+    assert_eq!(store.watch().unwrap(), Some(Watch::begin(NOW + 2400)));
 }
 
 #[test]

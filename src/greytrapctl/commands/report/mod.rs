@@ -8,12 +8,13 @@ mod page;
 mod text;
 
 use super::history::{self, since};
-use super::show;
+use super::{show, suggest};
 use crate::control::status::{self, Mode, RuleState, Status, Trouble};
+use crate::escape::escaped;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::options::Format;
 use crate::greytrapctl::output::Output;
-use crate::memory::{Deed, Query, Record};
+use crate::memory::{Deed, Query, Record, Suggestion};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -45,6 +46,8 @@ struct Report {
     released: Vec<Released>,
     /// Traps ended since `allow` covers their hosts.
     allowed_hosts: u64,
+    /// Recipients that could be spamtraps, if strangers have written to them only since the beginning.
+    new_recipients: Vec<NewRecipient>,
     /// What was done in each hour in which something was.
     hours: Vec<Hour>,
     /// Rules that were wrong in the last 30 days, or are suspended.
@@ -64,6 +67,17 @@ struct Hour {
     trapped_by_rule: BTreeMap<String, u64>,
     /// Traps that were not set, since their rule is only observed.
     observed_by_rule: BTreeMap<String, u64>,
+}
+
+/// A recipient that could be a spamtrap.
+#[derive(Debug, Serialize)]
+struct NewRecipient {
+    /// Its address, escaped.
+    recipient: String,
+    /// How many networks wrote to it; 11 stands for 11 or more.
+    networks: usize,
+    /// When a stranger first wrote to it, in seconds since 1970.
+    first: i64,
 }
 
 /// A host that an operator has released.
@@ -91,6 +105,11 @@ pub fn run(
         report.add(record, &mut rules);
         Ok(())
     })?;
+    // What keeps the daemon from suggesting, such as a damaged database, is among its troubles.
+    let _ = suggest::ask(socket, |suggestion| {
+        report.add_recipient(&suggestion);
+        Ok(())
+    });
     let status = *show::status(socket)?;
     let now = status.now;
     report.add_status(status);
@@ -129,7 +148,16 @@ impl Report {
             Deed::Allowed => self.allowed_hosts += 1,
             Deed::Passed => *self.passed_by_rule.entry(name).or_default() += 1,
             Deed::Confirmed => *self.confirmed_by_rule.entry(name).or_default() += 1,
-            Deed::Started | Deed::Reloaded => {}
+            Deed::Started | Deed::Reloaded | Deed::Adopted => {}
+        }
+    }
+
+    /// Adds a recipient, if it is a new one.
+    fn add_recipient(&mut self, Suggestion { recipient, networks, first }: &Suggestion) {
+        let recipient = escaped(recipient).to_string();
+        if *first >= self.begin {
+            let found = NewRecipient { recipient, networks: *networks, first: *first };
+            self.new_recipients.push(found);
         }
     }
 
@@ -169,6 +197,7 @@ impl Report {
         ];
         counts.iter().all(|counts| counts.is_empty())
             && self.released.is_empty()
+            && self.new_recipients.is_empty()
             && self.troubles.is_empty()
             && (self.trapped_by_hand, self.allowed_hosts) == (0, 0)
             && self.last_failure.is_none()
@@ -227,6 +256,11 @@ mod tests {
         ] {
             report.add(record(address, deed, rule, reason), &mut rules);
         }
+        for (recipient, first) in
+            [(&b"a\x1b@example.org"[..], 1_795_420_011), (b"old@example.org", 5)]
+        {
+            report.add_recipient(&Suggestion { recipient: recipient.into(), networks: 11, first });
+        }
         let trouble = |text: &str| Trouble { about: About::Dns, text: text.into() };
         let wrong = RuleState {
             rule: Rule::Helo,
@@ -271,6 +305,8 @@ mod tests {
                 "192.0.2.1 helo by hand (root)",
                 &format!("192.0.2.9 - {}", &xs[12..]),
                 "in allow now 1",
+                "new recipients worth a spamtrap 1",
+                "a\\033@example.org 2026-11-23",
                 "rule helo (suspended): of 20 hosts in 30 day",
                 "DNS: [2001:db8::1]:53 not in use: no answer",
                 xs.as_str(),

@@ -4,9 +4,9 @@
 //! SVG in the page, light or dark as the reader's system has it.
 #![forbid(unsafe_code)]
 
-use super::{HOUR, Hour, Released, Report};
+use super::{HOUR, Hour, NewRecipient, Released, Report};
 use crate::control::status::RuleState;
-use crate::date::Date;
+use crate::date::{Date, Day};
 use crate::escape::harmless;
 use crate::scan::Rule;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const BARS: i64 = 170;
 /// The time that a bar may stand for, in hours: the shortest with which there are not too many.
 const STEPS: [i64; 5] = [1, 3, 6, 24, 7 * 24];
-/// Releases that are listed one by one.
+/// Releases, and recipients, that are listed one by one.
 const LISTED: usize = 200;
 /// The height of a chart, in units of its own.
 const HEIGHT: u64 = 100;
@@ -63,6 +63,7 @@ fn body(report: &Report, now: i64) -> Markup {
                 (table("Confirmed by DNS after their trap", "rule", &report.confirmed_by_rule))
             }
             (records(&report.rules))
+            (recipients(&report.new_recipients))
             (releases(&report.released))
         }
     }
@@ -252,6 +253,24 @@ fn records(rules: &[RuleState]) -> Markup {
     }
 }
 
+fn recipients(recipients: &[NewRecipient]) -> Markup {
+    let unlisted = recipients.len().saturating_sub(LISTED);
+    html! {
+        @if !recipients.is_empty() {
+            table {
+                caption { "New recipients worth a spamtrap" }
+                thead { tr { th scope="col" { "recipient" } th scope="col" { "first day" } } }
+                tbody {
+                    @for NewRecipient { recipient, first, .. } in recipients.iter().take(LISTED) {
+                        tr { td { (harmless(recipient)) } td { (Day::of(*first)) } }
+                    }
+                }
+            }
+            @if unlisted > 0 { p { "And " (unlisted) " more." } }
+        }
+    }
+}
+
 fn releases(released: &[Released]) -> Markup {
     let unlisted = released.len().saturating_sub(LISTED);
     html! {
@@ -339,10 +358,12 @@ mod tests {
         report.hours[0].trapped_by_rule.insert(evil.into(), 1);
         let address = "192.0.2.1".parse().unwrap();
         report.released.push(Released { address, rule: Some(evil.into()), reason: evil.into() });
+        report.new_recipients.push(NewRecipient { recipient: evil.into(), networks: 11, first: 5 });
         report.troubles.push(Trouble { about: About::Dns, text: evil.into() });
         let page = page(&report, BEGIN + HOUR);
         assert!(!page.contains("<script") && !page.contains("alert(1)</script>"), "{page}");
         assert!(!page.contains('\u{202e}'));
+        assert!(page.contains("New recipients worth a spamtrap"));
         assert_eq!(page.matches("</style>").count(), 1);
         for outside in ["src=", "href=", "url(", "http:", "https:", "@import"] {
             assert!(!page.contains(outside), "{outside}");

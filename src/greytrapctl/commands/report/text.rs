@@ -1,16 +1,16 @@
 //! The report in text: 80 columns for a mail.
 #![forbid(unsafe_code)]
 
-use super::{Released, Report};
+use super::{NewRecipient, Released, Report};
 use crate::control::status::RuleState;
-use crate::date::Date;
+use crate::date::{Date, Day};
 use crate::escape::harmless;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Columns of a line.
 pub const WIDTH: usize = 80;
-/// Releases that are listed one by one.
+/// Releases, and recipients, that are listed one by one.
 const LISTED: usize = 20;
 
 impl fmt::Display for Report {
@@ -30,11 +30,9 @@ impl fmt::Display for Report {
             let rule = rule.as_deref().unwrap_or("-");
             line(f, &format!("  {address}  {rule}  {}", harmless(reason)))?;
         }
-        let unlisted = self.released.len().saturating_sub(LISTED);
-        if unlisted > 0 {
-            line(f, &format!("  and {unlisted} more"))?;
-        }
+        more(f, self.released.len())?;
         total(f, "in allow now", self.allowed_hosts)?;
+        recipients(f, &self.new_recipients)?;
         records(f, &self.rules)?;
         for trouble in &self.troubles {
             line(f, &harmless(&trouble.text).to_string())?;
@@ -44,6 +42,23 @@ impl fmt::Display for Report {
             None => Ok(()),
         }
     }
+}
+
+/// What was not listed, if anything.
+fn more(f: &mut fmt::Formatter<'_>, count: usize) -> fmt::Result {
+    match count.saturating_sub(LISTED) {
+        0 => Ok(()),
+        unlisted => line(f, &format!("  and {unlisted} more")),
+    }
+}
+
+/// Recipients that could be spamtraps, each with its first day.
+fn recipients(f: &mut fmt::Formatter<'_>, recipients: &[NewRecipient]) -> fmt::Result {
+    total(f, "new recipients worth a spamtrap", recipients.len() as u64)?;
+    for NewRecipient { recipient, first, .. } in recipients.iter().take(LISTED) {
+        line(f, &format!("  {}  {}", harmless(recipient), Day::of(*first)))?;
+    }
+    more(f, recipients.len())
 }
 
 /// The rules that were wrong in the last 30 days.

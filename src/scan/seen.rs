@@ -6,9 +6,8 @@
 //! which memory knows all tuples, and spamd's time in each tuple.
 #![forbid(unsafe_code)]
 
-use crate::db::ByteOrder;
-use crate::db::Damage;
 use crate::db::snapshot::{Snapshot, Trusted};
+use crate::db::{ByteOrder, Damage};
 use crate::memory::{Block, PACKED, Seen, pack};
 use crate::spamd::{Address, Entry, Gdata, Tuple};
 use std::hash::{BuildHasher, RandomState};
@@ -48,7 +47,7 @@ impl Known {
 
     fn hash(state: &RandomState, key: &[u8]) -> u32 {
         // Half of it is as good.
-        state.hash_one(key) as u32
+        u32::try_from(state.hash_one(key) >> 32).unwrap_or_default()
     }
 }
 
@@ -61,6 +60,8 @@ pub struct News {
     pub white: Vec<(IpAddr, i64)>,
     /// All tuples that were seen.
     pub known: Known,
+    /// When that was, in seconds since 1970; `None` if nothing was looked through.
+    pub watched: Option<i64>,
 }
 
 /// Looks through an image at `now`, in seconds since 1970.
@@ -135,7 +136,8 @@ impl Gathered<'_> {
         let Ok(address) = Address::parse(tuple.address) else { return };
         let Gdata { first, expire, .. } = data;
         let (helo, from, to) = (tuple.helo.into(), tuple.from.into(), tuple.to.into());
-        self.bytes += tuple.helo.len() + tuple.from.len() + tuple.to.len();
+        let sizes = [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len);
+        self.bytes = sizes.into_iter().fold(self.bytes, usize::saturating_add);
         self.tuples.push(Seen { address: address.ip(), helo, from, to, first, expire });
         if self.tuples.len() >= PACKED || self.bytes >= BLOCK {
             self.end_block();
@@ -160,6 +162,7 @@ impl Gathered<'_> {
         self.end_block();
         self.hashes.sort_unstable();
         let last = Some((self.state, self.hashes));
-        News { known: Known { until: self.now.saturating_sub(1), last }, ..self.news }
+        let known = Known { until: self.now.saturating_sub(1), last };
+        News { known, watched: Some(self.now), ..self.news }
     }
 }
