@@ -124,6 +124,8 @@ pub struct EngineLegacy {
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
     pub warned: Vec<(IpAddr, i64)>,
+    /// Hosts for which the domain of a sender has vouched, and when.
+    pub vouched: Vec<(IpAddr, i64)>,
     /// How often rules were wrong.
     pub trust: TrustLegacy,
     /// A day since 1970, and the sums at its beginning.
