@@ -28,16 +28,15 @@ fn a_host_for_which_a_domain_vouched_is_not_exported_for_a_week() {
     let server = Responder::start(answer);
     let place = Place::new();
     place.configure(&world::statements(&server));
-    for (host, last) in [("192.0.2.90", "cloud.example"), ("192.0.2.92", "d3.example")] {
-        for domain in ["d0.example", "d1.example", "d2.example", last] {
+    for (host, last) in [("192.0.2.90", "cloud.example"), ("192.0.2.92", "d7.example")] {
+        let others = (0..7).map(|n| format!("d{n}.example"));
+        for domain in others.chain([last.into()]) {
             place.enter(&[grey(host, "liar.example", &format!("a@{domain}"), "u@example.org")]);
         }
     }
     let mut daemon = place.start();
     daemon.scan_done();
-    assert_eq!(place.trapped(), ["192.0.2.92"]);
-    daemon.says(&["trap", "192.0.2.90"]);
-    assert_eq!(place.trapped(), ["192.0.2.90", "192.0.2.92"]);
+    assert_eq!(place.trapped(), ["192.0.2.90", "192.0.2.92"], "for the other senders");
     let wanted = (
         "# written by greytrapctl export\n192.0.2.92\n".to_owned(),
         "greytrapctl: 1 host left out, for which a sender's domain vouched\n\
