@@ -131,7 +131,7 @@ fn what_the_operator_typed_wrong_is_told() {
     let excluded = dir.path("excluded");
     fs::write(&excluded, "203.0.113.1\nhost.example\n").unwrap();
     for (arguments, told) in [
-        (&["-e", excluded.to_str().unwrap()][..], "excluded:2:1: "),
+        (&["-e", excluded.to_str().unwrap()][..], "excluded:2: expected an address or a network"),
         (&["-e", "/nowhere"], "/nowhere: No such file or directory"),
         (&["-u", "mx.example.org"], "mx.example.org: does not begin with http:// or https://"),
         (&["-c", "65066:666; reboot"], "65066:666; reboot: not a community"),

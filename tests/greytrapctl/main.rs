@@ -16,6 +16,7 @@ mod crowd;
 mod damaged;
 mod dns;
 mod export;
+mod export_any;
 mod export_bgp;
 mod fake_daemon;
 mod input;
