@@ -267,9 +267,13 @@ impl Memory {
         self.remembered.retain(|known| known.verdict.address.ip() != address);
     }
 
-    /// Adds to a trap what is known about it.
-    pub fn annotate(&self, trap: &mut Trap) {
-        trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
+    /// Adds to traps what is known about them.
+    pub fn annotate(&self, traps: &mut [Trap]) {
+        let known: HashMap<_, _> =
+            self.traps().map(|verdict| (verdict.address.ip(), verdict)).collect();
+        for trap in traps {
+            trap.verdict = known.get(&trap.address).map(|verdict| verdict.without_tuples());
+        }
     }
 
     /// When a trap ends that begins at this time: after its own duration or else the usual one.

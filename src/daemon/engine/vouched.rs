@@ -5,8 +5,8 @@
 //! in it by another sender, or by hand. Limited in time and number; strangers choose who vouches for whom.
 #![forbid(unsafe_code)]
 
-use super::Engine;
-use crate::control::protocol::Secret;
+use super::{Engine, now};
+use crate::control::protocol::{Secret, Trap};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -50,7 +50,6 @@ impl Vouched {
         let mut new = Vec::new();
         for address in hosts.map(|address| address.to_canonical()) {
             let known = self.0.get(&address);
-            // A clock that was set back must not end it too early.
             let is_young = known.is_some_and(|time| now < time.saturating_add(RENEWED));
             if !is_young && self.has_room_for(address) {
                 self.0.insert(address, now);
@@ -66,14 +65,17 @@ impl Vouched {
 }
 
 impl Engine {
-    /// Why others are not told of a host in the trap, if they are not.
-    pub(super) fn secret(&self, address: IpAddr, now: i64) -> Option<Secret> {
-        if self.memory.holds(address) {
-            Some(Secret::Held)
-        } else if self.config.rules.allow.contains(address) {
-            Some(Secret::Allowed)
-        } else {
-            self.vouched.covers(address, now).then_some(Secret::Vouched)
+    /// Notes in traps why others are not told of them, if they are not.
+    pub(super) fn mark_secrets(&self, traps: &mut [Trap]) {
+        let (held, now) = (self.memory.held(), now());
+        for Trap { address, secret, .. } in traps {
+            *secret = if held.contains_key(address) {
+                Some(Secret::Held)
+            } else if self.config.rules.allow.contains(*address) {
+                Some(Secret::Allowed)
+            } else {
+                self.vouched.covers(*address, now).then_some(Secret::Vouched)
+            };
         }
     }
 }

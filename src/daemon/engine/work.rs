@@ -374,11 +374,8 @@ impl Engine {
     /// Answers a client's question.
     fn tell(&mut self, client: ClientId, mut found: Found) {
         let Some(AtWork { job, .. }) = self.at_work.take() else { return };
-        let now = now();
-        for trap in &mut found.trapped {
-            self.memory.annotate(trap);
-            trap.secret = self.secret(trap.address, now);
-        }
+        self.memory.annotate(&mut found.trapped);
+        self.mark_secrets(&mut found.trapped);
         let Some(server) = &mut self.server else { return };
         match job.purpose {
             Purpose::Hosts => server.stream(client, found.hosts.into_iter().map(Reply::Host)),

@@ -95,7 +95,7 @@ fn recall(socket: &Path, traps: &mut [Listed]) -> Result<(), Failure> {
     let unknown = traps.iter().filter(|trap| trap.cause == Cause::Unknown);
     let Some(since) = unknown.map(|trap| trap.since).min() else { return Ok(()) };
     let deeds = vec![Deed::Trapped, Deed::TrappedByHand];
-    history::ask(socket, Query { since, deeds, ..Query::default() }, |record| {
+    history::ask(socket, Query { since, deeds, is_brief: true, ..Query::default() }, |record| {
         note(traps, &record);
         Ok(())
     })
