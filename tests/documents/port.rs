@@ -226,6 +226,12 @@ fn the_package_has_every_program_manual_and_example() {
     let default = greytrapper::config::DEFAULT_FILE.replace("/etc", "${SYSCONFDIR}");
     let sample = "\nshare/examples/greytrapper/greytrapper.conf\n@sample ";
     assert!(list.contains(&format!("{sample}{default}\n")));
+    let makefile = read("openbsd-port/Makefile");
+    let is_example = |name: &&String| name.ends_with(".conf") || name.ends_with(".json");
+    for example in names("examples").iter().filter(is_example) {
+        assert!(list.contains(&format!("\nshare/examples/greytrapper/{example}\n")), "{example}");
+        assert!(makefile.contains(&format!("${{WRKSRC}}/examples/{example} ")), "{example}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod convert;
 mod cross_check;
 mod crowd;
 mod damaged;
+mod dashboard;
 mod dns;
 mod export;
 mod export_any;
