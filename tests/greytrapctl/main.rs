@@ -27,6 +27,7 @@ mod metrics;
 mod monitor;
 mod orders;
 mod sample;
+mod set_ups;
 mod show;
 mod simulate;
 mod simulate_dns;
