@@ -102,6 +102,30 @@ pub fn load(
     Ok(Loaded { config, warnings: input.into_diagnostics() })
 }
 
+/// Reads the addresses and networks in `file`, which has the form of that of `allow file`; with warnings.
+///
+/// # Errors
+/// All faults in the text, errors and warnings, in the order of lines.
+pub fn networks(
+    file: &Path,
+    source: &dyn Source,
+) -> Result<(Networks, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut input = input::Input::new(source);
+    let found = match input.open_first(file) {
+        Ok(text) => table::networks(0, &text, &mut input),
+        Err(e) => {
+            let problem = problem::Problem::CannotRead { reason: input::reason(&e) };
+            input.error(diagnostic::Fault::new(diagnostic::At::whole(0), problem));
+            Vec::new()
+        }
+    };
+    if input.has_errors() {
+        return Err(input.into_diagnostics());
+    }
+    let networks = found.into_iter().map(|network| network.value).collect();
+    Ok((Networks::new(networks), input.into_diagnostics()))
+}
+
 /// Reads a configuration from `text`, as a [`Config`] displays itself, without opening any file. It does
 /// not know where its statements were written.
 ///

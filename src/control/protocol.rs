@@ -149,8 +149,19 @@ pub struct Trap {
     pub expire: i64,
     /// Why, if it is one of the daemon's and not too long ago.
     pub verdict: Option<Verdict>,
-    /// Whether it is in the trap although `allow` or a release covers it: others are not told of it.
-    pub is_spared: bool,
+    /// Why others are not told of it, if they are not.
+    pub secret: Option<Secret>,
+}
+
+/// Why others are not told of a host although it is in the trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Secret {
+    /// It was released.
+    Held,
+    /// `allow` covers it.
+    Allowed,
+    /// The domain of a sender has vouched for it within a week: many may share its address.
+    Vouched,
 }
 
 /// An exception: what `allow` says.

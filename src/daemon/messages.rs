@@ -129,6 +129,8 @@ pub struct EngineLegacy {
     pub patience: Patience,
     /// Hosts that were spared once with a bad message, and when.
     pub warned: Vec<(IpAddr, i64)>,
+    /// Hosts for which the domain of a sender has vouched, and when.
+    pub vouched: Vec<(IpAddr, i64)>,
     /// How often rules were wrong.
     pub trust: TrustLegacy,
     /// A day since 1970, and the sums at its beginning.
@@ -412,7 +414,7 @@ pub enum ToMemory {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromMemory {
     /// What an engine must know; nothing if nothing is remembered.
-    Recalled(Recalled),
+    Recalled(Box<Recalled>),
     /// The last batch was written, or never will be, and why.
     Written(Option<String>),
     /// What is known of keys; those of which nothing is known are left out. Or why that is not known.

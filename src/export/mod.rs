@@ -112,6 +112,11 @@ impl Form {
         self != Form::Spamd || address.is_ipv4()
     }
 
+    /// Whether the text says who or what has trapped a host.
+    pub fn has_causes(self) -> bool {
+        matches!(self, Form::Rbldnsd | Form::Zone)
+    }
+
     /// The text for these hosts, which are in order of their addresses; `None` if that in
     /// [`Settings::previous`] is as good.
     pub fn write(self, hosts: &[Listed], settings: &Settings<'_>) -> Option<Vec<u8>> {

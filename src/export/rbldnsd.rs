@@ -8,7 +8,6 @@ use super::words::{Words, value};
 use super::{Cause, Listed, MARK, Settings, TTL};
 use crate::date::Date;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How long the data are good, in seconds.
 const EXPIRE: i64 = 4 * 60 * 60;
@@ -16,9 +15,9 @@ const EXPIRE: i64 = 4 * 60 * 60;
 const RENEW: i64 = 60 * 60;
 
 /// The test entry for IPv4: a list that works has it.
-const TEST_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-/// That for IPv6.
-const TEST_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0x7f00, 2));
+const TEST_V4: &str = "127.0.0.2";
+/// That for IPv6. rbldnsd does not know `::ffff:127.0.0.2`.
+const TEST_V6: &str = "::ffff:7f00:2";
 
 /// What the test entries say.
 pub const TEST: &str = "Test entry";
@@ -26,18 +25,16 @@ pub const TEST: &str = "Test entry";
 /// The text, unless the previous one has the same hosts and is young enough.
 pub fn text(hosts: &[Listed], settings: &Settings<'_>) -> Option<Vec<u8>> {
     let head = format!("# {MARK}\n");
-    let body = body(hosts, settings);
+    let mut text = head.clone().into_bytes();
+    // Writing to memory does not fail.
+    let _ = writeln!(text, "$TIMESTAMP {} +{EXPIRE}s", stamp(settings.now));
+    let start = text.len();
+    datasets(&mut text, hosts, settings);
     let youngest = stamp(settings.now.saturating_sub(RENEW));
     let is_young =
         |written: &str| youngest.as_str() < written && written <= stamp(settings.now).as_str();
-    if previous_stamp(settings.previous, &head, &body).is_some_and(is_young) {
-        return None;
-    }
-    let mut text = head.into_bytes();
-    // Writing to memory does not fail.
-    let _ = writeln!(text, "$TIMESTAMP {} +{EXPIRE}s", stamp(settings.now));
-    text.extend(body);
-    Some(text)
+    let previous = previous_stamp(settings.previous, &head, text.get(start..)?);
+    (!previous.is_some_and(is_young)).then_some(text)
 }
 
 /// When the previous text was written, as a [`stamp`], if it has the same hosts.
@@ -46,21 +43,20 @@ fn previous_stamp<'p>(previous: &'p [u8], head: &str, body: &[u8]) -> Option<&'p
     std::str::from_utf8(line).ok()?.strip_prefix("$TIMESTAMP ")?.split(' ').next()
 }
 
-fn body(hosts: &[Listed], settings: &Settings<'_>) -> Vec<u8> {
-    let mut body = Vec::new();
-    let _ = writeln!(body, "$SOA {TTL} localhost root.localhost 0 1h 10m 1w {TTL}");
-    let _ = writeln!(body, "$NS {TTL} localhost\n$TTL {TTL}");
+/// Appends what comes after the time.
+fn datasets(text: &mut Vec<u8>, hosts: &[Listed], settings: &Settings<'_>) {
+    let _ = writeln!(text, "$SOA {TTL} localhost root.localhost 0 1h 10m 1w {TTL}");
+    let _ = writeln!(text, "$NS {TTL} localhost\n$TTL {TTL}");
     let (v4, v6) = hosts.split_at(hosts.partition_point(|host| host.address.is_ipv4()));
     for (kind, test, hosts) in [("ip4trie", TEST_V4, v4), ("ip6trie", TEST_V6, v6)] {
-        let _ = writeln!(body, "$DATASET {kind} @\n{test} :{}:{TEST}", value(Cause::Unknown));
+        let _ = writeln!(text, "$DATASET {kind} @\n{test} :{}:{TEST}", value(Cause::Unknown));
         for host in hosts {
             let words = Words(host, settings.url).to_string();
             // A single dollar sign stands for the address.
             let words = words.replace('$', "$$");
-            let _ = writeln!(body, "{} :{}:{words}", host.address, value(host.cause));
+            let _ = writeln!(text, "{} :{}:{words}", host.address, value(host.cause));
         }
     }
-    body
 }
 
 /// `2026:11:29:12:00:00`: stamps are in order of time.
@@ -91,7 +87,7 @@ mod tests {
                  $NS 300 localhost\n$TTL 300\n\
                  $DATASET ip4trie @\n127.0.0.2 :2:Test entry\n\
                  192.0.2.1 :7:{times}: different names in HELO, see https://mx.example.org/$$\n\
-                 $DATASET ip6trie @\n::ffff:127.0.0.2 :2:Test entry\n\
+                 $DATASET ip6trie @\n::ffff:7f00:2 :2:Test entry\n\
                  2001:db8::1 :3:{times}: decision of the postmaster, see https://mx.example.org/$$\n"
             )
         );

@@ -16,34 +16,33 @@ const TESTS: [&str; 2] =
 
 /// The text, unless the previous one has the same hosts.
 pub fn text(hosts: &[Listed], settings: &Settings<'_>) -> Option<Vec<u8>> {
-    let (before, after) = around(hosts, settings);
-    let inner = settings.previous.strip_prefix(before.as_bytes());
-    if inner.and_then(|inner| inner.strip_suffix(after.as_bytes())).and_then(number).is_some() {
-        return None;
-    }
+    let before = format!("; {MARK}\n$TTL {TTL}\n@ IN SOA localhost. root.localhost. ");
     let now = u32::try_from(settings.now).unwrap_or(0);
     let serial = match previous_serial(settings.previous) {
         Some(previous) if !is_greater(now, previous) => previous.wrapping_add(1),
         _ => now,
     };
-    Some(format!("{before}{serial}{after}").into_bytes())
+    let mut text = format!("{before}{serial}");
+    let after = text.len();
+    records(&mut text, hosts, settings);
+    let inner = settings.previous.strip_prefix(before.as_bytes());
+    let inner = inner.and_then(|inner| inner.strip_suffix(text.get(after..)?.as_bytes()));
+    let is_as_good = inner.and_then(number).is_some();
+    (!is_as_good).then(|| text.into_bytes())
 }
 
-/// The text before and after the serial number.
-fn around(hosts: &[Listed], settings: &Settings<'_>) -> (String, String) {
-    let before = format!("; {MARK}\n$TTL {TTL}\n@ IN SOA localhost. root.localhost. ");
-    let mut after = format!(" 3600 600 604800 {TTL}\n@ IN NS localhost.\n");
+/// Appends what comes after the serial number.
+fn records(text: &mut String, hosts: &[Listed], settings: &Settings<'_>) {
+    // Writing to memory does not fail.
+    let _ = writeln!(text, " 3600 600 604800 {TTL}\n@ IN NS localhost.");
     for name in TESTS {
-        // Writing to memory does not fail.
-        let _ =
-            write!(after, "{name} A 127.0.0.{}\n{name} TXT \"{TEST}\"\n", value(Cause::Unknown));
+        let _ = writeln!(text, "{name} A 127.0.0.{}\n{name} TXT \"{TEST}\"", value(Cause::Unknown));
     }
     for host in hosts {
         let (name, value) = (reversed(host.address), value(host.cause));
         let words = Words(host, settings.url);
-        let _ = write!(after, "{name} A 127.0.0.{value}\n{name} TXT \"{words}\"\n");
+        let _ = writeln!(text, "{name} A 127.0.0.{value}\n{name} TXT \"{words}\"");
     }
-    (before, after)
 }
 
 /// The serial number of an earlier text, if it is one.

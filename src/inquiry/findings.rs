@@ -173,6 +173,15 @@ pub struct Rounds {
 }
 
 impl Rounds {
+    /// The hosts for which the domain of a sender vouches. A host may be named more than once.
+    pub fn vouched(&self) -> impl Iterator<Item = IpAddr> {
+        let hosts = self.findings.iter().flat_map(|findings| &findings.endorsed);
+        let is_exempt = |found: &Endorsement| matches!(found.exemption, Exemption::Exempt(_));
+        hosts
+            .filter(move |(_, domains)| domains.values().any(is_exempt))
+            .map(|(address, _)| *address)
+    }
+
     /// The first that is known.
     fn first<T: PartialEq>(&self, unknown: T, of: impl Fn(&Findings) -> T) -> T {
         self.findings.iter().map(of).find(|found| *found != unknown).unwrap_or(unknown)

@@ -22,6 +22,8 @@ pub struct Query {
     pub deeds: Vec<Deed>,
     /// The newest first.
     pub backwards: bool,
+    /// Without reasons, evidence and tuples.
+    pub is_brief: bool,
 }
 
 /// Some of the records that were wanted.
@@ -65,7 +67,9 @@ impl Store {
             let time = key::time(&place);
             let record = record::decode(time, verdict, None).filter(|found| query.matches(found));
             let Some(mut record) = record else { return Ok(true) };
-            if let Some(kept) = tuples.get(&place)? {
+            if query.is_brief {
+                record.reason.clear();
+            } else if let Some(kept) = tuples.get(&place)? {
                 Kept::complete(kept.value(), &mut record);
             }
             found.records.push(record);

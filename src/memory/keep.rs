@@ -4,6 +4,7 @@ use super::error::Error;
 use super::key::{self, BLOCKS, HOST, HOSTS, META, PASSED, PLACE, Place, TUPLES, VERDICTS};
 use super::record;
 use super::store::Settings;
+use super::vouched;
 use redb::{ReadableTable, WriteTransaction};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use std::time::Duration;
 const MOST: usize = 5000;
 /// A day in seconds.
 const DAY: u64 = 24 * 60 * 60;
+/// How long it is known that a domain vouched for a host: longer than anybody asks.
+const VOUCHED: Duration = Duration::from_secs(8 * DAY);
 /// Tuples of all hosts, evidence and verdicts share the file. Of so many parts of it the first two have at most
 /// these, so that a flood of tuples or names does not drive out verdicts. With the usual size, tuples have room
 /// for 14 days of 100,000, in some 70 bytes each.
@@ -66,7 +69,7 @@ pub fn forget(
     let most = most(settings);
     size = forget_blocks(transaction, &before, part(settings, OF_TUPLES), size)?;
     let before = cutoff(now, settings.verdicts, true);
-    forget_passes(transaction, before)?;
+    forget_hosts(transaction, before, now)?;
     let before = key::place(before, 0);
     for _ in 0..MOST {
         let Some((key, value)) = verdicts.first()? else { break };
@@ -112,13 +115,14 @@ fn forget_blocks(
     Ok(size.saturating_sub(had.saturating_sub(own)))
 }
 
-/// Forgets hosts that passed before this time, now and then.
-fn forget_passes(transaction: &WriteTransaction, before: i64) -> Result<(), Error> {
+/// Forgets hosts that passed before this time, and those for which nobody has vouched for long, once a day.
+fn forget_hosts(transaction: &WriteTransaction, before: i64, now: i64) -> Result<(), Error> {
     let mut meta = transaction.open_table(META)?;
     let last = meta.get("passes")?.map(|time| time.value()).unwrap_or_default();
     let day = u64::try_from(before).unwrap_or_default().checked_div(DAY).unwrap_or_default();
     if last < day {
         transaction.open_table(PASSED)?.retain(|_, time| time >= before)?;
+        vouched::forget(transaction, cutoff(now, VOUCHED, true))?;
         meta.insert("passes", day)?;
     }
     Ok(())

@@ -9,6 +9,7 @@
 //! | `live` | `held` (once `holds`), `counters`, `whites`, `good`, `warned`, `swept` | all of them; the last entry of `evidence` that was looked at |
 //! | `evidence` | a byte for the kind, then the name | what is known of it |
 //! | `passed` | 16 bytes of address | when the host passed |
+//! | `vouched` | 16 bytes of address | when a sender's domain last vouched for the host |
 //! | `blocks` | the same as `verdicts` | tuples that a scan saw for the first time |
 //!
 //! Numbers are big-endian; IPv4 addresses are mapped into IPv6 (RFC 4291, 2.5.5.2).
@@ -30,6 +31,7 @@ pub const LIVE: TableDefinition<&str, &[u8]> = TableDefinition::new("live");
 
 pub const EVIDENCE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("evidence");
 pub const PASSED: TableDefinition<&[u8; 16], i64> = TableDefinition::new("passed");
+pub const VOUCHED: TableDefinition<&[u8; 16], i64> = TableDefinition::new("vouched");
 pub const BLOCKS: TableDefinition<&[u8; PLACE], &[u8]> = TableDefinition::new("blocks");
 
 /// Where a record is: its time, and its number among those of the same second.
@@ -80,7 +82,7 @@ pub fn evidence(key: &Key) -> Vec<u8> {
     [&[kind], &*key.name].concat()
 }
 
-/// The key in `passed`.
+/// The key in `passed` and `vouched`.
 pub fn passed(address: IpAddr) -> [u8; 16] {
     mapped(address).octets()
 }

@@ -4,7 +4,7 @@
 //! ([`Query`]), evidence by its keys, tuples in the order of scans ([`Seen`]), and what an engine must know at
 //! its start ([`Recalled`]). The daemon's process `memory` calls this, and `greytrapctl simulate` with a
 //! file of its own. `record` is the form on the disk, `key` lists the tables, `known` has evidence, `passes` the
-//! hosts that passed, `block` the tuples of all hosts, and `keep` forgets what is too old or too much.
+//! hosts that passed, `vouched` those for which a domain vouches, `block` the tuples of all hosts, and `keep` forgets what is too old or too much.
 //!
 //! The file is a database of the crate redb, which survives any interruption: at most the last batch is
 //! lost. Each time it is opened all its checksums are verified. A file that is damaged, or is something
@@ -36,6 +36,7 @@ mod recipients;
 mod record;
 mod store;
 mod tally;
+mod vouched;
 
 pub use block::{PACKED, Seen, pack, unpack};
 pub use book::{Book, RuleRecord, Span};

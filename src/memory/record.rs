@@ -150,6 +150,8 @@ pub struct Batch {
     pub good: Option<Vec<Vec<u8>>>,
     /// All hosts that were spared once with a bad message, if they have changed.
     pub warned: Option<Vec<(IpAddr, i64)>>,
+    /// Hosts for which a sender's domain vouches, and when, in seconds since 1970.
+    pub vouched: Vec<(IpAddr, i64)>,
 }
 
 /// Tuples that one scan saw for the first time, [packed](super::Seen).
@@ -192,6 +194,8 @@ pub struct Recalled {
     pub good: Vec<Vec<u8>>,
     /// Hosts that were spared once with a bad message, and when, in seconds since 1970.
     pub warned: Vec<(IpAddr, i64)>,
+    /// Hosts for which a sender's domain vouched, and when, in seconds since 1970.
+    pub vouched: Vec<(IpAddr, i64)>,
     /// Until when tuples are remembered, in seconds since 1970.
     pub until: i64,
 }

@@ -4,10 +4,10 @@ use super::error::Error;
 use super::file::Locked;
 use super::keep;
 use super::key::{
-    self, BLOCKS, EVIDENCE, HOSTS, LIVE, META, PASSED, PLACE, Place, TUPLES, VERDICTS,
+    self, BLOCKS, EVIDENCE, HOSTS, LIVE, META, PASSED, PLACE, Place, TUPLES, VERDICTS, VOUCHED,
 };
 use super::record::{self, BareHold, Batch, Block, Hold, Recalled, Record, VERSION};
-use super::{known, passes, recipients};
+use super::{known, passes, recipients, vouched};
 use crate::date::Date;
 use redb::{
     Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, Table, WriteTransaction,
@@ -93,6 +93,7 @@ impl Store {
         let mut evidence = batch.evidence;
         evidence.extend(passes::note(&transaction, &batch.white, batch.now)?);
         recipients::watch(&transaction, batch.watched.filter(|_| has_tuples))?;
+        vouched::note(&transaction, &batch.vouched)?;
         let size = known::add(&transaction, &self.settings, &evidence, batch.now, size)?;
         {
             let mut live = transaction.open_table(LIVE)?;
@@ -146,6 +147,7 @@ impl Store {
         if let Some(bytes) = live.get("warned")? {
             recalled.warned = postcard::from_bytes(bytes.value()).unwrap_or_default();
         }
+        recalled.vouched = vouched::all(&transaction)?;
         if let Some(until) = transaction.open_table(META)?.get("until")? {
             recalled.until = i64::try_from(until.value()).unwrap_or_default();
         }
@@ -217,6 +219,7 @@ fn load(file: Locked) -> Result<Database, Error> {
         transaction.open_table(LIVE)?;
         transaction.open_table(EVIDENCE)?;
         transaction.open_table(PASSED)?;
+        transaction.open_table(VOUCHED)?;
         transaction.open_table(BLOCKS)?;
     }
     transaction.commit()?;
@@ -290,6 +293,31 @@ fn free(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_vouched_for_is_known_for_a_week() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            directory: place.path().into(),
+            verdicts: Duration::from_secs(60),
+            tuples: None,
+            size: 1 << 30,
+        };
+        let store = Store::open(settings.clone(), 0).unwrap().store;
+        let hosts = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().unwrap());
+        let day = 24 * 60 * 60;
+        let written = |days: i64, vouched| {
+            let now = days * day;
+            store.write(Batch { now, vouched, ..Batch::default() }).unwrap();
+            store.recall(0, now, 9).unwrap().vouched
+        };
+        let first = vec![(hosts[0], 10 * day), (hosts[1], 10 * day)];
+        assert_eq!(written(10, first.clone()), first);
+        let later = vec![(hosts[0], 10 * day), (hosts[1], 14 * day)];
+        assert_eq!(written(14, vec![(hosts[1], 14 * day)]), later);
+        assert_eq!(written(17, vec![]), later);
+        assert_eq!(written(20, vec![]), later[1..]);
+    }
 
     /// A release that is forgotten would be a false trap.
     #[test]

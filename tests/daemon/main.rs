@@ -15,6 +15,7 @@ mod dns;
 mod documented;
 mod end;
 mod exceptions;
+mod export;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod hearsay;

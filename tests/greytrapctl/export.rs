@@ -4,7 +4,7 @@ use crate::fake_daemon::Daemon;
 use crate::support::cmd::{Cmd, Dir, ctl};
 use crate::support::nsd::{Nsd, free_port};
 use crate::support::process::{Server, until};
-use greytrapper::control::protocol::{Reply, Request, Trap};
+use greytrapper::control::protocol::{Reply, Request, Secret, Trap};
 use greytrapper::memory::{Deed, Record};
 use greytrapper::scan::{Rule, Verdict};
 use greytrapper::spamd::Address;
@@ -56,7 +56,7 @@ fn hosts_in_a_file_are_listed_until_they_are_released() {
     assert_eq!(exported(&db, &["-a", "-f", "pf"]), all);
     assert_eq!(exported(&db, &["-f", "spamd"]), format!("{}203.0.113.9\n203.0.113.10\n", *HEAD));
     let excluded = dir.path("excluded");
-    fs::write(&excluded, "# ours\n198.51.100.0/24, 203.0.113.10 # theirs\n").unwrap();
+    fs::write(&excluded, "# ours\n198.51.100.0/24 203.0.113.10 # theirs\n").unwrap();
     let excluded = excluded.to_str().unwrap();
     let without = exported(&db, &["-f", "plain", "-e", excluded]);
     assert_eq!(without, format!("{}203.0.113.9\n2001:db8::1\n", *HEAD));
@@ -136,7 +136,7 @@ fn what_the_operator_typed_wrong_is_told() {
     let excluded = dir.path("excluded");
     fs::write(&excluded, "203.0.113.1\nhost.example\n").unwrap();
     for (arguments, told) in [
-        (&["-e", excluded.to_str().unwrap()][..], "excluded:2: "),
+        (&["-e", excluded.to_str().unwrap()][..], "excluded:2: expected an address or a network"),
         (&["-e", "/nowhere"], "/nowhere: No such file or directory"),
         (&["-u", "mx.example.org"], "mx.example.org: does not begin with http:// or https://"),
         (&["-c", "65066:666; reboot"], "65066:666; reboot: not a community"),
@@ -147,17 +147,17 @@ fn what_the_operator_typed_wrong_is_told() {
     }
 }
 
-/// What the daemon says of five hosts in the trap.
+/// What the daemon says of eight hosts in the trap, of some of which others are not told.
 fn daemon() -> Daemon {
     let now = now();
     let verdict = |host: &str| Verdict {
         rule: Some(Rule::Helo),
         ..Verdict::by_hand(Address::parse(host.as_bytes()).unwrap(), "root")
     };
-    let trap = move |host: &str, verdict: Option<Verdict>, is_spared| {
+    let trap = move |host: &str, verdict: Option<Verdict>, secret| {
         let (first, expire) = (now - 3600, now + 3600);
         let address = host.parse().unwrap();
-        Reply::Trap(Trap { address, first, expire, verdict, is_spared })
+        Reply::Trap(Trap { address, first, expire, verdict, secret })
     };
     let record = move |host: &str, deed, rule: Option<&str>| {
         Reply::Record(Record {
@@ -175,11 +175,14 @@ fn daemon() -> Daemon {
     Daemon::start(move |server, id, request| {
         let replies = match request {
             Request::ShowTraps => vec![
-                trap("203.0.113.1", Some(verdict("203.0.113.1")), false),
-                trap("203.0.113.2", None, false),
-                trap("203.0.113.3", None, false),
-                trap("203.0.113.4", None, false),
-                trap("203.0.113.5", Some(verdict("203.0.113.5")), true),
+                trap("203.0.113.1", Some(verdict("203.0.113.1")), None),
+                trap("203.0.113.2", None, None),
+                trap("203.0.113.3", None, None),
+                trap("203.0.113.4", None, None),
+                trap("203.0.113.5", Some(verdict("203.0.113.5")), Some(Secret::Held)),
+                trap("203.0.113.6", Some(verdict("203.0.113.6")), Some(Secret::Vouched)),
+                trap("203.0.113.7", Some(verdict("203.0.113.7")), Some(Secret::Vouched)),
+                trap("203.0.113.8", None, Some(Secret::Allowed)),
             ],
             Request::History(_) => vec![
                 record("203.0.113.2", Deed::Trapped, Some("rcpt")),
@@ -204,13 +207,49 @@ fn the_daemons_traps_are_listed_with_their_rules() {
     assert_eq!(shown(&["plain"]), format!("{}203.0.113.1\n203.0.113.2\n203.0.113.3\n", *HEAD));
     let all = format!("{}203.0.113.1\n203.0.113.2\n203.0.113.3\n203.0.113.4\n", *HEAD);
     assert_eq!(shown(&["plain", "-a"]), all, "but never one that is allowed or released");
+    let ran = daemon.ctl(&["-v", "export", "-f", "plain", "-a"]).run();
+    let told = [
+        "1 host left out, released",
+        "1 host left out, in allow",
+        "2 hosts left out, for which a sender's domain vouched",
+        "4 hosts exported",
+    ];
+    let told = told.map(|line| format!("greytrapctl: {line}\n")).concat();
+    assert_eq!((ran.out, ran.err), (all.into_bytes(), told));
     assert_eq!(shown(&["plain", "-r", "rcpt"]), format!("{}203.0.113.2\n", *HEAD));
     assert_eq!(shown(&["plain", "-m", "10m"]), *HEAD);
     let zone = shown(&["zone"]);
     assert!(zone.contains("\n2.113.0.203 A 127.0.0.8\n"), "{zone}");
     assert!(!zone.contains("secret"), "no recipient: {zone}");
     let err = daemon.ctl(&["export", "-f", "plain", "-r", "frob"]).fails();
-    assert_eq!(err, "greytrapctl: frob: no such rule\n");
+    assert_eq!(err, "greytrapctl: unknown rule \"frob\"\n");
+}
+
+/// Whoever needs no reasons does not have all traps of a week read for them.
+#[test]
+fn memory_is_asked_only_for_what_is_shown() {
+    let daemon = Daemon::start(|server, id, request| {
+        let Request::ShowTraps = request else {
+            return server.fail(id, "asked in vain");
+        };
+        let (first, expire) = (now() - 60, now() + 60);
+        let address = "203.0.113.4".parse().unwrap();
+        server
+            .reply(id, &Reply::Trap(Trap { address, first, expire, verdict: None, secret: None }));
+        server.finish(id);
+    });
+    let told = "greytrapctl: not all reasons are known: asked in vain\n";
+    for (arguments, wanted) in [
+        (&["plain", "-a"][..], ""),
+        (&["bgpd", "-a"], ""),
+        (&["plain"], told),
+        (&["zone", "-a"], told),
+        (&["rbldnsd", "-a"], told),
+        (&["plain", "-a", "-r", "helo"], told),
+    ] {
+        let ran = daemon.ctl(&[&["export", "-f"][..], arguments].concat()).run();
+        assert_eq!((ran.status, ran.err.as_str()), (Some(0), wanted), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,8 @@ for family in parse(sys.stdin.read()):
         print(family.type, sample.name, labels, '%.6f' % sample.value, sep='|')
 ";
 
-fn metrics(status: Status) -> Vec<u8> {
+/// What the program prints.
+pub fn metrics(status: Status) -> Vec<u8> {
     Daemon::that_says(vec![Reply::Status(Box::new(status))]).ctl(&["show", "metrics"]).succeeds()
 }
 

@@ -127,7 +127,7 @@ fn the_state_as_an_object() {
 fn a_table_has_tabs_or_objects() {
     let trap = |host: &str, verdict| {
         let (first, expire) = (NOW - 60, NOW + 86_340);
-        Reply::Trap(Trap { address: address(host), first, expire, verdict, is_spared: false })
+        Reply::Trap(Trap { address: address(host), first, expire, verdict, secret: None })
     };
     let why = verdict("192.0.2.1", Rule::Syntax, "Invalid source address a\\033 b@ (blank)");
     let daemon = Daemon::that_says(vec![trap("192.0.2.1", Some(why)), trap("2001:db8::1", None)]);

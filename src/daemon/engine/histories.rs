@@ -12,6 +12,8 @@ use std::net::IpAddr;
 
 /// The number of records in a page: fewer bytes than a client may have pending.
 const PAGE: usize = 100;
+/// The same of brief records, which are far smaller.
+const BRIEF_PAGE: usize = 2000;
 /// The number of records about one host that `explain` shows.
 const PAST: usize = 20;
 /// The maximum number of clients at a time.
@@ -105,7 +107,8 @@ impl Histories {
 }
 
 fn ask(ledger: &mut Ledger, ticket: u64, history: &History, from: Option<Place>) {
-    let (query, most) = (history.query.clone(), history.most.min(PAGE));
+    let page = if history.query.is_brief { BRIEF_PAGE } else { PAGE };
+    let (query, most) = (history.query.clone(), history.most.min(page));
     ledger.ask(&ToMemory::Find { ticket, query, from, most });
 }
 

@@ -133,6 +133,8 @@ pub struct Found {
     pub freed: Vec<IpAddr>,
     /// Hosts with one bad message, outweighed by their identity this time.
     pub spared: Vec<IpAddr>,
+    /// Hosts for which the domain of a sender vouches.
+    pub vouched: Vec<IpAddr>,
     /// What the external program said about recipients, as far as it is believed.
     pub heard: Vec<(Vec<u8>, bool)>,
     /// What was not believed, and why.
@@ -398,6 +400,7 @@ fn judge(image: &[u8], work: &Work, line: &Line) -> Result<Found, Damage> {
     let heard = answers.heard.believed();
     let (mut found, verdict) = found(report, &answers, (&held, &exempt));
     found.freed = exempt.freed(&answers);
+    found.vouched = answers.rounds.vouched().collect();
     if let Purpose::Host(address) = work.purpose {
         found.explained = explained(&snapshot, address, verdict, work)?;
     }
@@ -641,7 +644,7 @@ fn traps(records: &mut Trusted<'_, '_>, order: ByteOrder) -> Result<Found, Damag
         let record = record?;
         let trapped = TrapRecord::decode(&record.key, &record.value, order);
         let Some(TrapRecord { address, first, expire }) = trapped else { continue };
-        found.trapped.push(Trap { address, first, expire, verdict: None, is_spared: false });
+        found.trapped.push(Trap { address, first, expire, verdict: None, secret: None });
     }
     Ok(found)
 }

@@ -161,6 +161,12 @@ impl Ledger {
         self.next.warned = Some(warned);
     }
 
+    /// Has hosts remembered for which the domain of a sender has vouched.
+    pub fn note_vouched(&mut self, vouched: Vec<(IpAddr, i64)>) {
+        let room = GATHERED.saturating_sub(self.next.vouched.len());
+        self.next.vouched.extend(vouched.into_iter().take(room));
+    }
+
     /// Has the good domains remembered, if they have changed.
     pub fn note_good(&mut self, mut good: Vec<Vec<u8>>) {
         good.sort_unstable();
@@ -227,10 +233,12 @@ impl Ledger {
             watched,
             good,
             warned,
+            vouched,
         } = &self.next;
         let is_nothing = holds.is_none() && counters.is_none() && whites.is_none();
         let is_nothing = is_nothing && good.is_none() && warned.is_none() && watched.is_none();
-        is_nothing && [records.len(), evidence.len(), white.len(), blocks.len()] == [0; 4]
+        let lists = [records.len(), evidence.len(), white.len(), blocks.len(), vouched.len()];
+        is_nothing && lists == [0; 5]
     }
 
     fn tell_lost(&mut self) {
@@ -245,7 +253,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Recalled;
     use crate::process::channel::Channel;
     use crate::process::spawn::pair;
 
@@ -261,7 +268,7 @@ mod tests {
         assert!(ledger.may_begin(late) && ledger.is_blind());
         assert!(ledger.may_begin(late) && ledger.begins_at().is_none(), "it is said once");
         // It answers after all.
-        memory.send(&FromMemory::Recalled(Recalled::default())).unwrap();
+        memory.send(&FromMemory::Recalled(Box::default())).unwrap();
         assert!(matches!(ledger.hear(), Ok(Some(FromMemory::Recalled(_)))));
         assert!(ledger.may_begin(late) && !ledger.is_blind());
     }

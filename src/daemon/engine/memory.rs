@@ -265,9 +265,13 @@ impl Memory {
         self.remembered.retain(|known| known.verdict.address.ip() != address);
     }
 
-    /// Adds to a trap what is known about it.
-    pub fn annotate(&self, trap: &mut Trap) {
-        trap.verdict = self.explain(trap.address).map(|known| known.verdict.without_tuples());
+    /// Adds to traps what is known about them.
+    pub fn annotate(&self, traps: &mut [Trap]) {
+        let known: HashMap<_, _> =
+            self.traps().map(|verdict| (verdict.address.ip(), verdict)).collect();
+        for trap in traps {
+            trap.verdict = known.get(&trap.address).map(|verdict| verdict.without_tuples());
+        }
     }
 
     /// Why a host is trapped, if it is one of the last traps.

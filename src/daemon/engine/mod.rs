@@ -24,6 +24,7 @@ mod spamtraps;
 mod standing;
 mod troubles;
 mod trust;
+mod vouched;
 mod work;
 
 use crate::checker::remembered::Remembered;
@@ -72,6 +73,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use trust::Trust;
 pub use trust::TrustLegacy;
+use vouched::Vouched;
 use work::{AtWork, Job};
 
 const STORE: Token = Token(1);
@@ -117,6 +119,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         trust: Trust::new(config.suspend_at),
         patience: Patience::default(),
         warnings: Warnings::default(),
+        vouched: Vouched::default(),
         heard: Arc::default(),
         jobs: VecDeque::new(),
         at_work: None,
@@ -219,6 +222,8 @@ struct Engine {
     patience: Patience,
     /// Hosts whose identity has outweighed a bad message.
     warnings: Warnings,
+    /// Hosts for which the domain of a sender has vouched.
+    vouched: Vouched,
     /// Recent verdicts of the external program.
     heard: Arc<Remembered>,
     /// The file of other sites' hosts, if there is one.
@@ -315,10 +320,11 @@ impl Engine {
                     self.store.send(&ToStore::Own { traps, whites });
                     self.known = Arc::new(Known::until(recalled.until));
                     self.warnings.inherit(std::mem::take(&mut recalled.warned));
+                    self.vouched.inherit(std::mem::take(&mut recalled.vouched));
                     if let Some(resolver) = &mut self.resolver {
                         resolver.send(&ToResolver::Good(std::mem::take(&mut recalled.good)));
                     }
-                    self.memory.recall(recalled);
+                    self.memory.recall(*recalled);
                 }
                 FromMemory::Tuples(ticket, found) => self.replayed(ticket, found),
                 FromMemory::Known(ticket, known) => self.recalled(ticket, known),
@@ -366,12 +372,14 @@ impl Engine {
         let (patience, trust) = (std::mem::take(&mut self.patience), self.trust.legacy());
         let exempted = std::mem::take(&mut self.exempted).into_iter().collect();
         let (warned, until) = (self.warnings.legacy(), self.known.known_until());
-        EngineLegacy { patience, trust, exempted, warned, until, ..self.memory.legacy() }
+        let vouched = self.vouched.legacy();
+        EngineLegacy { patience, trust, exempted, warned, vouched, until, ..self.memory.legacy() }
     }
 
     fn inherit(&mut self, mut legacy: EngineLegacy) {
         self.patience = std::mem::take(&mut legacy.patience);
         self.warnings.inherit(std::mem::take(&mut legacy.warned));
+        self.vouched.inherit(std::mem::take(&mut legacy.vouched));
         self.trust.inherit(std::mem::take(&mut legacy.trust));
         self.exempted = std::mem::take(&mut legacy.exempted).into_iter().collect();
         self.known = Arc::new(Known::until(legacy.until));

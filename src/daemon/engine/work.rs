@@ -379,21 +379,14 @@ impl Engine {
     }
 
     /// Answers a client's question.
-    fn tell(&mut self, client: ClientId, found: Found) {
+    fn tell(&mut self, client: ClientId, mut found: Found) {
         let Some(AtWork { job, .. }) = self.at_work.take() else { return };
+        self.memory.annotate(&mut found.trapped);
+        self.mark_secrets(&mut found.trapped);
         let Some(server) = &mut self.server else { return };
         match job.purpose {
             Purpose::Hosts => server.stream(client, found.hosts.into_iter().map(Reply::Host)),
-            Purpose::Traps => {
-                let mut traps = found.trapped;
-                let allow = &self.config.rules.allow;
-                for trap in &mut traps {
-                    self.memory.annotate(trap);
-                    trap.is_spared =
-                        self.memory.holds(trap.address) || allow.contains(trap.address);
-                }
-                server.stream(client, traps.into_iter().map(Reply::Trap));
-            }
+            Purpose::Traps => server.stream(client, found.trapped.into_iter().map(Reply::Trap)),
             Purpose::Host(address) => {
                 let none = match found.explained {
                     Some(explained) => {
@@ -513,6 +506,7 @@ impl Engine {
         self.memory.doubts = found.doubts;
         found.unanswered.into_iter().for_each(|hosts| self.patience.note(hosts));
         self.warnings.note(found.spared, now());
+        self.ledger.note_vouched(self.vouched.note(found.vouched.into_iter(), now()));
         self.warnings.changed().into_iter().for_each(|warned| self.ledger.note_warned(warned));
         Arc::make_mut(&mut self.heard).note(found.heard, now());
         let mut news = found.news;

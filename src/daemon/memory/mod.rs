@@ -80,7 +80,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
 
 fn answer(keeper: Option<&mut Keeper>, message: ToMemory) -> FromMemory {
     match (message, keeper) {
-        (ToMemory::Recall, Some(keeper)) => FromMemory::Recalled(keeper.recall()),
+        (ToMemory::Recall, Some(keeper)) => FromMemory::Recalled(Box::new(keeper.recall())),
         (ToMemory::Recall, None) => FromMemory::Recalled(Default::default()),
         (ToMemory::Write(batch), keeper) => {
             let unusable = || Some("its directory cannot be used".into());

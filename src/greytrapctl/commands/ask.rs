@@ -51,7 +51,7 @@ pub fn change(console: &mut Console<'_>, socket: &Path, order: &Order) -> Result
 
 /// `release -a` and `release -r`: ends the traps that the daemon has set and that still stand.
 pub fn release_ours(console: &mut Console<'_>, socket: &Path, ours: &Ours) -> Result<(), Failure> {
-    let rule = history::rule(ours.rule.as_deref())?;
+    let rule = ours.rule.as_deref().map(history::rule_name).transpose()?;
     let query = Query { since: since(ours.since), ..Query::default() };
     // The last word on each host: by whom it was trapped.
     let mut standing: BTreeMap<IpAddr, bool> = BTreeMap::new();

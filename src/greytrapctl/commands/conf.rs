@@ -13,15 +13,18 @@ pub fn load(console: &mut Console<'_>, file: Option<&Path>) -> Result<Config, Fa
             warnings.iter().for_each(|fault| show(console, fault));
             Ok(config)
         }
-        Err(faults) => {
-            faults.iter().for_each(|fault| show(console, fault));
-            Err(Failure::Told)
-        }
+        Err(faults) => Err(told(console, &faults)),
     }
 }
 
+/// The failure of a command that was told these faults.
+pub fn told(console: &mut Console<'_>, faults: &[Diagnostic]) -> Failure {
+    faults.iter().for_each(|fault| show(console, fault));
+    Failure::Told
+}
+
 /// `file:line: message`, and on a terminal the line itself.
-fn show(console: &mut Console<'_>, fault: &Diagnostic) {
+pub fn show(console: &mut Console<'_>, fault: &Diagnostic) {
     console.scribble(format_args!("{fault}\n"));
     if let Some(excerpt) = fault.excerpt()
         && io::stderr().is_terminal()

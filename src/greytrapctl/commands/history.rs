@@ -60,7 +60,7 @@ pub fn ask(
 /// The question. A rule must exist; one that existed once can no longer be asked about by name.
 fn query(history: &History) -> Result<Query, Failure> {
     let History { since, rule, hosts } = history;
-    let rule = self::rule(rule.as_deref())?;
+    let rule = rule.as_deref().map(rule_name).transpose()?;
     let hosts = ranges(hosts)?;
     let since = self::since(since.or(hosts.is_empty().then_some(USUAL)));
     Ok(Query { since, rule, hosts, ..Query::default() })
@@ -82,12 +82,15 @@ pub fn since(ago: Option<Duration>) -> i64 {
 }
 
 /// The name of a rule that exists.
-pub fn rule(typed: Option<&OsStr>) -> Result<Option<String>, Failure> {
-    let Some(typed) = typed else { return Ok(None) };
-    let known = typed.to_str().and_then(Rule::named);
+pub fn rule_name(typed: &OsStr) -> Result<String, Failure> {
+    rule(typed).map(|rule| rule.name().to_owned())
+}
+
+/// A rule that exists.
+pub fn rule(typed: &OsStr) -> Result<Rule, Failure> {
     let shown = escaped(typed.as_encoded_bytes());
     let unknown = || Failure::Because(format!("unknown rule \"{shown}\""));
-    known.map(|rule| Some(rule.name().to_owned())).ok_or_else(unknown)
+    typed.to_str().and_then(Rule::named).ok_or_else(unknown)
 }
 
 /// Whether answers and tuples follow, in text.

@@ -1,28 +1,22 @@
 //! `export`: the hosts in the trap, in a form for another program ([`export`](crate::export)).
 //!
-//! With `-o` a file is replaced if the text has changed, and then a command is run. What the daemon no longer
-//! has a reason for in its last traps is asked of its memory.
+//! With `-o` a file is replaced if the text has changed, and then a command is run. `traps` has the hosts.
 #![forbid(unsafe_code)]
 
-use super::history;
-use super::input;
-use crate::config::{Network, Networks};
-use crate::control::client::Answer;
-use crate::control::protocol::{Reply, Request};
+mod traps;
+
+use super::{conf, history};
+use crate::config::{self, Disk, Networks};
 use crate::errno::reason;
-use crate::escape::{escaped, escaped_path, harmless};
-use crate::export::{Announced, Cause, Form, Listed, Selection, Settings, Url};
+use crate::escape::{escaped, harmless};
+use crate::export::{Announced, Form, Listed, Selection, Settings, Url};
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::locks::Task;
-use crate::greytrapctl::options::{Clock, Export, Source, Whose};
+use crate::greytrapctl::options::{Clock, Export, Source};
 use crate::greytrapctl::output::Output;
 use crate::machine::{self, Own};
-use crate::memory::{Deed, Query, Record};
 use crate::plural::counted;
-use crate::scan::{Rule, Verdict};
-use crate::spamd::TrapRecord;
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -36,7 +30,7 @@ pub fn run(console: &mut Console<'_>, export: &Export) -> Result<(), Failure> {
     let now = clock(export).now();
     let url = export.url.as_deref().map(url).transpose()?;
     let community = export.community.as_deref().map(community).transpose()?;
-    let selection = selection(export, now)?;
+    let selection = selection(console, export, now)?;
     let site = machine::host_name();
     let output = export.output.as_deref().map(Output::open).transpose()?;
     let announced = match export.form {
@@ -50,8 +44,8 @@ pub fn run(console: &mut Console<'_>, export: &Export) -> Result<(), Failure> {
         Source::File(database, _) => Task::ExportFile { database, directory, runs }.lock_in()?,
     }
     let traps = match &export.source {
-        Source::Daemon(socket) => from_daemon(console, socket, export.whose)?,
-        Source::File(file, _) => from_file(console, file)?,
+        Source::Daemon(socket) => traps::from_daemon(console, socket, export)?,
+        Source::File(file, _) => traps::from_file(console, file)?,
     };
     let standing = traps.into_iter().filter(|host| host.until > now).collect();
     let (mut hosts, beyond) = selection.of(standing);
@@ -114,40 +108,25 @@ fn community(typed: &OsStr) -> Result<&str, Failure> {
         .ok_or_else(|| Failure::Because(format!("{}: not a community", escaped(typed.as_bytes()))))
 }
 
-fn selection(export: &Export, now: i64) -> Result<Selection, Failure> {
-    let rules = export.rules.iter().map(named).collect::<Result<_, _>>()?;
+fn selection(console: &mut Console<'_>, export: &Export, now: i64) -> Result<Selection, Failure> {
+    let rules = export.rules.iter().map(|typed| history::rule(typed)).collect::<Result<_, _>>()?;
     let seconds = |age: std::time::Duration| i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+    let excluded = export.excluded.as_deref().map(|path| excluded(console, path)).transpose()?;
     Ok(Selection {
         rules,
         since: export.age.map(|age| now.saturating_sub(seconds(age))),
-        excluded: export.excluded.as_deref().map_or(Ok(Networks::default()), excluded)?,
+        excluded: excluded.unwrap_or_default(),
         own: Own::of_machine(),
         most: export.most,
     })
 }
 
-fn named(typed: &OsString) -> Result<Rule, Failure> {
-    let rule = typed.to_str().and_then(Rule::named);
-    rule.ok_or_else(|| Failure::Because(format!("{}: no such rule", escaped(typed.as_bytes()))))
-}
-
-/// Addresses and networks in a file: separated by blanks and commas, with comments that begin with `#`.
-fn excluded(path: &Path) -> Result<Networks, Failure> {
-    let text = fs::read(path)
-        .map_err(|error| Failure::Because(format!("{}: {}", escaped_path(path), reason(&error))))?;
-    let mut networks = Vec::new();
-    for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
-        let line = line.split(|&byte| byte == b'#').next().unwrap_or_default();
-        let words = line.split(|byte| byte.is_ascii_whitespace() || *byte == b',');
-        for word in words.filter(|word| !word.is_empty()) {
-            let because = |what: &dyn std::fmt::Display| {
-                Failure::Because(format!("{}:{number}: {what}", escaped_path(path)))
-            };
-            let text = std::str::from_utf8(word).map_err(|_| because(&"not an address"))?;
-            networks.push(Network::parse(text).map_err(|error| because(&error))?);
-        }
-    }
-    Ok(Networks::new(networks))
+/// The addresses and networks in a file, which has the form of that of `allow file`.
+fn excluded(console: &mut Console<'_>, path: &Path) -> Result<Networks, Failure> {
+    let (networks, warnings) =
+        config::networks(path, &Disk).map_err(|faults| conf::told(console, &faults))?;
+    warnings.iter().for_each(|fault| conf::show(console, fault));
+    Ok(networks)
 }
 
 fn announced() -> Result<Announced, Failure> {
@@ -155,79 +134,6 @@ fn announced() -> Result<Announced, Failure> {
     let mut json = Vec::new();
     io::stdin().take(RIB_MAX).read_to_end(&mut json).map_err(|error| failed(&reason(&error)))?;
     Announced::read(&json).map_err(|error| failed(&harmless(&error.to_string())))
-}
-
-fn from_file(console: &mut Console<'_>, file: &Path) -> Result<Vec<Listed>, Failure> {
-    let image = input::read(console, file)?;
-    let snapshot = input::snapshot(file, &image)?;
-    let order = snapshot.byte_order();
-    let read = snapshot.read(|records| {
-        let mut traps = Vec::new();
-        for record in records {
-            let record = record?;
-            let trapped = TrapRecord::decode(&record.key, &record.value, order);
-            let Some(TrapRecord { address, first, expire }) = trapped else { continue };
-            let cause = Cause::Unknown;
-            traps.push(Listed { address, since: first, until: expire, cause });
-        }
-        Ok(traps)
-    });
-    read.map_err(|damage| input::error(file, damage))
-}
-
-/// The traps in the daemon's database, without those that it would not set.
-fn from_daemon(
-    console: &mut Console<'_>,
-    socket: &Path,
-    whose: Whose,
-) -> Result<Vec<Listed>, Failure> {
-    let mut traps = Vec::new();
-    let mut answer = Answer::to(&Request::ShowTraps, socket)?;
-    while let Some(reply) = answer.part()? {
-        let Reply::Trap(trap) = reply else { return Err(answer.unexpected().into()) };
-        if !trap.is_spared {
-            let (address, since, until) = (trap.address, trap.first, trap.expire);
-            traps.push(Listed { address, since, until, cause: cause(trap.verdict.as_ref()) });
-        }
-    }
-    traps.sort_unstable_by_key(|trap| trap.address);
-    if let Err(Failure::Because(why)) = recall(socket, &mut traps) {
-        console.tell(format_args!("not all reasons are known: {why}"));
-    }
-    if whose == Whose::Ours {
-        traps.retain(|trap| trap.cause != Cause::Unknown);
-    }
-    Ok(traps)
-}
-
-fn cause(verdict: Option<&Verdict>) -> Cause {
-    match verdict {
-        Some(verdict) => verdict.rule.map_or(Cause::Hand, Cause::Rule),
-        None => Cause::Unknown,
-    }
-}
-
-/// Finds causes in the daemon's memory; the traps are in order of their addresses.
-fn recall(socket: &Path, traps: &mut [Listed]) -> Result<(), Failure> {
-    let unknown = traps.iter().filter(|trap| trap.cause == Cause::Unknown);
-    let Some(since) = unknown.map(|trap| trap.since).min() else { return Ok(()) };
-    let deeds = vec![Deed::Trapped, Deed::TrappedByHand];
-    history::ask(socket, Query { since, deeds, ..Query::default() }, |record| {
-        note(traps, &record);
-        Ok(())
-    })
-}
-
-/// Notes the cause of a trap in its host, unless the trap is not the one that stands.
-fn note(traps: &mut [Listed], record: &Record) {
-    let Some(address) = record.address else { return };
-    let Ok(place) = traps.binary_search_by_key(&address, |trap| trap.address) else { return };
-    let Some(trap) = traps.get_mut(place) else { return };
-    trap.cause = match (record.deed, record.rule.as_deref().and_then(Rule::named)) {
-        (Deed::TrappedByHand, _) => Cause::Hand,
-        (Deed::Trapped, Some(rule)) => Cause::Rule(rule),
-        _ => trap.cause,
-    };
 }
 
 /// Runs the operator's command. What it prints is told only if it fails.
