@@ -91,8 +91,9 @@ pub struct Inquiry {
     owners: Vec<usize>,
     /// Whether there may be PTR names that are not asked about.
     has_more: bool,
-    /// For a question about a HELO name that does not exist, the one about its registrable domain.
-    above: Vec<(usize, usize)>,
+    /// For a question about a HELO name that does not exist, those about its registrable domain: by address,
+    /// and by MX, since some servers deny a name that has no records of the type.
+    above: Vec<(usize, [usize; 2])>,
     /// The number of unanswered questions.
     open: usize,
 }
@@ -112,14 +113,23 @@ enum Given {
 #[derive(Debug)]
 struct Question {
     name: Name,
+    kind: Kind,
     found: Option<Confirmation>,
     /// Whether the answer was that there is no such name.
     is_gone: bool,
 }
 
-impl From<Name> for Question {
-    fn from(name: Name) -> Question {
-        Question { name, found: None, is_gone: false }
+/// What a question asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ptr,
+    Address,
+    Mx,
+}
+
+impl Question {
+    fn new(name: Name, kind: Kind) -> Question {
+        Question { name, kind, found: None, is_gone: false }
     }
 }
 
@@ -133,7 +143,7 @@ impl Inquiry {
         let mut inquiry = Self {
             address,
             given: Vec::new(),
-            questions: vec![Name::reverse(address).into()],
+            questions: vec![Question::new(Name::reverse(address), Kind::Ptr)],
             reverse: Vec::new(),
             witnesses: Vec::new(),
             owners: Vec::new(),
@@ -184,10 +194,10 @@ impl Inquiry {
     fn note(&mut self, text: &[u8]) -> Given {
         let name = Name::from_helo(text).filter(|name| self.can_confirm(name));
         let Some(name) = name else { return Given::Garbage };
-        match self.number(&name) {
+        match self.number(&name, Kind::Address) {
             Some(number) => Given::Asked(number),
             None if self.questions.len() > MAX_NAMES => Given::Beyond,
-            None => Given::Asked(self.add(name)),
+            None => Given::Asked(self.add(name, Kind::Address)),
         }
     }
 
@@ -203,31 +213,32 @@ impl Inquiry {
         !crate::name::is_local(&text) && holds_address(&text, self.address) == Held::Little
     }
 
-    /// The question about this name's addresses.
-    fn number(&self, name: &Name) -> Option<usize> {
-        let mut asked = self.questions.iter().enumerate().skip(1);
-        asked.find(|(_, question)| question.name == *name).map(|(number, _)| number)
+    /// The question of this kind about this name.
+    fn number(&self, name: &Name, kind: Kind) -> Option<usize> {
+        let is_it = |question: &Question| question.name == *name && question.kind == kind;
+        self.questions.iter().position(is_it)
     }
 
-    fn add(&mut self, name: Name) -> usize {
-        self.questions.push(name.into());
+    fn add(&mut self, name: Name, kind: Kind) -> usize {
+        self.questions.push(Question::new(name, kind));
         self.questions.len() - 1
     }
 
     fn ask(&mut self, number: usize) -> Ask {
         self.open += 1;
-        let rtype = match (number, self.address) {
-            (REVERSE, _) => Rtype::PTR,
-            (_, IpAddr::V4(_)) => Rtype::A,
-            (_, IpAddr::V6(_)) => Rtype::AAAA,
+        let rtype = match (self.questions[number].kind, self.address) {
+            (Kind::Ptr, _) => Rtype::PTR,
+            (Kind::Mx, _) => Rtype::MX,
+            (Kind::Address, IpAddr::V4(_)) => Rtype::A,
+            (Kind::Address, IpAddr::V6(_)) => Rtype::AAAA,
         };
         Ask { number, name: self.questions[number].name.clone(), rtype }
     }
 
-    /// The question about this name, which is asked if it is a new one.
-    fn find(&mut self, name: &Name, asks: &mut Vec<Ask>) -> usize {
-        self.number(name).unwrap_or_else(|| {
-            let number = self.add(name.clone());
+    /// The question of this kind about this name, which is asked if it is a new one.
+    fn find(&mut self, name: &Name, kind: Kind, asks: &mut Vec<Ask>) -> usize {
+        self.number(name, kind).unwrap_or_else(|| {
+            let number = self.add(name.clone(), kind);
             asks.push(self.ask(number));
             number
         })
@@ -244,11 +255,11 @@ impl Inquiry {
             let has_room = asks.len() < MAX_PTR_NAMES;
             let is_owner = self.can_be_own(&name);
             if is_witness {
-                let number = self.find(&name, &mut asks);
+                let number = self.find(&name, Kind::Address, &mut asks);
                 self.witnesses.push(number);
             }
             if is_owner && (is_witness || has_room) {
-                let number = self.find(&name, &mut asks);
+                let number = self.find(&name, Kind::Address, &mut asks);
                 self.owners.push(number);
             }
             self.has_more |= is_owner && !is_witness && !has_room;
@@ -264,8 +275,9 @@ impl Inquiry {
         }
         let mut asks = Vec::new();
         if let Ok(domain) = Name::from_domain(&registrable(&self.questions[number].name)) {
-            let above = self.find(&domain, &mut asks);
-            self.above.push((number, above));
+            let kinds = [Kind::Address, Kind::Mx];
+            let both = kinds.map(|kind| self.find(&domain, kind, &mut asks));
+            self.above.push((number, both));
         }
         asks
     }
@@ -291,7 +303,7 @@ impl Inquiry {
     fn is_gone(&self, given: Given) -> bool {
         let Given::Asked(number) = given else { return false };
         let above = self.above.iter().find(|(name, _)| *name == number);
-        above.is_some_and(|(_, above)| self.questions[*above].is_gone)
+        above.is_some_and(|(_, both)| both.iter().all(|above| self.questions[*above].is_gone))
     }
 
     fn reverse(&self) -> Reverse {
@@ -368,6 +380,8 @@ mod tests {
                 } else if rest == "?" {
                     let rtype = if name.ends_with("arpa") { Rtype::PTR } else { Rtype::A };
                     world.add(name.into(), rtype, Err(Failure::Timeout));
+                } else if rest == "MX" {
+                    world.add(name.into(), Rtype::MX, Ok(Data::NoData));
                 } else {
                     let items = rest.split(' ').filter_map(|a| a.parse().ok()).collect();
                     let list = List { items, more: rest.ends_with('+') };
@@ -548,7 +562,7 @@ mod tests {
                     (own, name),
                     "{what}"
                 );
-                assert!(asked <= 1 + 2 + MAX_PTR_NAMES, "{what}: {asked}");
+                assert!(asked <= 1 + 3 + MAX_PTR_NAMES, "{what}: {asked}");
             }
         }
     }
@@ -561,8 +575,9 @@ mod tests {
         assert_eq!(gone(&["a.example 192.0.2.9"], &["mx.a.example"]), [false]);
         assert_eq!(gone(&["a.example ?"], &["mx.a.example"]), [false]);
         assert_eq!(gone(&["mx.a.example ?"], &["mx.a.example"]), [false]);
+        assert_eq!(gone(&["a.example MX"], &["mx.a.example"]), [false], "denied for one type");
         let (_, asked) = World::new(&[]).inquire(&["x.a.example", "y.a.example"]);
-        assert_eq!(asked, 4, "PTR, both, and the domain once");
+        assert_eq!(asked, 5, "PTR, both, and the domain once for each type");
     }
 
     #[test]
@@ -573,13 +588,13 @@ mod tests {
         let (asked_about, beyond) = identity.names.split_at(MAX_NAMES);
         assert!(asked_about.iter().all(|name| *name == NotConfirmed));
         assert!(beyond.iter().all(|name| *name == Unknown));
-        assert_eq!(asked, 1 + MAX_NAMES + 1);
+        assert_eq!(asked, 1 + MAX_NAMES + 2);
         let (_, asked) = World::new(&[]).inquire(&["localhost", "[192.0.2.1]", "192.0.2.1", ""]);
         assert_eq!(asked, 1, "PTR");
         let many = (0..100).map(|n| format!(" p{n}.a.example")).collect::<String>();
         let (_, asked) = World::new(&[&format!("PTR{many}")]).inquire(&["mx.a.example"; 50]);
         // The parser of answers allows no more than this.
-        assert!(asked <= 3 + 100);
+        assert!(asked <= 4 + 100);
     }
 
     #[test]

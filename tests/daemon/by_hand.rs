@@ -210,7 +210,10 @@ fn a_rule_whose_hosts_pass_afterwards_is_suspended() {
     assert!(!is_told(&daemon));
     place.enter(&[white("10.0.0.4")]);
     daemon.says(&["scan"]);
-    let told = daemon.line("rule syntax suspended: ");
+    daemon.scan_done();
+    until("it is told", || is_told(&daemon));
+    let lines = daemon.lines();
+    let told = lines.iter().find(|line| line.starts_with("rule syntax suspended")).unwrap();
     let expected = "3 of 10 hosts that it trapped proved good, 3 whitelisted afterwards \
                     (10.0.0.1, 10.0.0.2, 10.0.0.4)";
     assert!(told.contains(expected), "{told}");

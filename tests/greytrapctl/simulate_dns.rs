@@ -352,6 +352,7 @@ fn strangers_zone(query: &Query) -> Vec<Act> {
         ("policy.example", TXT) => {
             reply.answer(owner, TXT, 60, &policy("v=spf1 ip4:203.0.113.4 -all"))
         }
+        ("such.example", _) => reply.rcode(NXDOMAIN).soa(60),
         (_, MX) => reply.answer(owner, MX, 300, &mx(10, "mail.example")),
         _ => reply.rcode(NXDOMAIN).soa(60),
     }
@@ -486,7 +487,7 @@ fn a_host_costs_few_questions_whatever_the_rule() {
     // The statement, the host's tuples, and the most questions.
     let rows: [(_, _, Vec<(_, &str)>, usize); 6] = [
         ("none", "", vec![("liar.example", from)], 0),
-        ("domains", "max sender domains 1", two.map(|from| ("liar.example", from)).into(), 12),
+        ("domains", "max sender domains 1", two.map(|from| ("liar.example", from)).into(), 13),
         ("address", "check helo address yes", vec![("203.0.113.9", from)], 8),
         ("dynamic", "check helo dynamic yes", vec![("203-0-113-9.x.example", from)], 8),
         ("stranger", "check stranger yes", vec![("friend", from)], 8),
