@@ -153,6 +153,12 @@ fn endow(needs: &Needs, common: &Common) -> io::Result<Endowed> {
         give(asker, slot, ours);
         give(process, Slot::Asker, theirs);
     }
+    if !common.0.iter().any(|(slot, _)| *slot == Slot::ImageToWrite) {
+        // What one generation leaves unread is nothing for the next.
+        let (to_write, to_read) = pair()?;
+        give(Process::Store, Slot::ImageToWrite, to_write);
+        give(Process::Engine, Slot::ImageToRead, to_read);
+    }
     for (role, given) in &mut endowed {
         for (slot, descriptor) in common.0.iter().filter(|(slot, _)| role.given.contains(slot)) {
             given.push((*slot, descriptor.try_clone()?));

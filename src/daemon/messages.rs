@@ -206,9 +206,9 @@ pub struct Needs {
 /// From the engine to the store.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToStore {
-    /// Read the database into the shared memory.
+    /// Read the database, and pass its image on.
     Read,
-    /// The shared memory is no longer read, and can be returned to the system.
+    /// The image is no longer read: its memory can be returned to the system.
     FreeImage,
     /// Set traps.
     Trap(Change),
@@ -254,7 +254,7 @@ pub enum By {
 /// From the store to the engine.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromStore {
-    /// The database is in the shared memory, or why not.
+    /// The database's image can be taken, or why not.
     Read(Result<Image, String>),
     /// The result of a change.
     Changed {
@@ -275,7 +275,7 @@ pub enum FromStore {
     Exempted(Vec<Address>),
 }
 
-/// A database's image in the shared memory.
+/// The image of a database, whose bytes have their own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its length in bytes.

@@ -21,7 +21,7 @@ use crate::escape::escaped_path;
 use crate::log;
 use crate::process::channel::Broken;
 use crate::process::sandbox::{self, Strength};
-use crate::process::shared;
+use crate::process::image::shared;
 use crate::process::spawn::{Program, silence};
 use mio::{Events, Poll, Token};
 use nix::unistd::{Uid, chdir, setsid};
@@ -426,15 +426,13 @@ impl Parent {
             return Ok(());
         }
         let path = checked.socket.clone();
-        let created = shared::create().map_err(|error| format!("image: {}", reason(&error)));
-        let (image_to_write, image_to_read) = created?;
         let control = socket::bind(&path, socket::GROUP).map_err(|error| error.to_string())?;
         let control = control.into();
-        let common = Common(vec![
-            (Slot::Control, control),
-            (Slot::ImageToWrite, image_to_write),
-            (Slot::ImageToRead, image_to_read),
-        ]);
+        let mut common = Common(vec![(Slot::Control, control)]);
+        // Without it there is another way.
+        if let Ok((to_write, to_read)) = shared::create() {
+            common.0.extend([(Slot::ImageToWrite, to_write), (Slot::ImageToRead, to_read)]);
+        }
         self.common = Some((common, path.clone()));
         let rights = Process::Parent.role(Variant::Usual).rights(|place| match place {
             Place::Program => self.program.path().into(),

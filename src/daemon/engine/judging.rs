@@ -23,7 +23,7 @@ use crate::dns::exemption::Claim;
 use crate::evidence::Key;
 use crate::inquiry::{Answered, Findings, Questions, Rounds};
 use crate::memory::Hold;
-use crate::process::shared::View;
+use crate::process::image::View;
 use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, SpfResult};
 use crate::scan::identity::Question;
 use crate::scan::{
