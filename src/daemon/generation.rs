@@ -247,7 +247,7 @@ pub fn describe(status: ExitStatus) -> String {
     };
     let name = Signal::try_from(signal).map_or(String::new(), |name| format!(" ({name})"));
     let hint = match signal {
-        nix::libc::SIGABRT if cfg!(target_os = "openbsd") => {
+        libc::SIGABRT if cfg!(target_os = "openbsd") => {
             ", as for a pledge(2) violation: see lastcomm(1)"
         }
         _ => "",

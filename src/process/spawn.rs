@@ -127,7 +127,7 @@ pub fn close_inherited(kept: &[RawFd]) {
     let next = kept.iter().max().map_or(FIRST, |last| last.saturating_add(1));
     for number in (FIRST..next).filter(|number| !kept.contains(number)) {
         // SAFETY: this process has opened nothing yet, so nobody owns it; if it is not open, nothing happens.
-        unsafe { nix::libc::close(number) };
+        unsafe { libc::close(number) };
     }
     close_from(next);
 }
@@ -135,7 +135,7 @@ pub fn close_inherited(kept: &[RawFd]) {
 /// Closes what is at `first` and above.
 #[cfg(target_os = "linux")]
 fn close_from(first: RawFd) {
-    use nix::libc::{SYS_close_range, c_long, c_uint, close, syscall};
+    use libc::{SYS_close_range, c_long, c_uint, close, syscall};
     // SAFETY: as in `close_inherited`.
     let outcome = unsafe { syscall(SYS_close_range, c_long::from(first), c_uint::MAX, 0) };
     if outcome == 0 {
@@ -156,7 +156,7 @@ fn close_from(first: RawFd) {
 #[cfg(any(target_os = "openbsd", target_os = "freebsd", target_os = "netbsd"))]
 fn close_from(first: RawFd) {
     // SAFETY: as in `close_inherited`.
-    unsafe { nix::libc::closefrom(first) };
+    unsafe { libc::closefrom(first) };
 }
 
 /// Other systems keep them.
