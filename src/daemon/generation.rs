@@ -248,8 +248,9 @@ pub fn describe(status: ExitStatus) -> String {
     let name = Signal::try_from(signal).map_or(String::new(), |name| format!(" ({name})"));
     let hint = match signal {
         libc::SIGABRT if cfg!(target_os = "openbsd") => {
-            ", as for a pledge(2) violation: see lastcomm(1)"
+            ", as for a pledge(2) violation (see dmesg(8)), or without memory (datasize)"
         }
+        libc::SIGABRT => ", as without memory",
         _ => "",
     };
     format!("killed by signal {signal}{name}{hint}")
@@ -268,6 +269,9 @@ mod tests {
     fn an_end_is_told_by_signal_or_status() {
         assert_eq!(describe(status("exit 3")), "exited with status 3");
         assert_eq!(describe(status("kill -9 $$")), "killed by signal 9 (SIGKILL)");
-        assert!(describe(status("kill -ABRT $$")).starts_with("killed by signal 6 (SIGABRT)"));
+        let aborted = describe(status("kill -ABRT $$"));
+        assert!(aborted.starts_with("killed by signal 6 (SIGABRT)"), "{aborted}");
+        // An allocation that fails ends a process by the same signal.
+        assert!(aborted.contains("without memory"), "{aborted}");
     }
 }

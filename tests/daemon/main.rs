@@ -9,6 +9,8 @@ mod answers;
 mod background;
 mod by_hand;
 mod clients;
+#[cfg(target_os = "linux")]
+mod data_limit;
 mod database;
 mod descriptors;
 mod dns;

@@ -21,6 +21,7 @@ mod fake_daemon;
 mod input;
 mod list;
 mod lookup;
+mod memory;
 mod metrics;
 mod monitor;
 mod orders;

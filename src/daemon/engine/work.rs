@@ -17,7 +17,8 @@ use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{By, Change, FromChecker, FromResolver, Image, ToChecker, ToStore};
-use crate::db::{Damage, Error};
+use crate::db::memory::Memory;
+use crate::db::{Damage, Error, ErrorKind};
 use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
@@ -25,7 +26,7 @@ use crate::log;
 use crate::memory::{Deed, Record};
 use crate::plural::counted_here;
 use crate::process::image::View;
-use crate::scan::{Rule, Verdict, Why};
+use crate::scan::{self, Rule, Verdict, Why};
 use crate::spamd::Address;
 use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::{HashSet, VecDeque};
@@ -222,7 +223,12 @@ impl Engine {
             at_work.scan.lock_waited = image.pass.waited.into();
             at_work.scan.lock_held = image.pass.held.into();
             let error = |kind| Error { path: path.clone(), kind }.to_string();
-            self.image.expect(image.length).map_err(error)
+            let expected = self.image.expect(image.length).and_then(|()| {
+                // An allocation that fails in the middle of a scan would end the daemon.
+                let has_room = Memory::is_to_be_had(scan::room(image.length));
+                if has_room { Ok(()) } else { Err(ErrorKind::NoMemory(image.length)) }
+            });
+            expected.map_err(error)
         });
         match expected {
             Ok(()) => at_work.awaits_image = true,

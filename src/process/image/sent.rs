@@ -126,7 +126,8 @@ impl Receiver {
         }
         let prepared = usize::try_from(length)
             .map_err(|_| ErrorKind::Io(io::ErrorKind::OutOfMemory.into()))
-            .and_then(Memory::prepared);
+            .and_then(Memory::prepared)
+            .map_err(|kind| kind.of_file(length));
         match prepared {
             Ok(memory) => {
                 self.image = Some((memory, 0));
