@@ -62,6 +62,8 @@ pub struct Start {
     pub foreground: bool,
     /// When the daemon started, in seconds since 1970.
     pub since: i64,
+    /// For how long it has been running, whatever happened to the clock.
+    pub up: Duration,
     /// Why this generation is started, if not for another configuration.
     pub renewal: Option<Renewal>,
 }

@@ -46,6 +46,8 @@ pub struct Memory {
     /// A day, and the sums at its beginning.
     day: (Day, Totals),
     since: i64,
+    /// For how long the daemon had been running, and at what time.
+    up: (Duration, Instant),
     trap_for: Duration,
     configured: Configured,
     last_scan: Option<Scan>,
@@ -77,6 +79,7 @@ impl Memory {
             over_limit: 0,
             day: (Day(i64::MIN), Totals::default()),
             since: start.since,
+            up: (start.up, Instant::now()),
             trap_for: config.trap_for,
             configured: Configured {
                 database: escaped_path(&config.database).to_string(),
@@ -306,6 +309,7 @@ impl Memory {
             version: env!("CARGO_PKG_VERSION").into(),
             now: now(),
             since: self.since,
+            up: self.up.0.saturating_add(self.up.1.elapsed()).into(),
             log: self.log,
             phase,
             next_scan: next,

@@ -33,7 +33,7 @@ use crate::control::socket::GROUP;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
     EngineLegacy, FromChecker, FromMemory, FromParent, FromResolver, FromStore, Legacy, ToChecker,
-    ToParent, ToResolver, ToStore,
+    ToResolver, ToStore,
 };
 use crate::daemon::now;
 use crate::daemon::peer::Peer;
@@ -167,7 +167,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     if let Some(server) = engine.server.take() {
         server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
-    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.legacy()))));
+    life.leave(Legacy::Engine(Box::new(engine.legacy())));
     Ok(())
 }
 
