@@ -32,7 +32,7 @@
 //!
 //! `unsafe` is denied in the whole crate, except where C is called: `db::libc::handle` (dbopen(3)),
 //! `sandbox::openbsd` (setproctitle(3)), `heap` (malloc_trim(3)), [`process::spawn`] (descriptors by
-//! number) and [`process::shared`] (mmap(2) of shared memory).
+//! number) and [`process::image::shared`] (mmap(2) of shared memory).
 
 pub mod checker;
 pub mod config;

@@ -21,6 +21,9 @@ pub struct Status {
     pub now: i64,
     /// When the daemon started.
     pub since: i64,
+    /// For how long it has been running, whatever happened to the clock.
+    #[serde(rename = "up_us")]
+    pub up: Micros,
     /// How much it logs.
     pub log: Verbosity,
     /// What it is doing.

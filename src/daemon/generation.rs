@@ -153,6 +153,12 @@ fn endow(needs: &Needs, common: &Common) -> io::Result<Endowed> {
         give(asker, slot, ours);
         give(process, Slot::Asker, theirs);
     }
+    if !common.0.iter().any(|(slot, _)| *slot == Slot::ImageToWrite) {
+        // What one generation leaves unread is nothing for the next.
+        let (to_write, to_read) = pair()?;
+        give(Process::Store, Slot::ImageToWrite, to_write);
+        give(Process::Engine, Slot::ImageToRead, to_read);
+    }
     for (role, given) in &mut endowed {
         for (slot, descriptor) in common.0.iter().filter(|(slot, _)| role.given.contains(slot)) {
             given.push((*slot, descriptor.try_clone()?));
@@ -241,9 +247,10 @@ pub fn describe(status: ExitStatus) -> String {
     };
     let name = Signal::try_from(signal).map_or(String::new(), |name| format!(" ({name})"));
     let hint = match signal {
-        nix::libc::SIGABRT if cfg!(target_os = "openbsd") => {
-            ", as for a pledge(2) violation: see lastcomm(1)"
+        libc::SIGABRT if cfg!(target_os = "openbsd") => {
+            ", as for a pledge(2) violation (see dmesg(8)), or without memory (datasize)"
         }
+        libc::SIGABRT => ", as without memory",
         _ => "",
     };
     format!("killed by signal {signal}{name}{hint}")
@@ -262,6 +269,9 @@ mod tests {
     fn an_end_is_told_by_signal_or_status() {
         assert_eq!(describe(status("exit 3")), "exited with status 3");
         assert_eq!(describe(status("kill -9 $$")), "killed by signal 9 (SIGKILL)");
-        assert!(describe(status("kill -ABRT $$")).starts_with("killed by signal 6 (SIGABRT)"));
+        let aborted = describe(status("kill -ABRT $$"));
+        assert!(aborted.starts_with("killed by signal 6 (SIGABRT)"), "{aborted}");
+        // An allocation that fails ends a process by the same signal.
+        assert!(aborted.contains("without memory"), "{aborted}");
     }
 }

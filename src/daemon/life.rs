@@ -6,7 +6,7 @@
 //! work that must not be interrupted. Roles wait with [`Life::wait`].
 #![forbid(unsafe_code)]
 
-use super::messages::{FromParent, Start, ToParent};
+use super::messages::{FromParent, Legacy, Start, ToParent};
 use super::roles::{Place, Process, Variant};
 use super::slot::{Slot, inherited};
 use crate::config::{self, Config};
@@ -107,6 +107,15 @@ impl Life {
     pub fn tell(&mut self, message: &ToParent) {
         self.hand_on_log();
         let _ = self.channel.deliver(message);
+    }
+
+    /// Tells the parent what is left to the next generation. If the parent has not ended this process but has
+    /// died, this is logged: nobody else is left to tell of it.
+    pub fn leave(&mut self, legacy: Legacy) {
+        self.hand_on_log();
+        if let Err(Broken::Ended) = self.channel.deliver(&ToParent::Leave(legacy)) {
+            log::error("parent: has died, terminating");
+        }
     }
 
     /// Passes lines for the log to the parent.

@@ -65,6 +65,8 @@ pub struct Start {
     pub foreground: bool,
     /// When the daemon started, in seconds since 1970.
     pub since: i64,
+    /// For how long it has been running, whatever happened to the clock.
+    pub up: Duration,
     /// Why this generation is started, if not for another configuration.
     pub renewal: Option<Renewal>,
 }
@@ -214,9 +216,9 @@ pub struct Needs {
 /// From the engine to the store.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToStore {
-    /// Read the database into the shared memory.
+    /// Read the database, and pass its image on.
     Read,
-    /// The shared memory is no longer read, and can be returned to the system.
+    /// The image is no longer read: its memory can be returned to the system.
     FreeImage,
     /// Set traps.
     Trap(Change),
@@ -264,7 +266,7 @@ pub enum By {
 /// From the store to the engine.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromStore {
-    /// The database is in the shared memory, or why not.
+    /// The database's image can be taken, or why not.
     Read(Result<Image, String>),
     /// The result of a change.
     Changed {
@@ -287,7 +289,7 @@ pub enum FromStore {
     Exempted(Vec<Address>),
 }
 
-/// A database's image in the shared memory.
+/// The image of a database, whose bytes have their own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its length in bytes.

@@ -96,7 +96,11 @@ impl Options {
     fn check(&self) -> Result<(), Failed> {
         let Loaded { config, .. } = self.load()?;
         if self.is_verbose {
-            write!(io::stdout(), "{config}").map_err(|error| fail("stdout", &error))?;
+            match write!(io::stdout(), "{config}") {
+                // Whoever has read it has seen enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                written => written.map_err(|error| fail("stdout", &error))?,
+            }
         }
         let Findings { errors, warnings } = preflight::check(&config);
         for line in errors.iter().chain(&warnings) {
@@ -121,7 +125,10 @@ impl Options {
 
     /// Starts the daemon.
     fn start(&self) -> Result<(), Failed> {
-        self.load()?;
+        let Loaded { config, .. } = self.load()?;
+        if let Some(lack) = preflight::lack_of_memory(&config.database) {
+            complain(&format!("greytrapper: {lack}"));
+        }
         if self.in_foreground { self.run_parent(None) } else { self.start_apart() }
     }
 

@@ -20,8 +20,8 @@ use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::log;
 use crate::process::channel::Broken;
+use crate::process::image::shared;
 use crate::process::sandbox::{self, Strength};
-use crate::process::shared;
 use crate::process::spawn::{Program, silence};
 use mio::{Events, Poll, Token};
 use nix::unistd::{Uid, chdir, setsid};
@@ -93,8 +93,10 @@ struct Parent {
     common: Option<(Common, PathBuf)>,
     /// When the next scan is due.
     scan_at: Option<Instant>,
-    /// Seconds since 1970.
+    /// When this process began, in seconds since 1970.
     since: i64,
+    /// The same, by a clock that nobody sets.
+    began: Instant,
     /// Whether a reload was requested during another one, which may have read the old configuration.
     reloads_again: bool,
     /// When the last renewal began.
@@ -134,6 +136,7 @@ impl Parent {
             common: None,
             scan_at: None,
             since: now(),
+            began: Instant::now(),
             reloads_again: false,
             renewed_at: None,
             has_ended: false,
@@ -376,7 +379,8 @@ impl Parent {
         let Setup { verbose, foreground, .. } = self.setup;
         let config = checked.map(|checked| checked.text.clone()).unwrap_or_default();
         let origins = checked.map(|checked| checked.origins.clone()).unwrap_or_default();
-        Start { config, origins, verbose, foreground, since: self.since, renewal: None }
+        let (since, up) = (self.since, self.began.elapsed());
+        Start { config, origins, verbose, foreground, since, up, renewal: None }
     }
 
     /// Starts the processes for the configuration that was read.
@@ -426,15 +430,13 @@ impl Parent {
             return Ok(());
         }
         let path = checked.socket.clone();
-        let created = shared::create().map_err(|error| format!("image: {}", reason(&error)));
-        let (image_to_write, image_to_read) = created?;
         let control = socket::bind(&path, socket::GROUP).map_err(|error| error.to_string())?;
         let control = control.into();
-        let common = Common(vec![
-            (Slot::Control, control),
-            (Slot::ImageToWrite, image_to_write),
-            (Slot::ImageToRead, image_to_read),
-        ]);
+        let mut common = Common(vec![(Slot::Control, control)]);
+        // Without it there is another way.
+        if let Ok((to_write, to_read)) = shared::create() {
+            common.0.extend([(Slot::ImageToWrite, to_write), (Slot::ImageToRead, to_read)]);
+        }
         self.common = Some((common, path.clone()));
         let rights = Process::Parent.role(Variant::Usual).rights(|place| match place {
             Place::Program => self.program.path().into(),

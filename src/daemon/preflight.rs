@@ -11,12 +11,15 @@ use super::memory::directory;
 use super::reader::needs;
 use super::roles::ROLES;
 use crate::config::{Config, EngineChoice};
+use crate::db::Megabytes;
 use crate::db::database::has_libc;
 use crate::db::snapshot::format_of;
 use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::process::user::{GREYTRAPPER, User};
+use crate::scan;
 use crate::sync::{self, Announcer, error::KeyFault};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::socket::UnixAddr;
 use nix::unistd::{AccessFlags, Uid, access};
 use std::collections::BTreeSet;
@@ -50,6 +53,7 @@ pub fn check(config: &Config) -> Findings {
         found.checker(&checker.program);
     }
     found.database(&config.database);
+    found.warnings.extend(lack_of_memory(&config.database));
     found.memory(&config.memory.directory);
     found.peers(&config.sync);
     found
@@ -152,6 +156,27 @@ impl Findings {
             Err(error) => self.error(error),
         }
     }
+}
+
+/// What is to be said if the memory that this process and its children may have is too small for a scan: an
+/// allocation cannot be tried in their place, but their limit is this one.
+pub fn lack_of_memory(database: &Path) -> Option<String> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_DATA).ok()?;
+    if limit == RLIM_INFINITY {
+        return None;
+    }
+    // The signedness of the type differs between systems.
+    let limit = usize::try_from(limit).ok()?;
+    let length = fs::metadata(database).ok()?.len();
+    let need = scan::room(length).saturating_add(usize::try_from(length).ok()?);
+    (need > limit).then(|| {
+        format!(
+            "{}: a scan needs {} of memory, and the limit is {} (datasize of the login class)",
+            escaped_path(database),
+            Megabytes(need as u64),
+            Megabytes(limit as u64)
+        )
+    })
 }
 
 /// The first bytes of a database, in a regular file.

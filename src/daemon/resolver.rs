@@ -13,7 +13,7 @@ use super::roles::Variant;
 use super::slot::Slot;
 use crate::control::status::{Fitness, NameServer};
 use crate::dns::resolver::Resolver;
-use crate::dns::{self, Promise, resolv_conf};
+use crate::dns::{self, Notice, Promise, resolv_conf};
 use crate::errno::reason;
 use crate::heap;
 use crate::inquiry::{Answered, Inquiry, Questions, unfit};
@@ -43,6 +43,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut asked = Questions::default();
     let mut inquiry: Option<Inquiry> = None;
     let mut told: Option<Instant> = None;
+    let mut lowered = None;
     while !life.is_over() {
         while let Some(message) = engine.receive()? {
             match message {
@@ -65,7 +66,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         }
         let has_ended = inquiry.as_mut().is_some_and(|inquiry| inquiry.advance(&mut resolver));
         if let Some(inquiry) = inquiry.take_if(|_| has_ended) {
-            answer((&mut engine, life), &mut resolver, inquiry);
+            let notices = resolver.take_notices();
+            notices.iter().for_each(|notice| tell(notice, &mut lowered));
+            answer((&mut engine, life), &mut resolver, (inquiry, &notices));
             heap::give_back();
             continue;
         }
@@ -76,14 +79,23 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     Ok(())
 }
 
+/// Logs a notice. A limit of descriptors slows every scan down until somebody changes it, so that is no detail;
+/// it is `lowered` already if it was said before.
+fn tell(notice: &Notice, lowered: &mut Option<usize>) {
+    match notice {
+        Notice::Lowered(count) if lowered.replace(*count) != Some(*count) => {
+            log::warning(format_args!("DNS: {notice}"));
+        }
+        _ => log::verbose(format_args!("DNS: {notice}")),
+    }
+}
+
 /// Sends everything that an inquiry found.
 fn answer(
     (engine, life): (&mut Peer<FromResolver, ToResolver>, &mut Life),
     resolver: &mut Resolver,
-    inquiry: Inquiry,
+    (inquiry, notices): (Inquiry, &[Notice]),
 ) {
-    let notices = resolver.take_notices();
-    notices.iter().for_each(|notice| log::verbose(format_args!("DNS: {notice}")));
     let (_, answered) = inquiry.end(resolver);
     let Answered { hosts, domains, endorsements, listings, tally, shown } = answered;
     for chunk in hosts.chunks(CHUNK) {
@@ -98,7 +110,7 @@ fn answer(
     for chunk in listings.chunks(CHUNK) {
         engine.deliver(&FromResolver::Listings(chunk.to_vec()), life);
     }
-    let failure = unfit(&notices, resolver.health().count(), &shown);
+    let failure = unfit(notices, resolver.health().count(), &shown);
     let failure = failure.map(|error| error.to_string());
     let servers = resolver.health().map(|health| NameServer {
         address: health.address,

@@ -22,9 +22,9 @@ pub enum Slot {
     Checker = 7,
     /// For the store, the channel to sync.
     Sync = 8,
-    /// For the store, the memory for the database's image ([`crate::process::shared`]).
+    /// For the store, the way of the database's image to the engine ([`crate::process::image`]).
     ImageToWrite = 9,
-    /// For the engine, the same memory, for reading.
+    /// For the engine, its other end.
     ImageToRead = 10,
     /// For the engine, the control socket, which is already listening.
     Control = 11,

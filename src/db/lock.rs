@@ -81,7 +81,7 @@ pub struct Pass {
 pub fn read_into(path: &Path, room: &mut impl Room, wait: &mut Wait<'_>) -> Result<Pass, Error> {
     let opened = open(path, OpenOptions::new().read(true));
     let passed = opened.and_then(|file| {
-        room.set_length(length(&file)?.saturating_add(SLACK))?;
+        prepare(&file, room)?;
         pass(file, room, wait)
     });
     passed.map_err(|kind| Error { path: path.to_path_buf(), kind })
@@ -89,9 +89,17 @@ pub fn read_into(path: &Path, room: &mut impl Room, wait: &mut Wait<'_>) -> Resu
 
 fn read(path: &Path, wait: &mut Wait<'_>) -> Result<Image, ErrorKind> {
     let file = open(path, OpenOptions::new().read(true))?;
-    let mut bytes = Memory::prepared(length(&file)?.saturating_add(SLACK))?;
+    let mut bytes = Memory::prepared(0)?;
+    prepare(&file, &mut bytes)?;
     let Pass { file, waited, held, .. } = pass(file, &mut bytes, wait)?;
     Ok(Image { bytes, file, waited, held })
+}
+
+/// Makes room for a file, and for what may be added to it before it is read.
+fn prepare(file: &File, room: &mut impl Room) -> Result<(), ErrorKind> {
+    let length = length(file)?;
+    let prepared = room.set_length(length.saturating_add(SLACK));
+    prepared.map_err(|kind| kind.of_file(length as u64))
 }
 
 /// Waits for the lock, reads, and releases the lock.
@@ -200,7 +208,7 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
 
 /// The contents of a file that the caller has locked.
 pub fn image_of(file: &File) -> Result<Memory, ErrorKind> {
-    let mut bytes = Memory::prepared(length(file)?)?;
+    let mut bytes = Memory::prepared(0)?;
     fill(file, &mut bytes)?;
     Ok(bytes)
 }
@@ -236,7 +244,8 @@ fn regular(metadata: &fs::Metadata) -> Result<(), ErrorKind> {
 
 /// Reads the contents of `file` into `bytes`, with its current length.
 fn fill(file: &File, bytes: &mut impl Room) -> Result<(), ErrorKind> {
-    bytes.set_length(length(file)?)?;
+    let length = length(file)?;
+    bytes.set_length(length).map_err(|kind| kind.of_file(length as u64))?;
     read_exactly(file, bytes)
 }
 

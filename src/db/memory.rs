@@ -37,6 +37,11 @@ impl Memory {
         Ok(Memory { mapping, length })
     }
 
+    /// Whether so much memory is to be had now. Nothing is reserved.
+    pub fn is_to_be_had(length: usize) -> bool {
+        MmapMut::map_anon(length.max(1)).is_ok()
+    }
+
     /// Sets its length; its contents are lost if it must grow.
     pub fn set_length(&mut self, length: usize) -> Result<(), ErrorKind> {
         if length > self.mapping.len() {
@@ -79,6 +84,11 @@ mod tests {
     #[test]
     fn memory_that_is_not_there_is_an_error() {
         let refused = Memory::prepared(usize::MAX / 2);
-        assert!(matches!(refused, Err(ErrorKind::Io(_))), "{refused:?}");
+        let refused = refused.unwrap_err().of_file(10_300_000);
+        assert!(matches!(refused, ErrorKind::NoMemory(10_300_000)), "{refused:?}");
+        let expected = "not enough memory for a database of 10.3 MB (datasize of the login class)";
+        assert_eq!(refused.to_string(), expected);
+        assert!(!Memory::is_to_be_had(usize::MAX / 2));
+        assert!(Memory::is_to_be_had(3 * PAGE));
     }
 }

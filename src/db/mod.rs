@@ -126,6 +126,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The system refused to open, lock, read or write it.
     Io(io::Error),
+    /// There is not enough memory for a file of so many bytes.
+    NoMemory(u64),
     /// Neither a hash nor a btree of db(3).
     NotADatabase,
     /// Not a regular file; the text says what it is (`is a directory`).
@@ -154,6 +156,11 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ErrorKind::Io(error) => reason(error).fmt(f),
+            ErrorKind::NoMemory(length) => write!(
+                f,
+                "not enough memory for a database of {} (datasize of the login class)",
+                Megabytes(*length)
+            ),
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),
@@ -162,6 +169,29 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Damaged(damage) => damage.fmt(f),
             ErrorKind::Refused(why) => f.write_str(why),
         }
+    }
+}
+
+impl ErrorKind {
+    /// The same of a file of this length: a lack of memory is one for that file.
+    pub fn of_file(self, length: u64) -> ErrorKind {
+        match self {
+            ErrorKind::Io(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                ErrorKind::NoMemory(length)
+            }
+            other => other,
+        }
+    }
+}
+
+/// A number of bytes as `10.3 MB`, in millions.
+#[derive(Clone, Copy, Debug)]
+pub struct Megabytes(pub u64);
+
+impl fmt::Display for Megabytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.div_ceil(100_000);
+        write!(f, "{}.{} MB", tenths / 10, tenths % 10)
     }
 }
 

@@ -46,7 +46,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.status;
         let out = &mut Lines { f, detail: self.detail };
-        let up = Long::between(status.since, status.now);
+        let up = Long::from(status.up);
         let name = format!("greytrapper {}", harmless(&status.version));
         out.line(&name, format_args!("up {up}, log {}", log(status.log)))?;
         out.line("database", format_args!("{}", harmless(&status.config.database)))?;

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_redb_says_is_told_as_everything_else() {
-        let full = io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        let full = io::Error::from_raw_os_error(libc::ENOSPC);
         for (error, text, is_bad) in [
             (redb::Error::Corrupted("Invalid magic number".into()), "invalid magic number", true),
             (redb::Error::DatabaseAlreadyOpen, "in use by another process", false),

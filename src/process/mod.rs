@@ -2,13 +2,12 @@
 //! role or a message.
 //!
 //! [`spawn`] executes this program again; [`channel`] carries typed messages over a socketpair; [`user`]
-//! gives up root; [`sandbox`] confines a process; [`shared`] is memory that two processes map; with
-//! [`wake`] a thread wakes a loop.
+//! gives up root; [`sandbox`] confines a process; [`image`] is how a file's bytes get from one process to
+//! another; with [`wake`] a thread wakes a loop.
 
 pub mod channel;
+pub mod image;
 pub mod sandbox;
-#[allow(unsafe_code)]
-pub mod shared;
 #[allow(unsafe_code)]
 pub mod spawn;
 pub mod user;

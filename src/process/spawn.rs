@@ -11,7 +11,8 @@
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use std::ffi::OsString;
+use nix::unistd::{AccessFlags, access};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -31,13 +32,15 @@ impl Program {
     /// Finds this program.
     ///
     /// # Errors
-    /// Its full path is unknown: OpenBSD knows only the name with which it was called.
+    /// Its full path is unknown: OpenBSD knows only the name with which it was called, and that is not in PATH.
     pub fn this() -> io::Result<Program> {
         let path = std::env::current_exe()?;
         if path.is_absolute() {
             return Ok(Program(path));
         }
-        Err(io::Error::other("must be started with its absolute path"))
+        let search = std::env::var_os("PATH").unwrap_or_default();
+        let found = located(path.as_os_str(), &search).map(Program);
+        found.ok_or_else(|| io::Error::other("must be started with its absolute path"))
     }
 
     /// Its path.
@@ -46,11 +49,13 @@ impl Program {
     }
 
     /// Starts it as the first process, which writes to `ready` when the daemon is ready. It has the same
-    /// arguments as this one, since rc.subr(8) recognizes it by them.
+    /// arguments as this one, since rc.subr(8) recognizes it by them; but instead of a name that was found in
+    /// PATH it has its path, by which it can execute itself.
     pub fn spawn_again(&self, ready: (RawFd, OwnedFd)) -> io::Result<Child> {
         let mut arguments = std::env::args_os();
         let mut command = self.command(vec![ready])?;
-        command.arg0(arguments.next().unwrap_or_else(|| self.0.clone().into())).args(arguments);
+        let name = arguments.next().filter(|name| name.as_encoded_bytes().contains(&b'/'));
+        command.arg0(name.unwrap_or_else(|| self.0.clone().into())).args(arguments);
         command.env(IS_PARENT, "").spawn()
     }
 
@@ -74,6 +79,13 @@ impl Program {
             .map_err(io::Error::other)?;
         Ok(command)
     }
+}
+
+/// The program of that name in the directories of PATH, as a shell finds it; without those that are relative.
+fn located(name: &OsStr, search: &OsStr) -> Option<PathBuf> {
+    let directories = std::env::split_paths(search).filter(|directory| directory.is_absolute());
+    let mut paths = directories.map(|directory| directory.join(name));
+    paths.find(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok())
 }
 
 /// Both ends of a socketpair.
@@ -127,7 +139,7 @@ pub fn close_inherited(kept: &[RawFd]) {
     let next = kept.iter().max().map_or(FIRST, |last| last.saturating_add(1));
     for number in (FIRST..next).filter(|number| !kept.contains(number)) {
         // SAFETY: this process has opened nothing yet, so nobody owns it; if it is not open, nothing happens.
-        unsafe { nix::libc::close(number) };
+        unsafe { libc::close(number) };
     }
     close_from(next);
 }
@@ -135,7 +147,7 @@ pub fn close_inherited(kept: &[RawFd]) {
 /// Closes what is at `first` and above.
 #[cfg(target_os = "linux")]
 fn close_from(first: RawFd) {
-    use nix::libc::{SYS_close_range, c_long, c_uint, close, syscall};
+    use libc::{SYS_close_range, c_long, c_uint, close, syscall};
     // SAFETY: as in `close_inherited`.
     let outcome = unsafe { syscall(SYS_close_range, c_long::from(first), c_uint::MAX, 0) };
     if outcome == 0 {
@@ -156,7 +168,7 @@ fn close_from(first: RawFd) {
 #[cfg(any(target_os = "openbsd", target_os = "freebsd", target_os = "netbsd"))]
 fn close_from(first: RawFd) {
     // SAFETY: as in `close_inherited`.
-    unsafe { nix::libc::closefrom(first) };
+    unsafe { libc::closefrom(first) };
 }
 
 /// Other systems keep them.
@@ -183,4 +195,33 @@ fn find(number: RawFd) -> Option<(RawFd, OwnedFd)> {
     // Programs that a child of this process executes must not inherit it.
     fcntl(&owned, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
     Some((number, owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_bare_name_is_searched_for_as_a_shell_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str, mode| {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        place("data/program", 0o644);
+        fs::create_dir_all(directory.path().join("folder/program")).unwrap();
+        let (wanted, _) = (place("first/program", 0o755), place("second/program", 0o755));
+        let at = |name| directory.path().join(name);
+        let search = ["empty", "data", "folder", "first", "second"].map(at);
+        let search = std::env::join_paths(search).unwrap();
+        assert_eq!(located("program".as_ref(), &search), Some(wanted));
+        assert_eq!(located("programs".as_ref(), &search), None);
+        // What is relative leads elsewhere after the daemon has changed its directory.
+        assert_eq!(located("Cargo.toml".as_ref(), ".:".as_ref()), None);
+    }
 }

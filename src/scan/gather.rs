@@ -15,11 +15,11 @@ use std::iter::Fuse;
 use std::sync::Mutex;
 
 /// The initial capacity of each share, in notes: a list that grows repeatedly leaves as much memory behind
-/// as it uses, while memory that is never written to costs nothing.
+/// as it uses. Memory that is never written to costs nothing, but counts for the limit of a login class.
 const ROOM: usize = 4096;
-/// The same where there are few pieces, as in scans of the past, of which there are thousands.
+/// The least: there are few records in scans of the past, of which there are thousands. In between a share has
+/// about as many notes as there are pieces.
 const LITTLE_ROOM: usize = 64;
-const FEW: usize = 16;
 
 /// Everything that a database tells.
 #[derive(Debug)]
@@ -42,8 +42,7 @@ pub(super) fn gather<'a>(
     rules: &Rules,
     seed: Seed,
 ) -> Result<Gathered<'a>, Damage> {
-    let is_small = pieces.size_hint().1.is_some_and(|most| most <= FEW);
-    let room = if is_small { LITTLE_ROOM } else { ROOM };
+    let room = pieces.size_hint().1.map_or(ROOM, |most| most.clamp(LITTLE_ROOM, ROOM));
     let walk = Mutex::new(Walk { pieces: pieces.fuse(), place: 0, damage: None });
     let work = || draw(&walk, Notes::new(order, now, rules, seed), (seed, room));
     let [(one, shares), (other, others)] = both(work);

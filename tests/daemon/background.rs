@@ -60,6 +60,21 @@ fn who_started_it_returns_once_it_is_ready_and_hears_no_more_of_it() {
     assert!(!place.socket().exists());
 }
 
+/// With the name of a program in PATH alone, the daemon could not execute itself on OpenBSD, nor would rc.subr(8)
+/// recognize it.
+#[test]
+fn started_by_a_bare_name_it_has_its_path() {
+    use std::os::unix::process::CommandExt;
+    let place = Place::new();
+    place.configure(NO_DNS);
+    place.enter(&[]);
+    let mut command = place.greytrapper([OsStr::new("-f"), place.path("conf").as_os_str()]);
+    assert_eq!(process::run(command.arg0("greytrapper")).succeeded(), "");
+    let daemon = Background::of(&place).expect("the daemon");
+    kill(daemon.0, Signal::SIGTERM).unwrap();
+    until("the end", || !is_alive(daemon.0));
+}
+
 #[test]
 fn a_relative_file_is_found_after_a_reload_too() {
     let place = Place::new();

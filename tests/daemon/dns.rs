@@ -109,3 +109,26 @@ fn another_name_server_in_resolv_conf_is_asked_by_the_next_scan() {
     let changes = lines.iter().filter(|line| line.contains("has changed")).count();
     assert_eq!(changes, 1, "{lines:?}");
 }
+
+/// Whoever limits the descriptors of the daemon must learn that this slows down each scan.
+#[test]
+fn a_lack_of_descriptors_is_told_once() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if !alone::is_alone() {
+        alone::run("dns::a_lack_of_descriptors_is_told_once", &[], |_| ());
+        return;
+    }
+    let server = Responder::start(world::answer);
+    let place = Place::new();
+    place.configure(&world::statements(&server));
+    place.enter(&nominee("192.0.2.20", "mail.good.example"));
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 34, hard).unwrap();
+    let mut daemon = place.start();
+    daemon.scan_done();
+    daemon.says(&["scan"]);
+    daemon.scan_done();
+    let told = daemon.lines();
+    let told = told.iter().filter(|line| line.contains("in flight"));
+    assert_eq!(told.collect::<Vec<_>>(), ["DNS: in flight lowered to 2"]);
+}

@@ -46,6 +46,9 @@ fn kill_one(daemon: Daemon, role: &str) -> Ended {
         let told: Vec<_> = ended.lines.iter().filter(|line| line.contains("SIGKILL")).collect();
         assert_eq!(told, [&expected]);
     }
+    // One of those who saw the parent die says so, and only then.
+    let died = ended.lines.iter().filter(|line| *line == "parent: has died, terminating").count();
+    assert_eq!(died, usize::from(role == "parent"), "{role}: {:#?}", ended.lines);
     ended
 }
 
@@ -76,6 +79,7 @@ fn another_end_is_told_as_what_it_is() {
     let line = ended.lines.last().unwrap();
     assert!(line.starts_with("resolver: killed by signal 6 (SIGABRT)"), "{ended:#?}");
     assert_eq!(line.contains("pledge"), cfg!(target_os = "openbsd"), "{line}");
+    assert!(line.contains("without memory"), "{line}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use greytrapper::control::socket;
 use greytrapper::daemon::messages::{FromParent, Start, ToParent};
 use greytrapper::daemon::slot::Slot;
 use greytrapper::process::channel::Channel;
-use greytrapper::process::shared;
+use greytrapper::process::image::shared;
 use greytrapper::process::spawn::pair;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -39,7 +39,7 @@ impl Role {
     /// Starts it with all that it is given, and waits until it is ready.
     fn start(place: &Place, name: &str, statements: &str) -> Role {
         let (ours, theirs) = pair().unwrap();
-        let (writer, reader) = shared::create().unwrap();
+        let (writer, reader) = shared::create().or_else(|_| pair()).unwrap();
         let mut others = Vec::new();
         let mut other = || {
             let (mine, its) = pair().unwrap();
@@ -75,8 +75,15 @@ impl Role {
         let (database, memory) = (place.database(), place.memory());
         let config = format!("database {database:?}\nmemory {memory:?}\n{statements}");
         let origins = Default::default();
-        let start =
-            Start { config, origins, verbose: false, foreground: true, since: 0, renewal: None };
+        let start = Start {
+            config,
+            origins,
+            verbose: false,
+            foreground: true,
+            since: 0,
+            up: Duration::ZERO,
+            renewal: None,
+        };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{name}: {ready:?}");

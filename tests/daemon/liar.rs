@@ -9,14 +9,16 @@ use command_fds::{CommandFdExt, FdMapping};
 use greytrapper::daemon::messages::{By, Change, FromParent, FromStore, Start, ToParent, ToStore};
 use greytrapper::daemon::slot::Slot;
 use greytrapper::process::channel::Channel;
-use greytrapper::process::shared::{self, Reader};
+use greytrapper::process::image::{Reader, View};
 use greytrapper::process::spawn::pair;
 use greytrapper::spamd::trap::{Outcome, Refusal};
+use mio::{Events, Poll, Token};
 use nix::unistd::Pid;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 /// A store and the ways to it.
 struct Store {
@@ -25,6 +27,8 @@ struct Store {
     engine: Channel<ToStore, FromStore>,
     /// The same way, for what is no message.
     raw: OwnedFd,
+    poll: Poll,
+    /// As on OpenBSD, the image comes through a socket.
     image: Reader,
     tickets: u64,
 }
@@ -32,7 +36,7 @@ struct Store {
 impl Store {
     fn of(place: &Place, statements: &str) -> Store {
         let ((ours, theirs), (asks, answers)) = (pair().unwrap(), pair().unwrap());
-        let (writer, reader) = shared::create().unwrap();
+        let (writer, reader) = pair().unwrap();
         let slots = [(Slot::Parent, theirs), (Slot::Asker, answers), (Slot::ImageToWrite, writer)];
         let mapped = |(slot, parent_fd)| FdMapping { parent_fd, child_fd: slot as i32 };
         let mut command = place.greytrapper(["-x", "store"]);
@@ -42,15 +46,35 @@ impl Store {
         let mut parent = Channel::<FromParent, ToParent>::new(ours).unwrap();
         let config = format!("database \"{}\"\n{statements}", place.database().display());
         let origins = Default::default();
-        let start =
-            Start { config, origins, verbose: false, foreground: true, since: 0, renewal: None };
+        let start = Start {
+            config,
+            origins,
+            verbose: false,
+            foreground: true,
+            since: 0,
+            up: Duration::ZERO,
+            renewal: None,
+        };
         parent.deliver(&FromParent::Start(Box::new(start))).unwrap();
         let ready = parent.wait_for_message().unwrap();
         assert!(matches!(ready, ToParent::Ready), "{ready:?}");
         parent.deliver(&FromParent::Go).unwrap();
         let raw = asks.try_clone().unwrap();
-        let (engine, image) = (Channel::new(asks).unwrap(), Reader::new(reader));
-        Store { child, parent, engine, raw, image, tickets: 0 }
+        let (engine, poll) = (Channel::new(asks).unwrap(), Poll::new().unwrap());
+        let image = Reader::new(reader, poll.registry(), Token(0)).unwrap();
+        Store { child, parent, engine, raw, poll, image, tickets: 0 }
+    }
+
+    /// The image that was announced.
+    fn image(&mut self) -> View {
+        let mut events = Events::with_capacity(1);
+        loop {
+            if let Some(view) = self.image.take().unwrap() {
+                return view;
+            }
+            self.poll.poll(&mut events, Some(PATIENCE)).unwrap();
+            assert!(!events.is_empty());
+        }
     }
 
     fn ask(
@@ -289,7 +313,8 @@ fn the_image_in_any_order() {
         store.engine.deliver(&ToStore::Read).unwrap();
         let FromStore::Read(Ok(image)) = store.engine.wait_for_message().unwrap() else { panic!() };
         assert_eq!(image.length, length);
-        let view = store.image.view(length).unwrap();
+        store.image.expect(length).unwrap();
+        let view = store.image();
         assert_eq!(*view, std::fs::read(place.database()).unwrap());
     }
     assert_eq!(place.listing(), before);

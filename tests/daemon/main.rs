@@ -8,7 +8,11 @@ mod support;
 mod answers;
 mod background;
 mod by_hand;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod by_socket;
 mod clients;
+#[cfg(target_os = "linux")]
+mod data_limit;
 mod database;
 mod descriptors;
 mod dns;

@@ -35,6 +35,7 @@ fn sums_and_reasons_go_on() {
         assert_eq!(after["totals"]["trapped_by_hand"], 1);
         assert_eq!(after["totals"]["released_hosts"], 1);
         assert_eq!(after["since"], before["since"]);
+        assert!(after["up_us"].as_u64() > before["up_us"].as_u64(), "{after}");
     }
     let explained = daemon.says(&["explain", "10.0.0.1"]);
     assert!(explained.contains("Invalid source address"), "{explained}");

@@ -129,3 +129,16 @@ fn root_needs_the_users() {
         assert!(!place.socket().exists());
     }
 }
+
+#[test]
+fn a_reader_of_the_configuration_may_have_seen_enough() {
+    let place = Place::new();
+    place.configure(NO_DNS);
+    place.enter(&[]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.greytrapper(["-nv", "-f"]);
+    let output = command.arg(place.path("conf")).stdout(writer).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}

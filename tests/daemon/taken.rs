@@ -7,7 +7,6 @@ use crate::support::records::invalid_senders;
 use greytrapper::daemon::messages::{Checked, Needs, ToParent};
 use greytrapper::daemon::slot::Slot;
 use greytrapper::frame;
-use nix::libc;
 use nix::unistd::Pid;
 use std::io::{self, Write};
 use std::os::fd::{FromRawFd, OwnedFd};

@@ -26,6 +26,7 @@ mod input;
 mod learn;
 mod list;
 mod lookup;
+mod memory;
 mod metrics;
 mod monitor;
 mod orders;

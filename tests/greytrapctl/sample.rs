@@ -83,6 +83,7 @@ pub fn status() -> Status {
         version: "0.1.0".into(),
         now: NOW,
         since: NOW - 274_371,
+        up: Micros(274_371_000_000),
         log: Verbosity::Brief,
         phase: Phase::Idle,
         next_scan: Some(Micros(252_100_000)),

@@ -4,7 +4,7 @@ use crate::fake_daemon::Daemon;
 use crate::sample::{NOW, status};
 use greytrapper::config::Written;
 use greytrapper::control::protocol::{Explained, Reply, Request, Span, Standing, Trap};
-use greytrapper::control::status::{Configured, Phase, Status};
+use greytrapper::control::status::{Configured, Micros, Phase, Status};
 use greytrapper::scan::answers::{Bad, Confirmation, DomainVerdict};
 use greytrapper::scan::{
     Amount, Check, Evidence, Given, Measure, Rule, Setting, State, Unasked, Verdict, What, Why,
@@ -51,6 +51,16 @@ fn the_state_at_a_glance() {
     let all = text(that_is(status()).ctl(&["-v", "show"]).succeeds());
     assert!(all.contains(&"x".repeat(90)) && all.contains("\nmx2.example.org  "), "{all}");
     assert_eq!(daemon.asked(), [Request::Show]);
+}
+
+/// The clock may have been set since the daemon was started.
+#[test]
+fn a_clock_that_was_set_does_not_make_it_older() {
+    for since in [NOW + 86_400, NOW - 86_400, 0] {
+        let daemon = that_is(Status { since, up: Micros(3_723_000_000), ..status() });
+        let shown = text(daemon.ctl(&["show"]).succeeds());
+        assert!(shown.contains("up 01:02:03, "), "{shown}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::evidence::{self, Key};
 use crate::export::Hearing;
 use crate::inquiry::{Answered, CameUp, Findings, Questions, Rounds};
 use crate::memory::{Hold, Watched};
-use crate::process::shared::View;
+use crate::process::image::View;
 use crate::scan::answers::{Confirmation, DomainVerdict, Exemption, Listed, Oddity, SpfResult};
 use crate::scan::identity::Question;
 use crate::scan::seen::{self, News};

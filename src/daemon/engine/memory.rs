@@ -46,6 +46,8 @@ pub struct Memory {
     /// A day, and the sums at its beginning.
     day: (Day, Totals),
     since: i64,
+    /// For how long the daemon had been running, and at what time.
+    up: (Duration, Instant),
     configured: Configured,
     last_scan: Option<Scan>,
     last_failure: Option<Failure>,
@@ -76,6 +78,7 @@ impl Memory {
             over_limit: 0,
             day: (Day(i64::MIN), Totals::default()),
             since: start.since,
+            up: (start.up, Instant::now()),
             configured: Configured {
                 database: escaped_path(&config.database).to_string(),
                 scan_every: config.scan_every.into(),
@@ -302,6 +305,7 @@ impl Memory {
             version: env!("CARGO_PKG_VERSION").into(),
             now: now(),
             since: self.since,
+            up: self.up.0.saturating_add(self.up.1.elapsed()).into(),
             log: self.log,
             phase,
             next_scan: next,

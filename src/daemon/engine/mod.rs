@@ -1,9 +1,9 @@
 //! The engine: decodes what strangers have left in the database, judges hosts, and serves the control socket.
 //!
-//! It has access to its socketpairs, to the database's image in memory, which it can only read, and to the
-//! listening control socket. It opens one file, before it enters its sandbox: that of `hear file`, which it
-//! reads later. An attacker who compromises it with the bytes that it
-//! decodes can ask the store for traps, at the store's rate and by its rules, and see nothing else.
+//! It has access to its socketpairs, to the database's image, and to the listening control socket. It opens one
+//! file, before it enters its sandbox: that of `hear file`, which it reads later. An attacker who compromises
+//! it with the bytes that it decodes can ask the store for traps, at the store's rate and by its rules, and see
+//! nothing else.
 //!
 //! One loop waits for everything: orders of the parent, answers of store, resolver and checker, clients.
 //! [`judging`] runs on a thread of its own. The database is read for one [`Job`] at a time ([`work`]): a scan
@@ -49,7 +49,7 @@ use crate::inquiry::{Patience, Warnings};
 use crate::log;
 use crate::machine::{Own, host_name};
 use crate::memory::{Deed, Record};
-use crate::process::shared::Reader;
+use crate::process::image::Reader;
 use crate::process::wake::drain;
 use crate::scan::seen::Known;
 use crate::scan::{Rule, Why};
@@ -81,6 +81,7 @@ const RESOLVER: Token = Token(2);
 const CHECKER: Token = Token(3);
 const WAKE: Token = Token(4);
 const MEMORY: Token = Token(5);
+const IMAGE: Token = Token(6);
 /// How long to wait for the store's last answer: less than the parent waits for the engine to exit.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// The first token of the control socket.
@@ -101,7 +102,9 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         // These processes exist only if the configuration needs them.
         resolver: Peer::new((Slot::Resolver, "resolver"), registry, RESOLVER).ok(),
         checker: Peer::new((Slot::Checker, "checker"), registry, CHECKER).ok(),
-        image: Reader::new(inherited(Slot::ImageToRead).map_err(said)?),
+        image: inherited(Slot::ImageToRead)
+            .and_then(|descriptor| Reader::new(descriptor, registry, IMAGE))
+            .map_err(said)?,
         server: None,
         waker,
         memory: Memory::new(&config, life.start()),
@@ -158,6 +161,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             engine.obey(order);
         }
         engine.hear()?;
+        engine.take_image()?;
         drain(&wake);
         engine.go_on();
         if std::mem::take(&mut engine.wants_renewal) {
@@ -180,7 +184,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     if let Some(server) = engine.server.take() {
         server.close(if engine.hands_over { Farewell::HandsOver } else { Farewell::Ends });
     }
-    life.tell(&ToParent::Leave(Legacy::Engine(Box::new(engine.legacy()))));
+    life.leave(Legacy::Engine(Box::new(engine.legacy())));
     Ok(())
 }
 
@@ -296,7 +300,7 @@ impl Engine {
     fn hear(&mut self) -> Result<(), String> {
         while let Some(message) = self.store.receive()? {
             match message {
-                FromStore::Read(read) => self.judge(read),
+                FromStore::Read(read) => self.expect_image(read),
                 FromStore::Changed { ticket, outcomes, expire, failure, longest } => {
                     self.changed(ticket, (&outcomes, expire), failure, longest);
                 }

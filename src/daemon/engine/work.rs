@@ -17,14 +17,16 @@ use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{By, Change, FromChecker, FromResolver, Image, ToChecker, ToStore};
-use crate::db::{Damage, Error};
+use crate::db::memory::Memory;
+use crate::db::{Damage, Error, ErrorKind};
 use crate::dns::verdict::Tally;
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
 use crate::memory::{Deed, Record};
 use crate::plural::counted_here;
-use crate::scan::{Rule, Verdict, Why};
+use crate::process::image::View;
+use crate::scan::{self, Rule, Verdict, Why};
 use crate::spamd::Address;
 use crate::spamd::trap::{Outcome, Refusal};
 use std::collections::{HashSet, VecDeque};
@@ -59,6 +61,8 @@ pub struct AtWork {
     phase: Phase,
     since: Instant,
     version: Option<[u64; 5]>,
+    /// Whether the image was announced, and is on its way.
+    awaits_image: bool,
     judging: Option<Judging>,
     answered: Answered,
     /// When DNS was last asked.
@@ -191,6 +195,7 @@ impl Engine {
             phase: Phase::Reading,
             since: Instant::now(),
             version: None,
+            awaits_image: false,
             judging: None,
             answered: Answered::default(),
             asked_at: None,
@@ -211,59 +216,91 @@ impl Engine {
         self.store.send(&ToStore::Read);
     }
 
-    /// Handles an image from the store, or the reason why there is none.
-    pub(super) fn judge(&mut self, read: Result<Image, String>) {
-        self.end_exceptions();
-        let hearing = self.hearing.clone();
-        let observed = self.observed_rules();
+    /// Handles the announcement of an image from the store, or the reason why there is none.
+    pub(super) fn expect_image(&mut self, read: Result<Image, String>) {
         let Some(at_work) = &mut self.at_work else { return };
-        let started = read.and_then(|image| {
+        let path = &self.config.database;
+        let expected = read.and_then(|image| {
             at_work.version = Some(image.pass.version);
             at_work.scan.lock_waited = image.pass.waited.into();
             at_work.scan.lock_held = image.pass.held.into();
-            at_work.scan.took.read = at_work.enter(Phase::Judging);
-            let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
-            let (overdue, held) = (self.patience.overdue(), self.memory.held());
-            let now = at_work.scan.began;
-            let (mut watched, mut dead, mut exempt) = (HashSet::new(), Vec::new(), Vec::new());
-            if purpose == Purpose::Scan {
-                watched = self.trust.book().watched();
-                dead = self.trust.book().dead_domains().map(<[u8]>::to_vec).collect();
-            }
-            if purpose == Purpose::Scan && config.rules.has_allowed_names() {
-                let traps = self.memory.traps();
-                exempt = traps.filter_map(|trap| exempt::question(trap, &config.rules)).collect();
-            }
-            let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
-            let trapped = match purpose {
-                Purpose::Host(address) => self.memory.explain(address).cloned(),
-                _ => None,
-            };
-            let known = config.memory.tuples.map(|_| Arc::clone(&self.known));
-            let work = Work {
-                config,
-                purpose,
-                observed,
-                held,
-                spared,
-                recipients,
-                overdue,
-                exempt,
-                watched,
-                dead,
-                trapped,
-                known,
-                hearing,
-                now,
-            };
-            let said = |error: io::Error| format!("image: {}", reason(&error));
-            let view = self.image.view(image.length).map_err(said)?;
-            let waker = clone(&self.waker).map_err(said)?;
-            Judging::start(view, work, waker).map_err(said)
+            let error = |kind| Error { path: path.clone(), kind }.to_string();
+            let expected = self.image.expect(image.length).and_then(|()| {
+                // An allocation that fails in the middle of a scan would end the daemon.
+                let has_room = Memory::is_to_be_had(scan::room(image.length));
+                if has_room { Ok(()) } else { Err(ErrorKind::NoMemory(image.length)) }
+            });
+            expected.map_err(error)
         });
-        match started {
-            Ok(judging) => at_work.judging = Some(judging),
-            Err(failure) => self.fail(failure, None),
+        match expected {
+            Ok(()) => at_work.awaits_image = true,
+            Err(failure) => self.give_up_image(failure),
+        }
+    }
+
+    /// Takes what has come of the image, and begins to judge it once it is complete.
+    ///
+    /// # Errors
+    /// The way of images is broken.
+    pub(super) fn take_image(&mut self) -> Result<(), String> {
+        let taken = self.image.take().map_err(said)?;
+        let Some(at_work) = &mut self.at_work else { return Ok(()) };
+        if let Some(view) = taken.filter(|_| std::mem::take(&mut at_work.awaits_image)) {
+            at_work.scan.took.read = at_work.enter(Phase::Judging);
+            self.judge(view);
+        }
+        Ok(())
+    }
+
+    /// Ends a job whose image cannot be judged.
+    fn give_up_image(&mut self, failure: String) {
+        self.store.send(&ToStore::FreeImage);
+        self.fail(failure, None);
+    }
+
+    fn judge(&mut self, view: View) {
+        self.end_exceptions();
+        let (hearing, observed) = (self.hearing.clone(), self.observed_rules());
+        let Some(at_work) = &self.at_work else { return };
+        let (config, purpose) = (Arc::clone(&self.config), at_work.job.purpose);
+        let (overdue, held) = (self.patience.overdue(), self.memory.held());
+        let now = at_work.scan.began;
+        let (mut watched, mut dead, mut exempt) = (HashSet::new(), Vec::new(), Vec::new());
+        if purpose == Purpose::Scan {
+            watched = self.trust.book().watched();
+            dead = self.trust.book().dead_domains().map(<[u8]>::to_vec).collect();
+        }
+        if purpose == Purpose::Scan && config.rules.has_allowed_names() {
+            let traps = self.memory.traps();
+            exempt = traps.filter_map(|trap| exempt::question(trap, &config.rules)).collect();
+        }
+        let (spared, recipients) = (self.warnings.hosts(), Arc::clone(&self.heard));
+        let trapped = match purpose {
+            Purpose::Host(address) => self.memory.explain(address).cloned(),
+            _ => None,
+        };
+        let known = config.memory.tuples.map(|_| Arc::clone(&self.known));
+        let work = Work {
+            config,
+            purpose,
+            observed,
+            held,
+            spared,
+            recipients,
+            overdue,
+            exempt,
+            watched,
+            dead,
+            trapped,
+            known,
+            hearing,
+            now,
+        };
+        let started = clone(&self.waker).and_then(|waker| Judging::start(view, work, waker));
+        match (started, &mut self.at_work) {
+            (Ok(judging), Some(at_work)) => at_work.judging = Some(judging),
+            (Ok(_), None) => {}
+            (Err(error), _) => self.give_up_image(said(error)),
         }
     }
 
@@ -731,6 +768,10 @@ impl Engine {
     pub(super) fn phase(&self) -> Phase {
         self.at_work.as_ref().map_or(Phase::Idle, AtWork::phase)
     }
+}
+
+fn said(error: io::Error) -> String {
+    format!("image: {}", reason(&error))
 }
 
 fn clone(stream: &mio::net::UnixStream) -> io::Result<mio::net::UnixStream> {

@@ -1,7 +1,7 @@
 //! The store: the only process that reads and writes the database.
 //!
-//! It has access to the database (and on OpenBSD to no other file beside it), to the memory it shares with
-//! the engine, and to its socketpairs. It never decodes what it reads. It only sets and removes traps, and
+//! It has access to the database (and on OpenBSD to no other file beside it), to the way of its image to the
+//! engine, and to its socketpairs. It never decodes what it reads. It only sets and removes traps, and
 //! does not trust the engine: an address must be valid, must not be in `allow`, must be within `trap
 //! limit`, and its record is checked again under the lock. The configuration determines how long a trap
 //! lasts. The worst that a compromised engine can do here is to trap hosts at that rate, and to remove
@@ -34,7 +34,7 @@ use crate::errno::reason;
 use crate::escape::escaped_path;
 use crate::log;
 use crate::machine::Own;
-use crate::process::shared::Writer;
+use crate::process::image::Writer;
 use crate::spamd::Address;
 use crate::spamd::spamtrap::{self, Spamtrap};
 use crate::spamd::sync::Trap;
@@ -44,6 +44,8 @@ use limit::Limit;
 use mio::{Events, Poll, Token};
 use set::SetTraps;
 use std::cell::RefCell;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use whites::Whites;
@@ -63,11 +65,12 @@ pub fn run(life: &mut Life) -> Result<(), String> {
     let mut engine = Peer::new((Slot::Asker, "engine"), registry, ENGINE)?;
     // It exists only if traps are sent to other hosts.
     let sync = Peer::new((Slot::Sync, "sync"), registry, SYNC).ok();
-    let image = inherited(Slot::ImageToWrite).map_err(|error| reason(&error).to_string())?;
+    let image = inherited(Slot::ImageToWrite).and_then(Writer::new);
+    let image = image.map_err(|error| reason(&error).to_string())?;
     let known = Known::of(&config.database);
     life.lock_in(Variant::Usual, |_| config.database.clone())?;
     life.ready(registry)?;
-    let mut store = Store::new(config, Writer::new(image), sync, known);
+    let mut store = Store::new(config, image, sync, known);
     let mut events = Events::with_capacity(8);
     let mut has_begun = false;
     while !life.is_over() {
@@ -89,6 +92,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
             for answer in store.answer(life, message) {
                 engine.deliver(&answer, life);
             }
+            store.pass_on(life)?;
         } else if let Some(peers) = store.peers()? {
             engine.deliver(&peers, life);
         } else {
@@ -167,9 +171,7 @@ impl Store {
                 exempted.into_iter().chain([read]).collect()
             }
             ToStore::FreeImage => {
-                if let Err(error) = self.image.free() {
-                    log::error(format_args!("image: {}", reason(&error)));
-                }
+                self.free_image();
                 Vec::new()
             }
             ToStore::Trap(change) => {
@@ -256,10 +258,38 @@ impl Store {
         let mut wait = Wait::usual(&mut notice).unless(&mut is_over);
         let pass = lock::read_into(path, &mut self.image, &mut wait);
         let length = self.image.len() as u64;
-        self.image.unmap();
-        let pass = pass.map_err(|error| error.to_string())?;
-        self.judged = Some(pass.file);
-        Ok(Image { length, pass })
+        match pass {
+            Ok(pass) => {
+                self.image.end();
+                self.judged = Some(pass.file);
+                Ok(Image { length, pass })
+            }
+            Err(error) => {
+                self.free_image();
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Sends the image that was announced, if there is one to send.
+    fn pass_on(&mut self, life: &mut Life) -> Result<(), String> {
+        let wait = |way: BorrowedFd<'_>| {
+            life.wait_for_room(&way)?;
+            Ok(!life.has_lost_parent())
+        };
+        match self.image.pass_on(wait) {
+            // The parent sees who has ended.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(format!("image: {}", reason(&error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn free_image(&mut self) {
+        if let Err(error) = self.image.free() {
+            log::error(format_args!("image: {}", reason(&error)));
+        }
     }
 
     fn trap(&mut self, life: &mut Life, change: &Change) -> FromStore {

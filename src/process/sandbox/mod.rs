@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_object_and_the_reason() {
-        let error = || io::Error::from_raw_os_error(nix::libc::ENOENT);
+        let error = || io::Error::from_raw_os_error(libc::ENOENT);
         let rows = [
             (
                 Error::Path { path: PathBuf::from("/no\nway"), error: error() },

@@ -44,5 +44,5 @@ pub fn title(role: &str) {
     let Ok(role) = CString::new(role) else { return };
     // SAFETY: the format takes one string, `role` is one that ends in a NUL and outlives the call, and
     // setproctitle(3) copies what it prints.
-    unsafe { nix::libc::setproctitle(c"%s".as_ptr(), role.as_ptr()) }
+    unsafe { libc::setproctitle(c"%s".as_ptr(), role.as_ptr()) }
 }

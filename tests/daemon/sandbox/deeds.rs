@@ -175,7 +175,7 @@ fn fork() -> Result<(), Box<dyn Error>> {
     // SAFETY: the child calls nothing but _exit(2).
     match unsafe { unistd::fork() }? {
         // SAFETY: it ends the process and runs nothing of its.
-        unistd::ForkResult::Child => unsafe { nix::libc::_exit(0) },
+        unistd::ForkResult::Child => unsafe { libc::_exit(0) },
         unistd::ForkResult::Parent { child } => {
             nix::sys::wait::waitpid(child, None)?;
             Ok(())
@@ -196,7 +196,7 @@ fn another_process() -> io::Result<Child> {
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn leave_namespaces() -> nix::Result<()> {
-    use nix::libc::{CLONE_NEWNS, CLONE_NEWUSER, unshare};
+    use libc::{CLONE_NEWNS, CLONE_NEWUSER, unshare};
     // SAFETY: it takes a number and touches no memory.
     let leave = |flag| nix::errno::Errno::result(unsafe { unshare(flag) }).map(drop);
     leave(CLONE_NEWNS).or_else(|_| leave(CLONE_NEWUSER))
@@ -211,12 +211,12 @@ fn leave_namespaces() -> io::Result<()> {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[allow(unsafe_code)]
 fn x32() -> io::Result<()> {
-    const X32: nix::libc::c_long = 0x4000_0000;
+    const X32: libc::c_long = 0x4000_0000;
     // SAFETY: it takes no arguments and touches no memory.
-    match unsafe { nix::libc::syscall(X32 | nix::libc::SYS_getpid) } {
+    match unsafe { libc::syscall(X32 | libc::SYS_getpid) } {
         -1 => match io::Error::last_os_error() {
             // Nobody refused it: there is nothing to call.
-            error if error.raw_os_error() == Some(nix::libc::ENOSYS) => Ok(()),
+            error if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
             error => Err(error),
         },
         _ => Ok(()),

@@ -26,7 +26,7 @@ const DONE: i32 = 0;
 const REFUSED: i32 = 10;
 const UNPREPARED: i32 = 11;
 
-const SIGABRT: i32 = nix::libc::SIGABRT;
+const SIGABRT: i32 = libc::SIGABRT;
 
 /// What comes before a line of standard error that is meant for the test.
 const WEAK: &str = "lock lacks: ";

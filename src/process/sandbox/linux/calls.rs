@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::super::{Calls, Group};
-use nix::libc::{self, c_int, c_long};
+use libc::{c_int, c_long};
 
 /// System calls by number.
 pub enum List {

@@ -8,7 +8,7 @@
 use super::super::{Calls, Error};
 use super::Lock;
 use super::calls::{self, Check, List};
-use nix::libc::{
+use libc::{
     BPF_ABS, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, EINVAL, ENOSYS, EPERM,
     SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SYS_clone3,
 };
