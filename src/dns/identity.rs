@@ -91,8 +91,8 @@ pub struct Inquiry {
     owners: Vec<usize>,
     /// Whether there may be PTR names that are not asked about.
     has_more: bool,
-    /// For a question about a HELO name that does not exist, those about its registrable domain: by address,
-    /// and by MX, since some servers deny a name that has no records of the type.
+    /// For a question about a HELO name that does not exist, those about its registrable domain: by A and by
+    /// AAAA, since some servers deny a name that has no records of the type.
     above: Vec<(usize, [usize; 2])>,
     /// The number of unanswered questions.
     open: usize,
@@ -123,8 +123,10 @@ struct Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Ptr,
+    /// An address of the host's kind.
     Address,
-    Mx,
+    /// One of the other kind.
+    OtherAddress,
 }
 
 impl Question {
@@ -228,9 +230,8 @@ impl Inquiry {
         self.open += 1;
         let rtype = match (self.questions[number].kind, self.address) {
             (Kind::Ptr, _) => Rtype::PTR,
-            (Kind::Mx, _) => Rtype::MX,
-            (Kind::Address, IpAddr::V4(_)) => Rtype::A,
-            (Kind::Address, IpAddr::V6(_)) => Rtype::AAAA,
+            (Kind::Address, IpAddr::V4(_)) | (Kind::OtherAddress, IpAddr::V6(_)) => Rtype::A,
+            (Kind::Address, IpAddr::V6(_)) | (Kind::OtherAddress, IpAddr::V4(_)) => Rtype::AAAA,
         };
         Ask { number, name: self.questions[number].name.clone(), rtype }
     }
@@ -275,7 +276,7 @@ impl Inquiry {
         }
         let mut asks = Vec::new();
         if let Ok(domain) = Name::from_domain(&registrable(&self.questions[number].name)) {
-            let kinds = [Kind::Address, Kind::Mx];
+            let kinds = [Kind::Address, Kind::OtherAddress];
             let both = kinds.map(|kind| self.find(&domain, kind, &mut asks));
             self.above.push((number, both));
         }
@@ -380,8 +381,8 @@ mod tests {
                 } else if rest == "?" {
                     let rtype = if name.ends_with("arpa") { Rtype::PTR } else { Rtype::A };
                     world.add(name.into(), rtype, Err(Failure::Timeout));
-                } else if rest == "MX" {
-                    world.add(name.into(), Rtype::MX, Ok(Data::NoData));
+                } else if rest == "AAAA" {
+                    world.add(name.into(), Rtype::AAAA, Ok(Data::NoData));
                 } else {
                     let items = rest.split(' ').filter_map(|a| a.parse().ok()).collect();
                     let list = List { items, more: rest.ends_with('+') };
@@ -575,7 +576,7 @@ mod tests {
         assert_eq!(gone(&["a.example 192.0.2.9"], &["mx.a.example"]), [false]);
         assert_eq!(gone(&["a.example ?"], &["mx.a.example"]), [false]);
         assert_eq!(gone(&["mx.a.example ?"], &["mx.a.example"]), [false]);
-        assert_eq!(gone(&["a.example MX"], &["mx.a.example"]), [false], "denied for one type");
+        assert_eq!(gone(&["a.example AAAA"], &["mx.a.example"]), [false], "denied for one type");
         let (_, asked) = World::new(&[]).inquire(&["x.a.example", "y.a.example"]);
         assert_eq!(asked, 5, "PTR, both, and the domain once for each type");
     }

@@ -352,7 +352,6 @@ fn strangers_zone(query: &Query) -> Vec<Act> {
         ("policy.example", TXT) => {
             reply.answer(owner, TXT, 60, &policy("v=spf1 ip4:203.0.113.4 -all"))
         }
-        ("such.example", _) => reply.rcode(NXDOMAIN).soa(60),
         (_, MX) => reply.answer(owner, MX, 300, &mx(10, "mail.example")),
         _ => reply.rcode(NXDOMAIN).soa(60),
     }
