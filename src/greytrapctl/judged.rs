@@ -8,7 +8,7 @@ use super::json::{Bytes, Why, cause};
 use crate::config::Written;
 use crate::control::protocol;
 use crate::memory::{Deed, Record};
-use crate::scan::{Amount, Check, Evidence, Given, Measure, Verdict};
+use crate::scan::{Amount, Check, Evidence, Field, Given, Measure, Verdict};
 use crate::spamd::Address;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -281,6 +281,14 @@ impl<'a> From<&'a Given> for Answer<'a> {
             Given::Recipient(..) => Answer { recipient: about, ..none },
             Given::Warned => Answer { reason: Some(WARNED.into()), ..none },
             Given::List(..) => Answer { list: about, reason: given.by(), ..none },
+            Given::Seen(field, ..) => {
+                let seen = Answer { reason: given.by(), ..none };
+                match field {
+                    Field::Helo => Answer { helo: about, ..seen },
+                    Field::Sender => Answer { domain: about, ..seen },
+                    Field::Recipient => Answer { recipient: about, ..seen },
+                }
+            }
         }
     }
 }

@@ -30,6 +30,20 @@ pub enum Given {
     /// A DNS list, by its name, or a file that is heard, by its path: whether the host is in it, and what the
     /// list has answered.
     List(Vec<u8>, Confirmation, Listed),
+    /// Evidence, about a HELO name, a sender domain or a recipient: in how many networks anonymous hosts have
+    /// used it, and for a HELO name, with how many sender domains.
+    Seen(Field, Vec<u8>, u8, u8),
+}
+
+/// A field of a tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Field {
+    /// The HELO name.
+    Helo,
+    /// The envelope sender's registrable domain.
+    Sender,
+    /// The envelope recipient.
+    Recipient,
 }
 
 impl Given {
@@ -46,6 +60,7 @@ impl Given {
             Given::Recipient(_, Some(true)) => "good",
             Given::Recipient(_, Some(false)) => "bad",
             Given::Warned => "spared",
+            Given::Seen(..) => "shared",
             Given::List(_, _, Listed::Aside) => "put aside",
             Given::List(_, Confirmation::Confirmed, _) => "listed",
             Given::List(_, Confirmation::NotConfirmed, _) => "not listed",
@@ -71,6 +86,10 @@ impl Given {
                 let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
                 Some(answers.join(", "))
             }
+            Given::Seen(Field::Helo, _, networks, domains) => {
+                Some(format!("{networks} networks, {domains} sender domains"))
+            }
+            Given::Seen(_, _, networks, _) => Some(format!("{networks} networks")),
             _ => None,
         }
     }
@@ -83,7 +102,8 @@ impl Given {
             | Given::Ptr(text, _)
             | Given::Exemption(text, ..)
             | Given::Recipient(text, _)
-            | Given::List(text, ..) => text,
+            | Given::List(text, ..)
+            | Given::Seen(_, text, ..) => text,
             Given::Warned => b"",
         }
     }

@@ -62,7 +62,7 @@ mod verdict;
 pub use crate::name::NameFault;
 pub use answers::{Answers, Doubt};
 pub use domains::Domains;
-pub use given::Given;
+pub use given::{Field, Given};
 pub use measure::{Amount, Measure, Setting};
 pub use notes::{Counts, UnknownRecord};
 pub use report::{Portion, Report};

@@ -272,7 +272,9 @@ fn evidence(
     let length =
         |tuple: &Tuple<'_>| [tuple.helo, tuple.from, tuple.to].map(<[u8]>::len).iter().sum();
     let tuples = tuples.into_iter().take(most).take_while(within(bytes, length));
+    let seen = ground.map(|ground| ground.seen(subject)).unwrap_or_default();
     let answers_given = answers.into_iter().flat_map(|answers| given(subject, answers));
+    let answers_given = seen.into_iter().chain(answers_given);
     let answers_given =
         answers_given.take(most).take_while(within(bytes, |it: &Given| it.about().len()));
     let mut evidence = Evidence::new(count, tuples);

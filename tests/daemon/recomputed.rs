@@ -6,9 +6,10 @@ use crate::support::responder::{self, A, Act, NXDOMAIN, Responder};
 use crate::world;
 use greytrapper::config::{Config, Disk, load};
 use greytrapper::db::{ByteOrder, Record};
+use greytrapper::evidence::{self, Entry, Key, Sighting};
 use greytrapper::memory::{self, Deed, Query, Settings, Store};
 use greytrapper::scan::answers::{Confirmation, DomainVerdict, Exemption, Listed, SpfResult};
-use greytrapper::scan::{Answers, Evidence, Given, Portion, Scan};
+use greytrapper::scan::{Answers, Evidence, Field, Given, Portion, Scan};
 use greytrapper::spamd::Tuple;
 use greytrapper::spamd::record::Gdata;
 use std::borrow::Cow;
@@ -109,6 +110,31 @@ fn lists(query: &responder::Query) -> Vec<Act> {
     }
 }
 
+/// What other hosts must have done, besides the one that is judged.
+fn others(answers: &[Given], time: i64) -> Vec<(Key, Entry)> {
+    let mut known = evidence::Evidence::new(time);
+    let seen = answers.iter().filter_map(|given| match given {
+        Given::Seen(field, about, networks, domains) => {
+            Some((*field, about, networks - 1, domains.saturating_sub(1).max(1)))
+        }
+        _ => None,
+    });
+    for (field, about, networks, domains) in seen {
+        for n in 0..networks.max(domains) {
+            let (helo, domain) = (format!("h{n}.example"), format!("d{}.example", n % domains));
+            let (helo, domain) = match field {
+                Field::Helo => (about.as_slice(), domain.as_bytes()),
+                Field::Sender => (helo.as_bytes(), about.as_slice()),
+                Field::Recipient => (helo.as_bytes(), domain.as_bytes()),
+            };
+            let recipient = if field == Field::Recipient { about } else { &b"u@example.org"[..] };
+            let address = IpAddr::from([10, n % networks, 0, 1]);
+            known.note(&Sighting { address, helo, domain: Some(domain), recipient, time });
+        }
+    }
+    known.fresh()
+}
+
 /// Judges the tuples of a record by its answers: the rule, and the reason.
 fn again(record: &memory::Record, config: &Config) -> Option<(String, String)> {
     let address = record.address.unwrap().to_string();
@@ -123,7 +149,9 @@ fn again(record: &memory::Record, config: &Config) -> Option<(String, String)> {
     let evidence = Evidence::recall(record.count, &record.details, std::iter::empty());
     let answers = Recorded(evidence.answers);
     let scan = Scan::begin(records.into_iter(), ByteOrder::Little, record.time, &config.rules);
-    let report = scan.unwrap().finish(Some(&answers));
+    let mut scan = scan.unwrap();
+    scan.recall(others(&answers.0, record.time));
+    let report = scan.finish(Some(&answers));
     let mut verdicts = report.verdicts_by(Some(&answers), Portion::None);
     let verdict = verdicts.next()?;
     assert_eq!(verdict.address.to_string(), address);
@@ -139,7 +167,7 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     let black = place.write("black", "198.51.100.0/24\n192.0.2.97\n", 0o644);
     let conf = format!(
         "{statements}hear file {black:?} as sign\ncheck rcpt with {checker:?} timeout 5s control \"user@example.org\"\n\
-         ask list \"spam.list.example\" as sign\nask list \"good.list.example\" as spare\n"
+         check crowd yes\nask list \"spam.list.example\" as sign\nask list \"good.list.example\" as spare\n"
     );
     place.configure(&conf);
     place.enter(&world::records());
@@ -164,6 +192,12 @@ fn every_rules_verdict_is_the_same_from_its_record() {
         // In a list that is a sign, and in one that spares.
         grey("192.0.2.95", "out.provider.example", "a@example.org", &to(1)),
         grey("192.0.2.96", "friend", "a@example.org", &to(1)),
+        // A HELO name with three sender domains, and a sender domain, in several networks.
+        grey("192.0.2.98", "box.cheap.example", "a@s91.example", &to(1)),
+        grey("203.0.113.98", "box.cheap.example", "a@s92.example", &to(1)),
+        grey("2001:db8::98", "box.cheap.example", "a@s93.example", &to(1)),
+        grey("192.0.2.99", "winbox", "a@shared.example", &to(1)),
+        grey("203.0.113.99", "office", "a@shared.example", &to(1)),
         // Another site has this one in the trap.
         grey("192.0.2.97", "out.provider.example", "a@example.org", &to(1)),
     ]);
@@ -191,11 +225,10 @@ fn every_rules_verdict_is_the_same_from_its_record() {
     }
     assert!(spared > 0);
     assert_eq!(listed, 3);
-    // What `stranger` and `crowd` find in names and recipients that other hosts use too is no part of the
-    // record.
+    // That a recipient is learnt takes two weeks of watching, which the record does not have.
     let all = [
-        "address", "checker", "dns", "domains", "dynamic", "helo", "rcpt", "senders", "stranger",
-        "syntax",
+        "address", "checker", "crowd", "dns", "domains", "dynamic", "helo", "rcpt", "senders",
+        "stranger", "syntax",
     ];
     assert_eq!(rules, all.map(String::from).into());
 }

@@ -238,6 +238,10 @@ fn answer(console: &mut Console<'_>, indent: &str, given: &Given) -> Result<(), 
             let by = given.by().unwrap_or_else(|| "-".into());
             console.line(format_args!("{indent}list\t{about}\t{word}\t{by}"))
         }
+        Given::Seen(..) => {
+            let by = given.by().unwrap_or_default();
+            console.line(format_args!("{indent}seen\t{about}\t{word}\t{by}"))
+        }
         Given::Recipient(..) => console.line(format_args!("{indent}recipient\t{about}\t{word}")),
         Given::Warned => console.line(format_args!("{indent}earlier\t{word}\t{}", judged::WARNED)),
     }

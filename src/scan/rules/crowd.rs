@@ -8,6 +8,7 @@ use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Rules};
 use crate::escape::escaped;
 use crate::evidence::DAY;
+use crate::scan::given::{Field, Given};
 use crate::spamd::Tuple;
 
 /// A HELO string that is used in several networks.
@@ -51,6 +52,11 @@ impl Finding for Crowd {
         let helo = escaped(subject.tuple(self.tuple).helo);
         let Crowd { networks, domains, .. } = self;
         format!("Crowd: HELO {helo} from {networks} networks with {domains} sender domains")
+    }
+
+    fn seen(&self, subject: &Subject<'_>) -> Vec<Given> {
+        let helo = subject.tuple(self.tuple).helo.to_vec();
+        vec![Given::Seen(Field::Helo, helo, self.networks, self.domains)]
     }
 
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {

@@ -15,6 +15,7 @@ use super::address::Address as HostAddress;
 use super::answers::{Answers, Confirmation, Silence};
 use super::distinct::Distinct;
 use super::exemption;
+use super::given::Given;
 use super::hosts::{Host, Waiting};
 use super::identity::Anonymity;
 use super::lists;
@@ -131,6 +132,11 @@ macro_rules! rules {
                 match self { $(Ground::$Rule(found) => found.reason(subject),)* }
             }
 
+            /// What others have done that it rests on.
+            pub fn seen(&self, subject: &Subject<'_>) -> Vec<Given> {
+                match self { $(Ground::$Rule(found) => found.seen(subject),)* }
+            }
+
             /// The tuples that are its evidence.
             pub fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
                 match self { $(Ground::$Rule(found) => found.tuples(subject),)* }
@@ -219,6 +225,12 @@ pub(super) trait Finding: Copy {
     /// The tuples that are its evidence, in file order.
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
         subject.tuples().collect()
+    }
+
+    /// What others have done that it rests on, beside its tuples.
+    fn seen(&self, subject: &Subject<'_>) -> Vec<Given> {
+        let _ = subject;
+        Vec::new()
     }
 
     /// What it counts in a host, beside its limit; `None` for rules that do not count, or are off.

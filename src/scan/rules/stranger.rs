@@ -15,9 +15,10 @@
 use super::{Case, Finding, Identity, Opinion, Stage, Subject};
 use crate::config::{Config, Meaning, Rules};
 use crate::escape::escaped_path;
-use crate::evidence::{Evidence, KEPT};
+use crate::evidence::{Evidence, KEPT, MANY};
 use crate::name;
 use crate::scan::answers::{Confirmation, Exemption, SpfResult};
+use crate::scan::given::{Field, Given};
 use crate::scan::{exemption, lists};
 use crate::scan::identity::{self, Anonymity};
 use crate::scan::sender::{self, Mailbox};
@@ -47,8 +48,8 @@ enum HeloSign {
     OneLabel,
     NoTld,
     Gone,
-    /// It is used in so many networks.
-    Shared(u8),
+    /// It is used in so many networks, with so many sender domains.
+    Shared(u8, u8),
     /// It is the sender's domain, which SPF denies.
     Senders,
     /// The DNS list with this number has the host.
@@ -75,7 +76,7 @@ impl HeloSign {
             HeloSign::OneLabel => "one-label HELO".into(),
             HeloSign::NoTld => "HELO without a top-level domain".into(),
             HeloSign::Gone => "HELO in a domain that does not exist".into(),
-            HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
+            HeloSign::Shared(networks, _) => format!("HELO from {networks} networks"),
             HeloSign::Senders => "HELO of the sender domain".into(),
             HeloSign::Heard => {
                 let path = rules.hear.as_deref().unwrap_or(Path::new(""));
@@ -147,6 +148,34 @@ impl Finding for Stranger {
             Both::HeloAndRecipient(helo) => format!("Stranger: {}, {RECIPIENT}", helo.text(rules)),
             Both::SenderAndRecipient(from) => format!("Stranger: {}, {RECIPIENT}", from.text()),
         }
+    }
+
+    fn seen(&self, subject: &Subject<'_>) -> Vec<Given> {
+        let tuple = subject.tuple(self.tuple);
+        let (helo, from, is_learnt) = match self.signs {
+            Both::HeloAndSender(helo, from) => (Some(helo), Some(from), false),
+            Both::HeloAndRecipient(helo) => (Some(helo), None, true),
+            Both::SenderAndRecipient(from) => (None, Some(from), true),
+        };
+        let helo = helo.and_then(|sign| match sign {
+            HeloSign::Shared(networks, domains) => {
+                Some(Given::Seen(Field::Helo, tuple.helo.to_vec(), networks, domains))
+            }
+            _ => None,
+        });
+        let from = from.and_then(|sign| match sign {
+            SenderSign::Shared(networks) => {
+                let mut domain = Vec::new();
+                name::registrable(exemption::mailbox(tuple.from)?.domain, &mut domain);
+                Some(Given::Seen(Field::Sender, domain, networks, 0))
+            }
+            _ => None,
+        });
+        let to = is_learnt.then(|| {
+            let to = sender::recipient(tuple.to).unwrap_or_default().into_owned();
+            Given::Seen(Field::Recipient, to, small(MANY), 0)
+        });
+        [helo, from, to].into_iter().flatten().collect()
     }
 
     fn tuples<'w>(&self, subject: &Subject<'w>) -> Vec<Tuple<'w>> {
@@ -245,7 +274,7 @@ fn helo_sign(case: &Case<'_, '_>, helo: &[u8]) -> Option<HeloSign> {
     }
     let seen = case.evidence?.helo(helo, KEPT);
     let is_shared = seen.networks >= SEVERAL && seen.domains >= SEVERAL;
-    is_shared.then(|| HeloSign::Shared(small(seen.networks)))
+    is_shared.then(|| HeloSign::Shared(small(seen.networks), small(seen.domains)))
 }
 
 /// Whether this is a single label: no address, literal or garbage.
