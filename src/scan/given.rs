@@ -31,7 +31,7 @@ pub enum Given {
     /// list has answered.
     List(Vec<u8>, Confirmation, Listed),
     /// Evidence, about a HELO name, a sender domain or a recipient: in how many networks anonymous hosts have
-    /// used it, and for a HELO name, with how many sender domains.
+    /// used it, and for a HELO name, with how many sender domains; 0: several.
     Seen(Field, Vec<u8>, u8, u8),
 }
 
@@ -85,6 +85,9 @@ impl Given {
             Given::List(_, _, Listed::Answers(answers)) if !answers.is_empty() => {
                 let answers: Vec<_> = answers.iter().map(ToString::to_string).collect();
                 Some(answers.join(", "))
+            }
+            Given::Seen(Field::Helo, _, networks, 0) => {
+                Some(format!("{networks} networks, several sender domains"))
             }
             Given::Seen(Field::Helo, _, networks, domains) => {
                 Some(format!("{networks} networks, {domains} sender domains"))

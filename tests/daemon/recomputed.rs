@@ -115,7 +115,9 @@ fn others(answers: &[Given], time: i64) -> Vec<(Key, Entry)> {
     let mut known = evidence::Evidence::new(time);
     let seen = answers.iter().filter_map(|given| match given {
         Given::Seen(field, about, networks, domains) => {
-            Some((*field, about, networks - 1, domains.saturating_sub(1).max(1)))
+            // Several are two.
+            let domains = if *domains == 0 { 2 } else { *domains };
+            Some((*field, about, networks - 1, domains - 1))
         }
         _ => None,
     });

@@ -48,8 +48,8 @@ enum HeloSign {
     OneLabel,
     NoTld,
     Gone,
-    /// It is used in so many networks, with so many sender domains.
-    Shared(u8, u8),
+    /// It is used in so many networks.
+    Shared(u8),
     /// It is the sender's domain, which SPF denies.
     Senders,
     /// The DNS list with this number has the host.
@@ -76,7 +76,7 @@ impl HeloSign {
             HeloSign::OneLabel => "one-label HELO".into(),
             HeloSign::NoTld => "HELO without a top-level domain".into(),
             HeloSign::Gone => "HELO in a domain that does not exist".into(),
-            HeloSign::Shared(networks, _) => format!("HELO from {networks} networks"),
+            HeloSign::Shared(networks) => format!("HELO from {networks} networks"),
             HeloSign::Senders => "HELO of the sender domain".into(),
             HeloSign::Heard => {
                 let path = rules.hear.as_deref().unwrap_or(Path::new(""));
@@ -158,8 +158,8 @@ impl Finding for Stranger {
             Both::SenderAndRecipient(from) => (None, Some(from), true),
         };
         let helo = helo.and_then(|sign| match sign {
-            HeloSign::Shared(networks, domains) => {
-                Some(Given::Seen(Field::Helo, tuple.helo.to_vec(), networks, domains))
+            HeloSign::Shared(networks) => {
+                Some(Given::Seen(Field::Helo, tuple.helo.to_vec(), networks, 0))
             }
             _ => None,
         });
@@ -274,7 +274,7 @@ fn helo_sign(case: &Case<'_, '_>, helo: &[u8]) -> Option<HeloSign> {
     }
     let seen = case.evidence?.helo(helo, KEPT);
     let is_shared = seen.networks >= SEVERAL && seen.domains >= SEVERAL;
-    is_shared.then(|| HeloSign::Shared(small(seen.networks), small(seen.domains)))
+    is_shared.then(|| HeloSign::Shared(small(seen.networks)))
 }
 
 /// Whether this is a single label: no address, literal or garbage.
