@@ -2,6 +2,7 @@
 
 use crate::support::daemon::{NO_DNS, Place};
 use crate::support::dice::Dice;
+use crate::support::process::until;
 use crate::support::records::{grey, host, now, white};
 use greytrapper::memory::{Batch, Block, PACKED, Seen, Settings, Store, pack};
 use nix::unistd::Uid;
@@ -51,7 +52,9 @@ fn two_configurations_are_compared_over_the_past() {
         (ran.out, ran.err)
     };
     let reason = |n: u32| format!("domains\tHost sending from {n} domains (> 3)");
-    let (out, err) = run(&["simulate", "-s", "1h", "-c", &old, "-f", &new]);
+    let compared = ["simulate", "-s", "1h", "-c", &old, "-f", &new];
+    until("it is written", || run(&compared).0.contains("passed later"));
+    let (out, err) = run(&compared);
     assert_eq!(
         out,
         format!("+\t10.0.0.2\t{}\t(passed later)\n+\t10.0.0.3\t{}\n", reason(4), reason(4))
