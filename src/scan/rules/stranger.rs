@@ -101,7 +101,7 @@ impl SenderSign {
     }
 }
 
-/// The sign in the recipient: evidence counts no further than [`MANY`](crate::evidence::MANY).
+/// The sign in the recipient: evidence counts no further than [`MANY`].
 const RECIPIENT: &str = "recipient mailed from more than 10 networks";
 /// The least number of networks, and of sender domains with a HELO name, that is a sign.
 const SEVERAL: usize = 2;
