@@ -40,7 +40,7 @@ impl Hearing {
     /// Opens a file, and does not read it yet; `site` is this one. Whatever is wrong comes out later.
     pub fn open(path: &Path, site: String) -> Hearing {
         // Otherwise a pipe would wait for its writer.
-        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
         Hearing { path: path.into(), file, site, seen: None, told: None, heard: None }
     }
