@@ -26,7 +26,7 @@ _greytrapctl()
 	adopt)
 		options='-f' ;;
 	check)
-		options='-x' ;;
+		options='-r -x' ;;
 	export)
 		options='-a -c -e -f -m -n -o -r -u -x' ;;
 	history)

@@ -17,6 +17,7 @@ complete -c greytrapctl -n "$before" -s t -x -d 'assume that time'
 complete -c greytrapctl -n "$before" -s v -d 'be verbose'
 
 complete -c greytrapctl -n '__fish_seen_subcommand_from adopt' -s f -d 'whoever wrote to it'
+complete -c greytrapctl -n '__fish_seen_subcommand_from check' -s r -d 'repair pages of zeros'
 complete -c greytrapctl -n '__fish_seen_subcommand_from check' -s x -d "compare with libc's records"
 complete -c greytrapctl -n '__fish_seen_subcommand_from check convert list simulate' -F
 complete -c greytrapctl -n '__fish_seen_subcommand_from export' -s a -d 'all traps'

@@ -42,6 +42,8 @@ pub enum Fault {
     /// An update was interrupted by a kill or a crash. No record is lost, and the next writer repairs it:
     /// this is the only fault that does not prevent writing.
     CutShort,
+    /// A page that is needed has only zeros: the disk was full when it was to be written.
+    Hole,
     /// A pair that spans pages is not laid out correctly.
     BadBigPair(&'static str),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Fault {
             Fault::CutShort => {
                 f.write_str("an update was interrupted; the next one will repair it")
             }
+            Fault::Hole => f.write_str("a hole in the file"),
             Fault::BadBigPair(what) => write!(f, "big pair: {what}"),
         }
     }

@@ -27,7 +27,7 @@ pub mod hash;
 pub mod libc;
 pub mod lock;
 pub mod memory;
-
+pub mod repair;
 pub mod snapshot;
 mod transaction;
 mod wait;
@@ -166,6 +166,9 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Locked => f.write_str("locked by another process"),
             ErrorKind::GivenUp => f.write_str("locked by another process, gave up"),
             ErrorKind::Shrank => f.write_str("file shrank while it was read"),
+            ErrorKind::Damaged(damage) if damage.fault == Fault::Hole => {
+                write!(f, "{damage}; greytrapctl check -r may repair it")
+            }
             ErrorKind::Damaged(damage) => damage.fmt(f),
             ErrorKind::Refused(why) => f.write_str(why),
         }

@@ -5,7 +5,8 @@
 //! byte slice, allocate nothing for a contiguous record, and do work in proportion to the length of the
 //! file whatever its contents.
 
-use super::{ByteOrder, Damage, Fault, Format, Record, btree, hash};
+use super::repair::{Gaps, Salvage};
+use super::{ByteOrder, Damage, EngineError, Fault, Format, Record, btree, hash};
 
 /// How many records are read at once if the format has no pieces of its own.
 const BATCH: usize = 256;
@@ -121,6 +122,32 @@ impl<'a> Snapshot<'a> {
                 Ok(buckets.flat_map(|bucket| bucket.records).collect())
             }
             Kind::Btree(tree) => tree.leftovers(),
+        }
+    }
+
+    /// The records that can be reached if pages of zeros count as empty, and what is missing.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged in another way.
+    pub fn salvage(&self) -> Result<Salvage<'a>, Damage> {
+        match &self.0 {
+            Kind::Empty => Ok(Salvage { records: Vec::new(), gaps: Gaps::default() }),
+            Kind::Hash(table) => table.salvage(),
+            Kind::Btree(tree) => tree.salvage(),
+        }
+    }
+
+    /// A new database of the same format, page size and byte order with these records.
+    ///
+    /// # Errors
+    ///
+    /// The format has no room for them, or our code does not write such files.
+    pub fn rebuilt(&self, records: &[Record<'_>]) -> Result<Vec<u8>, EngineError> {
+        match &self.0 {
+            Kind::Empty => Ok(Vec::new()),
+            Kind::Hash(table) => table.rebuilt(records),
+            Kind::Btree(tree) => tree.rebuilt(records),
         }
     }
 

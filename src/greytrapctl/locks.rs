@@ -21,6 +21,15 @@ pub enum Task<'a> {
         /// The database.
         database: &'a Path,
     },
+    /// Change a database after a copy was made of it.
+    Repair {
+        /// The database.
+        database: &'a Path,
+        /// Where the copy is made.
+        copy: &'a Path,
+        /// The directory of the copy, which is written to the disk too.
+        directory: &'a Path,
+    },
     /// Read a database and ask name servers.
     Judge {
         /// The database.
@@ -79,6 +88,11 @@ impl<'a> Task<'a> {
             Task::Read { database } => ("stdio rpath flock", vec![(database, "r")]),
             // cpath: open(2) with O_CREAT.
             Task::Write { database } => ("stdio rpath wpath cpath flock", vec![(database, "rwc")]),
+            // fattr, chown: the copy has the mode and the owner of the database.
+            Task::Repair { database, copy, directory } => (
+                "stdio rpath wpath cpath fattr chown flock",
+                vec![(database, "rw"), (copy, "rwc"), (directory, "r")],
+            ),
             Task::Judge { database, only_dns_port: true } =>
                 ("stdio rpath flock dns", vec![(database, "r")]),
             Task::Judge { database, only_dns_port: false } =>
@@ -130,6 +144,7 @@ mod tests {
         let tasks = [
             Task::Read { database: path },
             Task::Write { database: path },
+            Task::Repair { database: path, copy: path, directory: path },
             Task::Judge { database: path, only_dns_port: true },
             Task::Judge { database: path, only_dns_port: false },
             Task::Convert,

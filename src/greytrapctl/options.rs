@@ -57,6 +57,8 @@ pub enum Command {
     Adopt(PathBuf, Clock, Adopt),
     /// Write the hosts in the trap in a form for another program.
     Export(Export),
+    /// `check -r`: repair a file with pages of zeros.
+    Repair(PathBuf),
     /// Ask the daemon.
     Daemon {
         /// Where it listens.
@@ -314,6 +316,7 @@ mod tests {
         ] {
             assert_eq!(command(line), Command::Check(Check { file: file.clone(), readers }));
         }
+        assert_eq!(command("check -r x"), Command::Repair(file.clone()));
         let simulate =
             Simulate { conf: None, clock: Clock::System, memory: None, file: file.clone() };
         assert_eq!(command("simulate x"), Command::Simulate(simulate.clone()));
@@ -455,6 +458,8 @@ mod tests {
             ("list", "list: expected one file"),
             ("list a b", "list: expected one file"),
             ("check", "check: expected one file"),
+            ("check -r", "check: expected one file"),
+            ("check -r -x a", "check: expected -r or -x"),
             ("simulate x y", "simulate: expected one file at most"),
             ("explain", "explain: expected one address"),
             ("spf ::1 x", "spf: expected an address, a HELO name and a sender"),

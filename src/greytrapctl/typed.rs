@@ -46,7 +46,7 @@ usage: greytrapctl [-jv] [-s socket] show [holds | hosts | rules | traps]
        greytrapctl [-jv] -F file [-t epoch] release address ...
        greytrapctl [-jv] -F file [-t epoch] adopt [-f] recipient ...
        greytrapctl [-jv] list file
-       greytrapctl [-jv] check [-x] file
+       greytrapctl [-jv] check [-r | -x] file
        greytrapctl [-jv] simulate [-f conf] [-M memory] [-t epoch] [file]
        greytrapctl [-jv] [-s socket] simulate -s time [-c conf] [-f conf]
        greytrapctl [-jv] lookup [-f conf] [domain ...]
@@ -62,6 +62,7 @@ pub struct Typed {
     verbose: bool,
     force: bool,
     cross: bool,
+    repair: bool,
     socket: Option<OsString>,
     file: Option<OsString>,
     time: Option<OsString>,
@@ -108,6 +109,7 @@ impl Typed {
                 (Short('F'), _) => typed.file = Some(parser.value()?),
                 (Short('t'), _) => typed.time = Some(parser.value()?),
                 (Short('x'), Some(Verb::Check)) => typed.cross = true,
+                (Short('r'), Some(Verb::Check)) => typed.repair = true,
                 (Short('f'), Some(Verb::Trap | Verb::Adopt)) => typed.force = true,
                 (Short('f'), Some(Verb::Simulate | Verb::Lookup | Verb::Spf)) => {
                     typed.conf = Some(parser.value()?);
@@ -127,6 +129,8 @@ impl Typed {
         let verb = self.verb.ok_or(UsageError::NoCommand)?;
         let command = match verb {
             Verb::List => Command::List(self.one(verb, "one file")?.into()),
+            Verb::Check if self.repair && self.cross => return Err(expected(verb, "-r or -x")),
+            Verb::Check if self.repair => Command::Repair(self.one(verb, "one file")?.into()),
             Verb::Check => Command::Check(Check {
                 readers: if self.cross { Readers::OursAndLibcs } else { Readers::Ours },
                 file: self.one(verb, "one file")?.into(),

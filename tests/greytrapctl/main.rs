@@ -30,6 +30,7 @@ mod memory;
 mod metrics;
 mod monitor;
 mod orders;
+mod repair;
 mod sample;
 mod set_ups;
 mod show;

@@ -18,6 +18,10 @@ use super::set::PageSet;
 
 /// The maximum depth of a tree: the reference keeps its path in an array of this size (`bt_stack`).
 pub(super) const MAX_DEPTH: usize = 50;
+/// The fault of a page whose left sibling is another than it says.
+pub(super) const WRONG_LEFT: &str = "its link to the left is wrong";
+/// The same for its right sibling.
+pub(super) const WRONG_RIGHT: &str = "its link to the right is wrong";
 
 impl<'a> Tree<'a> {
     /// Walks the whole structure and reports every fault; a sound file has none.
@@ -150,13 +154,13 @@ impl<'a> Check<'_, 'a, '_> {
     fn siblings(&mut self, page: Page<'a>, depth: usize) {
         let left = self.levels.get(depth).map_or(0, |left| left.number);
         if page.prev != left {
-            self.astray(page.number, "its link to the left is wrong");
+            self.astray(page.number, WRONG_LEFT);
         }
         match self.levels.get_mut(depth) {
             Some(place) => {
                 let left = std::mem::replace(place, page);
                 if left.next != page.number {
-                    self.astray(left.number, "its link to the right is wrong");
+                    self.astray(left.number, WRONG_RIGHT);
                 }
             }
             None => self.levels.push(page),
@@ -167,7 +171,7 @@ impl<'a> Check<'_, 'a, '_> {
     fn ends(&mut self) {
         for page in std::mem::take(&mut self.levels) {
             if page.next != 0 {
-                self.astray(page.number, "its link to the right is wrong");
+                self.astray(page.number, WRONG_RIGHT);
             }
         }
     }

@@ -9,6 +9,7 @@
 //! * `write`: changes in place. `edit` changes a page in memory, `search` finds a key, `split` and `unlink`
 //!   make the tree grow and shrink; `store` is the file below them, `alloc` allocates its pages, `commit`
 //!   writes the batch, `mend` repairs what a kill of ours has left.
+//! * `salvage`: what can still be reached in a tree with holes, and a new tree of it.
 //!
 //! All bytes are untrusted. The number of pages in the file bounds the work, since no walk visits a page
 //! twice.
@@ -37,6 +38,7 @@ mod mend;
 mod page;
 mod read;
 mod restore;
+mod salvage;
 mod search;
 mod set;
 mod split;

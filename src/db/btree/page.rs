@@ -137,6 +137,9 @@ impl<'a> Page<'a> {
         let (own, prev, next, flags, bounds) = header.ok_or(Fault::Cut.on(number))?;
         let wrong = |what| Fault::BadPage(what).on(number);
         if own != number {
+            if own == 0 && bytes.iter().all(|byte| *byte == 0) {
+                return Err(Fault::Hole.on(number));
+            }
             return Err(wrong("has another page's number"));
         }
         let kind = Kind::from_flags(flags).ok_or(wrong("unknown type of page"))?;

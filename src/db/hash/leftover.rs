@@ -149,7 +149,7 @@ impl<'s, 'a> Survey<'s, 'a> {
             let is_new = (number as usize).saturating_add(MOST_NEW) > last;
             let unfinished = Note::decode(self.table.image).is_some();
             if bucket >= header.first_buckets() && !is_new && !unfinished {
-                return Err(Fault::BadPage("a hole in the file").on(number));
+                return Err(Fault::Hole.on(number));
             }
             if self.unwritten > MOST_UNSPLIT && !unfinished {
                 return Err(Fault::BeyondEnd.on(number));

@@ -11,6 +11,7 @@
 //!   a key in its bucket's `chain`, `split` makes the table grow; `store` is the file below them, `alloc`
 //!   allocates its overflow pages, `commit` writes the batch, `mend` repairs what a kill of ours has left,
 //!   `restore` what a kill of libc's has left.
+//! * `salvage`: what can still be reached in a table with holes, and a new table of it.
 //!
 //! The format is that of lib/libc/db/hash in OpenBSD, from 4.4BSD; its manual page is hash(3).
 
@@ -30,6 +31,7 @@ mod note;
 mod page;
 mod read;
 mod restore;
+mod salvage;
 mod search;
 mod sound;
 mod split;

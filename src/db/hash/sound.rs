@@ -53,7 +53,7 @@ impl<'a> Maps<'a> {
 /// Checks the free space of a page, which putpair() and similar functions trust.
 pub fn require_account(place: Place<'_>) -> Result<(), Damage> {
     if place.page.is_hole() {
-        return Err(Fault::BadPage("a hole in the file").on(place.number));
+        return Err(Fault::Hole.on(place.number));
     }
     let fault = Fault::BadPage("free space does not match the pairs");
     if place.page.accounts() { Ok(()) } else { Err(fault.on(place.number)) }
@@ -72,6 +72,9 @@ impl<'a> Table<'a> {
     pub(super) fn map(&self, map: usize) -> Result<&'a [u8], Damage> {
         let page = self.header.map_page(map).map_err(|fault| fault.on(0))?.page;
         let bytes = self.bytes(page).map_err(|fault| fault.on(page))?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Err(Fault::Hole.on(page));
+        }
         let own = self.header.is_set(bytes, 0);
         // Once libc's search reaches that word, it treats the first clear bit as a free page, whether it
         // exists or not.

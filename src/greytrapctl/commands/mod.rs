@@ -24,6 +24,7 @@ mod list;
 mod lookup;
 mod monitor;
 mod remembering;
+mod repair;
 mod replay;
 mod report;
 mod show;
@@ -36,6 +37,7 @@ pub fn run(console: &mut Console<'_>, command: &Command) -> Result<(), Failure> 
     match command {
         Command::List(file) => list::run(console, file),
         Command::Check(check) => check::run(console, check),
+        Command::Repair(file) => repair::run(console, file),
         Command::Simulate(simulate) => simulate::run(console, simulate),
         Command::Replay(replay) => replay::run(console, replay),
         Command::Convert(file) => convert::run(console, file),

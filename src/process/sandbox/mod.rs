@@ -196,8 +196,9 @@ pub fn title(role: &str) {
 /// everything.
 #[doc(hidden)]
 pub fn misfits(promises: &str, permissions: &[&str]) -> Vec<String> {
-    const KNOWN: [&str; 11] = [
-        "stdio", "rpath", "wpath", "cpath", "fattr", "inet", "flock", "unix", "dns", "proc", "exec",
+    const KNOWN: [&str; 12] = [
+        "stdio", "rpath", "wpath", "cpath", "fattr", "chown", "inet", "flock", "unix", "dns",
+        "proc", "exec",
     ];
     let words: Vec<_> = promises.split(' ').collect();
     let unknown = words.iter().filter(|word| !KNOWN.contains(word));

@@ -11,3 +11,4 @@ mod hash_check;
 mod hash_read;
 mod hash_write;
 mod leftover;
+mod repair;
