@@ -1,8 +1,8 @@
 //! What a scan hands to memory of all hosts: tuples that it saw for the first time, and hosts that were
 //! whitelisted not long ago.
 //!
-//! A tuple is new if the last scan did not see it. Those that spamd entered ten minutes before that scan it did
-//! see; of the others a short hash is kept ([`Known`]). The first scan after a start has only the time until
+//! A tuple is new if the last scan did not see it. It did see those that spamd entered ten minutes before that
+//! scan; of the others a short hash is kept ([`Known`]). The first scan after a start has only the time until
 //! which memory knows all tuples, and spamd's time in each tuple.
 #![forbid(unsafe_code)]
 
@@ -16,8 +16,8 @@ use std::net::IpAddr;
 /// A host that was whitelisted since it had waited has a record of a tuple that is at most so old, in
 /// seconds: spamd lets a tuple wait for four hours, and at most a day.
 const WAITED: i64 = 25 * 60 * 60;
-/// A tuple is in the file at most so long after the time in it, in seconds: spamd looks at its clock, and then
-/// may have to wait for the lock; the clock may be set.
+/// A tuple is in the file at most so long after the time in it, in seconds: spamd looks at its clock, and may
+/// then have to wait for the lock; the clock may be set.
 const LATE: i64 = 10 * 60;
 /// Bytes of tuples in a block: an answer may have some blocks.
 const BLOCK: usize = 200 * 1024;
