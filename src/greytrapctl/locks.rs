@@ -115,7 +115,8 @@ Task::ExportFile { database, directory, runs } =>
 }
 
 /// What is needed to use one path and, in addition, to replace a file in a directory: wpath and cpath for a new
-/// file beside the old one and rename(2), fattr for its mode.
+/// file beside the old one, rpath and cpath for rename(2), which also wants `r` and `c` (`dorenameat` in OpenBSD's
+/// vfs_syscalls.c), fattr for its mode.
 fn replacing<'a>(
     promise: &str,
     path: (&'a Path, &'static str),
@@ -124,8 +125,12 @@ fn replacing<'a>(
 ) -> (String, Vec<(&'a Path, &'static str)>) {
     let (mut promises, mut unveils) = (format!("stdio {promise}"), vec![path]);
     if let Some(directory) = directory {
-        promises.push_str(" wpath cpath fattr");
-        unveils.push((directory, "wc"));
+        let missing =
+            ["rpath", "wpath", "cpath", "fattr"].iter().filter(|word| !promise.contains(**word));
+        for word in missing {
+            promises.extend([" ", word]);
+        }
+        unveils.push((directory, "rwc"));
     }
     if runs {
         promises.push_str(" proc exec");
