@@ -6,9 +6,10 @@
 #![forbid(unsafe_code)]
 
 use super::hearsay::{Hearsay, NotHeard, OLD};
-use crate::config::Networks;
+use crate::config::{Networks, Rules};
 use crate::errno::reason;
 use crate::escape::escaped_path;
+use crate::machine::host_name;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -37,6 +38,11 @@ struct State {
 }
 
 impl Hearing {
+    /// The file of a configuration, if it has one, open; it is to be read in the sandbox.
+    pub fn configured(rules: &Rules) -> Option<Hearing> {
+        rules.hear.as_deref().map(|path| Hearing::open(path, host_name()))
+    }
+
     /// Opens a file, and does not read it yet; `site` is this one. Whatever is wrong comes out later.
     pub fn open(path: &Path, site: String) -> Hearing {
         // Otherwise a pipe would wait for its writer.

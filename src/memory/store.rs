@@ -294,15 +294,19 @@ fn free(
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_was_vouched_for_is_known_for_a_week() {
-        let place = tempfile::tempdir().unwrap();
-        let settings = Settings {
+    fn settings(place: &tempfile::TempDir) -> Settings {
+        Settings {
             directory: place.path().into(),
             verdicts: Duration::from_secs(60),
             tuples: None,
             size: 1 << 30,
-        };
+        }
+    }
+
+    #[test]
+    fn who_was_vouched_for_is_known_for_a_week() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = settings(&place);
         let store = Store::open(settings.clone(), 0).unwrap().store;
         let hosts = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().unwrap());
         let day = 24 * 60 * 60;
@@ -323,12 +327,7 @@ mod tests {
     #[test]
     fn holds_without_a_reason_are_known_too() {
         let place = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            directory: place.path().into(),
-            verdicts: Duration::from_secs(60),
-            tuples: None,
-            size: 1 << 30,
-        };
+        let settings = settings(&place);
         let store = Store::open(settings, 0).unwrap().store;
         let address = |number: u8| std::net::IpAddr::from([192, 0, 2, number]);
         let bare = [1, 2].map(|number| (address(number), 5i64, i64::from(number)));

@@ -232,10 +232,9 @@ fn tuples<'w>(
     };
     let mut seen: HashSet<_> = tuples.iter().flat_map(bad).collect();
     tuples.extend(subject.tuples().filter(|tuple| {
-        let new = bad(tuple).into_iter().filter(|bad| !seen.contains(bad)).collect::<Vec<_>>();
-        let is_new = !new.is_empty();
-        seen.extend(new);
-        is_new
+        // All of them are seen, even if the first is new.
+        let all = bad(tuple).into_iter().map(|bad| seen.insert(bad));
+        all.filter(|is_new| *is_new).count() > 0
     }));
     tuples
 }

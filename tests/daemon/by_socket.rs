@@ -24,17 +24,23 @@ fn image_of(daemon: &Daemon, role: &str, slot: u32) -> String {
     fs::read_link(link).unwrap().display().to_string()
 }
 
+/// A daemon whose image has to go through a socket, in its first scan.
+fn started() -> (Place, Daemon) {
+    without_memory_that_is_no_file();
+    let place = Place::new();
+    place.configure(&format!("{NO_DNS}scan every 1h\ntrap limit 100000 per 1h\n"));
+    place.enter(&invalid_senders(HOSTS));
+    let daemon = place.start();
+    (place, daemon)
+}
+
 #[test]
 fn scans_work_and_leave_nothing_behind() {
     if !alone::is_alone() {
         alone::run("by_socket::scans_work_and_leave_nothing_behind", &[], |_| ());
         return;
     }
-    without_memory_that_is_no_file();
-    let place = Place::new();
-    place.configure(&format!("{NO_DNS}scan every 1h\ntrap limit 100000 per 1h\n"));
-    place.enter(&invalid_senders(HOSTS));
-    let mut daemon = place.start();
+    let (place, mut daemon) = started();
     daemon.scan_done();
     for (role, slot) in [("store", 9), ("engine", 10)] {
         let image = image_of(&daemon, role, slot);
@@ -57,11 +63,7 @@ fn a_reload_or_an_end_in_the_middle_of_an_image() {
         alone::run("by_socket::a_reload_or_an_end_in_the_middle_of_an_image", &[], |_| ());
         return;
     }
-    without_memory_that_is_no_file();
-    let place = Place::new();
-    place.configure(&format!("{NO_DNS}scan every 1h\ntrap limit 100000 per 1h\n"));
-    place.enter(&invalid_senders(HOSTS));
-    let mut daemon = place.start();
+    let (place, mut daemon) = started();
     for _ in 0..10 {
         // The new generation's first scan is under way when the next reload is ordered.
         daemon.says(&["reload"]);

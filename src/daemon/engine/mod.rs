@@ -47,7 +47,7 @@ use crate::export::Hearing;
 use crate::heap;
 use crate::inquiry::{Patience, Warnings};
 use crate::log;
-use crate::machine::{Own, host_name};
+use crate::machine::Own;
 use crate::memory::{Deed, Record};
 use crate::process::image::Reader;
 use crate::process::wake::drain;
@@ -129,11 +129,7 @@ pub fn run(life: &mut Life) -> Result<(), String> {
         users: Users::of_group(GROUP),
         asked: HashMap::new(),
         reloader: None,
-        hearing: config
-            .rules
-            .hear
-            .as_deref()
-            .map(|path| Arc::new(Mutex::new(Hearing::open(path, host_name())))),
+        hearing: Hearing::configured(&config.rules).map(|hearing| Arc::new(Mutex::new(hearing))),
         wants_renewal: false,
         next_scan: None,
         tickets: 0,

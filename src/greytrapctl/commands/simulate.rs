@@ -4,7 +4,7 @@
 
 use super::remembering::Remembering;
 use super::{conf, input};
-use crate::config::{Config, Networks};
+use crate::config::Networks;
 use crate::db::{Damage, Error};
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
@@ -17,7 +17,6 @@ use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Clock, Format, Simulate};
 use crate::greytrapctl::progress::Progress;
 use crate::inquiry::{CameUp, Findings, Inquiry, Questions, Rounds, unfit};
-use crate::machine::host_name;
 use crate::memory::Watched;
 use crate::plural::counted;
 use crate::scan::{Answers, Portion, Report, Rule, Scan, Verdict, Why};
@@ -39,7 +38,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let open = |path: &Path| Remembering::open(path, &config, now);
     let memory = simulate.memory.as_deref().map(open).transpose()?;
     let resolver = config.rules.ask_dns().then(|| Resolver::new(&config.dns));
-    let mut hearing = hearing(&config);
+    let mut hearing = Hearing::configured(&config.rules);
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
     let image = input::read(console, &simulate.file)?;
@@ -103,12 +102,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     Ok(())
 }
 
-/// The file of other sites' hosts, open; it must be read in the sandbox.
-pub fn hearing(config: &Config) -> Option<Hearing> {
-    config.rules.hear.as_deref().map(|path| Hearing::open(path, host_name()))
-}
-
-/// The hosts in it. What is wrong with it is told.
+/// The hosts that other sites have in the trap. What is wrong with their file is told.
 pub fn heard(console: &mut Console<'_>, hearing: &mut Option<Hearing>) -> Option<Arc<Networks>> {
     let hearing = hearing.as_mut()?;
     // Whatever time is simulated, the file is of today.

@@ -7,13 +7,14 @@
 
 mod past;
 
-use super::simulate::{findings, heard, hearing};
+use super::simulate::{findings, heard};
 use super::{conf, history};
 use crate::config::Config;
 use crate::control::client::Answer;
 use crate::control::protocol::{Reply, Request};
 use crate::dns::Promise;
 use crate::dns::resolver::Resolver;
+use crate::export::Hearing;
 use crate::greytrapctl::console::{Console, Failure};
 use crate::greytrapctl::locks::Task;
 use crate::greytrapctl::options::{Format, Replay};
@@ -45,7 +46,8 @@ pub fn run(console: &mut Console<'_>, replay: &Replay) -> Result<(), Failure> {
         _ => true,
     };
     let only_dns_port = resolvers.iter().all(is_dns);
-    let mut hearings: Vec<_> = configs.iter().map(|config| hearing(config)).collect();
+    let mut hearings: Vec<_> =
+        configs.iter().map(|config| Hearing::configured(&config.rules)).collect();
     Task::Replay { socket: &replay.socket, only_dns_port }.lock_in()?;
     let since = history::since(Some(replay.since));
     let passed = passed(&replay.socket, since)?;
