@@ -314,7 +314,8 @@ fn dns_option(p: &mut Parser<'_, '_>) -> Result<Spanned<DnsOption>, Fault> {
 }
 
 fn nameserver(p: &mut Parser<'_, '_>) -> Result<DnsOption, Fault> {
-    let address = p.cursor.value("an address", |word| word.parse().ok())?.value;
+    let what = "an address (its port is written \"port N\")";
+    let address = p.cursor.value(what, |word| word.parse().ok())?.value;
     let port = if p.cursor.take_keyword("port")? { Some(number(p)?) } else { None };
     Ok(DnsOption::NameServer(address, port))
 }
