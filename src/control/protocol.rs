@@ -196,9 +196,9 @@ pub struct Standing {
 }
 
 /// The times of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// When spamd first saw it, in seconds since 1970.
+    /// When it was made, in seconds since 1970.
     pub first: i64,
     /// When it expires.
     pub expire: i64,

@@ -8,7 +8,7 @@
 use super::engine::TrustLegacy;
 use super::roles::Process;
 use crate::config::Origins;
-use crate::control::protocol::Explained;
+use crate::control::protocol::{Explained, Span};
 use crate::control::status::{Failure, NameServer, Peer, Scan, Totals};
 use crate::db::lock::Pass;
 use crate::dns::exemption::{Claim, Endorsement};
@@ -274,8 +274,8 @@ pub enum FromStore {
         ticket: u64,
         /// One for each address, in order; `None` for those that were not reached.
         outcomes: Vec<Option<Outcome>>,
-        /// When new traps end, in seconds since 1970.
-        expire: i64,
+        /// The times of new traps.
+        trap: Span,
         /// What went wrong.
         failure: Option<String>,
         /// The longest time that the lock was held.

@@ -7,7 +7,7 @@
 
 use super::{now, recorded};
 use crate::config::Config;
-use crate::control::protocol::{Explained, Trap, Verbosity};
+use crate::control::protocol::{Explained, Span, Trap, Verbosity};
 use crate::control::status::{
     Configured, Failure, NameServer, Peer, Phase, RuleState, Scan, Status, Totals, Trouble,
 };
@@ -255,12 +255,12 @@ impl Memory {
     }
 
     /// Notes that a host was trapped at this time, until another.
-    pub fn remember(&mut self, verdict: Verdict, judged: i64, until: i64) {
+    pub fn remember(&mut self, verdict: Verdict, trap: Span) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        let standing = recorded::standing(judged, Some(until));
-        self.remembered.push_back(Explained { judged, verdict, standing });
+        let standing = recorded::standing(Some(trap));
+        self.remembered.push_back(Explained { judged: trap.first, verdict, standing });
     }
 
     /// Notes that a trap was ended by hand.

@@ -297,8 +297,8 @@ impl Engine {
         while let Some(message) = self.store.receive()? {
             match message {
                 FromStore::Read(read) => self.expect_image(read),
-                FromStore::Changed { ticket, outcomes, expire, failure, longest } => {
-                    self.changed(ticket, (&outcomes, expire), failure, longest);
+                FromStore::Changed { ticket, outcomes, trap, failure, longest } => {
+                    self.changed(ticket, (&outcomes, trap), failure, longest);
                 }
                 FromStore::Peers(peers) => self.memory.peers = peers,
                 FromStore::Whites(whites) => self.ledger.note_whites(whites),

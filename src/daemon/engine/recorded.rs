@@ -48,13 +48,13 @@ pub fn explained(record: &Record) -> Option<Explained> {
     let rule = record.rule.as_ref().and_then(|name| Rule::named(name));
     let reason = record.reason.clone().into();
     let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
-    let standing = standing(record.time, record.until);
+    let first = record.time;
+    let standing = standing(record.until.map(|expire| Span { first, expire }));
     Some(Explained { judged: record.time, verdict, standing })
 }
 
 /// What the database says of a host that was trapped, as far as it is known without looking.
-pub fn standing(first: i64, until: Option<i64>) -> Standing {
-    let trap = until.map(|expire| Span { first, expire });
+pub fn standing(trap: Option<Span>) -> Standing {
     Standing { trap, ..Standing::default() }
 }
 
@@ -144,7 +144,7 @@ mod tests {
         let (rule, reason) = (Some(Rule::Helo), "a reason".into());
         let verdict = Verdict { address, what: What::Trap, rule, reason, evidence };
         let kept = record(Deed::Trapped, &verdict, 5, Some(10));
-        let standing = standing(5, Some(10));
+        let standing = standing(Some(Span { first: 5, expire: 10 }));
         assert_eq!(explained(&kept), Some(Explained { judged: 5, verdict, standing }));
         let foreign = Record { details: b"\x02else".to_vec(), ..kept.clone() };
         assert!(explained(&foreign).unwrap().verdict.evidence.statements.is_empty());

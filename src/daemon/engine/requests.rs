@@ -8,7 +8,7 @@ use super::histories::{History, Without};
 use super::judging::Purpose;
 use super::work::Job;
 use super::{CONTROL, Engine, now, recorded};
-use crate::control::protocol::{Changed, Excepted, Reply, Request, Verbosity, What};
+use crate::control::protocol::{Changed, Excepted, Reply, Request, Span, Verbosity, What};
 use crate::control::server::{ClientId, Server};
 use crate::daemon::life::Life;
 use crate::daemon::messages::{By, Change, ToParent, ToStore};
@@ -204,14 +204,14 @@ impl Engine {
     pub(super) fn changed_for_client(
         &mut self,
         ticket: u64,
-        (outcomes, expire): (&[Option<Outcome>], i64),
+        (outcomes, trap): (&[Option<Outcome>], Span),
         failure: Option<String>,
     ) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
         let client = asked.client;
         for (address, outcome) in asked.wish.addresses.iter().zip(outcomes) {
             let Some(outcome) = outcome else { continue };
-            self.note_change(address, (*outcome, expire), &asked);
+            self.note_change(address, (*outcome, trap), &asked);
             let address = address.clone();
             let reply = Reply::Changed(Changed { address, outcome: *outcome });
             self.served(|server| server.reply(client, &reply));
@@ -223,7 +223,7 @@ impl Engine {
     }
 
     /// Logs, counts and announces a change that a client has made.
-    fn note_change(&mut self, address: &str, (outcome, expire): (Outcome, i64), asked: &Asked) {
+    fn note_change(&mut self, address: &str, (outcome, trap): (Outcome, Span), asked: &Asked) {
         let Asked { wish: Wish { time, because, .. }, user, .. } = asked;
         if outcome == Outcome::Adopted {
             return self.note_adopted(address, user);
@@ -239,9 +239,10 @@ impl Engine {
                     verdict.reason = format!("{}: {because}", verdict.reason).into();
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
-                let now = now();
-                self.remember(recorded::record(Deed::TrappedByHand, &verdict, now, Some(expire)));
-                self.memory.remember(verdict.clone(), now, expire);
+                let Span { first, expire } = trap;
+                let deed = Deed::TrappedByHand;
+                self.remember(recorded::record(deed, &verdict, first, Some(expire)));
+                self.memory.remember(verdict.clone(), trap);
                 self.publish(What::Trapped(verdict));
             }
             Outcome::Released | Outcome::WhiteAgain => {

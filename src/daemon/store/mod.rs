@@ -18,6 +18,7 @@ mod set;
 mod whites;
 
 use crate::config::Config;
+use crate::control::protocol::Span;
 use crate::daemon::life::Life;
 use crate::daemon::messages::{
     By, Change, FromParent, FromStore, FromSync, Image, Legacy, Renewal, StoreLegacy, ToParent,
@@ -208,7 +209,7 @@ impl Store {
                 Some(FromStore::Changed {
                     ticket: change.ticket,
                     outcomes: vec![None; change.addresses.len()],
-                    expire: 0,
+                    trap: Span::default(),
                     failure: Some(failure.clone()),
                     longest: Duration::ZERO,
                 })
@@ -329,12 +330,12 @@ impl Store {
             }
             outcome
         };
-        let expire = now.saturating_add(seconds);
-        let (changed, addresses) = self.change(life, (change, expire), admit, work);
+        let trap = Span { first: now, expire: now.saturating_add(seconds) };
+        let (changed, addresses) = self.change(life, (change, trap), admit, work);
         let replaced = replaced.into_inner().into_iter();
         replaced.for_each(|(address, white)| self.whites.add(address, white));
-        self.note(&changed, &addresses, expire);
-        self.announce(&changed, &addresses, (now, expire));
+        self.note(&changed, &addresses, trap.expire);
+        self.announce(&changed, &addresses, trap);
         changed
     }
 
@@ -347,7 +348,8 @@ impl Store {
             None => trap::release(engine, address),
         };
         self.database.bind(None);
-        let (changed, addresses) = self.change(life, (change, 0), |_, text| host(text), work);
+        let none = Span::default();
+        let (changed, addresses) = self.change(life, (change, none), |_, text| host(text), work);
         self.whites = whites;
         self.note(&changed, &addresses, 0);
         changed
@@ -374,7 +376,7 @@ impl Store {
             outcome
         };
         self.database.bind(None);
-        self.change(life, (change, 0), admit, work).0
+        self.change(life, (change, Span::default()), admit, work).0
     }
 
     /// Remembers the traps that it has set, with their expiry times, and those removed.
@@ -394,11 +396,11 @@ impl Store {
         }
     }
 
-    /// Calls `work` for every address that `admit` accepts. New traps end at `expire`.
+    /// Calls `work` for every address that `admit` accepts. `trap` has the times of new traps.
     fn change<T>(
         &mut self,
         life: &mut Life,
-        (change, expire): (&Change, i64),
+        (change, trap): (&Change, Span),
         admit: impl Fn(&Config, &str) -> Result<T, Refusal>,
         work: impl Fn(&mut dyn Engine, &mut Limit, &T) -> Result<Outcome, EngineError>,
     ) -> (FromStore, Vec<Result<T, Refusal>>) {
@@ -428,7 +430,7 @@ impl Store {
         }
         let (longest, failure) = (cost.longest, failure.map(|error| error.to_string()));
         let ticket = change.ticket;
-        (FromStore::Changed { ticket, outcomes, expire, failure, longest }, addresses)
+        (FromStore::Changed { ticket, outcomes, trap, failure, longest }, addresses)
     }
 
     /// Has traps sent to other hosts.
@@ -436,7 +438,7 @@ impl Store {
         &mut self,
         changed: &FromStore,
         addresses: &[Result<Address, Refusal>],
-        (start, expire): (i64, i64),
+        Span { first, expire }: Span,
     ) {
         let (Some(sync), FromStore::Changed { outcomes, .. }) = (&mut self.sync, changed) else {
             return;
@@ -446,7 +448,7 @@ impl Store {
             .zip(addresses)
             .filter(|(outcome, _)| outcome.is_some_and(Outcome::is_trapped))
             .filter_map(|(_, address)| address.as_ref().ok())
-            .map(|address| Trap { address: address.ip(), start, expire })
+            .map(|address| Trap { address: address.ip(), start: first, expire })
             .collect();
         if !traps.is_empty() {
             sync.send(&ToSync::Trapped(traps));

@@ -1,7 +1,7 @@
 //! Has the store trap the hosts that a scan has found, and end the traps of those that an exception covers.
 #![forbid(unsafe_code)]
 
-use crate::control::protocol::What;
+use crate::control::protocol::{Span, What};
 use crate::daemon::engine::{Engine, now, recorded};
 use crate::daemon::messages::{By, Change, ToStore};
 use crate::log;
@@ -101,7 +101,7 @@ impl Engine {
     pub(in crate::daemon::engine) fn changed(
         &mut self,
         ticket: u64,
-        (outcomes, expire): (&[Option<Outcome>], i64),
+        (outcomes, trap): (&[Option<Outcome>], Span),
         failure: Option<String>,
         longest: Duration,
     ) {
@@ -114,10 +114,10 @@ impl Engine {
             return self.note_freed(addresses, outcomes);
         }
         let Some(Wanted { verdicts, .. }) = wanted else {
-            return self.changed_for_client(ticket, (outcomes, expire), failure);
+            return self.changed_for_client(ticket, (outcomes, trap), failure);
         };
         for (verdict, outcome) in verdicts.into_iter().zip(outcomes) {
-            self.note_outcome(verdict, *outcome, expire);
+            self.note_outcome(verdict, *outcome, trap);
         }
         match failure {
             // The rest would fail too, after waiting for the lock again.
@@ -136,7 +136,7 @@ impl Engine {
         at_work.failure = Some(failure);
     }
 
-    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>, expire: i64) {
+    fn note_outcome(&mut self, verdict: Verdict, outcome: Option<Outcome>, trap: Span) {
         let Some(at_work) = &mut self.at_work else { return };
         match outcome {
             Some(outcome) if outcome.is_trapped() => {
@@ -145,9 +145,9 @@ impl Engine {
                 }
                 log::info(format_args!("Trapped {}: {}", verdict.address, verdict.reason));
                 self.publish(What::Trapped(verdict.without_tuples()));
-                let now = now();
-                self.remember(recorded::record(Deed::Trapped, &verdict, now, Some(expire)));
-                self.memory.remember(verdict, now, expire);
+                let Span { first, expire } = trap;
+                self.remember(recorded::record(Deed::Trapped, &verdict, first, Some(expire)));
+                self.memory.remember(verdict, trap);
             }
             Some(Outcome::Refused(Refusal::Limit)) => {
                 at_work.over_limit += 1 + std::mem::take(&mut at_work.left).len();
