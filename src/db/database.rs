@@ -150,7 +150,8 @@ impl Database {
 
     /// Calls `work` for each of `items`, in as many batches as necessary, until the first error.
     ///
-    /// The changes of a batch that fails are not in the file.
+    /// The changes of a batch that fails are not in the file, except those that dbopen(3) has made before the
+    /// failure.
     pub fn in_batches<I, T>(
         &mut self,
         items: &[I],
@@ -165,10 +166,11 @@ impl Database {
                 thread::sleep(PAUSE);
             }
             match self.batch(&mut items, trust, wait, work) {
-                Ok((done, held)) => {
+                Ok((done, held, failure)) => {
                     changes.done.extend(done);
                     changes.cost.batches = changes.cost.batches.saturating_add(1);
                     changes.cost.longest = changes.cost.longest.max(held);
+                    changes.failure = failure;
                 }
                 Err(error) => changes.failure = Some(error),
             }
@@ -177,27 +179,40 @@ impl Database {
         changes
     }
 
-    /// Makes one batch; returns the results and how long the lock was held.
+    /// Makes one batch; returns the results, how long the lock was held, and what ended it early.
     fn batch<I, T>(
         &mut self,
         items: &mut slice::Iter<'_, I>,
         trust: Trust,
         wait: &mut Wait<'_>,
         work: &mut dyn FnMut(&mut dyn Engine, &I) -> Result<T, EngineError>,
-    ) -> Result<(Vec<T>, Duration), Error> {
+    ) -> Result<(Vec<T>, Duration, Option<Error>), Error> {
         let Batch { mut engine, since, file } = self.open_trusting(trust, wait)?;
         let opened = Instant::now();
-        let mut done = Vec::new();
+        let (mut done, mut failure) = (Vec::new(), None);
         for item in items {
-            done.push(work(engine.as_mut(), item).map_err(|error| self.error(error.into()))?);
+            match work(engine.as_mut(), item) {
+                Ok(result) => done.push(result),
+                Err(error) => {
+                    failure = Some(self.error(error.into()));
+                    break;
+                }
+            }
             if opened.elapsed() >= BATCH {
                 break;
             }
         }
-        engine.close().map_err(|error| self.error(error.into()))?;
-        self.note_change(&file);
+        let is_written = match failure {
+            None => engine.close().map(|()| true),
+            Some(_) => engine.give_up(),
+        };
+        if is_written.map_err(|error| self.error(error.into()))? {
+            self.note_change(&file);
+        } else if let Some(failure) = failure {
+            return Err(failure);
+        }
         drop(file);
-        Ok((done, since.elapsed()))
+        Ok((done, since.elapsed(), failure))
     }
 
     /// Opens it for writing and locks it, if it is sound.
@@ -640,6 +655,29 @@ mod tests {
             .unwrap_err();
         assert_eq!((seen, error.to_string()), (2, format!("{}: no", path.display())));
         File::open(&path).unwrap().try_lock().unwrap();
+    }
+
+    /// dbopen(3) cannot take back what it was given.
+    #[test]
+    fn what_is_in_the_file_when_a_change_fails_is_told() {
+        for choice in [EngineChoice::Native, LAST] {
+            let (_dir, path) = copy("hash/kinds");
+            let mut notice = || ();
+            let changes = Database::new(&path, Creation::Never).written_by(choice).in_batches(
+                &[1, 2, 3],
+                &mut Wait::usual(&mut notice),
+                &mut |engine, key| {
+                    if *key == 3 {
+                        return Err(EngineError::Refused("no"));
+                    }
+                    engine.put(key.to_string().as_bytes(), &VALUE).map(|()| *key)
+                },
+            );
+            let done: &[u32] = if choice == EngineChoice::Native { &[] } else { &[1, 2] };
+            assert_eq!(changes.done, done);
+            assert_eq!(changes.failure.unwrap().kind.to_string(), "no");
+            assert_eq!(held(&path, &[1, 2, 3]), done.len());
+        }
     }
 
     #[test]

@@ -37,9 +37,15 @@ impl Memory {
         Ok(Memory { mapping, length })
     }
 
-    /// Whether so much memory is to be had now. Nothing is reserved.
-    pub fn is_to_be_had(length: usize) -> bool {
-        MmapMut::map_anon(length.max(1)).is_ok()
+    /// Makes sure that so much memory is to be had now, for what many allocations will take: one that fails
+    /// would abort the program. Nothing is reserved.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoMemory`], for a file of `file_length` bytes.
+    pub fn require(length: usize, file_length: u64) -> Result<(), ErrorKind> {
+        let tried = MmapMut::map_anon(length.max(1));
+        tried.map(drop).map_err(|_| ErrorKind::NoMemory(file_length))
     }
 
     /// Sets its length; its contents are lost if it must grow.
@@ -88,7 +94,8 @@ mod tests {
         assert!(matches!(refused, ErrorKind::NoMemory(10_300_000)), "{refused:?}");
         let expected = "not enough memory for a database of 10.3 MB (datasize of the login class)";
         assert_eq!(refused.to_string(), expected);
-        assert!(!Memory::is_to_be_had(usize::MAX / 2));
-        assert!(Memory::is_to_be_had(3 * PAGE));
+        let refused = Memory::require(usize::MAX / 2, 10_300_000).unwrap_err();
+        assert_eq!(refused.to_string(), expected);
+        Memory::require(3 * PAGE, 10_300_000).unwrap();
     }
 }

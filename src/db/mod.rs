@@ -75,6 +75,12 @@ pub trait Engine {
 
     /// Writes everything that is still unwritten and releases the lock.
     fn close(self: Box<Self>) -> Result<(), EngineError>;
+
+    /// Ends a batch in which a change has failed, and releases the lock. True if the changes before that one
+    /// are in the file, false if none of them is.
+    fn give_up(self: Box<Self>) -> Result<bool, EngineError> {
+        Ok(false)
+    }
 }
 
 /// Why an engine failed; [`Error`] adds the path.
@@ -82,6 +88,8 @@ pub trait Engine {
 pub enum EngineError {
     /// The system refused a read or a write.
     Io(io::Error),
+    /// The system refused a write of dbopen(3), which may have lost records.
+    Torn(io::Error),
     /// The file is damaged; nothing was written.
     Damaged(Damage),
     /// The file is sound, but the operation is not possible; the text says why.
@@ -92,6 +100,7 @@ impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EngineError::Io(error) => reason(error).fmt(f),
+            EngineError::Torn(error) => fmt_torn(error, f),
             EngineError::Damaged(damage) => damage.fmt(f),
             EngineError::Refused(why) => f.write_str(why),
         }
@@ -126,6 +135,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The system refused to open, lock, read or write it.
     Io(io::Error),
+    /// The system refused a write of dbopen(3), which may have lost records.
+    Torn(io::Error),
     /// There is not enough memory for a file of so many bytes.
     NoMemory(u64),
     /// Neither a hash nor a btree of db(3).
@@ -156,6 +167,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ErrorKind::Io(error) => reason(error).fmt(f),
+            ErrorKind::Torn(error) => fmt_torn(error, f),
             ErrorKind::NoMemory(length) => write!(
                 f,
                 "not enough memory for a database of {} (datasize of the login class)",
@@ -173,6 +185,11 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Refused(why) => f.write_str(why),
         }
     }
+}
+
+fn fmt_torn(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let reason = reason(error);
+    write!(f, "{reason}; the file may be damaged now, greytrapctl check -r may repair it")
 }
 
 impl ErrorKind {
@@ -211,6 +228,7 @@ impl From<EngineError> for ErrorKind {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Io(error) => ErrorKind::Io(error),
+            EngineError::Torn(error) => ErrorKind::Torn(error),
             EngineError::Damaged(damage) => damage.into(),
             EngineError::Refused(why) => ErrorKind::Refused(why),
         }

@@ -66,7 +66,7 @@ pub use given::{Field, Given};
 pub use measure::{Amount, Measure, Setting};
 pub use notes::{Counts, UnknownRecord};
 pub use report::{Portion, Report};
-pub use room::room;
+pub use room::{require_room, room};
 pub use rules::Rule;
 pub use stages::Scan;
 pub use unasked::{Check, Unasked};

@@ -4,6 +4,9 @@
 //! Whoever scans therefore makes sure first that so much is to be had. `tests/greytrapctl/memory` compares it
 //! with what a scan needs.
 
+use crate::db::ErrorKind;
+use crate::db::memory::Memory;
+
 /// What does not depend on the file: the threads with their stacks, and the first lists of a btree's records.
 /// The engine took 30 MB for a file of 1,000 tuples.
 const FIXED: usize = 48 << 20;
@@ -16,4 +19,12 @@ const FACTOR: usize = 2;
 pub fn room(length: u64) -> usize {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     length.saturating_mul(FACTOR).saturating_add(FIXED)
+}
+
+/// Makes sure that there is memory for a scan of a file of this length, whose image has its own already.
+///
+/// # Errors
+/// [`ErrorKind::NoMemory`].
+pub fn require_room(length: u64) -> Result<(), ErrorKind> {
+    Memory::require(room(length), length)
 }

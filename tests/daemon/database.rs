@@ -33,6 +33,21 @@ pub fn failures(daemon: &Daemon) -> Vec<String> {
     lines.filter(|line| line.starts_with("scan failed: ")).collect()
 }
 
+/// It makes calls of its own, in the sandbox of the store.
+#[test]
+#[cfg(libc_db)]
+fn written_by_dbopen() {
+    let place = Place::new();
+    place.configure(&format!("engine libc\nscan every 1h\n{NO_DNS}"));
+    place.enter(&invalid_senders(300));
+    let mut daemon = place.start();
+    daemon.scan_done();
+    assert_eq!(place.trapped().len(), 300);
+    assert!(failures(&daemon).is_empty());
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    place.assert_sound();
+}
+
 #[test]
 fn replaced_by_another() {
     replaced_by_another_under(Place::new());

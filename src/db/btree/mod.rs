@@ -9,6 +9,7 @@
 //! * `write`: changes in place. `edit` changes a page in memory, `search` finds a key, `split` and `unlink`
 //!   make the tree grow and shrink; `store` is the file below them, `alloc` allocates its pages, `commit`
 //!   writes the batch, `mend` repairs what a kill of ours has left.
+//! * `height`: how many pages a put of libc's may split.
 //! * `salvage`: what can still be reached in a tree with holes, and a new tree of it.
 //!
 //! All bytes are untrusted. The number of pages in the file bounds the work, since no walk visits a page
@@ -33,6 +34,8 @@ mod check;
 mod commit;
 mod edit;
 mod header;
+#[cfg(libc_db)]
+mod height;
 mod leftover;
 mod mend;
 mod page;
@@ -50,6 +53,8 @@ mod write;
 #[cfg(libc_db)]
 pub use edit::longest_key;
 pub use header::has_magic;
+#[cfg(libc_db)]
+pub use height::height;
 pub use read::Tree;
 pub use walk::Records;
 pub use write::Writer;

@@ -51,7 +51,7 @@ const VERSIONS: [u32; 2] = [1, VERSION];
 /// `HASHVERSION` of <db.h>.
 const VERSION: u32 = 2;
 /// `HDRPAGES`: with pages of at least `MINHDRSIZE` (512) bytes the header takes one.
-const HEADER_PAGES: u32 = 1;
+pub const HEADER_PAGES: u32 = 1;
 
 const LITTLE_ENDIAN: u32 = 1234;
 const BIG_ENDIAN: u32 = 4321;

@@ -6,7 +6,7 @@
 //!   big pairs assembled; `bitmap`: which overflow pages are in use.
 //! * `read`: the pairs of a whole file in order; `check`: everything that is wrong with it.
 //! * `sound`: the conditions that `check` and `read` share; `leftover`: violations that are not damage.
-//! * `unseen`: what libc's own walk skips.
+//! * `unseen`: what libc's own walk skips; `growth`: what its next puts may split.
 //! * `write`: changes in place. `edit` changes a page in memory, `big` lays out a big pair, `search` finds
 //!   a key in its bucket's `chain`, `split` makes the table grow; `store` is the file below them, `alloc`
 //!   allocates its overflow pages, `commit` writes the batch, `mend` repairs what a kill of ours has left,
@@ -24,6 +24,8 @@ mod chain;
 mod check;
 mod commit;
 mod edit;
+#[cfg(libc_db)]
+mod growth;
 mod header;
 mod leftover;
 mod mend;
@@ -40,6 +42,8 @@ mod unseen;
 mod walk;
 mod write;
 
+#[cfg(libc_db)]
+pub use growth::Growth;
 pub use read::{Pieces, Records, Table, has_magic};
 pub use store::{Writer, is_begun};
 pub use walk::Piece;

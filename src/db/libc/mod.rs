@@ -10,6 +10,8 @@
 //! The library decides when it writes; most writes happen when the file is closed. A kill meanwhile has the
 //! same effect as a kill of spamd; only the native engine orders its writes.
 //!
+//! On a full disk it loses records, so `room` looks beforehand whether there is room for what a put may need.
+//!
 //! Some sound files are not suitable for it, and are refused when they are opened:
 //!
 //! * pages of 65536 bytes, in both formats: the end of the free space overflows its 16 bits
@@ -26,6 +28,7 @@
 // All unsafe code for the database is in this file; lib.rs has the list of such files.
 #[allow(unsafe_code)]
 mod handle;
+mod room;
 mod walk;
 
 use super::bytes::ByteOrder;
@@ -34,6 +37,7 @@ use super::lock::{self, FileId};
 use super::snapshot::{Snapshot, format_of};
 use super::{Engine, EngineError, ErrorKind, Fault, Format, btree};
 use handle::{Access, EFTYPE, Handle};
+use room::Room;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -55,6 +59,7 @@ const LONGEST_PAIR: usize = u16::MAX as usize;
 #[derive(Debug)]
 pub struct Writer {
     shape: Shape,
+    room: Room,
     // Fields are dropped in this order: the library closes the file before the lock is released.
     handle: Handle,
     lock: File,
@@ -69,7 +74,8 @@ impl Writer {
     pub fn open(path: &Path, lock: File) -> Result<Writer, EngineError> {
         let shape = Shape::of(&lock)?;
         shape.refuse_what_is_not_for_it(&lock)?;
-        Writer::with(path, lock, shape)
+        let handle = shape.writable(path, &lock)?;
+        Ok(Writer { shape, room: Room::of(&lock, shape)?, handle, lock })
     }
 
     /// Makes a hash in the empty file at `path`, which `lock` holds open and locked, with pages of
@@ -77,20 +83,25 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `path` now leads to another file, or the pages are too large for dbopen(3).
+    /// `path` now leads to another file, the pages are too large for dbopen(3), or the disk is full.
     pub fn create(path: &Path, lock: File, page_size: u32) -> Result<Writer, EngineError> {
-        Writer::with(
-            path,
-            lock,
-            Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size },
-        )
+        let shape = Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size };
+        Room::for_a_new_hash(&lock, shape)?;
+        let mut handle = shape.writable(path, &lock)?;
+        handle.sync().map_err(torn)?;
+        Ok(Writer { shape, room: Room::of(&lock, shape)?, handle, lock })
     }
 
-    fn with(path: &Path, lock: File, shape: Shape) -> Result<Writer, EngineError> {
-        if shape.page_size == UNWRITABLE_PAGE {
-            return refuse("dbopen(3) cannot write pages of 65536 bytes");
+    /// Makes sure that there is room for a put.
+    fn make_room(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        match self.room.count(&self.lock, key, value) {
+            Err(_) if !self.room.is_fresh() => {}
+            counted => return Ok(counted?),
         }
-        Ok(Writer { shape, handle: shape.open(path, &lock, Access::Write)?, lock })
+        // What earlier puts need is taken from the disk, so that it need not be counted any more.
+        self.handle.sync().map_err(torn)?;
+        self.room = Room::of(&self.lock, self.shape)?;
+        Ok(self.room.count(&self.lock, key, value)?)
     }
 }
 
@@ -112,11 +123,12 @@ impl Engine for Writer {
         if value.is_empty() && key.len() > self.shape.page_size as usize / 2 {
             return refuse("key is too large for a page and has no data");
         }
-        self.handle.put(key, value).map_err(refusal)
+        self.make_room(key, value)?;
+        self.handle.put(key, value).map_err(torn)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, EngineError> {
-        self.handle.delete(key).map_err(refusal)
+        self.handle.delete(key).map_err(torn)
     }
 
     fn close(self: Box<Self>) -> Result<(), EngineError> {
@@ -124,7 +136,11 @@ impl Engine for Writer {
         let synced = handle.sync();
         let closed = handle.close();
         drop(lock);
-        synced.and(closed).map_err(refusal)
+        synced.and(closed).map_err(torn)
+    }
+
+    fn give_up(self: Box<Self>) -> Result<bool, EngineError> {
+        self.close().map(|()| true)
     }
 }
 
@@ -145,6 +161,14 @@ impl Shape {
         let format = format_of(&head).ok_or(Fault::NotADatabase.on(0))?;
         let page_size = snapshot.page_size().ok_or(Fault::TooShort.on(0))?;
         Ok(Shape { format, order: snapshot.byte_order(), page_size })
+    }
+
+    /// The same for writing, if it can write such pages.
+    fn writable(self, path: &Path, lock: &File) -> Result<Handle, EngineError> {
+        if self.page_size == UNWRITABLE_PAGE {
+            return refuse("dbopen(3) cannot write pages of 65536 bytes");
+        }
+        self.open(path, lock, Access::Write)
     }
 
     /// Opens the file at `path` with dbopen(3), if it is the locked one.
@@ -208,10 +232,20 @@ fn refusal(error: io::Error) -> EngineError {
     }
 }
 
+/// The failure of a call that writes: pages that the library could not write are lost.
+fn torn(error: io::Error) -> EngineError {
+    match refusal(error) {
+        EngineError::Io(error) => EngineError::Torn(error),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::PathBuf;
     use tempfile::TempDir;
 
@@ -241,6 +275,13 @@ mod tests {
 
         fn writer(&self) -> Writer {
             Writer::open(&self.path(), self.locked()).unwrap()
+        }
+
+        /// The pages of a tree, or those of a hash for which the file has blocks.
+        fn pages(&self, format: Format, page_size: u32) -> u64 {
+            let file = fs::metadata(self.path()).unwrap();
+            let bytes = if format == Format::Hash { file.blocks() * 512 } else { file.len() };
+            bytes.div_ceil(page_size.into())
         }
 
         fn value_of(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -274,7 +315,7 @@ mod tests {
         {
             let copy = Copied::of(golden);
             let shape = Shape { format, order: ByteOrder::NATIVE, page_size: 4096 };
-            let opened = Writer::with(&copy.path(), copy.locked(), shape);
+            let opened = shape.writable(&copy.path(), &copy.locked());
             assert_eq!(message(opened), "dbopen(3) does not recognize the file");
         }
     }
@@ -405,17 +446,80 @@ mod tests {
         }
     }
 
+    /// Somebody else has taken the room meanwhile.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_told_when_closing() {
-        let lock = tempfile::tempfile().unwrap();
-        let handle = Handle::open(c"/dev/full", Format::Hash, 4096, Access::Write).unwrap();
-        let shape = Shape { format: Format::Hash, order: ByteOrder::NATIVE, page_size: 4096 };
-        let writer = Writer { shape, handle, lock };
-        let EngineError::Io(error) = Box::new(writer).close().unwrap_err() else {
-            panic!("not an error of the system");
-        };
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let mut writer = Copied::of("hash/kinds.db").writer();
+        writer.handle = Handle::open(c"/dev/full", Format::Hash, 4096, Access::Write).unwrap();
+        let closed = Box::new(writer).close().unwrap_err();
+        let expected = "No space left on device; the file may be damaged now, greytrapctl check -r may repair it";
+        assert_eq!(closed.to_string(), expected);
+        assert_eq!(ErrorKind::from(closed).to_string(), expected);
+    }
+
+    /// Keys of one hash value: h · 33 + byte is the same for `bC` and `ad`.
+    fn colliding(number: usize) -> Vec<u8> {
+        (0..12).flat_map(|bit| if number >> bit & 1 == 0 { *b"bC" } else { *b"ad" }).collect()
+    }
+
+    /// The blocks that the library needs, against those that were counted: after each put, and for many.
+    #[test]
+    fn no_put_needs_more_than_was_counted() {
+        for (format, page_size, at_once) in [
+            (Format::Hash, 4096, 1),
+            (Format::Hash, 4096, 20),
+            (Format::Hash, 16384, 1),
+            (Format::Btree, 512, 1),
+            (Format::Btree, 512, 20),
+        ] {
+            let copy = Copied::of("no such file");
+            let mut writer = match format {
+                Format::Hash => Writer::create(&copy.path(), copy.locked(), page_size).unwrap(),
+                Format::Btree => {
+                    fs::write(copy.path(), big_endian_tree()).unwrap();
+                    copy.writer()
+                }
+            };
+            let mut before = copy.pages(format, page_size);
+            for number in 0..1500 {
+                let key = match number % 3 {
+                    0 => colliding(number),
+                    _ => format!("10.0.{}.{}", number / 256, number % 256).into_bytes(),
+                };
+                writer.put(&key, &vec![7; [32, 150, 300][number % 3]]).unwrap();
+                if number % at_once == 0 {
+                    writer.handle.sync().unwrap();
+                    let (now, counted) = (copy.pages(format, page_size), writer.room.owed);
+                    assert!(now - before <= counted, "{format:?}, put {number}: {counted}");
+                    before = now;
+                    writer.room = Room::of(&writer.lock, writer.shape).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_for_files_is_told_before_anything_is_written() {
+        if std::env::var_os("GREYTRAPPER_TEST_LIMITED").is_none() {
+            let test = "db::libc::tests::a_limit_for_files_is_told_before_anything_is_written";
+            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+            alone.args(["--exact", test]).env("GREYTRAPPER_TEST_LIMITED", "");
+            let ran = alone.output().unwrap();
+            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+            return;
+        }
+        for golden in ["hash/kinds.db", "btree/kinds.db"] {
+            let copy = Copied::of(golden);
+            let before = fs::read(copy.path()).unwrap();
+            let mut writer = copy.writer();
+            let (limit, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+            setrlimit(Resource::RLIMIT_FSIZE, before.len() as u64, most).unwrap();
+            assert_eq!(message(writer.put(KEY, VALUE)), "File too large", "{golden}");
+            setrlimit(Resource::RLIMIT_FSIZE, limit, most).unwrap();
+            drop(writer);
+            assert!(fs::read(copy.path()).unwrap() == before, "{golden}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::db::snapshot::Snapshot;
 use crate::db::{Damage, Error};
 use crate::escape::escaped_path;
 use crate::greytrapctl::console::{Console, Failure};
+use crate::scan;
 use std::path::Path;
 
 /// Reads `file` in one pass under a shared lock.
@@ -23,6 +24,14 @@ pub fn read(console: &mut Console<'_>, file: &Path) -> Result<Memory, Failure> {
         ));
     }
     Ok(image.bytes)
+}
+
+/// The same for a scan, which needs more memory than the image: an allocation that fails would abort.
+pub fn read_to_scan(console: &mut Console<'_>, file: &Path) -> Result<Memory, Failure> {
+    let image = read(console, file)?;
+    let error = |kind| Error { path: file.to_path_buf(), kind };
+    scan::require_room(image.len() as u64).map_err(error)?;
+    Ok(image)
 }
 
 /// Opens `file` with a shared lock, which goes when it is closed.

@@ -41,7 +41,7 @@ pub fn run(console: &mut Console<'_>, simulate: &Simulate) -> Result<(), Failure
     let mut hearing = Hearing::configured(&config.rules);
     let only_dns_port = !matches!(&resolver, Some(Ok(one)) if one.promise() != Promise::Dns);
     Task::Judge { database: &simulate.file, only_dns_port }.lock_in()?;
-    let image = input::read(console, &simulate.file)?;
+    let image = input::read_to_scan(console, &simulate.file)?;
     let snapshot = input::snapshot(&simulate.file, &image)?;
     let damaged = |damage: Damage| Error { path: simulate.file.clone(), kind: damage.into() };
     let begin = if console.verbose { Scan::of_all } else { Scan::of };

@@ -9,6 +9,8 @@
 //! `ENGINE_SEED` their seed (default 1).
 
 mod contract;
+#[cfg(all(libc_db, target_os = "linux"))]
+mod full;
 mod mutated;
 mod operations;
 #[cfg(libc_db)]

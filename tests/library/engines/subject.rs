@@ -120,9 +120,11 @@ pub fn records(image: &[u8]) -> Model {
     model
 }
 
-fn open(code: Code, path: &Path, page_size: u32) -> Result<Box<dyn Engine>, EngineError> {
+/// Opens the file at `path` with `code`.
+pub fn open(code: Code, path: &Path, page_size: u32) -> Result<Box<dyn Engine>, EngineError> {
     let file = File::options().read(true).write(true).open(path).unwrap();
-    file.try_lock().unwrap();
+    // A process that another test starts has the descriptor that was closed until it executes.
+    file.lock().unwrap();
     let format = format_of(&fs::read(path).unwrap());
     Ok(match (code, format) {
         (Code::Native, None) => Box::new(hash::Writer::create(file, page_size)?),

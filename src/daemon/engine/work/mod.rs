@@ -23,8 +23,7 @@ use crate::control::protocol::{Reply, What};
 use crate::control::server::ClientId;
 use crate::control::status::{Micros, Phase, Scan};
 use crate::daemon::messages::{Image, ToStore};
-use crate::db::memory::Memory;
-use crate::db::{Damage, Error, ErrorKind};
+use crate::db::{Damage, Error};
 use crate::errno::reason;
 use crate::inquiry::Answered;
 use crate::log;
@@ -173,12 +172,9 @@ impl Engine {
             at_work.scan.lock_waited = image.pass.waited.into();
             at_work.scan.lock_held = image.pass.held.into();
             let error = |kind| Error { path: path.clone(), kind }.to_string();
-            let expected = self.image.expect(image.length).and_then(|()| {
-                // An allocation that fails in the middle of a scan would end the daemon.
-                let has_room = Memory::is_to_be_had(scan::room(image.length));
-                if has_room { Ok(()) } else { Err(ErrorKind::NoMemory(image.length)) }
-            });
-            expected.map_err(error)
+            let expected = self.image.expect(image.length);
+            // An allocation that fails in the middle of a scan would end the daemon.
+            expected.and_then(|()| scan::require_room(image.length)).map_err(error)
         });
         match expected {
             Ok(()) => at_work.awaits_image = true,

@@ -157,7 +157,8 @@ const PRCTL: &[c_int] = &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA
 fn files() -> Vec<(c_long, Vec<Check>)> {
     // O_TMPFILE is a separate bit together with O_DIRECTORY.
     let creating = libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
-    let mut list = free(&[libc::SYS_flock, libc::SYS_newfstatat, libc::SYS_statx]);
+    let mut list =
+        free(&[libc::SYS_flock, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_fstatfs]);
     list.push((libc::SYS_openat, vec![without(2, creating)]));
     #[cfg(target_arch = "x86_64")]
     list.extend([
