@@ -145,7 +145,7 @@ pub enum ErrorKind {
     NotAFile(&'static str),
     /// Another process held the lock for as long as we were willing to wait.
     Locked,
-    /// The wait for the lock was abandoned.
+    /// The lock was given up, perhaps before anybody waited for it.
     GivenUp,
     /// The file shrank while it was read.
     Shrank,
@@ -176,7 +176,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotADatabase => f.write_str("not a spamd database (neither hash nor btree)"),
             ErrorKind::NotAFile(what) => f.write_str(what),
             ErrorKind::Locked => f.write_str("locked by another process"),
-            ErrorKind::GivenUp => f.write_str("locked by another process, gave up"),
+            ErrorKind::GivenUp => f.write_str("given up before it was locked"),
             ErrorKind::Shrank => f.write_str("file shrank while it was read"),
             ErrorKind::Damaged(damage) if damage.fault == Fault::Hole => {
                 write!(f, "{damage}; greytrapctl check -r may repair it")

@@ -4,8 +4,9 @@ use crate::support::daemon::{NO_DNS, Place};
 use crate::support::process::{self, is_alive, until};
 use crate::support::records::invalid_senders;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpgid, getsid};
+use nix::unistd::Pid;
 use std::ffi::OsStr;
+use std::path::Path;
 
 /// A daemon in the background, found by its command line; ends with the test.
 pub struct Background(pub Pid);
@@ -45,13 +46,13 @@ fn who_started_it_returns_once_it_is_ready_and_hears_no_more_of_it() {
     // It answers at once.
     place.ctl(&["show"]).succeeded();
     // In a session of its own, of which its children are too, each in a group of its own.
-    assert_eq!(getsid(Some(daemon.0)), Ok(daemon.0));
+    assert_eq!(process::session_and_group(daemon.0).0, daemon.0);
     let children = process::children(daemon.0);
     let mut roles: Vec<_> = children.iter().map(|(role, _)| role.as_str()).collect();
     roles.sort();
     assert_eq!(roles, ["engine", "memory", "store"]);
     for (role, pid) in &children {
-        assert_eq!((getsid(Some(*pid)), getpgid(Some(*pid))), (Ok(daemon.0), Ok(*pid)), "{role}");
+        assert_eq!(process::session_and_group(*pid), (daemon.0, *pid), "{role}");
     }
     until("a trap", || place.trapped() == ["10.0.0.1"]);
     kill(daemon.0, Signal::SIGTERM).unwrap();
@@ -69,7 +70,10 @@ fn started_by_a_bare_name_it_has_its_path() {
     place.configure(NO_DNS);
     place.enter(&[]);
     let mut command = place.greytrapper([OsStr::new("-f"), place.path("conf").as_os_str()]);
-    assert_eq!(process::run(command.arg0("greytrapper")).succeeded(), "");
+    let folder = Path::new(env!("CARGO_BIN_EXE_greytrapper")).parent().unwrap();
+    let search = format!("{}:/usr/bin:/bin", folder.display());
+    let command = command.arg0("greytrapper").env("PATH", search);
+    assert_eq!(process::run(command).succeeded(), "");
     let daemon = Background::of(&place).expect("the daemon");
     kill(daemon.0, Signal::SIGTERM).unwrap();
     until("the end", || !is_alive(daemon.0));

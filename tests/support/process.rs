@@ -177,6 +177,23 @@ pub fn with_command(wanted: &str) -> Option<Pid> {
     found.map(|(pid, ..)| Pid::from_raw(pid))
 }
 
+/// The session of a process and its group.
+#[cfg(not(target_os = "openbsd"))]
+pub fn session_and_group(pid: Pid) -> (Pid, Pid) {
+    (nix::unistd::getsid(Some(pid)).unwrap(), nix::unistd::getpgid(Some(pid)).unwrap())
+}
+
+/// The same where getsid(2) and getpgid(2) tell nothing of other sessions.
+#[cfg(target_os = "openbsd")]
+pub fn session_and_group(pid: Pid) -> (Pid, Pid) {
+    let output =
+        Command::new("ps").args(["-o", "sess=,pgid=", "-p", &pid.to_string()]).output().unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    let (session, group) = line.trim().split_once(' ').expect("a session and a group");
+    let pid = |text: &str| Pid::from_raw(text.trim().parse().unwrap());
+    (pid(session), pid(group))
+}
+
 /// Has a command run as an ordinary user, even if root runs the test.
 pub fn as_ordinary_user(command: &mut Command) -> &mut Command {
     if Uid::effective().is_root() {

@@ -96,6 +96,7 @@ pub fn act_if_asked() {
 /// Waits until the harness's own thread sleeps. glibc makes every thread change its user by a signal, whose
 /// handler runs on std's alternate stack. A thread that exits unmaps that of the first thread, which died of
 /// SIGSEGV if it was still in the handler. The daemon's processes have one thread when they change their user.
+#[cfg(target_os = "linux")]
 fn wait_for_harness() {
     // The third field of proc_pid_stat(5): the state of the first thread.
     let sleeps = |stat: &str| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
@@ -103,11 +104,15 @@ fn wait_for_harness() {
         match std::fs::read_to_string("/proc/self/stat") {
             Ok(stat) if !sleeps(&stat) => sleep(Duration::from_millis(1)),
             Ok(_) => return,
-            // There is none elsewhere, and behind a lock it cannot be read.
+            // Behind a lock it cannot be read.
             Err(_) => return sleep(Duration::from_millis(10)),
         }
     }
 }
+
+/// Elsewhere no thread is sent such a signal, and under pledge(2) it would be death to look.
+#[cfg(not(target_os = "linux"))]
+fn wait_for_harness() {}
 
 /// Becomes the user, prepares the deed, locks the process in.
 fn prepared(deed: &str) -> Result<Act, Box<dyn Error>> {
