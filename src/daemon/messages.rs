@@ -20,11 +20,13 @@ use crate::inquiry::{Patience, Shown};
 use crate::memory::{
     Batch, Found, Hold, Place, Query, Recalled, Suggested, Tuples, Watched, White,
 };
+use crate::plural::counted_here;
 use crate::scan::identity::Question;
 use crate::spamd::Address;
 use crate::spamd::sync::Trap;
 use crate::spamd::trap::Outcome;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,6 +84,19 @@ pub enum Renewal {
     NameServers,
     /// For the engine: the file of other sites' hosts was replaced by another.
     Hearsay,
+}
+
+impl fmt::Display for Renewal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Renewal::Database => f.write_str("another database"),
+            Renewal::Peers(count) => {
+                write!(f, "{} without an address", counted_here(*count, "peer"))
+            }
+            Renewal::NameServers => f.write_str("other name servers"),
+            Renewal::Hearsay => f.write_str("another file to hear"),
+        }
+    }
 }
 
 /// What a process leaves to its successor in the next generation.

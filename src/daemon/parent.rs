@@ -486,7 +486,7 @@ impl Parent {
         }
         let Some(Next::Starting(mut next)) = self.next.take() else { return Ok(()) };
         if let (Some(_), Some((renewal, process))) = (&self.current, next.renewal.take()) {
-            log::verbose(format_args!("restarted for {}: {renewal:?}", process.name()));
+            log::verbose(format_args!("restarted for {}: {renewal}", process.name()));
             self.tell_engine(&FromParent::HandOver);
         } else if self.current.is_some() {
             log::info("configuration reloaded");
