@@ -14,8 +14,6 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio, exit};
-use std::thread::sleep;
-use std::time::Duration;
 
 pub const DEED: &str = "SANDBOX_DEED";
 pub const ROLE: &str = "SANDBOX_ROLE";
@@ -98,6 +96,8 @@ pub fn act_if_asked() {
 /// SIGSEGV if it was still in the handler. The daemon's processes have one thread when they change their user.
 #[cfg(target_os = "linux")]
 fn wait_for_harness() {
+    use std::{thread::sleep, time::Duration};
+
     // The third field of proc_pid_stat(5): the state of the first thread.
     let sleeps = |stat: &str| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
     for _ in 0..1000 {
