@@ -100,10 +100,16 @@ impl Drop for Server {
 
 /// Waits until something is true.
 #[track_caller]
-pub fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub fn until(what: &str, is_true: impl FnMut() -> bool) {
+    until_within(super::daemon::PATIENCE, what, is_true);
+}
+
+/// The same if it takes longer than usual.
+#[track_caller]
+pub fn until_within(patience: Duration, what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < super::daemon::PATIENCE, "{what}: not so");
+        assert!(start.elapsed() < patience, "{what}: not so");
         thread::sleep(PAUSE);
     }
 }
