@@ -238,6 +238,8 @@ impl<F: PageFile> Writer<F> {
             match self.pages.take(&mut self.header) {
                 Ok(address) => {
                     let place = self.header.overflow_page(address).ok_or(Fault::BadLink.on(0))?;
+                    // It may have been blanked as the place of a bucket, which is now elsewhere.
+                    self.changed.remove(&place.page);
                     self.fresh.insert(place.page);
                     taken.push(address);
                 }
