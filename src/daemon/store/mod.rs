@@ -334,8 +334,8 @@ impl Store {
         let (changed, addresses) = self.change(life, (change, trap), admit, work);
         let replaced = replaced.into_inner().into_iter();
         replaced.for_each(|(address, white)| self.whites.add(address, white));
-        self.note(&changed, &addresses, trap.expire);
-        self.announce(&changed, &addresses, trap);
+        self.note(&changed, &addresses);
+        self.announce(&changed, &addresses);
         changed
     }
 
@@ -351,7 +351,7 @@ impl Store {
         let none = Span::default();
         let (changed, addresses) = self.change(life, (change, none), |_, text| host(text), work);
         self.whites = whites;
-        self.note(&changed, &addresses, 0);
+        self.note(&changed, &addresses);
         changed
     }
 
@@ -380,12 +380,12 @@ impl Store {
     }
 
     /// Remembers the traps that it has set, with their expiry times, and those removed.
-    fn note(&mut self, changed: &FromStore, addresses: &[Result<Address, Refusal>], expire: i64) {
-        let FromStore::Changed { outcomes, .. } = changed else { return };
+    fn note(&mut self, changed: &FromStore, addresses: &[Result<Address, Refusal>]) {
+        let FromStore::Changed { outcomes, trap, .. } = changed else { return };
         for (outcome, address) in outcomes.iter().zip(addresses) {
             match (outcome, address) {
                 (Some(outcome), Ok(address)) if outcome.is_trapped() => {
-                    self.set.add(address.clone(), expire);
+                    self.set.add(address.clone(), trap.expire);
                 }
                 (Some(outcome), Ok(address)) if outcome.is_released() => {
                     self.set.remove(address.ip());
@@ -434,21 +434,18 @@ impl Store {
     }
 
     /// Has traps sent to other hosts.
-    fn announce(
-        &mut self,
-        changed: &FromStore,
-        addresses: &[Result<Address, Refusal>],
-        Span { first, expire }: Span,
-    ) {
-        let (Some(sync), FromStore::Changed { outcomes, .. }) = (&mut self.sync, changed) else {
+    fn announce(&mut self, changed: &FromStore, addresses: &[Result<Address, Refusal>]) {
+        let (Some(sync), FromStore::Changed { outcomes, trap, .. }) = (&mut self.sync, changed)
+        else {
             return;
         };
+        let Span { first: start, expire } = *trap;
         let traps: Vec<_> = outcomes
             .iter()
             .zip(addresses)
             .filter(|(outcome, _)| outcome.is_some_and(Outcome::is_trapped))
             .filter_map(|(_, address)| address.as_ref().ok())
-            .map(|address| Trap { address: address.ip(), start: first, expire })
+            .map(|address| Trap { address: address.ip(), start, expire })
             .collect();
         if !traps.is_empty() {
             sync.send(&ToSync::Trapped(traps));

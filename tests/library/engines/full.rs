@@ -107,18 +107,21 @@ fn at_every_size(format: Format, page_size: u32, most: u64, step: usize) {
     assert!(refused_all > 0 && refused_some > 0, "{refused_all}, {refused_some} of {most}");
 }
 
+/// The same with small, middle and large pages.
+fn with_every_page_size(format: Format) {
+    at_every_size(format, 512, 150, 2);
+    at_every_size(format, 4096, 250, 5);
+    at_every_size(format, 16384, 400, 8);
+}
+
 #[test]
 #[ignore = "needs root and mount(8)"]
 fn a_full_disk_loses_no_record_of_a_hash() {
-    at_every_size(Format::Hash, 512, 150, 2);
-    at_every_size(Format::Hash, 4096, 250, 5);
-    at_every_size(Format::Hash, 16384, 400, 8);
+    with_every_page_size(Format::Hash);
 }
 
 #[test]
 #[ignore = "needs root and mount(8)"]
 fn a_full_disk_loses_no_record_of_a_btree() {
-    at_every_size(Format::Btree, 512, 150, 2);
-    at_every_size(Format::Btree, 4096, 250, 5);
-    at_every_size(Format::Btree, 16384, 400, 8);
+    with_every_page_size(Format::Btree);
 }
