@@ -1,7 +1,6 @@
 //! The checker. In: the image of a whole file. Out: everything that is wrong with its structure.
 //!
 //! A file that libc closed properly is sound, and so is a file in which a writer was killed between two
-//! writes of
 //! writes of [`super::write`]: it may have pages in use that nothing links to, keys that a split has copied
 //! to their new bucket but not yet removed from the old one, and an outdated number of keys. Everything
 //! else is reported: libc can write a sound file without losing a pair or accessing memory out of bounds.
@@ -35,10 +34,9 @@ impl Table<'_> {
         let pages = self.image.len().wrapping_shr(self.header.bshift);
         let budget = pages.saturating_add(LEFTOVER_PAGES);
         let maps = Maps::of(self, tell);
-        let unfinished = Note::decode(self.image).is_some();
-        if !unfinished {
-            self.unmade(tell);
-        }
+        let note = Note::decode(self.image);
+        self.unmade(note, tell);
+        let unfinished = note.is_some();
         let walker = Walker::new(self);
         let mut checker = Checker { table: self, walker, maps, unfinished, budget, tell };
         for bucket in 0..=self.header.max_bucket {

@@ -28,7 +28,7 @@
 )]
 
 use super::commit::ancestor;
-use super::header::{Header, hash, split_address};
+use super::header::{Header, generation, hash, split_address};
 use super::note::Note;
 use super::page::Page;
 use super::read::Table;
@@ -154,7 +154,9 @@ impl<'s, 'a> Survey<'s, 'a> {
             if self.unwritten > MOST_UNSPLIT && !unfinished {
                 return Err(Fault::BeyondEnd.on(number));
             }
-            let broken = bucket >= header.first_buckets();
+            // A page of zeros is as good as an empty one there, but not part of one.
+            let cut = self.table.filled(number);
+            let broken = cut || bucket >= header.first_buckets();
             return Ok(Found { broken, ..Found::default() });
         };
         let mut found = Found::default();
@@ -210,7 +212,7 @@ impl<'s, 'a> Survey<'s, 'a> {
     }
 
     /// Determines the contents of each bucket.
-    fn settle(self) -> Result<Leftovers<'a>, Damage> {
+    fn settle(mut self) -> Result<Leftovers<'a>, Damage> {
         let header = &self.table.header;
         let shared = shared(&self.chains);
         let home = |record: &Record<'_>| header.bucket_of(hash(&record.key));
@@ -231,7 +233,8 @@ impl<'s, 'a> Survey<'s, 'a> {
             sound &= records.len() == found.records.len() && found.flaw.is_none();
             buckets.push(Contents { records, sound, gains: false, addresses });
         }
-        let unfinished = Note::decode(self.table.image).is_some();
+        let note = Note::decode(self.table.image);
+        let unfinished = note.is_some();
         let evident = unfinished || self.is_evident();
         let mut unsplit = false;
         for (found, bucket) in self.chains.iter().zip(0_u32..) {
@@ -271,19 +274,46 @@ impl<'s, 'a> Survey<'s, 'a> {
             return Err(Fault::BeyondEnd.on(header.bucket_page(header.max_bucket)));
         }
         let mut unmade = Vec::new();
+        let to = header.max_bucket.saturating_mul(2).saturating_add(1);
+        let later = self.table.later_places(to);
+        let is_named = |bucket: u32| note.is_some_and(|note| bucket <= note.to);
         for (number, _) in self.table.filled_unmade() {
             unmade.push(number);
+            let bucket = later.get(&number).copied();
+            let place = match self.table.written(number) {
+                // A page that our writer has written only in part has nothing that is not elsewhere.
+                Err(_) if bucket.is_some_and(is_named) => None,
+                place => place?,
+            };
             // A truncated page means nothing.
-            let Some(place) = self.table.written(number)? else { continue };
+            let Some(place) = place else { continue };
             if place.page.big_mark().is_some() {
                 continue;
             }
-            for pair in place.page.pairs() {
-                let (key, value) = pair.map_err(|fault| fault.on(number))?;
-                let record = Record { key: key.into(), value: value.into() };
-                if present.insert(record.key.clone()) {
-                    gain(&mut buckets, home(&record), record);
+            let mut found = Found::default();
+            found.nodes.push(Node { place, address: None, doubtful: false });
+            if bucket.is_some() {
+                // Where this leads nowhere, the chain ends.
+                let _broken = self.follow(&mut found);
+            } else {
+                found.broken = true;
+            }
+            read(&mut found)?;
+            // Further pages may have been used anew, and have what they had before.
+            let belongs = |record: &Record<'_>, at: usize| {
+                at == 0 || bucket.is_some_and(|bucket| is_of_later(bucket, &record.key))
+            };
+            let (mut gains, tail) = (None, found.nodes.iter().filter_map(|node| node.address));
+            for (record, at) in found.records {
+                if belongs(&record, at) && present.insert(record.key.clone()) {
+                    let to = home(&record);
+                    gain(&mut buckets, to, record);
+                    gains = Some(to);
                 }
+            }
+            // They are not given out before what they have is elsewhere.
+            if let Some(contents) = gains.and_then(|bucket| buckets.get_mut(bucket as usize)) {
+                contents.addresses.extend(tail);
             }
         }
         if !evident {
@@ -334,6 +364,13 @@ fn gain<'a>(buckets: &mut [Contents<'a>], bucket: u32, record: Record<'a>) {
         contents.gains = true;
         contents.sound = false;
     }
+}
+
+/// Whether a key belongs in a bucket once the table has it.
+fn is_of_later(bucket: u32, key: &[u8]) -> bool {
+    let mask =
+        1_u32.checked_shl(generation(bucket)).map_or(u32::MAX, |size| size.saturating_sub(1));
+    hash(key) & mask == bucket
 }
 
 /// The pages to which more than one chain leads.
@@ -397,6 +434,12 @@ impl<'a> Table<'a> {
     /// Whether a page is in the file, whole, and not a hole.
     fn is_written(&self, number: u32) -> bool {
         self.bytes(number).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+    }
+
+    /// Whether there is more at the place of a page than zeros.
+    fn filled(&self, number: u32) -> bool {
+        let size = usize::try_from(self.header.bsize).unwrap_or(0);
+        self.bytes_from(number).is_some_and(|rest| rest.iter().take(size).any(|byte| *byte != 0))
     }
 
     /// The page with this number, if it was written.

@@ -2,7 +2,9 @@
 //!
 //! The note says which buckets were being made. Other programs may have changed the file since, so it only
 //! says where to look: every pair in these buckets that belongs in another is copied there unless it is
-//! already there, and is removed only once that is on the disk.
+//! already there, and is removed only once that is on the disk. The same holds for the pages of new buckets
+//! that the header does not know: if libc made the same bucket and was killed too, its pairs may be nowhere
+//! else.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -10,7 +12,6 @@
 use super::commit::ancestor;
 use super::header::hash;
 use super::note::Note;
-use super::split::grow;
 use super::store::Writer;
 use crate::db::file::PageFile;
 use crate::db::{EngineError, Record};
@@ -21,22 +22,32 @@ impl<F: PageFile> Writer<F> {
     pub(super) fn mend(&mut self) -> Result<(), EngineError> {
         let Some(note) = self.note.filter(|_| !self.is_mended) else { return Ok(()) };
         let buckets = self.named_by(note);
+        let unmade = self.unmade(note);
         for &bucket in &buckets {
             self.bring_home(bucket)?;
+        }
+        for Record { key, value } in unmade {
+            self.put_missing(&key, &value)?;
         }
         self.commit()?;
         for bucket in buckets {
             self.drop_strays(bucket)?;
         }
-        self.vacate(note)?;
+        self.vacate(note);
         self.is_mended = true;
         Ok(())
     }
 
-    /// The buckets that an interrupted batch may have left in disorder.
-    pub(super) fn unmended(&self) -> BTreeSet<u32> {
-        let note = self.note.filter(|_| !self.is_mended);
-        note.map_or_else(BTreeSet::new, |note| self.named_by(note))
+    /// The value of a key that an interrupted batch may have left where it came from, or where it was going.
+    pub(super) fn value_left(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let Some(note) = self.note.filter(|_| !self.is_mended) else { return Ok(None) };
+        for bucket in self.named_by(note) {
+            if let Some(value) = self.value_in(bucket, key)? {
+                return Ok(Some(value));
+            }
+        }
+        let found = self.unmade(note).into_iter().find(|record| *record.key == *key);
+        Ok(found.map(|record| record.value.into_owned()))
     }
 
     /// The buckets that a note names: the new ones, and those from which they get their pairs.
@@ -73,22 +84,33 @@ impl<F: PageFile> Writer<F> {
         self.replace_chain(&chain, head, tail)
     }
 
+    /// The pairs on the pages of new buckets that the header does not know. A page that was written in part
+    /// has none that are not elsewhere.
+    fn unmade(&self, note: Note) -> Vec<Record<'static>> {
+        let mut records = Vec::new();
+        for place in self.places(note) {
+            let Ok(page) = self.read_page(place) else { continue };
+            let pairs = page.view().big_mark().is_none().then(|| page.view().pairs());
+            for (key, value) in pairs.into_iter().flatten().flatten() {
+                records.push(Record { key: key.to_vec().into(), value: value.to_vec().into() });
+            }
+        }
+        records
+    }
+
     /// Empties the pages of new buckets that were never completed: libc would put pairs after what is
     /// there.
-    fn vacate(&mut self, note: Note) -> Result<(), EngineError> {
-        let mut header = self.header.clone();
-        while let Some(grown) = grow(&header)
-            && grown.max_bucket <= note.to
-        {
-            let place = grown.bucket_page(grown.max_bucket);
-            if self.offset(place) >= self.length {
-                break;
-            }
-            if !self.is_vacant(place) {
+    fn vacate(&mut self, note: Note) {
+        for place in self.places(note) {
+            if !self.read_page(place).is_ok_and(|page| page.view().entries() == 0) {
                 self.write_page(place, self.blank());
             }
-            header = grown;
         }
-        Ok(())
+    }
+
+    /// The pages of new buckets that the header does not know, as far as they are in the file.
+    fn places(&self, note: Note) -> Vec<u32> {
+        let places = self.header.later_buckets(note.to).map(|(_, place)| place);
+        places.take_while(|place| self.offset(*place) < self.length).collect()
     }
 }

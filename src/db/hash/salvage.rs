@@ -93,7 +93,7 @@ impl<'s, 'a> Reach<'s, 'a> {
         if Note::decode(table.image).is_some() {
             tell(Fault::CutShort.on(0));
         }
-        table.unmade(&mut tell);
+        table.unmade(None, &mut tell);
         if let Some(damage) = other {
             return Err(damage);
         }

@@ -15,10 +15,11 @@
 
 use super::header::Header;
 use super::note::Note;
+use super::page::Page;
 use super::read::{Table, Walker};
 use super::walk::{Place, Source};
 use crate::db::{Damage, Fault};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A key for which libc's search looks elsewhere.
 pub const WRONG_BUCKET: Fault = Fault::BadPage("key in the wrong bucket");
@@ -86,12 +87,28 @@ impl<'a> Table<'a> {
         Ok(bytes)
     }
 
-    /// Checks that pages unknown to the header are empty: they may become pages of buckets, and libc puts
-    /// pairs after what it finds there without checking whether they fit.
-    pub(super) fn unmade(&self, tell: &mut dyn FnMut(Damage)) {
-        if let Some((page, _)) = self.filled_unmade().next() {
+    /// Checks that pages unknown to the header are empty, except those that an unfinished batch of ours may have
+    /// filled: they may become pages of buckets, and libc puts pairs after what it finds there without checking
+    /// whether they fit.
+    pub(super) fn unmade(&self, note: Option<Note>, tell: &mut dyn FnMut(Damage)) {
+        let named = self.later_places(note.map_or(0, |note| note.to));
+        // Our writer gives them no link before the header knows them.
+        let is_ours = |page: &u32| named.contains_key(page) && !self.links(*page);
+        if let Some((page, _)) = self.filled_unmade().find(|(page, _)| !is_ours(page)) {
             tell(Fault::BadPage("not empty, but of no bucket yet").on(page));
         }
+    }
+
+    fn links(&self, number: u32) -> bool {
+        let page = self.bytes(number).and_then(|bytes| Page::new(bytes, self.header.order));
+        page.is_ok_and(|page| page.next().is_some())
+    }
+
+    /// The pages in the file of buckets that the header does not know, up to the bucket `last`, each with its
+    /// bucket.
+    pub(super) fn later_places(&self, last: u32) -> HashMap<u32, u32> {
+        let later = self.header.later_buckets(last).map(|(bucket, page)| (page, bucket));
+        later.take_while(|(page, _)| self.bytes_from(*page).is_some()).collect()
     }
 
     /// Pages unknown to the header that are not empty, each with the file from there on.
@@ -128,7 +145,7 @@ impl<'a> Table<'a> {
         let maps = Maps::of(self, &mut tell);
         match Note::decode(self.image) {
             Some(_) => tell(Fault::CutShort.on(0)),
-            None => self.unmade(&mut tell),
+            None => self.unmade(None, &mut tell),
         }
         first.map_or(Ok(maps), Err)
     }

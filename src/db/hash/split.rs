@@ -109,6 +109,16 @@ impl Header {
         let mask = if to > self.high_mask { self.high_mask } else { self.low_mask };
         (to & mask, to)
     }
+
+    /// The buckets that will be made next, up to `last`, each with its page.
+    pub(super) fn later_buckets(&self, last: u32) -> impl Iterator<Item = (u32, u32)> {
+        let mut header = self.clone();
+        std::iter::from_fn(move || {
+            header = grow(&header)?;
+            let bucket = header.max_bucket;
+            (bucket <= last).then(|| (bucket, header.bucket_page(bucket)))
+        })
+    }
 }
 
 /// The header with one more bucket (`__expand_table()`); `None` if it cannot have one.

@@ -173,17 +173,10 @@ impl<F: PageFile> Engine for Writer<F> {
 
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.refresh()?;
-        let found = self.value_in(self.header.bucket_of(hash(key)), key)?;
-        if found.is_some() {
-            return Ok(found);
+        match self.value_in(self.header.bucket_of(hash(key)), key)? {
+            Some(value) => Ok(Some(value)),
+            None => self.value_left(key),
         }
-        // An interrupted batch may have left the pair where it came from.
-        for bucket in self.unmended() {
-            if let Some(value) = self.value_in(bucket, key)? {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
