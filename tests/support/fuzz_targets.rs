@@ -218,7 +218,7 @@ fn restored(image: &[u8], restore: impl FnOnce(Disk) -> Result<(), EngineError>)
             restored.unwrap();
             let after = file.bytes();
             assert_eq!(faults(&after), [], "not sound");
-            assert_eq!(listed(&after).unwrap(), model);
+            require_same(&listed(&after).unwrap(), &model);
         }
     }
 }
@@ -263,7 +263,20 @@ fn change(image: &[u8], open: Open) {
         told.retain(|damage| damage.fault != Fault::BadPage("keys out of order"));
     }
     assert_eq!(told, [], "no longer sound");
-    assert_eq!(listed(&after).unwrap(), model);
+    require_same(&listed(&after).unwrap(), &model);
+}
+
+/// Tells only the keys in which they differ.
+fn require_same(found: &Model, wanted: &Model) {
+    let beyond = |some: &Model, others: &Model| -> Vec<String> {
+        let differs = |(key, value): &(&Vec<u8>, &Vec<u8>)| others.get(*key) != Some(*value);
+        some.iter().filter(differs).map(|(key, _)| escaped(key).to_string()).collect()
+    };
+    let (lost, new) = (beyond(wanted, found), beyond(found, wanted));
+    assert!(
+        lost.is_empty() && new.is_empty(),
+        "lost or other: {lost:?}; made up or other: {new:?}"
+    );
 }
 
 /// Whether a btree has overflow pages: a short key may be on one too.
@@ -290,10 +303,9 @@ fn listed(image: &[u8]) -> Option<Model> {
     let snapshot = Snapshot::new(image).unwrap();
     let all: Result<Vec<_>, _> = snapshot.records().collect();
     let mut all = all.unwrap();
-    // The file of a batch that was cut short has no fault that the checker tells.
-    if format_of(image) == Some(Format::Hash) && snapshot.condition(&mut |_| ()) != Condition::Sound
-    {
-        all = snapshot.leftovers().unwrap();
+    // A scan meets the note of a batch that was cut short, which is no fault for the checker.
+    if format_of(image) == Some(Format::Hash) {
+        all = snapshot.read(|records| records.collect()).unwrap();
     }
     let count = all.len();
     let pairs = all.into_iter().map(|record| (record.key.into_owned(), record.value.into_owned()));

@@ -141,22 +141,27 @@ impl<'s, 'a> Survey<'s, 'a> {
     fn chain(&mut self, bucket: u32) -> Result<Found<'a>, Damage> {
         let header = &self.table.header;
         let number = header.bucket_page(bucket);
-        let Some(place) = self.table.written(number)? else {
-            if bucket >= header.first_buckets() {
+        let is_first = bucket < header.first_buckets();
+        let place = match self.table.written(number) {
+            // libc makes a page of it when it reads it.
+            Err(Damage { fault: Fault::Hole, .. }) if is_first => None,
+            place => place?,
+        };
+        let Some(place) = place else {
+            if !is_first {
                 self.unwritten = self.unwritten.saturating_add(1);
             }
             let last = self.table.image.len().wrapping_shr(header.bshift);
             let is_new = (number as usize).saturating_add(MOST_NEW) > last;
             let unfinished = Note::decode(self.table.image).is_some();
-            if bucket >= header.first_buckets() && !is_new && !unfinished {
+            if !is_first && !is_new && !unfinished {
                 return Err(Fault::Hole.on(number));
             }
             if self.unwritten > MOST_UNSPLIT && !unfinished {
                 return Err(Fault::BeyondEnd.on(number));
             }
             // A page of zeros is as good as an empty one there, but not part of one.
-            let cut = self.table.filled(number);
-            let broken = cut || bucket >= header.first_buckets();
+            let broken = !is_first || self.table.filled(number);
             return Ok(Found { broken, ..Found::default() });
         };
         let mut found = Found::default();
@@ -274,8 +279,8 @@ impl<'s, 'a> Survey<'s, 'a> {
             return Err(Fault::BeyondEnd.on(header.bucket_page(header.max_bucket)));
         }
         let mut unmade = Vec::new();
-        let to = header.max_bucket.saturating_mul(2).saturating_add(1);
-        let later = self.table.later_places(to);
+        let doubled = header.max_bucket.saturating_mul(2).saturating_add(1);
+        let later = self.table.later_places(note.map_or(0, |note| note.to).max(doubled));
         let is_named = |bucket: u32| note.is_some_and(|note| bucket <= note.to);
         for (number, _) in self.table.filled_unmade() {
             unmade.push(number);
