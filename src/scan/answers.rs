@@ -141,6 +141,8 @@ pub enum Doubt {
         bad: u64,
         /// The hosts with a definite answer.
         of: u64,
+        /// More hosts that it might trap, whose answers did not come in time.
+        open: u64,
     },
 }
 
@@ -175,12 +177,13 @@ impl fmt::Display for Doubt {
             Doubt::Aside { zone, why } => {
                 return write!(f, "list {zone} is put aside in this scan: {why}");
             }
-            Doubt::Outvoted { rule, bad, of } => {
+            Doubt::Outvoted { rule, bad, of, open } => {
                 let percent = bad.saturating_mul(100).checked_div(*of).unwrap_or(0);
-                return write!(
-                    f,
-                    "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, none is trapped"
-                );
+                write!(f, "{bad} of {of} hosts ({percent} %) would be trapped by rule {rule}, ")?;
+                if *open > 0 {
+                    write!(f, "and {open} have no answer, ")?;
+                }
+                return f.write_str("none is trapped");
             }
         }
         f.write_str("negative answers are not believed")

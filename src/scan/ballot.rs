@@ -154,12 +154,13 @@ impl Ballot {
         let failed = self.failed.count();
         let of = failed.saturating_add(self.known.len() as u64);
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
-        let doubt = |rule, share: Share| {
-            let Share { of, bad, .. } = share.at_worst();
-            Doubt::Outvoted { rule, bad, of }
+        // Where no host would be trapped, there is nothing to doubt.
+        let doubt = |rule, Share { of, bad, open }| {
+            (bad > 0).then_some(Doubt::Outvoted { rule, bad, of, open })
         };
-        let dns = self.is_outvoted_by_dns().then(|| doubt(Rule::Dns, self.senders));
-        let checker = self.is_outvoted_by_checker().then(|| doubt(Rule::Checker, self.recipients));
+        let dns = self.is_outvoted_by_dns().then(|| doubt(Rule::Dns, self.senders)).flatten();
+        let checker = self.is_outvoted_by_checker();
+        let checker = checker.then(|| doubt(Rule::Checker, self.recipients)).flatten();
         failed.into_iter().chain(dns).chain(checker)
     }
 
@@ -261,7 +262,7 @@ mod tests {
     use super::super::testing::Oracle;
     use super::*;
 
-    /// A ballot on hosts with these senders, whose domains are good, `gone.` or `dunno.`.
+    /// A ballot on hosts with these senders, whose domains are good, `gone.`, `dunno.` or `late.`.
     fn ballot<S: AsRef<str>>(hosts: &[Vec<S>]) -> Ballot {
         let mut ballot = Ballot::default();
         for senders in hosts {
@@ -315,6 +316,19 @@ mod tests {
         let mut others = many(8, |_| "a@dunno.d.example".into());
         others.extend(many(30, |_| "<>".into()));
         assert_eq!(doubts(&[good(15), bad(16), others].concat()), [wanted]);
+    }
+
+    #[test]
+    fn hosts_without_an_answer_are_told_beside_those_that_would_be_trapped() {
+        let late = |count| many(count, |n| format!("a@late.l{n}.example"));
+        let unanswered =
+            "no definite answer for 30 of 30 domains, negative answers are not believed";
+        assert_eq!(doubts(&late(30)), [unanswered]);
+        let good = many(12, |n| format!("a@mx.g{n}.example"));
+        let bad = many(8, |n| format!("a@gone.b{n}.example"));
+        assert!(doubts(&[good.clone(), bad.clone()].concat()).is_empty());
+        let wanted = "8 of 20 hosts (40 %) would be trapped by rule dns, and 6 have no answer, none is trapped";
+        assert_eq!(doubts(&[good, bad, late(6)].concat()), [wanted]);
     }
 
     /// The directory of the checker was emptied.

@@ -89,6 +89,7 @@ impl Answers for Oracle {
             Some(b"gone") => DomainVerdict::Bad(Bad::NxDomain),
             Some(b"null") => DomainVerdict::Bad(Bad::NullMx),
             Some(b"dunno") => DomainVerdict::Unknown(Failure::Timeout),
+            Some(b"late") => DomainVerdict::Unknown(Failure::Deadline),
             _ => DomainVerdict::Good(Good::Mx),
         })
     }
