@@ -171,6 +171,23 @@ impl<'s, 'a> Survey<'s, 'a> {
         Ok(found)
     }
 
+    /// The same for a page that the header does not know, which may be that of a bucket.
+    fn later_chain(&mut self, number: u32, is_bucket: bool) -> Result<Found<'a>, Damage> {
+        let mut found = Found { broken: !is_bucket, ..Found::default() };
+        // A truncated page means nothing, and a part of a big pair no more.
+        let place = self.table.written(number)?;
+        let Some(place) = place.filter(|place| place.page.big_mark().is_none()) else {
+            return Ok(found);
+        };
+        found.nodes.push(Node { place, address: None, doubtful: false });
+        if is_bucket {
+            // Where this leads nowhere, the chain ends.
+            let _broken = self.follow(&mut found);
+        }
+        read(&mut found)?;
+        Ok(found)
+    }
+
     /// Follows the pages after a bucket's own, as far as they are there.
     fn follow(&mut self, found: &mut Found<'a>) -> Result<(), Damage> {
         while let Some(last) = found.nodes.last()
@@ -285,25 +302,11 @@ impl<'s, 'a> Survey<'s, 'a> {
         for (number, _) in self.table.filled_unmade() {
             unmade.push(number);
             let bucket = later.get(&number).copied();
-            let place = match self.table.written(number) {
+            let found = match self.later_chain(number, bucket.is_some()) {
                 // A page that our writer has written only in part has nothing that is not elsewhere.
-                Err(_) if bucket.is_some_and(is_named) => None,
-                place => place?,
+                Err(_) if bucket.is_some_and(is_named) => continue,
+                found => found?,
             };
-            // A truncated page means nothing.
-            let Some(place) = place else { continue };
-            if place.page.big_mark().is_some() {
-                continue;
-            }
-            let mut found = Found::default();
-            found.nodes.push(Node { place, address: None, doubtful: false });
-            if bucket.is_some() {
-                // Where this leads nowhere, the chain ends.
-                let _broken = self.follow(&mut found);
-            } else {
-                found.broken = true;
-            }
-            read(&mut found)?;
             // Further pages may have been used anew, and have what they had before.
             let belongs = |record: &Record<'_>, at: usize| {
                 at == 0 || bucket.is_some_and(|bucket| is_of_later(bucket, &record.key))

@@ -90,10 +90,15 @@ impl<F: PageFile> Writer<F> {
         let mut records = Vec::new();
         for place in self.places(note) {
             let Ok(page) = self.read_page(place) else { continue };
-            let pairs = page.view().big_mark().is_none().then(|| page.view().pairs());
-            for (key, value) in pairs.into_iter().flatten().flatten() {
-                records.push(Record { key: key.to_vec().into(), value: value.to_vec().into() });
+            if page.view().big_mark().is_some() {
+                continue;
             }
+            let pairs: Result<Vec<_>, _> = page.view().pairs().collect();
+            let record = |(key, value): (&[u8], &[u8])| Record {
+                key: key.to_vec().into(),
+                value: value.to_vec().into(),
+            };
+            records.extend(pairs.unwrap_or_default().into_iter().map(record));
         }
         records
     }
