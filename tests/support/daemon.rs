@@ -12,6 +12,7 @@
     reason = "helpers of tests are tests"
 )]
 
+use super::patience::{patience, stretched};
 use super::process::{self, Ran, SOMEBODY, as_ordinary_user, finish, kill_hard};
 use super::records::{self, Record};
 use nix::sys::signal::{Signal, kill};
@@ -26,9 +27,6 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// How long anything may take on a machine that has other work: much longer than it does.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A configuration that asks no name server.
 pub const NO_DNS: &str = "check sender dns no\ncheck identity no\n";
@@ -285,7 +283,7 @@ impl Daemon {
                     return line.to_owned();
                 }
             }
-            let left = PATIENCE.saturating_sub(start.elapsed());
+            let left = patience().saturating_sub(start.elapsed());
             assert!(!left.is_zero() && !state.1, "no line \"{what}\" in {:#?}", state.0);
             state = self.log.changed.wait_timeout(state, left).unwrap().0;
         }
@@ -333,7 +331,7 @@ impl Daemon {
     /// Waits for its end and for the end of its log, which all of its processes write.
     pub fn wait(mut self) -> Ended {
         let start = Instant::now();
-        let status = finish(&mut self.child, PATIENCE);
+        let status = finish(&mut self.child, patience());
         let took = start.elapsed();
         self.reader.take().unwrap().join().unwrap();
         Ended { status, took, lines: self.lines() }
@@ -354,7 +352,7 @@ impl Drop for Daemon {
             let _ = self.child.kill();
             let _ = self.child.wait();
             // They end by themselves, unless that is what is wrong.
-            kill_hard(children.into_iter().map(|(_, pid)| pid), Duration::from_secs(2));
+            kill_hard(children.into_iter().map(|(_, pid)| pid), stretched(Duration::from_secs(2)));
         }
     }
 }
