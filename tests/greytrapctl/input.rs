@@ -95,7 +95,7 @@ fn a_lock_that_another_holds_is_waited_for_and_the_user_is_told() {
     let other = File::open(&file).unwrap();
     other.lock().unwrap();
     let runs = commands(&file).map(|command| thread::spawn(|| command.run()));
-    thread::sleep(Duration::from_millis(1300));
+    thread::sleep(stretched(Duration::from_millis(1300)));
     assert!(runs.iter().all(|run| !run.is_finished()));
     other.unlock().unwrap();
     let waiting = format!("greytrapctl: {}: waiting for the lock\n", file.display());
