@@ -87,9 +87,11 @@ fn a_scan_ends_in_its_time() {
     let server = Responder::start(|query| query.control().unwrap_or_default() as Vec<Act>);
     let port = server.address.port();
     let checker = place.write("checker", "#!/bin/sh\nexec sleep 600\n", 0o755);
+    let every = stretched(Duration::from_secs(4));
     place.configure(&format!(
-        "scan every 4s\ndns {{ nameserver 127.0.0.1 port {port}, timeout 60s }}\n\
-         check rcpt with {checker:?} timeout 10m\n"
+        "scan every {}s\ndns {{ nameserver 127.0.0.1 port {port}, timeout 60s }}\n\
+         check rcpt with {checker:?} timeout 10m\n",
+        every.as_secs()
     ));
     place.enter(&records(20));
     let mut daemon = place.start();
@@ -97,7 +99,7 @@ fn a_scan_ends_in_its_time() {
         daemon.exact_line("Scan started");
         let start = Instant::now();
         daemon.scan_done();
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() < every, "{:?}", start.elapsed());
     }
     let skipped = daemon.lines().iter().any(|line| line.contains("under way, none started"));
     assert!(!skipped, "{:#?}", daemon.lines());
