@@ -4,6 +4,7 @@
 //! Tests with `at_length` in their names take a minute.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
+use crate::support::patience::stretched;
 use crate::support::process::until;
 use crate::support::records::{Record, grey, invalid_senders, white};
 use greytrapper::db::database::Database;
@@ -233,7 +234,7 @@ fn locked_at_length_before_many_traps_are_written() {
     daemon.line("locked by another process, waiting");
     while failures(&daemon).is_empty() {
         std::thread::sleep(Duration::from_millis(100));
-        assert!(since.elapsed() < Duration::from_secs(45), "{:#?}", daemon.lines());
+        assert!(since.elapsed() < stretched(Duration::from_secs(45)), "{:#?}", daemon.lines());
     }
     assert!(daemon.says(&["show"]).contains("idle, next in"));
     drop(file);

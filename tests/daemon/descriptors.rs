@@ -2,6 +2,7 @@
 //! (login.conf(5)).
 
 use crate::support::alone;
+use crate::support::patience::patience;
 use greytrapper::control::client::{Answer, Error};
 use greytrapper::control::protocol::{Reply, Request};
 use greytrapper::control::server::Server;
@@ -11,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const FIRST: Token = Token(0);
 
@@ -22,7 +23,7 @@ fn serve(poll: &mut Poll, server: &mut Server, mut requests: usize) {
         let deadline = server.next_deadline();
         let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // No event and no deadline would be for ever: a connection that nobody will look at again.
-        let wait = wait.unwrap_or(Duration::from_secs(20));
+        let wait = wait.unwrap_or(patience());
         poll.poll(&mut events, Some(wait)).unwrap();
         assert!(!events.is_empty() || deadline.is_some(), "nobody is awaited any more");
         let mut asked = server.tick(Instant::now());

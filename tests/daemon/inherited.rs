@@ -2,6 +2,7 @@
 
 use crate::background::Background;
 use crate::support::daemon::{NO_DNS, Place};
+use crate::support::patience::patience;
 use crate::support::process::{self, children, finish, is_alive, until};
 use crate::support::records::invalid_senders;
 use command_fds::{CommandFdExt, FdMapping};
@@ -9,7 +10,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 fn place() -> Place {
     let place = Place::new();
@@ -57,7 +57,7 @@ fn descriptors_beyond_standard_error() {
         }
         kill(parent, Signal::SIGTERM).unwrap();
         match &mut child {
-            Some(child) => assert!(finish(child, Duration::from_secs(20)).success()),
+            Some(child) => assert!(finish(child, patience()).success()),
             None => until("the end", || !is_alive(parent)),
         }
     }
@@ -86,6 +86,6 @@ fn signals() {
             after.len() == before.len() && !after.iter().any(|one| before.contains(one))
         });
         kill(pid, Signal::SIGTERM).unwrap();
-        assert!(finish(&mut child, Duration::from_secs(20)).success(), "{through:?}");
+        assert!(finish(&mut child, patience()).success(), "{through:?}");
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::support::daemon::{Daemon, Ended, Place};
 use crate::support::dice::Dice;
+use crate::support::patience::patience;
 use crate::support::process::{is_alive, until};
 use crate::support::records::{grey, invalid_senders};
 use crate::support::responder::Responder;
@@ -111,7 +112,7 @@ fn at_random_moments_of_scans() {
         place.assert_sound();
         let lost: Vec<_> = before.difference(&lasting(&place)).cloned().collect();
         assert!(lost.is_empty(), "{number}, {role}: {lost:#?}\n{ended:#?}");
-        assert!(started < crate::support::daemon::PATIENCE);
+        assert!(started < patience());
     }
     println!("{kills} kills, {completed} of them after the scan");
     assert!(completed < kills, "none in the middle");

@@ -5,6 +5,7 @@
 //! often for each role.
 
 use crate::support::daemon::Place;
+use crate::support::patience::stretched;
 use crate::support::process::finish;
 use command_fds::{CommandFdExt, FdMapping};
 use greytrapper::control::socket;
@@ -110,7 +111,7 @@ impl Role {
         if in_one_piece {
             kill(pid, Signal::SIGCONT).unwrap();
         }
-        let ended = catch_unwind(AssertUnwindSafe(|| finish(&mut child, SOON)));
+        let ended = catch_unwind(AssertUnwindSafe(|| finish(&mut child, stretched(SOON))));
         ended.is_ok_and(|status| status.success())
     }
 }

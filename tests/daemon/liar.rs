@@ -2,7 +2,8 @@
 //!
 //! The test is the store's parent and its engine at once, on the descriptors that these have.
 
-use crate::support::daemon::{PATIENCE, Place};
+use crate::support::daemon::Place;
+use crate::support::patience::patience;
 use crate::support::process::{finish, is_alive, until};
 use crate::support::records::{self, grey, now, spamtrap, trapped, white};
 use command_fds::{CommandFdExt, FdMapping};
@@ -72,7 +73,7 @@ impl Store {
             if let Some(view) = self.image.take().unwrap() {
                 return view;
             }
-            self.poll.poll(&mut events, Some(PATIENCE)).unwrap();
+            self.poll.poll(&mut events, Some(patience())).unwrap();
             assert!(!events.is_empty());
         }
     }
@@ -339,7 +340,7 @@ fn what_is_no_message_ends_it() {
         let told = store.parent.wait_for_message().unwrap();
         let ToParent::Failed(failure) = &told else { panic!("{told:?}") };
         assert_eq!(*failure, format!("engine: {why}"));
-        assert_eq!(finish(&mut store.child, PATIENCE).code(), Some(1));
+        assert_eq!(finish(&mut store.child, patience()).code(), Some(1));
         assert_eq!(place.listing(), before);
     }
 }

@@ -1,6 +1,7 @@
 //! `monitor`: scans, verdicts and traps as they happen.
 
-use crate::support::daemon::{Daemon, NO_DNS, PATIENCE, Place};
+use crate::support::daemon::{Daemon, NO_DNS, Place};
+use crate::support::patience::patience;
 use crate::support::process::{finish, user};
 use crate::support::responder::Responder;
 use crate::world;
@@ -47,7 +48,7 @@ impl Monitor {
 
     /// Its exit status and standard error, once it has ended.
     fn end(mut self) -> (Option<i32>, String) {
-        let status = finish(&mut self.child, PATIENCE).code();
+        let status = finish(&mut self.child, patience()).code();
         let mut said = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         (status, said)
@@ -57,7 +58,7 @@ impl Monitor {
     pub fn until(&self, text: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            let line = self.lines.recv_timeout(PATIENCE);
+            let line = self.lines.recv_timeout(patience());
             lines.push(line.unwrap_or_else(|_| panic!("no {text} in {lines:#?}")));
             if lines.last().is_some_and(|line| line.contains(text)) {
                 return lines;

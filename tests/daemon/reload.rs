@@ -1,6 +1,7 @@
 //! A new configuration is used as a whole or not at all.
 
 use crate::support::daemon::{Daemon, NO_DNS, Place};
+use crate::support::patience::stretched;
 use crate::support::process::{is_alive, until};
 use crate::support::records::{grey, invalid_senders};
 use crate::support::responder::{Act, MX, Responder, mx};
@@ -132,12 +133,12 @@ fn in_the_middle_of_a_scan() {
         Some(control) => control,
         None => {
             let reply = query.reply().answer(&query.name, MX, 300, &mx(10, "mx.example"));
-            vec![Act::After(Duration::from_secs(1), reply.bytes())]
+            vec![Act::After(stretched(Duration::from_secs(1)), reply.bytes())]
         }
     });
     let port = server.address.port();
     let off = "check sender syntax no\n";
-    place.configure(&format!("{off}dns {{ nameserver 127.0.0.1 port {port} }}\n"));
+    place.configure(&format!("{off}dns {{ nameserver 127.0.0.1 port {port}, timeout 60s }}\n"));
     place.enter(&invalid_senders(1));
     place.enter(&[grey("192.0.2.1", "h.example", "a@d.example", "user@example.org")]);
     let mut daemon = place.start();

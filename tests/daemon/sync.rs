@@ -1,6 +1,7 @@
 //! Traps are sent to the other MXes, in spamd's protocol.
 
-use crate::support::daemon::{NO_DNS, PATIENCE, Place};
+use crate::support::daemon::{NO_DNS, Place};
+use crate::support::patience::patience;
 use crate::support::process::until;
 use crate::support::records::{grey, now};
 use crate::support::sync_decoder::{Entry, decode, key_text};
@@ -24,10 +25,10 @@ fn receiver() -> (UdpSocket, Ipv4Addr) {
     loop {
         match UdpSocket::bind((address, greytrapper::sync::port())) {
             Ok(socket) => {
-                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                socket.set_read_timeout(Some(patience())).unwrap();
                 return (socket, address);
             }
-            Err(error) => assert!(start.elapsed() < Duration::from_secs(10), "{address}: {error}"),
+            Err(error) => assert!(start.elapsed() < patience(), "{address}: {error}"),
         }
         thread::sleep(Duration::from_millis(50));
     }

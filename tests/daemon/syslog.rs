@@ -1,7 +1,8 @@
 //! The daemon's log in syslog(3), which a test can have for itself only on Linux.
 
 use crate::background::Background;
-use crate::support::daemon::{NO_DNS, PATIENCE, Place};
+use crate::support::daemon::{NO_DNS, Place};
+use crate::support::patience::patience;
 use crate::support::process::{self, is_alive, until};
 use crate::support::records::invalid_senders;
 use nix::sys::signal::{Signal, kill};
@@ -31,7 +32,7 @@ fn the_log_goes_to_syslog() {
         command
     };
     let log = UnixDatagram::bind(devices.join("log")).unwrap();
-    log.set_read_timeout(Some(PATIENCE)).unwrap();
+    log.set_read_timeout(Some(patience())).unwrap();
     place.configure(NO_DNS);
     place.enter(&invalid_senders(1));
     let mut command = unshared(OsStr::new(env!("CARGO_BIN_EXE_greytrapper")));
@@ -60,7 +61,7 @@ fn the_log_goes_to_syslog() {
     drop(log);
     fs::remove_file(devices.join("log")).unwrap();
     let log = UnixDatagram::bind(devices.join("log")).unwrap();
-    log.set_read_timeout(Some(PATIENCE)).unwrap();
+    log.set_read_timeout(Some(patience())).unwrap();
     place.enter(&invalid_senders(2));
     place.ctl(&["scan"]).succeeded();
     let lines = until_scanned(&log);

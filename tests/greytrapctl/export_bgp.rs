@@ -2,6 +2,7 @@
 
 use crate::support::alone;
 use crate::support::cmd::{Dir, ctl};
+use crate::support::patience::stretched;
 use crate::support::process::{Server, until, until_within};
 use std::ffi::OsStr;
 use std::fs;
@@ -113,7 +114,7 @@ fn a_trap_reaches_the_other_site_and_a_release_takes_it_back() {
     let heard = session(&sockets[1], other, one);
     let b = Bgpd::start(&site.conf("b.conf", &heard), sockets[1].clone());
     // A session that fails at first is tried again after half a minute (`INTERVAL_IDLE_HOLD_INITIAL`).
-    until_within(Duration::from_secs(90), "B hears of the traps", || {
+    until_within(stretched(Duration::from_secs(90)), "B hears of the traps", || {
         b.rib() == ["203.0.113.7/32", "2001:db8::7/128"]
     });
     // What is announced is what should be.

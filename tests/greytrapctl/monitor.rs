@@ -2,6 +2,7 @@
 
 use crate::fake_daemon::Daemon;
 use crate::sample::{self, NOW};
+use crate::support::patience::patience;
 use greytrapper::control::protocol::{Event, Request, What};
 use greytrapper::control::server::Server;
 use greytrapper::scan::{self, Rule, Verdict, Why};
@@ -28,7 +29,7 @@ impl Monitor {
         let mut child = command.0.spawn().unwrap();
         let start = Instant::now();
         while !daemon.ask(|server| server.is_monitored()) {
-            assert!(start.elapsed() < Duration::from_secs(20));
+            assert!(start.elapsed() < patience());
             std::thread::sleep(Duration::from_millis(1));
         }
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -155,7 +156,7 @@ fn a_reader_that_goes_ends_it_quietly() {
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
     let start = Instant::now();
     while daemon.ask(|server| server.is_monitored()) {
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < patience());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::fake_daemon::{Daemon, stranger};
 use crate::support::cmd::{Ran, ctl};
+use crate::support::patience::patience;
 use greytrapper::control::protocol::{Changed, Reply, Request, Verbosity};
 use greytrapper::spamd::trap::{Outcome, Refusal};
 use serde_json::{Value, json};
@@ -194,7 +195,6 @@ fn an_answer_to_something_else_is_a_failure() {
 #[test]
 fn a_daemon_that_dies_in_between_is_a_failure() {
     use std::sync::mpsc::channel;
-    use std::time::Duration;
     let (sender, receiver) = channel();
     let daemon = Daemon::start(move |server, id, _| {
         let changed = Changed { address: "::1".into(), outcome: Outcome::Trapped };
@@ -204,7 +204,7 @@ fn a_daemon_that_dies_in_between_is_a_failure() {
     let path = daemon.socket();
     let command = daemon.ctl(&["-v", "trap", "::1", "::2"]);
     let running = std::thread::spawn(|| command.run());
-    receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+    receiver.recv_timeout(patience()).unwrap();
     daemon.die();
     let err = format!("greytrapctl: {}: connection closed by greytrapper\n", path.display());
     assert_eq!(said(&running.join().unwrap()), (Some(1), "::1: trapped\n", err.as_str()));

@@ -1,6 +1,7 @@
 //! A separate directory for each test, and greytrapctl, run there with a time limit.
 
 pub use super::golden::{data, databases, image};
+use super::patience::patience;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -49,8 +50,7 @@ pub fn ctl<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Cmd {
 }
 
 impl Cmd {
-    /// Runs it; kills it and fails if it does not end within 20 s, much longer than any run may take
-    /// on a busy machine.
+    /// Runs it; kills it and fails if it does not end.
     pub fn run(mut self) -> Ran {
         let scratch = Dir::new();
         let (out, err) = (scratch.path("out"), scratch.path("err"));
@@ -61,7 +61,7 @@ impl Cmd {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            if start.elapsed() > Duration::from_secs(20) {
+            if start.elapsed() > patience() {
                 child.kill().unwrap();
                 panic!("{:?} did not end", self.0);
             }

@@ -17,6 +17,7 @@ pub mod faulty;
 pub mod golden;
 pub mod mdoc;
 pub mod nsd;
+pub mod patience;
 pub mod process;
 pub mod records;
 pub mod responder;

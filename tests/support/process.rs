@@ -1,5 +1,6 @@
 //! Processes: run with a time limit, and found by their parent.
 
+use super::patience::patience;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use std::io::Read;
@@ -57,10 +58,9 @@ pub fn run(command: &mut Command) -> Ran {
     };
     let out = read(Box::new(child.stdout.take().unwrap()));
     let err = read(Box::new(child.stderr.take().unwrap()));
-    let status = finish(&mut child, super::daemon::PATIENCE).code();
+    let status = finish(&mut child, patience()).code();
     let took = start.elapsed();
-    let text =
-        |of: mpsc::Receiver<String>| of.recv_timeout(super::daemon::PATIENCE).expect("held open");
+    let text = |of: mpsc::Receiver<String>| of.recv_timeout(patience()).expect("held open");
     Ran { status, out: text(out), err: text(err), took }
 }
 
@@ -101,7 +101,7 @@ impl Drop for Server {
 /// Waits until something is true.
 #[track_caller]
 pub fn until(what: &str, is_true: impl FnMut() -> bool) {
-    until_within(super::daemon::PATIENCE, what, is_true);
+    until_within(patience(), what, is_true);
 }
 
 /// The same if it takes longer than usual.

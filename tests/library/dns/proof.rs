@@ -1,5 +1,6 @@
 //! When the denials of name servers are believed: whole inquiries with all kinds of servers.
 
+use crate::support::patience::stretched;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -221,7 +222,7 @@ fn one_silent_zone_gets_a_share_of_the_questions() {
     let start = Instant::now();
     let mut resolver = resolver(&[server.address]);
     let (_, answered) = inquire(&mut resolver, questions(&domains, &[], &[]));
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < stretched(Duration::from_secs(10)), "{:?}", start.elapsed());
     let texts = texts(&answered);
     assert_eq!(texts[5000..], ["bad no such domain", "good MX"]);
     let count = |wanted: &str| texts.iter().filter(|text| *text == wanted).count();
@@ -241,7 +242,7 @@ fn what_is_open_when_the_time_is_over_is_unknown() {
     let start = Instant::now();
     let asked = questions(&domains, &["silent.example", "host.example"], &["mx.ours.example"]);
     let (asked, answered) = inquire_within(&mut resolver, asked, Some(Duration::from_millis(1500)));
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < stretched(Duration::from_secs(10)), "{:?}", start.elapsed());
     let texts = texts(&answered);
     assert_eq!(texts[..2], ["bad no such domain", "good MX"]);
     assert!(texts[2..].iter().all(|text| text == "unknown no time left"), "{texts:?}");

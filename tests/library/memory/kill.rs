@@ -4,6 +4,7 @@
 
 use super::{NOW, batch, host, open, record, settings};
 use crate::support::dice::Dice;
+use crate::support::patience::stretched;
 use greytrapper::evidence::{Evidence, Sighting};
 use greytrapper::memory::{Batch, Block, Hold, Query, Seen, Store, pack};
 use std::io::{BufRead, BufReader, Write};
@@ -119,7 +120,7 @@ fn nothing_but_the_last_batch_is_lost_by_a_kill() {
             .spawn()
             .unwrap();
         // Some are killed while they open the file.
-        sleep(Duration::from_millis(dice.roll(300) as u64));
+        sleep(stretched(Duration::from_millis(dice.roll(300) as u64)));
         writer.kill().unwrap();
         let lines = BufReader::new(writer.stdout.take().unwrap()).lines().map_while(Result::ok);
         let told = lines.filter_map(|line| line.strip_prefix("wrote ")?.parse().ok()).last();
