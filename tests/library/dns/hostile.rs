@@ -1,12 +1,12 @@
 //! Answers with all kinds of faults. None may lead to `bad`, and none may prevent other answers.
 
-use crate::support::patience::stretched;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{LIMITS, resolver, verdict, verdicts};
 use crate::support::asking;
+use crate::support::patience::stretched;
 use crate::support::responder::*;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;

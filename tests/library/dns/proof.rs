@@ -1,11 +1,11 @@
 //! When the denials of name servers are believed: whole inquiries with all kinds of servers.
 
-use crate::support::patience::stretched;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::{LIMITS, resolver};
+use crate::support::patience::stretched;
 use crate::support::responder::*;
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::identity::{Confirmation, Identity};
