@@ -3,6 +3,7 @@
 
 use crate::support::alone;
 use crate::support::patience::patience;
+use crate::support::process;
 use greytrapper::control::client::{Answer, Error};
 use greytrapper::control::protocol::{Reply, Request};
 use greytrapper::control::server::Server;
@@ -24,7 +25,7 @@ fn serve(poll: &mut Poll, server: &mut Server, mut requests: usize) {
         let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // No event and no deadline would be for ever: a connection that nobody will look at again.
         let wait = wait.unwrap_or(patience());
-        poll.poll(&mut events, Some(wait)).unwrap();
+        process::poll(poll, &mut events, Some(wait));
         assert!(!events.is_empty() || deadline.is_some(), "nobody is awaited any more");
         let mut asked = server.tick(Instant::now());
         for event in &events {

@@ -4,7 +4,7 @@
 
 use crate::support::daemon::Place;
 use crate::support::patience::patience;
-use crate::support::process::{finish, is_alive, until};
+use crate::support::process::{self, finish, is_alive, until};
 use crate::support::records::{self, grey, now, spamtrap, trapped, white};
 use command_fds::{CommandFdExt, FdMapping};
 use greytrapper::daemon::messages::{By, Change, FromParent, FromStore, Start, ToParent, ToStore};
@@ -73,7 +73,7 @@ impl Store {
             if let Some(view) = self.image.take().unwrap() {
                 return view;
             }
-            self.poll.poll(&mut events, Some(patience())).unwrap();
+            process::poll(&mut self.poll, &mut events, Some(patience()));
             assert!(!events.is_empty());
         }
     }

@@ -80,9 +80,18 @@ pub fn conf(dir: &Dir, server: SocketAddr, lines: &str) -> PathBuf {
 
 /// The same with all rules.
 pub fn conf_of_all(dir: &Dir, server: SocketAddr, lines: &str) -> PathBuf {
+    conf_with(dir, server, "timeout 1s, attempts 2", lines)
+}
+
+/// The same for counting questions: none is asked again because the machine is busy.
+pub fn patient_conf_of_all(dir: &Dir, server: SocketAddr, lines: &str) -> PathBuf {
+    conf_with(dir, server, "timeout 20s", lines)
+}
+
+fn conf_with(dir: &Dir, server: SocketAddr, options: &str, lines: &str) -> PathBuf {
     let path = dir.path("greytrapper.conf");
     let (address, port) = (server.ip(), server.port());
-    let dns = format!("dns {{ nameserver {address} port {port}, timeout 1s, attempts 2 }}\n");
+    let dns = format!("dns {{ nameserver {address} port {port}, {options} }}\n");
     fs::write(&path, format!("{dns}{lines}\n")).unwrap();
     path
 }

@@ -2,6 +2,7 @@
 //! engine's, in a thread.
 
 use crate::support::cmd::{Cmd, Dir, ctl};
+use crate::support::process;
 use greytrapper::control::protocol::{Reply, Request};
 use greytrapper::control::server::{ClientId, Farewell, Server};
 use greytrapper::control::socket;
@@ -141,7 +142,7 @@ fn serve(
     loop {
         let deadline = server.next_deadline();
         let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        poll.poll(&mut events, wait).unwrap();
+        process::poll(&mut poll, &mut events, wait);
         turns.fetch_add(1, Ordering::Relaxed);
         let (now, mut asked) = (Instant::now(), Vec::new());
         for event in &events {

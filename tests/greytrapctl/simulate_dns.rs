@@ -1,6 +1,6 @@
 //! `simulate` with DNS: sender domains, identity, and both while DNS has problems.
 
-use crate::dns::{NOW, ROWS, conf, conf_of_all, database, servfail, zone};
+use crate::dns::{NOW, ROWS, conf, conf_of_all, database, patient_conf_of_all, servfail, zone};
 use crate::support::cmd::{Cmd, Dir, ctl};
 use crate::support::responder::*;
 use serde_json::{Value, json};
@@ -416,7 +416,7 @@ fn hostile_ptr_records_trap_nobody_and_cost_little() {
         }
     };
     let (server, dir) = (Responder::start(zone), Dir::new());
-    let conf = conf_of_all(&dir, server.address, "");
+    let conf = patient_conf_of_all(&dir, server.address, "");
     let file = database(&dir, &[("203.0.113.1", "203-0-113-1.dsl.example", "<a@x.example>")]);
     let ran = simulate(&["-v"], &conf, &file).run();
     assert!(str::from_utf8(&ran.out).unwrap().starts_with("203.0.113.1\tpass\t"), "{ran:?}");
@@ -447,7 +447,7 @@ fn thousands_of_ptr_records_over_tcp_trap_nobody_and_cost_little() {
     };
     for helo in ["203-0-113-1.dsl.example", "friend", "mail.x.example"] {
         let (server, dir) = (Responder::start(zone), Dir::new());
-        let conf = conf_of_all(&dir, server.address, "");
+        let conf = patient_conf_of_all(&dir, server.address, "");
         let file = database(&dir, &[("203.0.113.1", helo, "<a@x.example>")]);
         let ran = simulate(&["-v"], &conf, &file).run();
         assert!(str::from_utf8(&ran.out).unwrap().starts_with("203.0.113.1\tpass\t"), "{ran:?}");
@@ -498,7 +498,7 @@ fn a_host_costs_few_questions_whatever_the_rule() {
         let rest = OFF.lines().filter(|line| start.is_empty() || !line.starts_with(&start));
         let rules = rest.chain([on]).collect::<Vec<_>>().join("\n");
         let (server, dir) = (Responder::start(plain_zone), Dir::new());
-        let conf = conf_of_all(&dir, server.address, &rules);
+        let conf = patient_conf_of_all(&dir, server.address, &rules);
         let tuples: Vec<_> =
             tuples.iter().map(|(helo, from)| ("203.0.113.9", *helo, *from)).collect();
         let file = database(&dir, &tuples);

@@ -1,9 +1,10 @@
 //! Processes: run with a time limit, and found by their parent.
 
 use super::patience::patience;
+use mio::{Events, Poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -95,6 +96,13 @@ impl Drop for Server {
         // TERM, so that it ends its children too.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let _ = self.0.wait();
+    }
+}
+
+/// Waits for events, also when a signal comes meanwhile.
+pub fn poll(poll: &mut Poll, events: &mut Events, wait: Option<Duration>) {
+    while let Err(error) = poll.poll(events, wait) {
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted, "{error}");
     }
 }
 
