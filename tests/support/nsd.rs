@@ -2,9 +2,11 @@
 #![allow(dead_code, clippy::expect_used, clippy::panic)]
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A running nsd; it ends when dropped.
@@ -92,8 +94,16 @@ impl Drop for Nsd {
     }
 }
 
-/// A port on which nobody listens.
+/// A port on which nobody listens, below those that Linux gives out by itself (`ip_local_port_range`): no other
+/// test gets it before it is used.
 pub fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
-    socket.local_addr().expect("address").port()
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let tried = iter::repeat_with(|| TRIED.fetch_add(1, Ordering::Relaxed));
+    let first = process::id().wrapping_mul(101);
+    let mut ports = tried.map(|n| 10_240 + (first.wrapping_add(n) % 20_000) as u16);
+    let is_free = |port: &u16| {
+        let address = (Ipv4Addr::LOCALHOST, *port);
+        UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+    };
+    ports.find(is_free).expect("a free port")
 }
