@@ -51,16 +51,18 @@ impl Share {
         self.open = self.open.saturating_add((is_open && !is_bad).into());
     }
 
-    /// The share if all open hosts are trapped.
-    fn at_worst(self) -> Share {
+    /// Whether more than half of the hosts would be trapped if all open ones were, and there are at least
+    /// `least`.
+    fn is_outvoted(self, least: u64) -> bool {
         let Share { of, bad, open } = self;
-        Share { of: of.saturating_add(open), bad: bad.saturating_add(open), open: 0 }
+        let (of, bad) = (of.saturating_add(open), bad.saturating_add(open));
+        of >= least && bad.saturating_mul(2) > of
     }
 
-    /// Whether more than half of the hosts would be trapped, and there are at least `least`.
-    fn is_outvoted(self, least: u64) -> bool {
-        let Share { of, bad, .. } = self.at_worst();
-        of >= least && bad.saturating_mul(2) > of
+    /// The doubt about a rule that is outvoted; none if it would trap no host.
+    fn doubt(self, rule: Rule, is_outvoted: bool) -> Option<Doubt> {
+        let Share { of, bad, open } = self;
+        (is_outvoted && bad > 0).then_some(Doubt::Outvoted { rule, bad, of, open })
     }
 }
 
@@ -154,13 +156,8 @@ impl Ballot {
         let failed = self.failed.count();
         let of = failed.saturating_add(self.known.len() as u64);
         let failed = self.has_failed().then_some(Doubt::Failed { failed, of });
-        // Where no host would be trapped, there is nothing to doubt.
-        let doubt = |rule, Share { of, bad, open }| {
-            (bad > 0).then_some(Doubt::Outvoted { rule, bad, of, open })
-        };
-        let dns = self.is_outvoted_by_dns().then(|| doubt(Rule::Dns, self.senders)).flatten();
-        let checker = self.is_outvoted_by_checker();
-        let checker = checker.then(|| doubt(Rule::Checker, self.recipients)).flatten();
+        let dns = self.senders.doubt(Rule::Dns, self.is_outvoted_by_dns());
+        let checker = self.recipients.doubt(Rule::Checker, self.is_outvoted_by_checker());
         failed.into_iter().chain(dns).chain(checker)
     }
 

@@ -30,7 +30,6 @@
 use super::commit::ancestor;
 use super::header::{Header, generation, hash, split_address};
 use super::note::Note;
-use super::page::Page;
 use super::read::Table;
 use super::sound::{WRONG_BUCKET, require_account};
 use super::walk::{Chain, Place, Source};
@@ -455,9 +454,7 @@ impl<'a> Table<'a> {
         if !self.is_written(number) {
             return Ok(None);
         }
-        let bytes = self.bytes(number).map_err(|fault| fault.on(number))?;
-        let page = Page::new(bytes, self.header.order).map_err(|fault| fault.on(number))?;
-        let place = Place { number, page };
+        let place = self.place(number)?;
         require_account(place)?;
         Ok(Some(place))
     }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use super::chain::{Bucket, Node};
 use super::commit::ancestor;
 use super::header::hash;
 use super::note::Note;
@@ -26,8 +27,10 @@ impl<F: PageFile> Writer<F> {
         for &bucket in &buckets {
             self.bring_home(bucket)?;
         }
-        for Record { key, value } in unmade {
-            self.put_missing(&key, &value)?;
+        for chain in unmade {
+            for (_, Record { key, value }) in chain.records()? {
+                self.put_missing(&key, &value)?;
+            }
         }
         self.commit()?;
         for bucket in buckets {
@@ -46,8 +49,13 @@ impl<F: PageFile> Writer<F> {
                 return Ok(Some(value));
             }
         }
-        let found = self.unmade(note).into_iter().find(|record| *record.key == *key);
-        Ok(found.map(|record| record.value.into_owned()))
+        for chain in self.unmade(note) {
+            let found = chain.records()?.into_iter().find(|(_, record)| *record.key == *key);
+            if let Some((_, record)) = found {
+                return Ok(Some(record.value.into_owned()));
+            }
+        }
+        Ok(None)
     }
 
     /// The buckets that a note names: the new ones, and those from which they get their pairs.
@@ -84,23 +92,16 @@ impl<F: PageFile> Writer<F> {
         self.replace_chain(&chain, head, tail)
     }
 
-    /// The pairs on the pages of new buckets that the header does not know. A page that was written in part
-    /// has none that are not elsewhere.
-    fn unmade(&self, note: Note) -> Vec<Record<'static>> {
-        let mut records = Vec::new();
-        for place in self.places(note) {
-            let Ok(page) = self.read_page(place) else { continue };
-            if page.view().big_mark().is_some() {
-                continue;
-            }
-            let pairs: Result<Vec<_>, _> = page.view().pairs().collect();
-            let record = |(key, value): (&[u8], &[u8])| Record {
-                key: key.to_vec().into(),
-                value: value.to_vec().into(),
-            };
-            records.extend(pairs.unwrap_or_default().into_iter().map(record));
-        }
-        records
+    /// The pages of new buckets that the header does not know, each as a chain, as far as they have pairs. A
+    /// page that was written in part has none that are not elsewhere, and no big pair begins on one.
+    fn unmade(&self, note: Note) -> Vec<Bucket> {
+        let chain = |number| {
+            let page = self.read_page(number).ok()?;
+            let is_part = page.view().big_mark().is_some();
+            let chain = Bucket { nodes: vec![Node { number, address: None, page }] };
+            (!is_part && chain.records().is_ok()).then_some(chain)
+        };
+        self.places(note).into_iter().filter_map(chain).collect()
     }
 
     /// Empties the pages of new buckets that were never completed: libc would put pairs after what is

@@ -93,7 +93,8 @@ impl<'a> Table<'a> {
         self.header.overflow_page(address).ok_or(Fault::BadLink.on(from))
     }
 
-    fn place(&self, number: u32) -> Result<Place<'a>, Damage> {
+    /// The page with this number.
+    pub(super) fn place(&self, number: u32) -> Result<Place<'a>, Damage> {
         let page = self.bytes(number).and_then(|bytes| Page::new(bytes, self.header.order));
         page.map(|page| Place { number, page }).map_err(|fault| fault.on(number))
     }

@@ -15,7 +15,6 @@
 
 use super::header::Header;
 use super::note::Note;
-use super::page::Page;
 use super::read::{Table, Walker};
 use super::walk::{Place, Source};
 use crate::db::{Damage, Fault};
@@ -93,15 +92,11 @@ impl<'a> Table<'a> {
     pub(super) fn unmade(&self, note: Option<Note>, tell: &mut dyn FnMut(Damage)) {
         let named = self.later_places(note.map_or(0, |note| note.to));
         // Our writer gives them no link before the header knows them.
-        let is_ours = |page: &u32| named.contains_key(page) && !self.links(*page);
+        let links = |page| self.place(page).is_ok_and(|place| place.page.next().is_some());
+        let is_ours = |page: &u32| named.contains_key(page) && !links(*page);
         if let Some((page, _)) = self.filled_unmade().find(|(page, _)| !is_ours(page)) {
             tell(Fault::BadPage("not empty, but of no bucket yet").on(page));
         }
-    }
-
-    fn links(&self, number: u32) -> bool {
-        let page = self.bytes(number).and_then(|bytes| Page::new(bytes, self.header.order));
-        page.is_ok_and(|page| page.next().is_some())
     }
 
     /// The pages in the file of buckets that the header does not know, up to the bucket `last`, each with its

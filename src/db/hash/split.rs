@@ -122,7 +122,7 @@ impl Header {
 }
 
 /// The header with one more bucket (`__expand_table()`); `None` if it cannot have one.
-pub(super) fn grow(header: &Header) -> Option<Header> {
+fn grow(header: &Header) -> Option<Header> {
     let mut grown = header.clone();
     grown.max_bucket = header.max_bucket.checked_add(1)?;
     let segment = grown.max_bucket.checked_shr(u32::try_from(header.sshift).ok()?)?;

@@ -12,7 +12,7 @@ use greytrapper::db::snapshot::{Condition, Snapshot};
 use greytrapper::db::{Damage, Engine, EngineError, Format, btree, hash};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -72,6 +72,16 @@ fn what_the_real_code_finds_in_what_it_left_is_read() {
     }
 }
 
+/// The bytes of a file after a pair with this key was written to it.
+fn written(file: &Path, key: &[u8]) -> Vec<u8> {
+    let mut database = Database::new(file, Creation::Never);
+    let put = database.in_batches(&[key], &mut Wait::usual(&mut || ()), &mut |engine, key| {
+        engine.put(key, VALUE)
+    });
+    put.whole().unwrap();
+    fs::read(file).unwrap()
+}
+
 #[test]
 fn what_was_left_is_mended_by_the_first_write() {
     let directory = tempfile::tempdir().unwrap();
@@ -80,12 +90,7 @@ fn what_was_left_is_mended_by_the_first_write() {
         let mut records = read(&fs::read(&path).unwrap()).unwrap();
         records.insert(KEY.to_vec(), VALUE.to_vec());
         fs::copy(&path, &file).unwrap();
-        let mut database = Database::new(&file, Creation::Never);
-        let put = database.in_batches(&[KEY], &mut Wait::usual(&mut || ()), &mut |engine, key| {
-            engine.put(key, VALUE)
-        });
-        put.whole().unwrap();
-        let image = fs::read(&file).unwrap();
+        let image = written(&file, KEY);
         assert_eq!(condition(&image), Condition::Sound, "{}", path.display());
         assert!(read(&image).unwrap() == records, "{}", path.display());
     }
@@ -175,12 +180,7 @@ fn is_kept(state: &[u8], records: &Records) -> bool {
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), state).unwrap();
-    let mut database = Database::new(file.path(), Creation::Never);
-    let put = database.in_batches(&[KEY], &mut Wait::usual(&mut || ()), &mut |engine, key| {
-        engine.put(key, VALUE)
-    });
-    put.whole().unwrap();
-    let image = fs::read(file.path()).unwrap();
+    let image = written(file.path(), KEY);
     assert_eq!(condition(&image), Condition::Sound);
     let found = read(&image).unwrap();
     for (key, value) in records {
@@ -266,11 +266,7 @@ fn keys_out_of_order_are_told_beside_one_big_key() {
     let file = directory.path().join("spamd");
     fs::copy(data("btree/multi.db"), &file).unwrap();
     let big = [b'1'; 3000];
-    let mut database = Database::new(&file, Creation::Never);
-    let put = database
-        .in_batches(&[()], &mut Wait::usual(&mut || ()), &mut |engine, ()| engine.put(&big, VALUE));
-    put.whole().unwrap();
-    let mut image = fs::read(&file).unwrap();
+    let mut image = written(&file, &big);
     assert_eq!(condition(&image), Condition::Sound);
     // The last leaf: two neighbours in its table of offsets change places.
     let leaf = (1..image.len() / 4096).rev().find(|page| {
