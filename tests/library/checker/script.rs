@@ -1,6 +1,6 @@
 //! A directory with a script in it, a pool that runs the script, and questions about processes.
 
-use crate::support::patience::patience;
+use crate::support::patience::stretched;
 use greytrapper::checker::{Pool, Verdict};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,10 +87,10 @@ pub fn is_alive(pid: &str) -> bool {
     !state.trim().is_empty() && !state.trim().starts_with('Z')
 }
 
-/// Whether it becomes true in time.
+/// Whether it becomes true within ten seconds.
 pub fn soon(condition: impl Fn() -> bool) -> bool {
     let start = Instant::now();
-    while start.elapsed() < patience() {
+    while start.elapsed() < stretched(Duration::from_secs(10)) {
         if condition() {
             return true;
         }
