@@ -156,27 +156,25 @@ impl Mux {
             flight.server = server % count;
         }
         if flight.stage == Stage::Sent {
-            flight.stage = Stage::Outbox;
             flight.deadline = NEVER;
+            self.enter(key, Stage::Outbox);
             self.outbox.push_back(key);
         }
     }
 
     /// The same for a question that left the outbox without being sent.
     pub(super) fn unsent(&mut self, key: Key) {
-        if let Some(flight) = self.flights.get_mut(key) {
-            flight.stage = Stage::Sent;
-        }
+        self.enter(key, Stage::Sent);
     }
 
     /// Handles an ICMP error: nobody listens there, or there is no route. Another server is asked at once,
-    /// the same one after a short while.
+    /// the same one after a short while. A question that was going to be sent again anyway stays where it is.
     pub(super) fn refused(&mut self, key: Key, server: usize) {
         if self.servers[server].missed() {
             self.probe(server);
         }
-        self.unsent(key);
-        let Some(flight) = self.flights.get_mut(key) else { return };
+        let flight = self.flights.get_mut(key).filter(|flight| flight.stage == Stage::Sent);
+        let Some(flight) = flight else { return };
         flight.fail(server, Failure::Timeout);
         let flight = &self.flights.get(key);
         if flight.is_some_and(|f| f.pinned().is_none() && matches!(self.route(f), Route::To(_))) {
@@ -185,7 +183,6 @@ impl Mux {
         let deadline = flight.map_or(0, |f| self.now + (super::send::SOON << f.timeouts.min(10)));
         if let Some(flight) = self.flights.get_mut(key) {
             flight.failed = 0;
-            flight.stage = Stage::Sent;
             flight.deadline = deadline;
             self.timers.set(deadline, key);
         }

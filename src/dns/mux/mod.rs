@@ -95,7 +95,9 @@ pub struct Mux {
     hasher: RandomState,
     waiting: VecDeque<Key>,
     outbox: VecDeque<Key>,
-    /// The number of questions that have left `waiting`, without control queries.
+    /// The number of questions that have not ended, without control queries.
+    open: usize,
+    /// The number of those that have left `waiting`.
     active: usize,
     timers: Timers,
     ports: Table<Port>,
@@ -141,6 +143,7 @@ impl Mux {
             hasher: RandomState::new(),
             waiting: VecDeque::new(),
             outbox: VecDeque::new(),
+            open: 0,
             active: 0,
             timers: Timers::default(),
             ports: Table::new(),
@@ -173,12 +176,13 @@ impl Mux {
         flight.hash = hash;
         let key = self.flights.insert(flight);
         self.twins.insert(hash, key);
+        self.open += 1;
         self.waiting.push_back(key);
     }
 
-    /// How many more questions may be outstanding.
+    /// How many more questions may be outstanding. Only the end of a question makes room.
     pub fn room(&self) -> usize {
-        self.in_flight.saturating_sub(self.active + self.waiting.len())
+        self.in_flight.saturating_sub(self.open)
     }
 
     /// Drops all questions, including results that have not been taken.
@@ -197,7 +201,7 @@ impl Mux {
         self.waiting.clear();
         self.outbox.clear();
         self.done.clear();
-        self.active = 0;
+        (self.open, self.active) = (0, 0);
         self.rest();
     }
 
@@ -211,12 +215,14 @@ impl Mux {
         self.done.pop_front()
     }
 
-    /// How long the owner may sleep; `None` means for ever.
+    /// How long the owner may sleep after [`Self::work`]; `None` means for ever, if no questions are outstanding.
     pub fn timeout(&self) -> Option<Duration> {
-        if !self.unread.is_empty() {
+        if !self.unread.is_empty() || self.may_admit() {
             return Some(Duration::ZERO);
         }
-        let next = [self.timers.next(), self.paused].into_iter().flatten().min()?;
+        let next = [self.timers.next(), self.paused].into_iter().flatten().min();
+        debug_assert!(next.is_some() || self.is_idle(), "a question without a deadline");
+        let next = next?;
         Some(Duration::from_micros(next.saturating_sub(self.read_clock())))
     }
 
@@ -285,6 +291,18 @@ impl Mux {
         })
     }
 
+    /// Moves a question to another stage; `active` is right since this is the only way.
+    fn enter(&mut self, key: Key, stage: Stage) {
+        let Some(flight) = self.flights.get_mut(key) else { return };
+        let (old, is_asked) = (flight.stage, flight.pinned().is_none());
+        flight.stage = stage;
+        match (old, stage) {
+            (Stage::Waiting, Stage::Outbox | Stage::Sent) if is_asked => self.active += 1,
+            (Stage::Outbox | Stage::Sent, Stage::Waiting) if is_asked => self.active -= 1,
+            _ => {}
+        }
+    }
+
     /// Ends a question.
     fn finish(&mut self, key: Key, result: Result<Answer, Failure>) {
         let Some(flight) = self.flights.remove(key) else { return };
@@ -294,6 +312,7 @@ impl Mux {
         match flight.purpose {
             Purpose::Control(server) => self.tested(server, result),
             Purpose::Asked(askers) => {
+                self.open -= 1;
                 if flight.stage != Stage::Waiting {
                     self.active -= 1;
                 }
@@ -352,5 +371,33 @@ impl std::fmt::Debug for Mux {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (active, waiting) = (self.active, self.waiting.len());
         f.debug_struct("Mux").field("active", &active).field("waiting", &waiting).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// The server that was to be tested is unfit as soon as that is tried: tcp(4) connects to no group. The
+    /// question that waited for it would wait for ever if nothing else was outstanding.
+    #[test]
+    fn a_question_does_not_wait_for_a_server_that_is_unfit_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let servers = [listener.local_addr().unwrap(), "224.0.0.1:53".parse().unwrap()];
+        let (timeout, transport) = (Duration::from_secs(60), Transport::Tcp);
+        let limits = Limits { in_flight: 10, timeout, attempts: 1, transport };
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let mut mux = Mux::new(registry, &servers, limits).unwrap();
+        mux.servers[0].fitness = Fitness::Odd(Failure::NoRoot);
+        mux.servers[1].fitness = Fitness::Unfit(Failure::Timeout, 0);
+        let asker = Asker { job: Table::new().insert(()), question: 0 };
+        mux.ask(asker, &Name::root(), Rtype::MX);
+        mux.work();
+        assert_eq!((mux.active, mux.timeout()), (0, Some(Duration::ZERO)));
+        mux.work();
+        assert_eq!(mux.active, 1);
+        assert!(mux.timeout() > Some(timeout / 2), "{:?}", mux.timeout());
     }
 }

@@ -78,25 +78,29 @@ impl Mux {
             && let Some(key) = self.waiting.pop_front()
         {
             let Some(flight) = self.flights.get_mut(key) else { continue };
-            flight.stage = Stage::Outbox;
             if flight.began == 0 {
                 flight.began = self.now.max(1);
                 flight.tcp = self.limits.transport.losses();
                 flight.question.scramble(&mut self.random);
             }
-            self.active += 1;
+            self.enter(key, Stage::Outbox);
             self.outbox.push_back(key);
         }
+    }
+
+    /// Whether questions wait for nothing but the next round: the last server that was being tested was found
+    /// unfit while others' questions were sent.
+    pub(super) fn may_admit(&self) -> bool {
+        let is_testing = self.servers.iter().any(|server| server.fitness == Fitness::Probing);
+        let is_held_up = is_testing || self.paused.is_some() || self.active >= self.in_flight;
+        !self.waiting.is_empty() && !is_held_up
     }
 
     /// Moves a question back to `waiting`, until the servers have been tested.
     fn hold(&mut self, key: Key) -> Flow {
         self.outbox.pop_front();
-        if let Some(flight) = self.flights.get_mut(key) {
-            flight.stage = Stage::Waiting;
-            self.active -= 1;
-            self.waiting.push_front(key);
-        }
+        self.enter(key, Stage::Waiting);
+        self.waiting.push_front(key);
         Flow::On
     }
 
@@ -127,7 +131,10 @@ impl Mux {
             }
             Err(_) => {
                 self.retire(port);
-                batch.iter().for_each(|live| self.refused(live.flight, server));
+                for live in &batch {
+                    self.unsent(live.flight);
+                    self.refused(live.flight, server);
+                }
                 Flow::On
             }
         };
@@ -177,8 +184,9 @@ impl Mux {
         lives.into_iter().for_each(|lives| lives.insert(live));
         let timeouts = self.flights.get(live.flight).map_or(0, |flight| flight.timeouts);
         let deadline = self.now.saturating_add(self.wait(via, server, timeouts));
+        self.enter(live.flight, Stage::Sent);
         let Some(flight) = self.flights.get_mut(live.flight) else { return };
-        (flight.server, flight.stage, flight.deadline) = (server, Stage::Sent, deadline);
+        (flight.server, flight.deadline) = (server, deadline);
         flight.was_plain |= live.edns == Edns::Off;
         if !flight.vias.contains(&via) {
             flight.vias.push(via);
@@ -281,6 +289,7 @@ impl Mux {
         let Some(&key) = self.outbox.front() else { return Flow::On };
         if !is_shortage(error) {
             self.outbox.pop_front();
+            self.unsent(key);
             self.refused(key, server);
             return Flow::On;
         }

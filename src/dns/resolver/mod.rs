@@ -232,14 +232,17 @@ impl Resolver {
         longest: Option<Duration>,
         mut other: impl FnMut(Token),
     ) -> io::Result<()> {
+        let mut has_news = !self.findings.is_empty();
         loop {
             self.mux.work();
             if !self.collect() {
                 break;
             }
+            has_news = true;
         }
         let wait = match (longest, self.mux.timeout()) {
-            _ if !self.findings.is_empty() => Some(Duration::ZERO),
+            // Findings, more room, or the end of the scan's own questions.
+            _ if has_news => Some(Duration::ZERO),
             (Some(one), Some(another)) => Some(one.min(another)),
             (one, another) => one.or(another),
         };

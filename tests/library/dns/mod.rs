@@ -8,6 +8,7 @@ mod peers;
 mod proof;
 mod scan;
 mod servers;
+mod trouble;
 mod verdicts;
 
 use crate::support::asking;

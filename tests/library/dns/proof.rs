@@ -1,7 +1,7 @@
 //! When the denials of name servers are believed: whole inquiries with all kinds of servers.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::{LIMITS, resolver};
@@ -207,6 +207,19 @@ fn a_scan_ends_when_it_is_proved_though_all_is_known() {
     }
     // The control question, MX, A and AAAA of the domain, and each time the control.
     assert_eq!(server.asked(), 1 + 3 + 3);
+}
+
+/// That the scan's own questions have ended is no finding: whoever waits for them is told all the same.
+#[test]
+fn a_scan_ends_when_nobody_answers_though_all_is_known() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut resolver = resolver(&[silent.local_addr().unwrap()]);
+    let asked = questions(&["no name.example"], &[], &["mx.ours.example"]);
+    let far = Duration::from_secs(100);
+    let start = Instant::now();
+    let (_, answered) = inquire_within(&mut resolver, asked, Some(far));
+    assert_eq!(answered.tally.not_asked, 1);
+    assert!(start.elapsed() < far / 2, "{:?}", start.elapsed());
 }
 
 /// Thousands of names in one zone that nobody serves took minutes, and everybody's answers with them.

@@ -10,7 +10,7 @@ use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::{Fitness, Limits, Notice};
 use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,62 @@ fn a_server_that_dies_in_a_scan_stops_nothing() {
     resolver.end_scan(false);
     let found = verdicts(&mut resolver, &[&names[0]]);
     assert_eq!(found, ["unknown no name server answers"]);
+}
+
+/// A server is silent until all questions wait for it to prove itself, and then answers them after all: the rest
+/// is asked too.
+#[test]
+fn answers_that_come_while_the_server_is_tested_make_room() {
+    let tests = AtomicUsize::new(0);
+    let server = Responder::start(move |q| {
+        let is_first = q.control().is_some() && tests.fetch_add(1, Ordering::Relaxed) == 0;
+        let late = |act| match act {
+            // The first wait for an answer is some 50 ms, the second 200.
+            Act::Send(message) if !is_first => Act::After(Duration::from_millis(400), message),
+            act => act,
+        };
+        zone(q).into_iter().map(late).collect()
+    });
+    let limits = Limits { timeout: Duration::from_secs(5), attempts: 4, ..LIMITS };
+    let names: Vec<_> = (0..2 * limits.in_flight).map(|n| format!("mx.d{n}.example")).collect();
+    let mut resolver =
+        Resolver::with_servers(&[server.address], limits, Bounds::default()).unwrap();
+    let mut good = 0;
+    asking::each(&mut resolver, &names, |_, verdict| good += usize::from(verdict.word() == "good"));
+    assert_eq!(good, names.len());
+    assert!(resolver.counters().timeouts >= 50, "{:?}", resolver.counters());
+}
+
+/// Questions that wait for a silent server to prove itself end once, when its port is closed.
+#[test]
+fn a_server_that_ends_while_it_is_tested_ends_all_questions() {
+    let socket = silent();
+    let address = socket.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut message, mut is_tested) = ([0; 512], false);
+        loop {
+            let (length, from) = socket.recv_from(&mut message).unwrap();
+            // The root's name is one octet.
+            if message[12] != 0 {
+                continue;
+            } else if is_tested {
+                return;
+            }
+            is_tested = true;
+            message[2] |= 0x80;
+            message[3] = REFUSED;
+            socket.send_to(&message[..length], from).unwrap();
+        }
+    });
+    let names = names(LIMITS.in_flight);
+    let mut resolver = resolver(&[address]);
+    let mut unknown = 0;
+    asking::each(&mut resolver, &names, |_, verdict| {
+        unknown += usize::from(verdict.word() == "unknown");
+    });
+    assert_eq!(unknown, names.len());
+    server.join().unwrap();
+    assert_eq!(resolver.room(), LIMITS.in_flight);
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! Name servers in all kinds of trouble at once, as it comes: each question ends, once, and no domain is bad.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::verdicts::zone;
+use crate::support::asking;
+use crate::support::dice::Dice;
+use crate::support::nsd::free_port;
+use crate::support::responder::*;
+use greytrapper::dns::cache::Bounds;
+use greytrapper::dns::resolver::Resolver;
+use greytrapper::dns::{Limits, Transport};
+
+/// How long a server says nothing before its port is closed.
+const SILENCE: Duration = Duration::from_millis(80);
+
+/// Dice that several servers throw.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Dice>>);
+
+impl Shared {
+    fn roll(&self, sides: usize) -> usize {
+        self.0.lock().unwrap().roll(sides)
+    }
+}
+
+/// A server that is silent for a while now and then, and otherwise answers as the dice fall.
+fn moody(dice: &Shared) -> Responder {
+    let (dice, begun) = (dice.clone(), Instant::now());
+    let late = |query: &Query| {
+        let late = |act| match act {
+            Act::Send(message) => Act::After(Duration::from_millis(120), message),
+            act => act,
+        };
+        zone(query).into_iter().map(late).collect()
+    };
+    Responder::start(move |query| {
+        if begun.elapsed().as_millis() % 700 > 450 {
+            return if dice.roll(3) == 0 { late(query) } else { Vec::new() };
+        }
+        match dice.roll(24) {
+            0 | 1 => Vec::new(),
+            2 | 3 => late(query),
+            4 => query.reply().rcode(SERVFAIL).send(),
+            5 => query.reply().rcode(REFUSED).send(),
+            6 => query.reply().rcode(FORMERR).send(),
+            7 => query.reply().truncated().send(),
+            8 => {
+                let reply = query.reply().answer(&query.name, MX, 300, &mx(10, "mail.example"));
+                query.control().unwrap_or_else(|| reply.folded().send())
+            }
+            9 => query.reply().no_question().send(),
+            10 => vec![Act::Close],
+            11 => vec![Act::Raw(vec![0, 200, 1])],
+            12 => vec![Act::Send(query.bytes[..dice.roll(12)].to_vec())],
+            13 => [zone(query), zone(query)].concat(),
+            _ => zone(query),
+        }
+    })
+}
+
+/// A server that falls silent and whose port is closed, again and again.
+struct Restarting {
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Restarting {
+    fn start(dice: &Shared) -> Self {
+        let address = (Ipv4Addr::LOCALHOST, free_port()).into();
+        let mut socket = Some(UdpSocket::bind(address).unwrap());
+        let (dice, is_over) = (dice.clone(), Arc::new(AtomicBool::new(false)));
+        let over = is_over.clone();
+        let thread = std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                let until = Instant::now() + Duration::from_millis(50 + dice.roll(200) as u64);
+                let open = socket.take().or_else(|| UdpSocket::bind(address).ok());
+                open.into_iter().for_each(|socket| serve(&socket, &dice, until));
+                std::thread::sleep(Duration::from_millis(dice.roll(100) as u64));
+            }
+        });
+        Self { address, is_over, thread: Some(thread) }
+    }
+}
+
+/// Answers three of four questions with a failure, and towards the end none.
+fn serve(socket: &UdpSocket, dice: &Shared, until: Instant) {
+    socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    let mut message = [0; 512];
+    while Instant::now() < until {
+        let Ok((length, from)) = socket.recv_from(&mut message) else { continue };
+        if dice.roll(4) > 0 && Instant::now() + SILENCE < until {
+            message[2] |= 0x80;
+            message[3] = SERVFAIL;
+            let _ = socket.send_to(&message[..length], from);
+        }
+    }
+}
+
+impl Drop for Restarting {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn each_question_ends(seed: u64) {
+    let dice = Shared(Arc::new(Mutex::new(Dice(seed))));
+    let (first, second) = (moody(&dice), moody(&dice));
+    let third = Restarting::start(&dice);
+    let all = [first.address, second.address, third.address];
+    let begin = dice.roll(3);
+    let count = 1 + dice.roll(3);
+    let servers: Vec<_> = (begin..begin + count).map(|number| all[number % 3]).collect();
+    let transport = if dice.roll(5) == 0 { Transport::Tcp } else { Transport::Udp };
+    let (in_flight, attempts) = (1 + dice.roll(40), 1 + dice.roll(4) as u32);
+    let timeout = Duration::from_millis(50 + dice.roll(200) as u64);
+    let limits = Limits { in_flight, timeout, attempts, transport };
+    let mut resolver = Resolver::with_servers(&servers, limits, Bounds::default()).unwrap();
+    let count = 2 * in_flight + dice.roll(50);
+    let names: Vec<_> = (0..count).map(|n| format!("mx.d{n}.example")).collect();
+    let mut ended = 0;
+    // Twice: what a first scan leaves behind is met by the second.
+    for _ in 0..2 {
+        resolver.begin_scan(&[]);
+        asking::each(&mut resolver, &names, |name, verdict| {
+            ended += 1;
+            assert_ne!(verdict.word(), "bad", "{name}: {verdict} (seed {seed})");
+        });
+        resolver.end_scan(false);
+        assert_eq!(resolver.room(), in_flight, "seed {seed}");
+    }
+    assert_eq!(ended, 2 * names.len(), "seed {seed}");
+}
+
+#[test]
+fn each_question_ends_whatever_servers_do() {
+    std::thread::scope(|scope| {
+        (0..20).for_each(|seed| drop(scope.spawn(move || each_question_ends(seed))));
+    });
+}
