@@ -2,7 +2,8 @@
 //!
 //! In: an open file of addresses and networks, one a line, with comments from `#` on. Out: [`Hearsay`], or why
 //! the file is not heard ([`NotHeard`]): rather nothing than half a list, or one's own. A line that is no
-//! address is skipped and counted. The bytes are others', and their number is bounded.
+//! address is skipped and counted, and so is a last line that does not end: `192.0.2.0/2` may have been going to
+//! be `192.0.2.0/24` when the list was cut off. The bytes are others', and their number is bounded.
 //!
 //! An export says in a comment which site wrote it ([`mark`]). A site that heard its own would trap hosts since
 //! it had trapped them, so one such comment anywhere in the file, as `cat` may leave it, refuses the file. An
@@ -46,12 +47,22 @@ pub struct Bad {
     pub line: u64,
     /// The first, shortened and escaped.
     pub text: String,
+    /// Whether the first has no end.
+    pub is_cut: bool,
+}
+
+impl Bad {
+    fn new(line: u64, entry: &[u8], is_cut: bool) -> Bad {
+        let text = escaped(entry.get(..60).unwrap_or(entry)).to_string();
+        Bad { count: 0, line, text, is_cut }
+    }
 }
 
 impl fmt::Display for Bad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Bad { count, line, text } = self;
-        write!(f, "{} skipped, the first is line {line}: \"{text}\"", counted(*count, "line"))
+        let Bad { count, line, text, is_cut } = self;
+        write!(f, "{} skipped, the first is line {line}: \"{text}\"", counted(*count, "line"))?;
+        if *is_cut { f.write_str(" without a newline") } else { Ok(()) }
     }
 }
 
@@ -140,11 +151,17 @@ impl Hearsay {
             if entry.is_empty() {
                 continue;
             }
-            let network = str::from_utf8(entry).ok().and_then(|text| Network::parse(text).ok());
+            let is_whole = comment.is_some() || line.ends_with(b"\n");
+            let text = str::from_utf8(entry).ok().filter(|_| is_whole);
+            let network = text.and_then(|text| Network::parse(text).ok());
             match network {
                 Some(_) if gathering.len() == MOST_ENTRIES => return Err(NotHeard::TooMany),
                 Some(network) => gathering.add(network),
-                None => note(&mut bad, number, entry),
+                None => {
+                    let is_cut = !is_whole && line.len() < LINE;
+                    let first = bad.get_or_insert_with(|| Bad::new(number, entry, is_cut));
+                    first.count = first.count.saturating_add(1);
+                }
             }
         }
         Ok(Hearsay { networks: gathering.finish(), bad })
@@ -192,12 +209,6 @@ fn refusal(comment: &[u8], site: &str) -> Option<NotHeard> {
     }
 }
 
-fn note(bad: &mut Option<Bad>, line: u64, entry: &[u8]) {
-    let text = || escaped(entry.get(..60).unwrap_or(entry)).to_string();
-    let bad = bad.get_or_insert_with(|| Bad { count: 0, line, text: text() });
-    bad.count = bad.count.saturating_add(1);
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{listed, text};
@@ -217,7 +228,7 @@ mod tests {
     #[test]
     fn addresses_and_networks_of_both_families_are_heard() {
         let text = "# a list\n192.0.2.1\n 198.51.100.0/24 # theirs\r\n\n2001:db8::/32\n\
-                    198.51.100.7\n198.51.100.0/25\n::ffff:203.0.113.9\n2001:db8:1::1\n10/8";
+                    198.51.100.7\n198.51.100.0/25\n::ffff:203.0.113.9\n2001:db8:1::1\n10/8\n";
         let hearsay = heard(text).unwrap();
         assert_eq!(hearsay.bad, None);
         for inside in ["192.0.2.1", "198.51.100.0", "198.51.100.255", "203.0.113.9", "10.1.2.3"] {
@@ -238,9 +249,33 @@ mod tests {
         assert!(!has(&hearsay, "192.0.2.3"));
         let said = hearsay.bad.unwrap().to_string();
         assert_eq!(said, "4 lines skipped, the first is line 2: \"nobody\\033\"");
-        let bytes = Hearsay::parse(&b"\xff\xfe\n192.0.2.1"[..], SITE).unwrap();
+        let bytes = Hearsay::parse(&b"\xff\xfe\n192.0.2.1\n"[..], SITE).unwrap();
         assert!(has(&bytes, "192.0.2.1") && bytes.bad.unwrap().count == 1);
         assert_eq!(heard("").unwrap(), Hearsay::default());
+    }
+
+    /// A list that is cut off anywhere says nothing that the whole list does not say.
+    #[test]
+    fn half_a_line_is_skipped() {
+        let list = "203.0.113.77\n198.51.100.0/24 # theirs\n2001:db8:4::/48\n";
+        let whole = heard(list).unwrap();
+        for end in 0..list.len() {
+            let cut = heard(&list[..end]).unwrap();
+            for other in ["203.0.113.7", "198.51.99.0", "198.0.0.1", "2001:db8::1", "2001:db8:5::1"]
+            {
+                assert!(!has(&cut, other), "{other}: {:?}", &list[..end]);
+            }
+            let count = list[..end].lines().count() as u64;
+            let entries = ["203.0.113.77", "198.51.100.1", "2001:db8:4::1"];
+            let known = entries.iter().filter(|entry| has(&cut, entry)).count() as u64;
+            assert_eq!(known + cut.bad.map_or(0, |bad| bad.count), count, "{:?}", &list[..end]);
+        }
+        assert_eq!(whole.bad, None);
+        let said = heard("192.0.2.1\n192.0.2.0/2").unwrap().bad.unwrap().to_string();
+        assert_eq!(said, "1 line skipped, the first is line 2: \"192.0.2.0/2\" without a newline");
+        let long = format!("192.0.2.1{}5\n", " ".repeat(LINE));
+        let long = heard(&long).unwrap();
+        assert!(!has(&long, "192.0.2.1") && !long.bad.unwrap().is_cut);
     }
 
     #[test]
@@ -269,6 +304,6 @@ mod tests {
         let line = |n: u32| format!("{}\n", std::net::Ipv4Addr::from_bits(n));
         let text: String = (0..1_000_000).map(line).collect();
         assert!(heard(&text).is_ok());
-        assert_eq!(heard(&format!("{text}::1")), Err("more than 1000000 entries".into()));
+        assert_eq!(heard(&format!("{text}::1\n")), Err("more than 1000000 entries".into()));
     }
 }
