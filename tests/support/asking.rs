@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Much longer than any resolver here waits for an answer: one that sleeps for so long has lost a question.
-const FOR_EVER: Duration = Duration::from_secs(120);
+pub const FOR_EVER: Duration = Duration::from_secs(120);
 
 /// Asks for all names, and tells each verdict as it comes. A denial that is not to be believed as yet is
 /// unknown.
