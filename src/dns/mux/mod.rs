@@ -215,7 +215,8 @@ impl Mux {
         self.done.pop_front()
     }
 
-    /// How long the owner may sleep after [`Self::work`]; `None` means for ever, if no questions are outstanding.
+    /// How long the owner may sleep after [`Self::work`]; `None`, if no questions are outstanding, means for
+    /// ever.
     pub fn timeout(&self) -> Option<Duration> {
         if !self.unread.is_empty() || self.may_admit() {
             return Some(Duration::ZERO);

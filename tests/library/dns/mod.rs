@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use greytrapper::dns::cache::Bounds;
 use greytrapper::dns::resolver::Resolver;
-use greytrapper::dns::{Limits, Transport};
+use greytrapper::dns::{Counters, Limits, Transport};
 
 /// Patience for tests: at most 0.9 s for a question.
 pub const LIMITS: Limits = Limits {
@@ -30,6 +30,15 @@ pub const LIMITS: Limits = Limits {
 /// A fresh resolver that asks these servers.
 pub fn resolver(servers: &[SocketAddr]) -> Resolver {
     Resolver::with_servers(servers, LIMITS, Bounds::default()).unwrap()
+}
+
+/// Asserts that all these domains are found good; returns what it took.
+pub fn all_are_good(server: SocketAddr, limits: Limits, names: &[String]) -> Counters {
+    let mut resolver = Resolver::with_servers(&[server], limits, Bounds::default()).unwrap();
+    let mut good = 0;
+    asking::each(&mut resolver, names, |_, verdict| good += usize::from(verdict.word() == "good"));
+    assert_eq!(good, names.len());
+    resolver.counters()
 }
 
 /// `good MX`, `unknown no answer` and so on, in the order of the domains.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::verdicts::zone;
-use super::{LIMITS, resolver, verdicts};
+use super::{LIMITS, all_are_good, resolver, verdicts};
 use crate::support::responder::*;
 use crate::support::{alone, asking};
 use greytrapper::dns::Limits;
@@ -33,12 +33,8 @@ fn loss_and_delay_leave_nothing_unknown() {
     let server = lossy();
     let names: Vec<_> = (0..10_000).map(|n| format!("mx.d{n}.example")).collect();
     let limits = Limits { in_flight: 500, timeout: Duration::from_secs(5), attempts: 4, ..LIMITS };
-    let mut resolver =
-        Resolver::with_servers(&[server.address], limits, Bounds::default()).unwrap();
-    let mut good = 0;
-    asking::each(&mut resolver, &names, |_, verdict| good += usize::from(verdict.word() == "good"));
-    assert_eq!(good, names.len());
-    assert!(resolver.counters().timeouts >= 50, "{:?}", resolver.counters());
+    let counters = all_are_good(server.address, limits, &names);
+    assert!(counters.timeouts >= 50, "{counters:?}");
 }
 
 /// What one scan learned is still known in the next, unless it was not to be believed or kept.

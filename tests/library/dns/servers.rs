@@ -1,7 +1,7 @@
 //! Name servers that are dead, die, recover, or are unfit.
 
 use super::verdicts::zone;
-use super::{LIMITS, resolver, verdicts};
+use super::{LIMITS, all_are_good, resolver, verdicts};
 use crate::support::asking;
 use crate::support::patience::stretched;
 use crate::support::responder::*;
@@ -120,12 +120,8 @@ fn answers_that_come_while_the_server_is_tested_make_room() {
     });
     let limits = Limits { timeout: Duration::from_secs(5), attempts: 4, ..LIMITS };
     let names: Vec<_> = (0..2 * limits.in_flight).map(|n| format!("mx.d{n}.example")).collect();
-    let mut resolver =
-        Resolver::with_servers(&[server.address], limits, Bounds::default()).unwrap();
-    let mut good = 0;
-    asking::each(&mut resolver, &names, |_, verdict| good += usize::from(verdict.word() == "good"));
-    assert_eq!(good, names.len());
-    assert!(resolver.counters().timeouts >= 50, "{:?}", resolver.counters());
+    let counters = all_are_good(server.address, limits, &names);
+    assert!(counters.timeouts >= 50, "{counters:?}");
 }
 
 /// Questions that wait for a silent server to prove itself end once, when its port is closed.
