@@ -8,8 +8,9 @@ use greytrapper::dns::verdict::DomainVerdict;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Much longer than any resolver here waits for an answer: one that sleeps for so long has lost a question.
-pub const FOR_EVER: Duration = Duration::from_secs(120);
+/// Much longer than any resolver here waits for an answer, even on a machine that hardly runs: one that sleeps
+/// for so long has lost a question.
+pub const FOR_EVER: Duration = Duration::from_secs(1200);
 
 /// Asks for all names, and tells each verdict as it comes. A denial that is not to be believed as yet is
 /// unknown.

@@ -241,8 +241,11 @@ impl Responder {
         });
         let stop = Arc::new(AtomicBool::new(false));
         let (stop1, stop2, answers1) = (stop.clone(), stop.clone(), answers.clone());
+        // Now, since the test may take all descriptors later.
+        let elsewhere = UdpSocket::bind((address.ip(), 0)).expect("socket");
+        let sockets = [socket.try_clone().expect("socket"), socket, elsewhere];
         let threads = vec![
-            std::thread::spawn(move || serve_udp(&socket, &answers1, &stop1)),
+            std::thread::spawn(move || serve_udp(sockets, &answers1, &stop1)),
             std::thread::spawn(move || serve_tcp(&listener, &answers, &stop2)),
         ];
         Self { address, asked, stop, threads }
@@ -287,13 +290,10 @@ fn widen(socket: &UdpSocket) {
     let _ = setsockopt(socket, sockopt::RcvBuf, &ROOM);
 }
 
-fn serve_udp(socket: &UdpSocket, answers: &Answers, stop: &AtomicBool) {
+fn serve_udp([late, socket, elsewhere]: [UdpSocket; 3], answers: &Answers, stop: &AtomicBool) {
     socket.set_read_timeout(Some(TICK)).expect("timeout");
-    let elsewhere =
-        UdpSocket::bind((socket.local_addr().expect("address").ip(), 0)).expect("socket");
     let (sender, later) = mpsc::channel();
-    let clone = socket.try_clone().expect("socket");
-    let delayed = std::thread::spawn(move || send_later(&clone, &later));
+    let delayed = std::thread::spawn(move || send_later(&late, &later));
     let mut buffer = [0; 4096];
     while !stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };

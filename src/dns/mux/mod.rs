@@ -7,7 +7,9 @@
 //!           └── no fit server just now ──┴─────────────┘
 //! ```
 //! The owner registers us with its poller ([`Mux::new`]), passes on readiness ([`Mux::ready`]), calls
-//! [`Mux::work`] after each round and sleeps for at most [`Mux::timeout`]. The defences against forgery are
+//! [`Mux::work`] after each round and sleeps for at most [`Mux::timeout`]. No answer is late before the owner has
+//! said that it has passed on what had arrived ([`Mux::heard`]): a process that was stopped or had no CPU for a
+//! while does not take its own silence for the servers'. The defences against forgery are
 //! random ids, a random source port for every [`PER_PORT`] questions, random case, a comparison of the
 //! whole question, connected sockets, and never two outstanding messages for the same question, except for
 //! retransmissions (RFC 5452). Messages that do not match are dropped and counted, and do not end the wait.
@@ -88,6 +90,8 @@ pub struct Mux {
     promise: Promise,
     clock: Instant,
     now: u64,
+    /// What had arrived by then has been read.
+    heard: u64,
     random: Random,
     servers: Vec<Server>,
     flights: Table<Flight>,
@@ -136,6 +140,7 @@ impl Mux {
             promise: Promise::for_servers(servers.iter()),
             clock: Instant::now(),
             now: 0,
+            heard: 0,
             random: Random::new()?,
             servers: servers.iter().copied().map(Server::new).collect(),
             flights: Table::new(),
@@ -242,6 +247,11 @@ impl Mux {
         true
     }
 
+    /// Notes that all readiness of `since` has been passed on.
+    pub fn heard(&mut self, since: Instant) {
+        self.heard = self.at(since);
+    }
+
     /// Does what is due: timers and sending. Must be called after each round of [`Self::ready`].
     pub fn work(&mut self) {
         self.now = self.read_clock();
@@ -251,7 +261,7 @@ impl Mux {
                 Via::Stream(server) => self.stream_ready(server),
             }
         }
-        while let Some(flight) = self.timers.due(self.now) {
+        while let Some(flight) = self.timers.due(self.heard) {
             self.expire(flight);
         }
         self.flush();
@@ -364,7 +374,11 @@ impl Mux {
 
     /// Microseconds since the start.
     fn read_clock(&self) -> u64 {
-        u64::try_from(self.clock.elapsed().as_micros()).unwrap_or(u64::MAX)
+        self.at(Instant::now())
+    }
+
+    fn at(&self, time: Instant) -> u64 {
+        u64::try_from(time.duration_since(self.clock).as_micros()).unwrap_or(u64::MAX)
     }
 }
 

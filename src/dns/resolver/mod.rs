@@ -41,8 +41,9 @@ use super::verdict::DomainVerdict;
 use crate::config;
 use claims::Claimed;
 
-/// The maximum number of readiness events in one turn.
-const EVENTS: usize = 64;
+/// The maximum number of readiness events in one turn: more than there are sockets, if not far more questions than
+/// usual are in flight.
+const EVENTS: usize = 1024;
 
 /// A result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,6 +247,7 @@ impl Resolver {
             (Some(one), Some(another)) => Some(one.min(another)),
             (one, another) => one.or(another),
         };
+        let since = Instant::now();
         match self.poll.poll(&mut self.events, wait) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
@@ -254,6 +256,9 @@ impl Resolver {
             if !self.mux.ready(event.token()) {
                 other(event.token());
             }
+        }
+        if self.events.iter().count() < EVENTS {
+            self.mux.heard(since);
         }
         self.collect();
         Ok(())

@@ -124,6 +124,38 @@ fn answers_that_come_while_the_server_is_tested_make_room() {
     assert!(counters.timeouts >= 50, "{counters:?}");
 }
 
+/// A process that had no CPU for longer than it waits for answers finds them when it runs again.
+#[test]
+fn what_has_arrived_meanwhile_is_not_late() {
+    let server = Responder::start(|q| {
+        let late = |act| match act {
+            Act::Send(message) => Act::After(Duration::from_millis(200), message),
+            act => act,
+        };
+        zone(q).into_iter().map(late).collect()
+    });
+    let names: Vec<_> = (0..LIMITS.in_flight).map(|n| format!("mx.d{n}.example")).collect();
+    // By RFC 6298 2.2, the first wait is 200 + 4 * 100 ms.
+    let limits = Limits { timeout: Duration::from_secs(2), ..LIMITS };
+    let mut resolver =
+        Resolver::with_servers(&[server.address], limits, Bounds::default()).unwrap();
+    for (ticket, name) in (0..).zip(&names) {
+        resolver.lookup(ticket, name.as_bytes());
+    }
+    // The control question, and all others.
+    while server.asked() < 1 + names.len() {
+        resolver.turn(Some(Duration::from_millis(1)), |_| {}).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut found = 0;
+    while found < names.len() {
+        resolver.turn(None, |_| {}).unwrap();
+        found += std::iter::from_fn(|| resolver.next_finding()).count();
+    }
+    let counters = resolver.counters();
+    assert_eq!((counters.sent, counters.timeouts), (1 + names.len() as u64, 0));
+}
+
 /// Questions that wait for a silent server to prove itself end once, when its port is closed.
 #[test]
 fn a_server_that_ends_while_it_is_tested_ends_all_questions() {
