@@ -2,8 +2,7 @@
 
 use crate::support::alone;
 use crate::support::cmd::{Dir, ctl};
-use crate::support::patience::stretched;
-use crate::support::process::{Server, until, until_within};
+use crate::support::process::{Server, until};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +22,11 @@ impl Bgpd {
     pub fn start(conf: &Path, socket: PathBuf) -> Bgpd {
         let mut command = Command::new("/usr/sbin/bgpd");
         Bgpd { _server: Server::start(command.arg("-df").arg(conf)), socket }
+    }
+
+    /// Whether it knows its neighbor, and so listens.
+    pub fn is_at_work(&self) -> bool {
+        self.ctl(&["show"]).contains("Neighbor")
     }
 
     /// What bgpctl(8) prints.
@@ -88,6 +92,12 @@ fn session(socket: &Path, (own, port): (&str, u16), (peer, its): (&str, u16)) ->
     )
 }
 
+/// The same, waiting for the other: if both connect at the same time, both may give up, and try again at the same
+/// time, half a minute later (`INTERVAL_IDLE_HOLD_INITIAL`) and then after twice as long each time.
+pub fn passive(conf: &str) -> String {
+    conf.replace("remote-as", "passive\nremote-as")
+}
+
 #[test]
 #[ignore = "needs root, unshare(1) and bgpd"]
 fn a_trap_reaches_the_other_site_and_a_release_takes_it_back() {
@@ -110,13 +120,11 @@ fn a_trap_reaches_the_other_site_and_a_release_takes_it_back() {
         "include \"{set}\"\nnetwork prefix-set greytrap set community {COMMUNITY}\n{}",
         session(&sockets[0], one, other)
     );
-    let a = Bgpd::start(&site.conf("a.conf", &announced), sockets[0].clone());
-    let heard = session(&sockets[1], other, one);
+    let heard = passive(&session(&sockets[1], other, one));
     let b = Bgpd::start(&site.conf("b.conf", &heard), sockets[1].clone());
-    // A session that fails at first is tried again after half a minute (`INTERVAL_IDLE_HOLD_INITIAL`).
-    until_within(stretched(Duration::from_secs(90)), "B hears of the traps", || {
-        b.rib() == ["203.0.113.7/32", "2001:db8::7/128"]
-    });
+    until("B is at work", || b.is_at_work());
+    let a = Bgpd::start(&site.conf("a.conf", &announced), sockets[0].clone());
+    until("B hears of the traps", || b.rib() == ["203.0.113.7/32", "2001:db8::7/128"]);
     // What is announced is what should be.
     let mut rib = ctl(["-F", site.database.to_str().unwrap(), "export", "-f", "bgpctl"]);
     let json = site.dir.path("rib");
@@ -183,7 +191,7 @@ fn fifty_thousand_traps_load_and_change_in_bulk() {
     // Without any neighbor, bgpctl(8) shows no routes.
     let text = session(&socket, ("192.0.2.1", 1179), ("192.0.2.3", 1180));
     let bgpd = Bgpd::start(&site.conf("conf", &text), socket);
-    until("it is at work", || bgpd.ctl(&["show"]).contains("Neighbor"));
+    until("it is at work", || bgpd.is_at_work());
     let trap = |verb: &str, numbers: std::ops::Range<u32>| {
         let hosts: Vec<_> = numbers.map(|n| format!("2001:db8::1:{n:x}")).collect();
         for hosts in hosts.chunks(1000) {

@@ -1,7 +1,7 @@
 //! The set-ups in the port's README by which traps get to other machines: complete files, which the programs
 //! that read them accept.
 
-use crate::export_bgp::Bgpd;
+use crate::export_bgp::{Bgpd, passive};
 use crate::support::alone;
 use crate::support::cmd::{Dir, ctl};
 use crate::support::process::until;
@@ -270,8 +270,9 @@ impl Site {
         Path::new(&self.directory).join(name)
     }
 
-    fn start(&self) -> Bgpd {
-        let text = &titled(&format!("/etc/bgpd.conf at site {}", self.name))[0];
+    /// bgpd(8) with the site's file, changed by `change`.
+    fn start(&self, change: impl Fn(&str) -> String) -> Bgpd {
+        let text = change(&titled(&format!("/etc/bgpd.conf at site {}", self.name))[0]);
         // bgpd(8) has no keys for TCP on Linux.
         let text: String = text
             .lines()
@@ -329,8 +330,10 @@ fn two_sites_hear_of_each_others_traps_and_releases() {
     let dir = Dir::new();
     let a = Site::new(&dir, "A", &["203.0.113.7", "2001:db8::7"]);
     let b = Site::new(&dir, "B", &["203.0.113.8"]);
-    let _servers = [a.start(), b.start()];
-    until("both are at work", || a.socket.exists() && b.socket.exists());
+    let server = b.start(passive);
+    until("B is at work", || server.is_at_work());
+    let _other = a.start(str::to_owned);
+    until("A is at work", || a.socket.exists());
     until("B hears of A's trap", || b.heard() == "203.0.113.7\n");
     until("A hears of B's trap", || a.heard() == "203.0.113.8\n");
     assert_eq!(a.cron(0), Some(3), "nothing has changed");

@@ -108,13 +108,8 @@ pub fn poll(poll: &mut Poll, events: &mut Events, wait: Option<Duration>) {
 
 /// Waits until something is true.
 #[track_caller]
-pub fn until(what: &str, is_true: impl FnMut() -> bool) {
-    until_within(patience(), what, is_true);
-}
-
-/// The same if it takes longer than usual.
-#[track_caller]
-pub fn until_within(patience: Duration, what: &str, mut is_true: impl FnMut() -> bool) {
+pub fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let patience = patience();
     let start = Instant::now();
     while !is_true() {
         assert!(start.elapsed() < patience, "{what}: not so");
