@@ -92,8 +92,8 @@ fn session(socket: &Path, (own, port): (&str, u16), (peer, its): (&str, u16)) ->
     )
 }
 
-/// The same, waiting for the other: if both connect at the same time, both may give up, and try again at the same
-/// time, half a minute later (`INTERVAL_IDLE_HOLD_INITIAL`) and then after twice as long each time.
+/// `bgpd.conf(5)` of a site that waits for the other: if both connect at the same time, both may give up, and try
+/// again at the same time, half a minute later (`INTERVAL_IDLE_HOLD_INITIAL`) and then after twice as long each time.
 pub fn passive(conf: &str) -> String {
     conf.replace("remote-as", "passive\nremote-as")
 }

@@ -67,6 +67,15 @@ pub struct Reply {
     records: Vec<u8>,
 }
 
+/// The same acts with messages sent later.
+pub fn late(delay: Duration, acts: Vec<Act>) -> Vec<Act> {
+    let late = |act| match act {
+        Act::Send(message) => Act::After(delay, message),
+        act => act,
+    };
+    acts.into_iter().map(late).collect()
+}
+
 impl Query {
     fn parse(bytes: &[u8], from: SocketAddr, tcp: bool) -> Option<Self> {
         let (mut at, mut labels) = (12, Vec::new());

@@ -20,11 +20,7 @@ fn lossy() -> Responder {
         if n >> 32 < (1 << 32) / 100 {
             return Vec::new();
         }
-        let late = |act| match act {
-            Act::Send(message) => Act::After(Duration::from_millis(20), message),
-            act => act,
-        };
-        zone(q).into_iter().map(late).collect()
+        late(Duration::from_millis(20), zone(q))
     })
 }
 
@@ -86,13 +82,7 @@ fn a_shortage_of_descriptors_slows_down_and_loses_nothing() {
         alone::run(test, &[], |_| ());
         return;
     }
-    let server = Responder::start(|q| {
-        let late = |act| match act {
-            Act::Send(message) => Act::After(Duration::from_millis(5), message),
-            act => act,
-        };
-        zone(q).into_iter().map(late).collect()
-    });
+    let server = Responder::start(|q| late(Duration::from_millis(5), zone(q)));
     let limits = Limits { in_flight: 300, timeout: Duration::from_secs(5), attempts: 4, ..LIMITS };
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();

@@ -111,12 +111,8 @@ fn answers_that_come_while_the_server_is_tested_make_room() {
     let tests = AtomicUsize::new(0);
     let server = Responder::start(move |q| {
         let is_first = q.control().is_some() && tests.fetch_add(1, Ordering::Relaxed) == 0;
-        let late = |act| match act {
-            // The first wait for an answer is some 50 ms, the second 200.
-            Act::Send(message) if !is_first => Act::After(Duration::from_millis(400), message),
-            act => act,
-        };
-        zone(q).into_iter().map(late).collect()
+        // The first wait for an answer is some 50 ms, the second 200.
+        if is_first { zone(q) } else { late(Duration::from_millis(400), zone(q)) }
     });
     let limits = Limits { timeout: Duration::from_secs(5), attempts: 4, ..LIMITS };
     let names: Vec<_> = (0..2 * limits.in_flight).map(|n| format!("mx.d{n}.example")).collect();
@@ -127,13 +123,7 @@ fn answers_that_come_while_the_server_is_tested_make_room() {
 /// A process that had no CPU for longer than it waits for answers finds them when it runs again.
 #[test]
 fn what_has_arrived_meanwhile_is_not_late() {
-    let server = Responder::start(|q| {
-        let late = |act| match act {
-            Act::Send(message) => Act::After(Duration::from_millis(200), message),
-            act => act,
-        };
-        zone(q).into_iter().map(late).collect()
-    });
+    let server = Responder::start(|q| late(Duration::from_millis(200), zone(q)));
     let names: Vec<_> = (0..LIMITS.in_flight).map(|n| format!("mx.d{n}.example")).collect();
     // By RFC 6298 2.2, the first wait is 200 + 4 * 100 ms.
     let limits = Limits { timeout: Duration::from_secs(2), ..LIMITS };

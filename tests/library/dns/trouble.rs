@@ -63,13 +63,7 @@ fn world(query: &Query) -> Vec<Act> {
 /// A server that is silent for a while now and then, and otherwise answers as the dice fall.
 fn moody(dice: &Shared) -> Responder {
     let (dice, begun) = (dice.clone(), Instant::now());
-    let late = |query: &Query| {
-        let late = |act| match act {
-            Act::Send(message) => Act::After(Duration::from_millis(60), message),
-            act => act,
-        };
-        world(query).into_iter().map(late).collect()
-    };
+    let late = |query: &Query| late(Duration::from_millis(60), world(query));
     Responder::start(move |query| {
         if begun.elapsed().as_millis() % 400 > 250 {
             return if dice.roll(3) == 0 { late(query) } else { Vec::new() };
