@@ -158,6 +158,7 @@ impl Hearsay {
                 Some(_) if gathering.len() == MOST_ENTRIES => return Err(NotHeard::TooMany),
                 Some(network) => gathering.add(network),
                 None => {
+                    // A longer one has its end further on.
                     let is_cut = !is_whole && line.len() < LINE;
                     let first = bad.get_or_insert_with(|| Bad::new(number, entry, is_cut));
                     first.count = first.count.saturating_add(1);

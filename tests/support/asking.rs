@@ -10,7 +10,14 @@ use std::time::{Duration, Instant};
 
 /// Much longer than any resolver here waits for an answer, even on a machine that hardly runs: one that sleeps
 /// for so long has lost a question.
-pub const FOR_EVER: Duration = Duration::from_secs(1200);
+const FOR_EVER: Duration = Duration::from_secs(1200);
+
+/// The resolver's next turn, of at most `longest`. It fails if the resolver would sleep for ever.
+pub fn turn(resolver: &mut Resolver, longest: Option<Duration>) {
+    let since = Instant::now();
+    resolver.turn(longest.or(Some(FOR_EVER)), |_| {}).expect("turn");
+    assert!(longest.is_some() || since.elapsed() < FOR_EVER, "a question without a deadline");
+}
 
 /// Asks for all names, and tells each verdict as it comes. A denial that is not to be believed as yet is
 /// unknown.
@@ -46,9 +53,7 @@ pub fn each<N: AsRef<[u8]>>(
             return;
         }
         if !any {
-            let since = Instant::now();
-            resolver.turn(Some(FOR_EVER), |_| {}).expect("turn");
-            assert!(since.elapsed() < FOR_EVER, "{} of its domains have no verdict", asked.len());
+            turn(resolver, None);
         }
     }
 }

@@ -162,7 +162,7 @@ impl Mux {
         }
     }
 
-    /// The same for a question that left the outbox without being sent.
+    /// Notes that a question left the outbox without being sent. What becomes of it is for the caller to say.
     pub(super) fn unsent(&mut self, key: Key) {
         self.enter(key, Stage::Sent);
     }

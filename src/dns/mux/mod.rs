@@ -7,10 +7,10 @@
 //!           └── no fit server just now ──┴─────────────┘
 //! ```
 //! The owner registers us with its poller ([`Mux::new`]), passes on readiness ([`Mux::ready`]), calls
-//! [`Mux::work`] after each round and sleeps for at most [`Mux::timeout`]. No answer is late before the owner has
-//! said that it has passed on what had arrived ([`Mux::heard`]): a process that was stopped or had no CPU for a
-//! while does not take its own silence for the servers'. The defences against forgery are
-//! random ids, a random source port for every [`PER_PORT`] questions, random case, a comparison of the
+//! [`Mux::work`] after each round and sleeps for at most [`Mux::timeout`]. No answer is late before the owner
+//! has said that it has passed on what had arrived ([`Mux::heard`]): a process that was stopped or had no CPU
+//! for a while does not take its own silence for the servers'. The defences against forgery are random ids, a
+//! random source port for every [`PER_PORT`] questions, random case, a comparison of the
 //! whole question, connected sockets, and never two outstanding messages for the same question, except for
 //! retransmissions (RFC 5452). Messages that do not match are dropped and counted, and do not end the wait.
 #![forbid(unsafe_code)]
@@ -228,8 +228,7 @@ impl Mux {
         }
         let next = [self.timers.next(), self.paused].into_iter().flatten().min();
         debug_assert!(next.is_some() || self.is_idle(), "a question without a deadline");
-        let next = next?;
-        Some(Duration::from_micros(next.saturating_sub(self.read_clock())))
+        Some(Duration::from_micros(next?.saturating_sub(self.read_clock())))
     }
 
     /// Handles readiness of a descriptor; false if the token is not ours.
@@ -247,9 +246,9 @@ impl Mux {
         true
     }
 
-    /// Notes that all readiness of `since` has been passed on.
-    pub fn heard(&mut self, since: Instant) {
-        self.heard = self.at(since);
+    /// Notes that everything that was ready at this time has been passed on.
+    pub fn heard(&mut self, time: Instant) {
+        self.heard = self.at(time);
     }
 
     /// Does what is due: timers and sending. Must be called after each round of [`Self::ready`].
@@ -302,7 +301,7 @@ impl Mux {
         })
     }
 
-    /// Moves a question to another stage; `active` is right since this is the only way.
+    /// Moves a question to another stage, which is the only way, and keeps `active` right.
     fn enter(&mut self, key: Key, stage: Stage) {
         let Some(flight) = self.flights.get_mut(key) else { return };
         let (old, is_asked) = (flight.stage, flight.pinned().is_none());

@@ -67,8 +67,7 @@ impl Mux {
             return;
         }
         self.probe_due();
-        let any = |fitness| self.servers.iter().any(|s| s.fitness == fitness);
-        if !any(Fitness::Fit) && any(Fitness::Probing) {
+        if !self.any(Fitness::Fit) && self.any(Fitness::Probing) {
             return;
         }
         if !self.servers.iter().any(|server| server.is_hope()) {
@@ -91,9 +90,13 @@ impl Mux {
     /// Whether questions wait for nothing but the next round: the last server that was being tested was found
     /// unfit while others' questions were sent.
     pub(super) fn may_admit(&self) -> bool {
-        let is_testing = self.servers.iter().any(|server| server.fitness == Fitness::Probing);
-        let is_held_up = is_testing || self.paused.is_some() || self.active >= self.in_flight;
+        let is_full = self.active >= self.in_flight;
+        let is_held_up = self.any(Fitness::Probing) || self.paused.is_some() || is_full;
         !self.waiting.is_empty() && !is_held_up
+    }
+
+    fn any(&self, fitness: Fitness) -> bool {
+        self.servers.iter().any(|server| server.fitness == fitness)
     }
 
     /// Moves a question back to `waiting`, until the servers have been tested.

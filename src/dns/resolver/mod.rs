@@ -41,8 +41,8 @@ use super::verdict::DomainVerdict;
 use crate::config;
 use claims::Claimed;
 
-/// The maximum number of readiness events in one turn: more than there are sockets, if not far more questions than
-/// usual are in flight.
+/// The maximum number of readiness events in one turn: more than there are sockets, unless far more questions
+/// than usual are in flight.
 const EVENTS: usize = 1024;
 
 /// A result.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::{LIMITS, resolver};
+use crate::support::asking;
 use crate::support::patience::stretched;
 use crate::support::responder::*;
 use greytrapper::dns::cache::Bounds;
@@ -50,7 +51,7 @@ fn questions(domains: &[&str], names: &[&str], controls: &[&str]) -> Questions {
     Questions { hosts, domains: asked, controls, ..Questions::default() }
 }
 
-fn inquire(resolver: &mut Resolver, questions: Questions) -> (Questions, Answered) {
+pub fn inquire(resolver: &mut Resolver, questions: Questions) -> (Questions, Answered) {
     inquire_within(resolver, questions, None)
 }
 
@@ -61,7 +62,7 @@ fn inquire_within(
 ) -> (Questions, Answered) {
     let mut inquiry = Inquiry::begin(questions, resolver, within);
     while !inquiry.advance(resolver) {
-        resolver.turn(inquiry.patience(), |_| {}).unwrap();
+        asking::turn(resolver, inquiry.patience());
     }
     inquiry.end(resolver)
 }

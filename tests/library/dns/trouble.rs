@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::proof::inquire;
 use super::verdicts::zone;
-use crate::support::asking::FOR_EVER;
 use crate::support::dice::Dice;
 use crate::support::nsd::free_port;
 use crate::support::responder::*;
@@ -18,7 +18,7 @@ use greytrapper::dns::listing::Listing;
 use greytrapper::dns::resolver::Resolver;
 use greytrapper::dns::verdict::Tally;
 use greytrapper::dns::{Limits, Transport};
-use greytrapper::inquiry::{Inquiry, Questions};
+use greytrapper::inquiry::Questions;
 use greytrapper::scan::Domains;
 use greytrapper::scan::identity::Question;
 
@@ -133,6 +133,7 @@ impl Drop for Restarting {
 }
 
 fn each_inquiry_ends(seed: u64) {
+    println!("seed {seed}");
     let dice = Shared(Arc::new(Mutex::new(Dice(seed))));
     let (first, second) = (moody(&dice), moody(&dice));
     let third = Restarting::start(&dice);
@@ -149,13 +150,7 @@ fn each_inquiry_ends(seed: u64) {
     for _ in 0..2 {
         let asked = questions(&dice);
         let count = asked.domains.len();
-        let mut inquiry = Inquiry::begin(asked, &mut resolver, None);
-        while !inquiry.advance(&mut resolver) {
-            let since = Instant::now();
-            resolver.turn(Some(FOR_EVER), |_| {}).unwrap();
-            assert!(since.elapsed() < FOR_EVER, "seed {seed}: {:?}", inquiry.progress());
-        }
-        let (_, answered) = inquiry.end(&mut resolver);
+        let (_, answered) = inquire(&mut resolver, asked);
         let Tally { good, unknown, .. } = answered.tally;
         assert_eq!(good + unknown, count as u64, "seed {seed}");
         assert_eq!(resolver.room(), in_flight, "seed {seed}");
